@@ -1,0 +1,60 @@
+"""The door of the streaming room: text and time go in, posts and edits come out, in an order the lanes allow."""
+
+from bot.streaming.actions import ATTACHMENT, WORDLESS, WRITING, Closing, Edit, Post, Rewriting, Urgency
+from bot.streaming.doors import (
+    Begun,
+    Cause,
+    Ended,
+    Failed,
+    FileRefused,
+    Lost,
+    OutOfTime,
+    Restarting,
+    Stalled,
+    Stopped,
+    Streamable,
+    Surface,
+    SurfaceBusy,
+    SurfaceGone,
+)
+from bot.streaming.driver import Driver
+from bot.streaming.lanes import Claim, Lanes, posting
+from bot.streaming.paging import PAGE_LIMIT, width
+from bot.streaming.reply import Extent, Pace, Reply, unmarked
+from bot.streaming.run import Deadlines
+
+__all__ = [
+    "ATTACHMENT",
+    "PAGE_LIMIT",
+    "WORDLESS",
+    "WRITING",
+    "Begun",
+    "Cause",
+    "Claim",
+    "Closing",
+    "Deadlines",
+    "Driver",
+    "Edit",
+    "Ended",
+    "Extent",
+    "Failed",
+    "FileRefused",
+    "Lanes",
+    "Lost",
+    "OutOfTime",
+    "Pace",
+    "Post",
+    "Reply",
+    "Restarting",
+    "Rewriting",
+    "Stalled",
+    "Stopped",
+    "Streamable",
+    "Surface",
+    "SurfaceBusy",
+    "SurfaceGone",
+    "Urgency",
+    "posting",
+    "unmarked",
+    "width",
+]

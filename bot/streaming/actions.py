@@ -1,0 +1,68 @@
+"""What a reply asks for, a post or an edit, with how urgent it is; and what a reply is given beside its text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Protocol
+
+WRITING = " ▌"
+"""Our mark that more is coming; it stands at the end of the page being written and is gone in the final text."""
+ATTACHMENT = "answer.md"
+"""What the file with the whole answer is called."""
+WORDLESS = "-# (no answer)"
+"""What stands where an answer ended without text and without closing words: a message cannot be empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """A new message: the next page.
+
+    ``is_sealed``: the page stays as it is from now on. ``is_last``: with this action the whole answer is visible,
+    closing words included. ``attached``: the whole answer's exact Markdown, to be attached as a file.
+    """
+
+    text: str
+    is_sealed: bool = False
+    is_last: bool = False
+    attached: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """New text for a page that is already posted, counted from 0; the rest as for ``Post``."""
+
+    page: int
+    text: str
+    is_sealed: bool = False
+    is_last: bool = False
+    attached: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """What stands below the finished text, in Markdown: a note of ours ("-# interrupted: …") and the sources."""
+
+    note: str = ""
+    footer: str = ""
+
+
+class Rewriting(Protocol):
+    """Changes growing text on its way to the reader; fed piece by piece it gives what the whole text would give."""
+
+    def feed(self, delta: str) -> str:
+        """Take in newly arrived text; give what is decided."""
+        ...
+
+    def flush(self) -> str:
+        """No more text comes: give the rest."""
+        ...
+
+
+class Urgency(IntEnum):
+    """What an action is worth, when several answers share a lane; the smaller goes first."""
+
+    FINAL = 0
+    FIRST_WORDS = 1
+    TEXT = 2
+    STATUS = 3

@@ -1,0 +1,140 @@
+"""The driver's two doors: an answer is told at one and appears at the other; and why it may end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from bot.streaming.actions import Closing, Edit, Post, Rewriting
+
+
+class SurfaceGone(Exception):
+    """The message, its channel or the permission is gone: nothing more can appear there."""
+
+
+class SurfaceBusy(Exception):
+    """The action did not happen and may be tried again after ``retry_after`` seconds: 429, 5xx, a reset."""
+
+    def __init__(self, retry_after: float = 0.0) -> None:
+        super().__init__(f"try again after {retry_after:.1f} s")
+        self.retry_after = retry_after
+
+
+class FileRefused(Exception):
+    """The action did not happen because of the file it carried; without one it may."""
+
+
+class Surface(Protocol):
+    """Where an answer appears."""
+
+    @property
+    def lane(self) -> str:
+        """The rate-limit budget its edits are counted in, now; posts are counted in ``posting(lane)``."""
+        ...
+
+    @property
+    def lasts_until(self) -> float | None:
+        """The time, on the driver's clock, after which nothing can appear here any more; None if there is none."""
+        ...
+
+    @property
+    def rests_on(self) -> int | None:
+        """The channel or thread, by its id, in which the bot's own right to write is needed now; None without need."""
+        ...
+
+    def is_at(self, place: int) -> bool:
+        """Whether the answer appears there: in this message, channel, thread or guild, by its id."""
+        ...
+
+    async def post(self, action: Post) -> None:
+        """Put the next page below the others.
+
+        Raises:
+            SurfaceGone, SurfaceBusy, FileRefused
+        """
+        ...
+
+    async def edit(self, action: Edit) -> None:
+        """Change a page.
+
+        Raises:
+            SurfaceGone, SurfaceBusy, FileRefused
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What is known before the first delta: a status line, the URLs that stay live, and what is done to the text."""
+
+    status: str
+    links: frozenset[str] = frozenset()
+    rewriting: Rewriting | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The model came to its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Retrieval or the model failed."""
+
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """Somebody asked to stop."""
+
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Restarting:
+    """The bot is going down."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stalled:
+    """The model said nothing for so many seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfTime:
+    """The answer took longer than so many seconds in all."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The surface is gone, or took nothing for too long; what is shown there is not the whole answer."""
+
+    error: Exception
+
+
+Cause = Ended | Failed | Stopped | Restarting | Stalled | OutOfTime | Lost
+"""Why an answer ended."""
+
+
+class Streamable(Protocol):
+    """What is driven: one question told to its end."""
+
+    async def begin(self) -> Begun:
+        """Find what the answer rests on; may raise, which is ``Failed``."""
+        ...
+
+    def deltas(self) -> AsyncIterator[str]:
+        """The text as it comes; may raise, which is ``Failed``."""
+        ...
+
+    def closing(self, cause: Cause) -> Closing:
+        """The words below the text, for every end but ``Lost``."""
+        ...

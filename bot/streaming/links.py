@@ -1,0 +1,198 @@
+"""Text goes in; the same text comes out with every link inert that is not a retrieved source's.
+
+The model is an untrusted insider: a link it makes up can carry a team's words away at one click. What Discord might
+make live outside code is rewritten so that nobody can follow it by accident (``hxxps://host[.]tld``), unless it is,
+character by character, a source's address. Code that is code in every reading stays exact. Mentions are left alone.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from typing import TYPE_CHECKING
+
+from bot.streaming.markdown import CodeReader
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from bot.streaming.markdown import Segment
+
+LONGEST_LINK = 512
+"""Longest address that is kept live, in characters: a page can always be broken before it."""
+
+_BLOCK = 400
+"""How much is looked at in one go, in characters: the time taken grows with the text, not with its square."""
+
+_REACH = 80
+"""Longest beginning of what may become a trigger, in characters."""
+
+_UNSEEN = (
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff"
+)
+_NAME = rf"[A-Za-z][A-Za-z0-9+.\-{_UNSEEN}]{{1,40}}"
+_TRIGGER = re.compile(
+    rf"(?P<scheme>{_NAME}):[{_UNSEEN}]{{0,8}}(?P<slashes>[/\\]{{1,8}})"
+    r"|(?P<masked>\]\(<?)"
+    rf"|discord[a-z{_UNSEEN}]{{0,16}}\.(?=[a-z{_UNSEEN}]{{2,12}}/)"
+    r"|<[\w.+\-]{1,64}@"
+    r"|<(?!https?:)[^: >]{1,64}:(?=[/\\])"
+    r"|<(?:mailto|tel|sms):"
+    r"|<\+(?=\d)",
+    re.IGNORECASE,
+)
+_MAY_BECOME_TRIGGER = re.compile(
+    rf"(?:[A-Za-z][A-Za-z0-9+.\-{_UNSEEN}]{{0,40}}(?::[{_UNSEEN}]{{0,8}}[/\\]*)?|\]\(?<?|<[^: >]{{0,64}}:?)\Z"
+)
+_HTTP = re.compile(r"https?\Z", re.IGNORECASE)
+_HOST_ENDS = r"\s/?#\\<>()\[\]{}\"'`|,;"
+_HOST = re.compile(rf"(?:[^.:{_HOST_ENDS}]|[.:](?=[^{_HOST_ENDS}]))*")
+_AFTER_LINK = re.compile(r"[)\]>.,:;!?'\"*_~|”’»]{0,6}")
+_UNSEEN_ONE = re.compile(f"[{_UNSEEN}]")
+
+
+class LinkGuard:
+    """Makes foreign links inert while text grows. Fed piece by piece it gives what the whole text would give."""
+
+    def __init__(self, allowed: Collection[str] = ()) -> None:
+        self._reader = CodeReader()
+        self._prose = _Prose(allowed)
+
+    def feed(self, delta: str) -> str:
+        """Take in newly arrived text; give what is safe to show and will not change."""
+        blocks = (delta[start : start + _BLOCK] for start in range(0, len(delta), _BLOCK))
+        return "".join(self._shown(self._reader.feed(block)) for block in blocks)
+
+    def flush(self) -> str:
+        """No more text comes: give the rest."""
+        return self._shown(self._reader.flush()) + self._prose.closed(" ")
+
+    @property
+    def pending(self) -> str:
+        """What is still held back, as it may be shown meanwhile after all that was given: every doubt makes inert."""
+        return self._prose.copy().ended(self._reader.pending)
+
+    def ahead(self, text: str) -> str:
+        """What may be shown after all that was given if this text came next; nothing is taken in."""
+        other = LinkGuard()
+        other._reader, other._prose = copy.copy(self._reader), self._prose.copy()
+        return other.feed(text) + other.pending
+
+    def _shown(self, segments: Iterable[Segment]) -> str:
+        return "".join(
+            self._prose.closed("` ") + segment.text if segment.is_code else self._prose.feed(segment.text)
+            for segment in segments
+        )
+
+
+def defused(text: str, allowed: Collection[str] = ()) -> str:
+    """The whole text with every foreign link inert."""
+    guard = LinkGuard(allowed)
+    return guard.feed(text) + guard.flush()
+
+
+class _Prose:
+    """The part outside code: text in, text with inert links out, an undecided tail kept."""
+
+    def __init__(self, allowed: Collection[str]) -> None:
+        self._allowed = sorted({url for url in allowed if 0 < len(url) <= LONGEST_LINK}, key=len, reverse=True)
+        self._tail = ""
+        self._is_in_host = False
+
+    def copy(self) -> _Prose:
+        """Another in the same state, to look ahead with."""
+        return copy.copy(self)
+
+    def ended(self, text: str) -> str:
+        """What this text and the tail would give at the end of everything."""
+        return self.feed(text) + self.closed(" ")
+
+    def closed(self, terminator: str) -> str:
+        """The tail, decided by what comes after it: something that ends with a space, and is not given."""
+        return self.feed(terminator)[: -len(terminator)] if self._tail or self._is_in_host else ""
+
+    def feed(self, text: str) -> str:
+        """Take in text; give what is decided."""
+        self._tail += text
+        given: list[str] = []
+        while self._tail and (piece := self._next()) is not None:
+            given.append(piece)
+        return "".join(given)
+
+    def _take(self, count: int) -> str:
+        taken, self._tail = self._tail[:count], self._tail[count:]
+        return taken
+
+    def _next(self) -> str | None:
+        if self._is_in_host:
+            return self._host()
+        trigger = _TRIGGER.search(self._tail)
+        arriving = _MAY_BECOME_TRIGGER.search(self._tail, max(0, len(self._tail) - _REACH))
+        start = min(found.start() for found in (trigger, arriving) if found) if trigger or arriving else len(self._tail)
+        if start > 0:
+            return self._take(start)
+        if trigger is None or trigger.start() > 0 or trigger.end() == len(self._tail):
+            return None
+        return self._decided(trigger)
+
+    def _host(self) -> str | None:
+        """A foreign host as far as it has arrived. A dot at its end may be the sentence's, a colon a scheme's."""
+        host = _HOST.match(self._tail)
+        piece = self._take(host.end() if host else 0).replace(".", "[.]")
+        self._is_in_host = self._tail in {"", ".", ":"}
+        if self._tail.startswith((":/", ":\\")):
+            self._take(1)
+            piece += "[:]"
+        return None if self._is_in_host and not piece else piece
+
+    def _decided(self, trigger: re.Match[str]) -> str | None:
+        if trigger["scheme"]:
+            return self._address(trigger)
+        if trigger["masked"]:
+            return self._masked(trigger.end())
+        taken = self._take(trigger.end())
+        return f"{taken[:-1]}[{taken[-1]}]"
+
+    def _masked(self, end: int) -> str | None:
+        length = self._allowed_at(end)
+        if length is None:
+            return None
+        if length:
+            return self._take(end + length)
+        self._take(2)
+        return "] ("
+
+    def _address(self, trigger: re.Match[str]) -> str | None:
+        name = _UNSEEN_ONE.sub("", trigger["scheme"])
+        http = _HTTP.search(trigger["scheme"])
+        start = http.start() if http else 0
+        length = self._allowed_at(start)
+        if length is None:
+            return None
+        if length:
+            return self._take(start + length)
+        self._take(trigger.end())
+        if not _HTTP.search(name) and len(trigger["slashes"]) == 1:
+            return trigger[0]
+        self._is_in_host = True
+        return _inert_scheme(name) + trigger["slashes"]
+
+    def _allowed_at(self, start: int) -> int | None:
+        """How long the allowed address is that stands here: 0 for none, None as long as that is open."""
+        for url in self._allowed:
+            here = self._tail[start : start + len(url)]
+            if here == url:
+                after = _AFTER_LINK.match(self._tail, start + len(url))
+                end = after.end() if after else start
+                if end == len(self._tail):
+                    return None
+                if self._tail[end].isspace() or self._tail[end] == "[":
+                    return len(url)
+            elif start + len(here) == len(self._tail) and url.startswith(here):
+                return None
+        return 0
+
+
+def _inert_scheme(name: str) -> str:
+    http = _HTTP.search(name)
+    return f"{name[: http.start()]}hxxp{http[0][4:]}:" if http else f"{name}[:]"

@@ -1,0 +1,387 @@
+"""Growing text goes in; pages that each fit into one message come out, and a sealed page never changes.
+
+A page's text is ``opening + body + closing``: the body is the fed text, the rest closes and reopens what a break fell
+into: a fence, a table with its head, bold and other marks, the list that an indented item belongs to. Between two
+bodies lies a gap that is not shown: what Discord trims at a message's edges, and at most the fence mark whose part the
+closing before it plays. All gaps and bodies together are the text.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from bot.streaming.markdown import (
+    FENCE,
+    INFO_LIMIT,
+    MARKS_LIMIT,
+    Code,
+    codes,
+    fence_left_open,
+    is_settled,
+    open_marks,
+    open_wide_marks,
+)
+from bot.streaming.tables import head
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+PAGE_LIMIT = 2_000
+"""Longest page in UTF-16 code units: safe whether Discord counts those or characters."""
+
+SHORTEST_LIMIT = 16
+"""The least a page must hold: two fence marks, their lines, and some text."""
+
+_CLOSING = "\n" + FENCE
+_ROOMY = 64
+"""From this limit on a page keeps room for every closing, and may repeat what an item belongs to."""
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_ARRIVING_INFO = re.compile(r"`{3,}[A-Za-z0-9_+\-.#]*\s*\Z")
+_ARRIVING_RUN = re.compile(r"(?:^|\n)[ \t]*`{1,2}\Z")
+_ARRIVING_MARK = re.compile(r"(?:\*+|_+|~+|\|+)\Z")
+
+_UNSEEN = "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200d\u2060-\u2064\ufeff"
+_BLANK = re.compile(rf"[\s{_UNSEEN}]*")
+_ITEM_LINE = re.compile(r"^(?P<indent>[ \t]*)(?P<mark>[-*+]|\d{1,9}[.)])[ \t]", re.MULTILINE)
+_ITEM_OR_OTHER = re.compile(rf"{_ITEM_LINE.pattern}|^\S", re.MULTILINE)
+_BLOCK_START = re.compile(r"#{1,3}[ \t]|-#[ \t]|>|```")
+_MAY_BE_BLOCK_START = re.compile(r"(?:#{1,3}|-#?|[*+]|\d{1,9}[.)]?|`{1,2})?\Z")
+
+_PARAGRAPH = re.compile(r"\n[ \t]*\n")
+_ITEM = re.compile(r"\n(?=[ \t]*(?:[-*+]|\d+[.)])[ \t])")
+_LINE = re.compile(r"(?<!\n)\n")
+_SENTENCE = re.compile(r"(?<=[.!?…])[\"'”’)\]]*(?=\s)|(?<=[。\uff01\uff1f])")
+_WORD = re.compile(r"\s+")
+_HEADING = re.compile(r"#{1,6}\s")
+
+_LINK = re.compile(r"https?://[^\s<>]*", re.IGNORECASE)
+_SIGNS = frozenset("*_~|`\\")
+
+_JOINERS = "\u200d\U0001f3fb\U0001f3fc\U0001f3fd\U0001f3fe\U0001f3ff"
+
+
+def width(text: str) -> int:
+    """How long Discord counts a text at most, in UTF-16 code units. A lone surrogate counts one."""
+    return len(text) if text.isascii() else len(text) + sum(char > "\uffff" for char in text)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page: what was left out before it, and what it shows. ``gap`` and ``body`` are the fed text, exact."""
+
+    gap: str
+    opening: str
+    body: str
+    closing: str
+
+    @property
+    def shown(self) -> str:
+        """The message's text. Lone surrogates cannot be sent as UTF-8: each is shown as U+FFFD."""
+        return _SURROGATE.sub("\ufffd", self.opening + self.body + self.closing)
+
+
+@dataclass(frozen=True, slots=True)
+class _Carried:
+    """What goes on after a break, as far as it can be said before the next page's first line is known.
+
+    ``marks`` are reopened if that line is words, ``items`` (indentation and mark, from the outside in) are named again
+    if it is an indented item.
+    """
+
+    marks: str = ""
+    items: tuple[tuple[str, str], ...] = ()
+
+
+class Pager:
+    """Growing text → pages. Fed piece by piece it gives what the whole text would give.
+
+    Raises:
+        ValueError: the limit is below ``SHORTEST_LIMIT``.
+    """
+
+    def __init__(self, limit: int = PAGE_LIMIT) -> None:
+        if limit < SHORTEST_LIMIT:
+            raise ValueError(f"a page needs at least {SHORTEST_LIMIT} code units, not {limit}")
+        self._limit = limit
+        self._fed: list[str] = []
+        self._pages: list[Page] = []
+        self._sealed: list[str] = []
+        self._reserved = MARKS_LIMIT if limit >= _ROOMY else len(_CLOSING)
+        self._gap = ""
+        self._opening = ""
+        self._carried: _Carried | None = None
+        self._rest = ""
+        self._rest_width = 0
+        self._is_flushed = False
+
+    def feed(self, delta: str) -> None:
+        """Take in newly arrived text.
+
+        Raises:
+            RuntimeError: the pager was flushed.
+        """
+        if self._is_flushed:
+            raise RuntimeError("a flushed pager takes no more text")
+        self._fed.append(delta)
+        self._take(delta)
+
+    def flush(self) -> None:
+        """No more text comes: what was held back as undecided is shown. May be called again."""
+        self._is_flushed = True
+
+    @property
+    def sealed(self) -> Sequence[str]:
+        """The finished pages as shown."""
+        return tuple(self._sealed)
+
+    @property
+    def pages(self) -> Sequence[Page]:
+        """The sealed pages with their structure, and the open one if it shows anything."""
+        page = self._open()
+        return (*self._pages, page) if page.body else tuple(self._pages)
+
+    @property
+    def open_page(self) -> str:
+        """The page being written as shown right now, its fences closed; empty if there is none."""
+        page = self._open()
+        return page.shown if page.body else ""
+
+    @property
+    def text(self) -> str:
+        """Everything fed, exact."""
+        self._fed = ["".join(self._fed)]
+        return self._fed[0]
+
+    def open_page_with(self, tail: str) -> str:
+        """The open page as it would be shown with some more text; what does not fit on it is left out."""
+        ahead = Pager(self._limit)
+        ahead._opening, ahead._rest, ahead._rest_width = self._opening, self._rest, self._rest_width
+        ahead._carried, ahead._gap = self._carried, self._gap
+        ahead._take(tail)
+        return ahead._sealed[0] if ahead._sealed else ahead.open_page
+
+    def _take(self, delta: str) -> None:
+        while delta:
+            taken, delta = _divided(delta, self._room - self._rest_width)
+            self._rest += taken
+            self._rest_width += width(taken)
+            self._start()
+            while self._rest_width > self._room:
+                self._seal()
+
+    @property
+    def _room(self) -> int:
+        """How wide the body may be, in code units: a closing always has its place."""
+        return self._limit - width(self._opening) - self._reserved
+
+    def _start(self) -> None:
+        """Move what is not shown at a page's start into the gap, and open what goes on there once that is known."""
+        is_code = self._opening.startswith(FENCE)
+        if is_code and self._rest.lstrip().startswith(FENCE):
+            self._drop(self._rest.index(FENCE) + len(FENCE))
+            self._opening, is_code = "", False
+        if is_code:
+            blank = len(self._rest) - len(self._rest.lstrip())
+            self._drop(self._rest.rfind("\n", 0, blank) + 1)
+        elif not self._opening:
+            unseen = _BLANK.match(self._rest)
+            self._drop(unseen.end() if unseen else 0)
+            if self._carried is not None and not _MAY_BE_BLOCK_START.match(self._rest):
+                self._opening, self._carried = self._going_on(self._carried), None
+
+    def _going_on(self, carried: _Carried) -> str:
+        if not _ITEM_LINE.match(self._rest):
+            return "" if _BLOCK_START.match(self._rest) else carried.marks
+        indent = self._gap.rpartition("\n")[2]
+        outer = "".join(f"{blank}{mark} …\n" for blank, mark in carried.items if len(blank) < len(indent))
+        return (
+            outer + indent if outer and not indent.strip(" \t") and len(outer) + len(indent) <= self._limit // 8 else ""
+        )
+
+    def _drop(self, count: int) -> None:
+        self._gap += self._rest[:count]
+        self._keep(self._rest[count:])
+
+    def _keep(self, rest: str) -> None:
+        self._rest, self._rest_width = rest, width(rest)
+
+    def _seal(self) -> None:
+        overfull, _ = _divided(self._rest, self._room)
+        if overfull[:-1].isspace():
+            self._drop(len(overfull) - 1)
+            return
+        end = _break(self._opening, overfull)
+        body = self._rest[:end].rstrip()
+        fence = fence_left_open(self._opening + body)
+        marks = () if fence else self._open_marks(body, overfull[len(body) :])
+        page = Page(self._gap, self._opening, body, _CLOSING if fence else "".join(reversed(marks)))
+        self._pages.append(page)
+        self._sealed.append(page.shown)
+        self._carried = _Carried("".join(marks), _items(self._opening + body)) if fence is None else None
+        self._opening = self._reopening(self._opening + body, fence)
+        self._gap = ""
+        self._keep(self._rest[len(body) :])
+        self._start()
+
+    def _open_marks(self, body: str, after: str) -> tuple[str, ...]:
+        """The marks that a break between these two falls between."""
+        gap = after[: len(after) - len(after.lstrip())]
+        is_beside_sign = body[-1:] in _SIGNS or after[len(gap) :][:1] in _SIGNS
+        if _PARAGRAPH.match(gap) or is_beside_sign:
+            return ()
+        marks = (open_wide_marks if "\n" in gap else open_marks)(self._opening + body)
+        return marks if sum(map(len, marks)) <= self._reserved else ()
+
+    def _reopening(self, shown: str, fence: Code | None) -> str:
+        if fence is None:
+            return ""
+        carried = fence.info if len(fence.info) <= min(INFO_LIMIT, self._limit // 4) else ""
+        table_head = head(shown[fence.inner :])
+        return f"{FENCE}{carried}\n{table_head if width(table_head) <= self._limit // 4 else ''}"
+
+    def _open(self) -> Page:
+        body = self._rest.rstrip()
+        if not self._is_flushed:
+            body = _without_arriving_mark(self._opening, body)
+        if not body:
+            return Page(self._gap, "", "", "")
+        is_open = fence_left_open(self._opening + body) is not None
+        return Page(self._gap, self._opening, body, _CLOSING if is_open else self._closed_meanwhile(body))
+
+    def _closed_meanwhile(self, body: str) -> str:
+        """What closes the marks of which the other half has not arrived."""
+        marks = () if self._is_flushed else open_wide_marks(self._opening + body)
+        return "".join(reversed(marks)) if sum(map(len, marks)) <= self._reserved else ""
+
+
+def paginate(text: str, limit: int = PAGE_LIMIT) -> list[str]:
+    """The pages of a whole text: what a pager shows that was fed it and flushed."""
+    pager = Pager(limit)
+    pager.feed(text)
+    pager.flush()
+    return [page.shown for page in pager.pages]
+
+
+def _divided(text: str, room: int) -> tuple[str, str]:
+    """The shortest beginning that is wider than ``room`` code units, and the rest."""
+    count = min(len(text), room + 1)
+    units = width(text[:count])
+    while count and units - width(text[count - 1]) > room:
+        count -= 1
+        units -= width(text[count])
+    return text[:count], text[count:]
+
+
+def _without_arriving_mark(opening: str, body: str) -> str:
+    """The body without a fence mark at its end of which more may come, so that nothing flickers."""
+    body = _ARRIVING_RUN.sub("", body).rstrip()
+    fence = fence_left_open(opening + body)
+    if fence is not None and fence.start >= len(opening):
+        start = fence.start - len(opening)
+        if _ARRIVING_INFO.match(body, start):
+            return body[:start].rstrip()
+    return body if fence is not None else _ARRIVING_MARK.sub("", body).rstrip()
+
+
+def _items(shown: str) -> tuple[tuple[str, str], ...]:
+    """The list items that the text's end stands in, from the outermost in: their indentation and their mark."""
+    found: list[tuple[str, str]] = []
+    for line in _ITEM_OR_OTHER.finditer(shown):
+        while found and (line["mark"] is None or len(found[-1][0]) >= len(line["indent"])):
+            found.pop()
+        if line["mark"]:
+            found.append((line["indent"], line["mark"]))
+    return tuple(found)
+
+
+class _Breaks:
+    """The places in one overfull page where it may be broken: ``rest[:-1]`` fits, its last character does not."""
+
+    def __init__(self, opening: str, rest: str) -> None:
+        self._rest = rest
+        self.last = len(rest) - 1
+        self._first = len(rest) - len(rest.lstrip()) + 1
+        shift = len(opening)
+        self._codes = [
+            replace(code, start=code.start - shift, inner=code.inner - shift, end=code.end - shift)
+            for code in codes(opening + rest)
+        ]
+
+    def latest(self, pattern: re.Pattern[str], share: float, is_good: Callable[[int], bool]) -> int | None:
+        """The last match that leaves at least ``share`` of the page filled, as the place to break before."""
+        floor = max(self._first, int(share * self.last))
+        places = [found.start() if found[0].isspace() else found.end() for found in pattern.finditer(self._rest)]
+        return next((place for place in reversed(places) if floor <= place <= self.last and is_good(place)), None)
+
+    def is_outside(self, place: int) -> bool:
+        """Not within code, nor between a heading and its text."""
+        return self._code(place) is None and not _HEADING.match(self._rest, self._line_start(place))
+
+    def is_calm(self, place: int) -> bool:
+        """Not within code, nor between a mark and its partner."""
+        if self._code(place) is not None:
+            return False
+        line = self._rest[self._line_start(place) : place]
+        for code in reversed(codes(line)):
+            line = line[: code.start] + line[code.end :]
+        return "`" not in line and is_settled(line)
+
+    def is_filled(self, place: int) -> bool:
+        """Not straight after the opening of a fence, and not within code in a line."""
+        code = self._code(place)
+        if code is None:
+            return not self._is_beside_sign(place)
+        return code.is_fence and not self._rest[max(code.inner, 0) : place].isspace()
+
+    def graphemes(self) -> Iterator[int]:
+        """Places from the last on that split neither a character as seen, nor a run of backticks, nor a link."""
+        lowest = max(self.last // 2, self._first - 1)
+        links = [link.span() for link in _LINK.finditer(self._rest)]
+        return (
+            place
+            for place in range(self.last, lowest, -1)
+            if not _is_joined(self._rest, place)
+            and not self._is_beside_sign(place)
+            and not any(start < place < end for start, end in links)
+        )
+
+    def _is_beside_sign(self, place: int) -> bool:
+        """Whether a mark stands at the break: one put there to close or reopen another would melt with it."""
+        return self._rest[:place].rstrip()[-1:] in _SIGNS or self._rest[place:].lstrip()[:1] in _SIGNS
+
+    def _code(self, place: int) -> Code | None:
+        return next((code for code in self._codes if code.start < place < code.end), None)
+
+    def _line_start(self, place: int) -> int:
+        return self._rest.rfind("\n", 0, place) + 1
+
+
+def _break(opening: str, rest: str) -> int:
+    """Where to break: the kindest place in the page's later part, else any that does not split a character."""
+    at = _Breaks(opening, rest)
+    return (
+        at.latest(_PARAGRAPH, 0.6, at.is_outside)
+        or at.latest(_ITEM, 0.6, at.is_outside)
+        or at.latest(_LINE, 0.6, at.is_outside)
+        or at.latest(_LINE, 0.6, at.is_filled)
+        or at.latest(_SENTENCE, 0.6, at.is_calm)
+        or at.latest(_WORD, 0.5, at.is_calm)
+        or at.latest(_WORD, 0.25, at.is_filled)
+        or next(at.graphemes(), at.last)
+    )
+
+
+def _is_joined(text: str, place: int) -> bool:
+    """Whether the characters on both sides of a place are seen as one, or are one run of backticks."""
+    before, after = text[place - 1], text[place]
+    return (
+        before == after == "`"
+        or before in "\u200d\r"
+        or after in _JOINERS
+        or unicodedata.category(after) in {"Mn", "Me", "Mc"}
+        or ("\ud800" <= before <= "\udbff" and "\udc00" <= after <= "\udfff")
+    )
