@@ -1,0 +1,258 @@
+"""The operator's choices, read once from the environment and ``.env`` (the environment wins), then frozen.
+
+Every problem is found in one go and said as a ``Problem``: which setting, what is wrong, what it should hold and where
+to get it. Secrets are ``SecretStr``: they appear in no repr, and no complaint repeats a value.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from dotenv import dotenv_values
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from bot.errors import Problem, SettingsInvalid
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ENV_FILE = Path(".env")
+
+DEFAULT_MODEL = "gpt-4.1-mini"
+DISCORD_API_URL = "https://discord.com/api/v10"
+DISCORD_GATEWAY_URL = "wss://gateway.discord.gg/"
+OPENAI_URL = "https://api.openai.com/v1"
+OPENAI_EMBEDDING = "text-embedding-3-small"
+
+
+def _web_address(value: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", value):
+        raise ValueError("is not an http or https address")
+    return value.rstrip("/")
+
+
+def _socket_address(value: str) -> str:
+    if not re.fullmatch(r"wss?://[^\s/?#@]+(/\S*)?", value):
+        raise ValueError("is not a ws or wss address")
+    return value
+
+
+def _upper(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+def _bare_token(value: SecretStr) -> SecretStr:
+    token = value.get_secret_value()
+    if not re.fullmatch(r"[\x21-\x7e]+", token):
+        raise ValueError("contains spaces or signs that no token has")
+    return value
+
+
+def _database_address(value: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"postgresql\+asyncpg://[^\s/]*/[^\s/]+", value.get_secret_value()):
+        raise ValueError("is not the address of a PostgreSQL database")
+    return value
+
+
+WebAddress = Annotated[str, AfterValidator(_web_address)]
+SocketAddress = Annotated[str, AfterValidator(_socket_address)]
+Secret = Annotated[SecretStr, AfterValidator(_bare_token)]
+DatabaseAddress = Annotated[SecretStr, AfterValidator(_database_address)]
+
+
+class Settings(BaseSettings):
+    """What the operator chose. Field names are the names of the variables, in lower case."""
+
+    model_config = SettingsConfigDict(
+        env_file_encoding="utf-8", env_ignore_empty=True, extra="ignore", frozen=True, str_strip_whitespace=True
+    )
+
+    discord_token: Secret | None = Field(
+        None, description="the bot's token: discord.com/developers/applications › your application › Bot › Reset Token"
+    )
+    openai_api_key: Secret | None = Field(
+        None, description="the key of your OpenAI account (platform.openai.com/api-keys) or of your own server"
+    )
+    openai_base_url: WebAddress | None = Field(
+        None, description="the address of an OpenAI-compatible server, such as http://127.0.0.1:11434/v1"
+    )
+    llm_model: str = Field(DEFAULT_MODEL, description="the name of the model that writes, as its server calls it")
+    llm_context_window: int | None = Field(
+        None, ge=2_000, le=10_000_000, description="the number of tokens the model reads at most, such as 32768"
+    )
+    embed_model: str | None = Field(
+        None, description="the name of an embedding model, or `local`, or `none` for keywords only"
+    )
+    embed_base_url: WebAddress | None = Field(
+        None, description="the address of the server for embeddings, where it is not OPENAI_BASE_URL"
+    )
+    embed_api_key: Secret | None = Field(None, description="the key for that server, where it is not OPENAI_API_KEY")
+    data_dir: Path = Field(Path("data/documents"), description="the folder that holds the documents")
+    state_dir: Path = Field(Path("data/state"), description="a folder the bot may write its index to")
+    store_url: DatabaseAddress | None = Field(
+        None, description="a PostgreSQL database for the index: postgresql+asyncpg://user:password@host/database"
+    )
+    remember_days: int = Field(
+        30, ge=1, le=3650, description="the number of days that questions, answers and votes are remembered"
+    )
+    discord_api_url: WebAddress = Field(
+        DISCORD_API_URL, description="the address of a rate-limit proxy, such as http://127.0.0.1:8080/api/v10"
+    )
+    discord_gateway_url: SocketAddress = Field(
+        DISCORD_GATEWAY_URL, description="the address of a gateway proxy, such as ws://127.0.0.1:8080"
+    )
+    edit_interval: float = Field(
+        0.4, ge=0.2, le=10, description="the shortest time between two edits of an answer, in seconds"
+    )
+    answer_pages: int = Field(
+        5, ge=1, le=20, description="the number of messages an answer's text fills at most; the rest comes as a file"
+    )
+    message_content: bool = Field(
+        default=False, description="`true` if Message Content Intent is switched on for the application, else `false`"
+    )
+    direct_messages: bool = Field(default=False, description="`true` to answer direct messages, else `false`")
+    follow_edits: bool = Field(
+        default=True, description="`true` to answer a question anew that is edited, else `false`"
+    )
+    follow_deletions: bool = Field(
+        default=True, description="`true` to remove the answer to a question that is deleted, else `false`"
+    )
+    allowed_bots: str = Field("", description="the names of bots and webhooks that are answered, separated by commas")
+    concurrent_answers: int = Field(
+        8, ge=1, le=200, description="the number of answers that are written at the same time; others wait in line"
+    )
+    crowded_channel: int = Field(
+        4, ge=1, le=200, description="the number of answers in one channel from which on the next opens a thread"
+    )
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = Field(
+        "INFO", description="one of DEBUG, INFO, WARNING, ERROR"
+    )
+    log_format: Annotated[Literal["text", "json"], BeforeValidator(_lower)] = Field(
+        "text", description="`text` for people, `json` for machines"
+    )
+
+    @property
+    def has_model(self) -> bool:
+        """Whether a model writes the answers; otherwise the documents are quoted."""
+        return self.openai_api_key is not None or self.openai_base_url is not None
+
+    @property
+    def model_url(self) -> str:
+        """Where every question and its passages go; said to the libraries outright, which ignore the variable."""
+        return self.openai_base_url or OPENAI_URL
+
+    @property
+    def embedding_url(self) -> str:
+        """Where every document's text goes to be embedded, unless it is done locally or not at all."""
+        return self.embed_base_url or self.model_url
+
+    @property
+    def embedding_key(self) -> SecretStr | None:
+        """The key for ``embedding_url``; a key never goes to a server it was not given for."""
+        return self.embed_api_key or (None if self.embed_base_url else self.openai_api_key)
+
+    @property
+    def embedding(self) -> str:
+        """The embedding model's name, ``local`` or ``none``.
+
+        Unset, it is OpenAI's where documents go to OpenAI anyway, and ``local`` wherever that is not sure.
+        """
+        if self.embed_model is not None:
+            return self.embed_model.lower() if self.embed_model.lower() in {"none", "local"} else self.embed_model
+        return OPENAI_EMBEDDING if self.openai_api_key and not self.openai_base_url else "local"
+
+    @property
+    def store_place(self) -> Path | str:
+        """Where the index is: a file in ``state_dir``, or a database."""
+        return self.state_dir / "index.sqlite" if self.store_url is None else self.store_url.get_secret_value()
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Every secret in plain, for the log's redaction and for nothing else."""
+        held = (self.discord_token, self.openai_api_key, self.embed_api_key, self.store_url)
+        return tuple(secret.get_secret_value() for secret in held if secret is not None)
+
+    def required_token(self) -> SecretStr:
+        """The Discord token.
+
+        Raises:
+            SettingsInvalid: there is none.
+        """
+        if self.discord_token is None:
+            raise SettingsInvalid([_missing("discord_token")])
+        return self.discord_token
+
+
+def setting_names() -> list[str]:
+    """Every setting's name as the environment spells it."""
+    return [name.upper() for name in Settings.model_fields]
+
+
+def load(env_file: Path | None = ENV_FILE, **overrides: Any) -> Settings:
+    """Read the environment and ``env_file``; ``overrides`` win over both (the preview points elsewhere).
+
+    Raises:
+        SettingsInvalid: with every problem found.
+    """
+    problems = list(misspelt(_file_values(env_file)))
+    try:
+        settings = Settings(_env_file=env_file, **overrides)  # type: ignore[call-arg]  # pydantic-settings' own argument
+    except ValidationError as error:
+        problems += [_problem(str(fault["loc"][0]), fault["msg"]) for fault in error.errors(include_input=False)]
+    else:
+        if not problems:
+            return settings
+    raise SettingsInvalid(problems)
+
+
+def place(text: str) -> Path | str:
+    """Where an index is, as it is written on the command line: the path of a file, or a database's address."""
+    return text if "://" in text else Path(text)
+
+
+def misspelt(values: Mapping[str, object]) -> list[Problem]:
+    """Names in a ``.env`` that are no setting but nearly one: a typo there would silently do nothing."""
+    known = setting_names()
+    problems: list[Problem] = []
+    for name in values:
+        if name.upper() in known:
+            continue
+        near = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.85)
+        if near:
+            problems.append(Problem(name, "is not a setting", f"Did you mean {near[0]}?"))
+    return problems
+
+
+def _file_values(env_file: Path | None) -> Mapping[str, object]:
+    if env_file is None or not env_file.is_file():
+        return {}
+    try:
+        return dotenv_values(env_file, interpolate=False)
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsInvalid(
+            [Problem(str(env_file), "cannot be read", "It must be a text file in UTF-8 that this user may read.")]
+        ) from error
+
+
+def _missing(field: str) -> Problem:
+    return Problem(field.upper(), "is missing", _remedy(field))
+
+
+def _problem(field: str, complaint: str) -> Problem:
+    words = complaint.removeprefix("Value error, ")
+    if not words.startswith(("is ", "contains ")):
+        words = f"is not valid: {words[:1].lower()}{words[1:]}"
+    return Problem(field.upper(), words, _remedy(field))
+
+
+def _remedy(field: str) -> str:
+    known = Settings.model_fields.get(field)
+    return f"It should hold {known.description}." if known is not None else ""

@@ -1,0 +1,111 @@
+"""The operator's choices: what wins, what is complained about, and what never shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from dotenv import dotenv_values
+
+from bot.errors import SettingsInvalid
+from bot.settings import load, setting_names
+
+
+@pytest.fixture(autouse=True)
+def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in setting_names():
+        monkeypatch.delenv(name, raising=False)
+
+
+def env_file(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / ".env"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_the_example_names_exactly_the_settings() -> None:
+    example = Path(__file__).parent.parent / ".env.example"
+    assert set(dotenv_values(example)) == set(setting_names())
+
+
+def test_the_example_as_it_stands_is_valid_and_says_the_defaults() -> None:
+    example = Path(__file__).parent.parent / ".env.example"
+    assert load(example) == load(None)
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLM_MODEL", "from-environment")
+    assert load(env_file(tmp_path, "LLM_MODEL=from-file\nLOG_FORMAT=json")).llm_model == "from-environment"
+
+
+def test_overrides_win_over_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DISCORD_API_URL", "http://127.0.0.1:1/api")
+    assert load(None, discord_api_url="http://127.0.0.1:2/api").discord_api_url == "http://127.0.0.1:2/api"
+
+
+def test_an_empty_value_is_no_value(tmp_path: Path) -> None:
+    assert load(env_file(tmp_path, "OPENAI_API_KEY=\nLLM_CONTEXT_WINDOW=")).has_model is False
+
+
+def test_every_problem_is_said_at_once_and_no_value_is_repeated(tmp_path: Path) -> None:
+    path = env_file(
+        tmp_path,
+        "OPENAI_BASE_URL=file:///secret-path\nLLM_CONTEXT_WINDOW=plenty\nLOG_LEVEL=loud\nDISCORD_TOKEN='a b'\n",
+    )
+    with pytest.raises(SettingsInvalid) as caught:
+        load(path)
+    assert {problem.setting for problem in caught.value.problems} == {
+        "OPENAI_BASE_URL", "LLM_CONTEXT_WINDOW", "LOG_LEVEL", "DISCORD_TOKEN",
+    }  # fmt: skip
+    for value in ("secret-path", "plenty", "loud", "a b"):
+        assert value not in caught.value.words
+
+
+def test_a_nearly_right_name_in_the_file_is_pointed_out(tmp_path: Path) -> None:
+    with pytest.raises(SettingsInvalid, match=r"OPENAI_APIKEY is not a setting\. Did you mean OPENAI_API_KEY\?"):
+        load(env_file(tmp_path, "OPENAI_APIKEY=sk-planted"))
+
+
+def test_other_names_in_the_file_are_left_alone(tmp_path: Path) -> None:
+    assert load(env_file(tmp_path, "TZ=Europe/Berlin")).log_format == "text"
+
+
+def test_a_file_that_is_not_text_is_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    path.write_bytes(b"\xff\xfe\x00DISCORD")
+    with pytest.raises(SettingsInvalid, match="cannot be read"):
+        load(path)
+
+
+def test_secrets_show_in_no_representation(tmp_path: Path) -> None:
+    settings = load(env_file(tmp_path, "DISCORD_TOKEN=planted-token\nOPENAI_API_KEY=planted-key"))
+    assert "planted" not in repr(settings)
+    assert "planted" not in str(settings)
+    assert settings.secrets == ("planted-token", "planted-key")
+
+
+def test_the_missing_token_is_said_with_where_to_get_it() -> None:
+    with pytest.raises(SettingsInvalid, match=r"DISCORD_TOKEN is missing\. It should hold .*Reset Token"):
+        load(None).required_token()
+
+
+@pytest.mark.parametrize(
+    ("text", "embedding"),
+    [
+        ("", "local"),
+        ("OPENAI_API_KEY=k", "text-embedding-3-small"),
+        ("OPENAI_API_KEY=k\nOPENAI_BASE_URL=http://127.0.0.1:1/v1", "local"),
+        ("EMBED_MODEL=None", "none"),
+        ("EMBED_MODEL=Nomic-Embed", "Nomic-Embed"),
+    ],
+)
+def test_documents_are_embedded_by_openai_only_when_they_go_there_anyway(
+    tmp_path: Path, text: str, embedding: str
+) -> None:
+    assert load(env_file(tmp_path, text)).embedding == embedding
+
+
+def test_a_key_never_goes_to_a_server_it_was_not_given_for(tmp_path: Path) -> None:
+    settings = load(env_file(tmp_path, "OPENAI_API_KEY=k\nEMBED_BASE_URL=http://127.0.0.1:1/v1"))
+    assert settings.embedding_url == "http://127.0.0.1:1/v1"
+    assert settings.embedding_key is None
