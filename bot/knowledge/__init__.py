@@ -1,0 +1,30 @@
+"""DOCUMENTS IN, GROUNDED DELTAS OUT. LlamaIndex, never discord.
+
+The door: ``KnowledgeBase`` and the choices it is opened with. LlamaIndex takes two seconds to import, so the door
+opens on first use; touch it in a thread while the gateway connects.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bot.knowledge.base import KnowledgeBase
+    from bot.knowledge.local import Local
+    from bot.knowledge.models import EmbeddingChoice, LanguageModelChoice
+
+__all__ = ["EmbeddingChoice", "KnowledgeBase", "LanguageModelChoice", "Local"]
+
+_ROOMS = {
+    "EmbeddingChoice": "bot.knowledge.models",
+    "KnowledgeBase": "bot.knowledge.base",
+    "LanguageModelChoice": "bot.knowledge.models",
+    "Local": "bot.knowledge.local",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ROOMS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_ROOMS[name]), name)

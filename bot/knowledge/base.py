@@ -1,0 +1,281 @@
+"""The room's one object: a question or a re-index goes in at the door, an answer or a report comes out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, Self
+
+from bot.answering import QUESTION_LIMIT, Answer, IngestionReport, LibraryState, Progress, Question
+from bot.citations import escaped
+from bot.errors import DocentError, IndexBuilding, IndexEmpty, NothingFound, QuestionInvalid
+from bot.knowledge.ingestion import BATCH, IN_FLIGHT, Ingestion
+from bot.knowledge.local import Local, LocalEmbedding, local_embedding
+from bot.knowledge.models import (
+    MODEL_FAULTS,
+    EmbeddingChoice,
+    LanguageModelChoice,
+    RemoteEmbedding,
+    StreamingModel,
+    embedding_model,
+    language_model,
+    named_fault,
+)
+from bot.knowledge.quoting import quoted
+from bot.knowledge.readers import collection_of
+from bot.knowledge.retrieval import FusedRetriever, nearest_titles, token_count
+from bot.knowledge.rewriting import self_contained
+from bot.knowledge.stores import FILE_NAME, opened
+from bot.knowledge.stores.base import NO_EMBEDDING
+from bot.knowledge.synthesis import readable, written
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+    from pathlib import Path
+
+    from llama_index.core.base.embeddings.base import BaseEmbedding
+
+    from bot.answering import Scope, Source
+    from bot.knowledge.retrieval import Reranker
+    from bot.knowledge.stores.base import Store
+
+SPOOL_NAME: Final = "reading.sqlite"
+"""Where what a run has read outlives a crash, inside the folder for state."""
+
+LOCAL_BATCH: Final = 16
+"""Passages embedded at once on this machine: few, so that a run can be stopped soon."""
+
+KEYWORDS_ONLY: Final = "Searched by keywords only: the embedding model did not answer."
+
+_NAMED = 3  # documents named in a complaint; the others are counted
+_log = logging.getLogger(__name__)
+
+
+class KnowledgeBase:
+    """Answers from the documents under ``root``; an ``Answerer`` and a ``Library``. Opened once, closed once."""
+
+    def __init__(  # noqa: PLR0913 # its parts, each by name
+        self,
+        *,
+        root: Path,
+        store: Store,
+        language: StreamingModel | None,
+        embedding: BaseEmbedding | None,
+        window: int,
+        spool: Path | None = None,
+        reranker: Reranker | None = None,
+    ) -> None:
+        self._root = root
+        self._store = store
+        self._reranker = reranker
+        self._language = language
+        self._embedding = embedding
+        self._window = window
+        self._running: Progress | None = None
+        batch, in_flight = (LOCAL_BATCH, 1) if isinstance(embedding, LocalEmbedding) else (BATCH, IN_FLIGHT)
+        embed = None if embedding is None else _embedder(embedding)
+        self._ingestion = Ingestion(root, store, embed, store.embed_name, batch=batch, in_flight=in_flight, spool=spool)
+
+    @classmethod
+    def open(
+        cls,
+        root: Path,
+        state: Path,
+        language: LanguageModelChoice | None,
+        embedding: EmbeddingChoice | Local | None,
+        *,
+        store_url: str | None = None,
+    ) -> Self:
+        """Open the index and make every model ready, so that the first question is as quick as the later ones.
+
+        Blocks for some seconds: call it in a thread. ``Local`` where the extra is not installed means keywords only.
+        The index is a file in ``state``, or a database where ``store_url`` names one.
+
+        Raises:
+            StoreUnusable: the index cannot be opened.
+            SettingsInvalid: a model cannot be used as it was chosen.
+        """
+        model = _opened_embedding(embedding)
+        store = opened(store_url or state / FILE_NAME, NO_EMBEDDING if model is None else model.model_name)
+        store.warm()
+        token_count("A first count loads the tokenizer.")
+        if isinstance(model, LocalEmbedding):
+            model.get_query_embedding("A first run sizes the session's buffers.")
+        return cls(
+            root=root,
+            store=store,
+            language=None if language is None else language_model(language),
+            embedding=model,
+            window=0 if language is None else language.window,
+            spool=state / SPOOL_NAME,
+        )
+
+    async def answer(self, question: Question) -> Answer:
+        """Find the passages and make ready to answer.
+
+        Raises:
+            QuestionInvalid: it is empty or longer than 2,000 characters.
+            IndexUnavailable: there is nothing to search yet.
+            NothingFound: no passage shares anything with the question; no model was asked.
+            ContextTooLong: not one passage fits into the model's window beside the question.
+            StoreUnusable: the index cannot be read.
+        """
+        asked = _checked(question.text)
+        text = (await self_contained(question, self._language)).strip()
+        retriever = self.retriever(question.scope)
+        hits = await retriever.aretrieve(text)
+        if not hits or retriever.evidence.is_empty:
+            await self._explain_nothing(nearest_titles(hits))
+        notice = KEYWORDS_ONLY if retriever.is_keywords_only else ""
+        if self._language is not None:
+            put = text if text == asked else f"{asked}\nThat is: {text}"
+            kept = readable(hits, put, window=self._window)
+            answer = await written(put, kept, self._language, notice=notice)
+        else:
+            embedding = None if retriever.is_keywords_only else self._embedding
+            answer = await quoted(text, hits, embedding, cosines=retriever.cosines, notice=notice)
+        answer.searched_for = "" if text == asked else text
+        answer.sources = await asyncio.to_thread(self._compared, answer.sources)
+        return answer
+
+    @property
+    def has_model(self) -> bool:
+        """Whether a model writes the answers; otherwise documents are quoted."""
+        return self._language is not None
+
+    @property
+    def embedding(self) -> BaseEmbedding | None:
+        """The model that embeds, None for keywords only."""
+        return self._embedding
+
+    def retriever(self, scope: Scope) -> FusedRetriever:
+        """What finds the passages of one question."""
+        return FusedRetriever(self._store, self._embedding, scope, reranker=self._reranker)
+
+    def collections(self) -> frozenset[str]:
+        """Every collection there is something to search in. It blocks: call it in a thread."""
+        return frozenset(map(collection_of, self._store.manifest()))
+
+    async def ensure_searchable(self, documents: Collection[str]) -> None:
+        """See to it that all of these can be found.
+
+        Raises:
+            DocentError: some cannot, and the words name them.
+        """
+        missing = sorted(set(documents) - set(await asyncio.to_thread(self._store.manifest)))
+        if missing:
+            more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
+            raise DocentError(
+                f"{', '.join(missing[:_NAMED])}{more} cannot be searched: reindex, or name the folder they are in."
+            )
+
+    async def state(self) -> LibraryState:
+        """What is searchable now, and the run in progress."""
+        counts = await asyncio.to_thread(self._store.counts)
+        return LibraryState(counts.documents, counts.nodes, self._store.embed_name, self._running)
+
+    async def reindex(
+        self,
+        *,
+        dry_run: bool = False,
+        force: bool = False,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> IngestionReport:
+        """Bring the index up to what the folder holds, in a thread; ``on_progress`` is called in that thread.
+
+        Raises:
+            IngestionRefused: a run is going on already, or this one would delete most of what is searchable.
+            StoreUnusable: the index cannot be written.
+            AnswerUnavailable: the embedding model failed.
+        """
+
+        def note(progress: Progress) -> None:
+            self._running = progress
+            if on_progress is not None:
+                on_progress(progress)
+
+        try:
+            report = await asyncio.to_thread(self._ingestion.run, dry_run=dry_run, force=force, on_progress=note)
+            await asyncio.to_thread(self._store.warm)
+        finally:
+            self._running = None
+        return report
+
+    async def close(self) -> None:
+        """Stop a run, and give back the connections to models and index. Nothing may be asked afterwards."""
+        self._ingestion.stop()
+        if self._language is not None:
+            await self._language.aclose()
+        if isinstance(self._embedding, RemoteEmbedding):
+            await self._embedding.aclose()
+        await asyncio.to_thread(self._store.close)
+
+    def _compared(self, sources: Sequence[Source]) -> tuple[Source, ...]:
+        """The sources, marked where a document's file is another one by now. Only a file with a new date is read."""
+        dates = {source.document: source.date for source in sources if source.date is not None}
+        changed = {
+            document
+            for document, date in dates.items()
+            if _modified(self._root / document) != date and self._ingestion.has_changed(document)
+        }
+        return tuple(replace(source, is_changed=source.document in changed) for source in sources)
+
+    async def _explain_nothing(self, nearest: Sequence[str]) -> None:
+        state = await self.state()
+        if state.nodes:
+            raise NothingFound(_not_found(nearest), nearest=nearest)
+        if state.running is not None:
+            done, total = state.running.files_done, state.running.files_total
+            raise IndexBuilding(f"The documents are being read for the first time: {done} of {total} files so far.")
+        raise IndexEmpty(
+            "There are no documents to answer from yet. Whoever runs Docent needs to add some and reindex."
+        )
+
+
+def _not_found(nearest: Sequence[str]) -> str:
+    if not nearest:
+        return "The documents do not speak of this. Try other words."
+    return f"I did not find this in the documents. What comes nearest: {', '.join(map(escaped, nearest))}."
+
+
+def _modified(path: Path) -> datetime | None:
+    """When a file was last changed, to the second; None if it is gone."""
+    try:
+        return datetime.fromtimestamp(int(path.stat().st_mtime), UTC)
+    except OSError:
+        return None
+
+
+def _checked(text: str) -> str:
+    if not text.strip():
+        raise QuestionInvalid("The question is empty. Write what you would like to know.")
+    if len(text) > QUESTION_LIMIT:
+        raise QuestionInvalid(f"The question has {len(text):,} characters; {QUESTION_LIMIT:,} are the most.")
+    return text.strip()
+
+
+def _opened_embedding(choice: EmbeddingChoice | Local | None) -> BaseEmbedding | None:
+    match choice:
+        case EmbeddingChoice():
+            return embedding_model(choice)
+        case Local():
+            model = local_embedding()
+            if model is None:
+                _log.warning("the extra 'local' is not installed: documents are searched by keywords only")
+            return model
+        case None:
+            return None
+
+
+def _embedder(embedding: BaseEmbedding) -> Callable[[Sequence[str]], list[list[float]]]:
+    """The embedding of many texts, its faults put into our words."""
+
+    def embed(texts: Sequence[str]) -> list[list[float]]:
+        try:
+            return embedding.get_text_embedding_batch(list(texts))
+        except MODEL_FAULTS as error:
+            raise named_fault(error) from error
+
+    return embed

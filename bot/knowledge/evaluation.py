@@ -1,0 +1,222 @@
+"""A set of questions with the documents that answer them goes in; how often each is found, and how soon, comes out.
+
+Every question is searched by keywords alone, by vectors alone and by both; with a model it is answered too. What a run
+found is kept, one line a run, so that the next can stand beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from bot.answering import Question, Scope
+from bot.citations import marked_numbers
+from bot.errors import AnswerUnavailable, DocentError, NothingFound
+from bot.knowledge.retrieval import text_node
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+
+    from llama_index.core.schema import NodeWithScore
+
+    from bot.knowledge.base import KnowledgeBase
+
+RANKS: Final = 10
+"""Documents looked at for each question: the right one behind them counts as not found."""
+
+KEYWORDS: Final = "keywords"
+VECTORS: Final = "vectors"
+FUSED: Final = "fused"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A question, the document that answers it, and words one of which a right answer holds (none: not looked at)."""
+
+    question: str
+    source: str
+    answers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How well one way of searching found the right document. Shares are from 0 to 1, latencies in seconds."""
+
+    hit_1: float
+    hit_3: float
+    hit_5: float
+    mrr: float
+    p50: float
+    p95: float
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What became of the questions when they were answered, as shares of all of them.
+
+    ``grounded``: an answer came, and each of its marks, one at least, leads to a passage it was given. ``right``: it
+    holds the expected words, as far as a case gives any. ``refused``: it was said that the documents do not hold it.
+    ``failed``: the model failed.
+    """
+
+    grounded: float
+    right: float
+    refused: float
+    failed: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """One run over one set. ``searches`` is by the way of searching; ``told`` is None where no model was asked."""
+
+    name: str
+    questions: int
+    embedding: str
+    searches: dict[str, Score] = field(default_factory=dict[str, Score])
+    told: Told | None = None
+
+
+def cases(text: str, name: str) -> list[Case]:
+    """Read a question set, a JSON object a line: ``question``, ``source``, and ``answers`` where there are any.
+
+    Raises:
+        DocentError: a line is not such an object, or there is none; ``name`` is how the set is called then.
+    """
+    found = [_case(line, f"{name}, line {number}") for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    if not found:
+        raise DocentError(f"{name} holds no questions. Each line is an object with question and source.")
+    return found
+
+
+def _case(line: str, place: str) -> Case:
+    try:
+        entry: Any = json.loads(line)
+        question, source, answers = entry["question"], entry["source"], entry.get("answers", [])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DocentError(f'{place} is not an object such as {{"question": "…", "source": "refunds.md"}}.') from error
+    if not isinstance(question, str) or not isinstance(source, str) or not isinstance(answers, list):
+        raise DocentError(f"{place}: question and source are texts, and answers is a list of texts.")
+    return Case(question, source, tuple(str(answer) for answer in answers))
+
+
+async def evaluated(
+    base: KnowledgeBase, given: Sequence[Case], name: str, *, scope: Scope, on_progress: Callable[[int], None]
+) -> Evaluation:
+    """Search for every case in each way, and answer it where the base has a model; ``on_progress`` is told how many.
+
+    Raises:
+        DocentError: a case names a document that is not searchable: its share would say nothing.
+    """
+    await base.ensure_searchable({case.source for case in given})
+    ways: dict[str, list[tuple[int | None, float]]] = {}
+    told: list[str] = []
+    for done, case in enumerate(given, 1):
+        for way, found in (await _searched(base, case, scope)).items():
+            ways.setdefault(way, []).append(found)
+        if base.has_model:
+            told.append(await _told(base, case, scope))
+        on_progress(done)
+    state = await base.state()
+    searches = {way: scored(found) for way, found in ways.items()}
+    return Evaluation(name, len(given), state.embedding, searches, _shares(told) if told else None)
+
+
+async def _searched(base: KnowledgeBase, case: Case, scope: Scope) -> dict[str, tuple[int | None, float]]:
+    """The rank of the right document and the seconds taken, by the way of searching."""
+    retriever = base.retriever(scope)
+    began = time.perf_counter()
+    by_keywords = await retriever.by_keywords(case.question)
+    between = time.perf_counter()
+    by_vectors = await retriever.by_vectors(case.question)
+    both = await retriever.weighed(case.question, by_keywords, by_vectors)
+    ended = time.perf_counter()
+    found = {KEYWORDS: (rank(case.source, by_keywords), between - began)}
+    if base.embedding is not None:
+        found[VECTORS] = (rank(case.source, by_vectors), ended - between)
+        found[FUSED] = (rank(case.source, both), ended - began)
+    return found
+
+
+async def _told(base: KnowledgeBase, case: Case, scope: Scope) -> str:
+    """What became of one question: a word for each field of ``Told`` that it counts for."""
+    try:
+        answer = await base.answer(Question(case.question, key="evaluation", scope=scope))
+        text = "".join([delta async for delta in answer.deltas()])
+    except NothingFound:
+        return "refused"
+    except AnswerUnavailable:
+        return "failed"
+    marks = marked_numbers(text)
+    is_grounded = bool(marks) and marks <= {source.number for source in answer.sources}
+    plain = " ".join(text.split()).casefold()
+    is_right = any(" ".join(words.split()).casefold() in plain for words in case.answers)
+    return " ".join(word for word, holds in (("grounded", is_grounded), ("right", is_right)) if holds)
+
+
+def _shares(told: Sequence[str]) -> Told:
+    return Told(**{name: sum(name in one.split() for one in told) / len(told) for name in Told.__dataclass_fields__})
+
+
+def rank(document: str, hits: Iterable[NodeWithScore]) -> int | None:
+    """Where the document stands among the documents of the hits, from 1; None where it is not among the first."""
+    documents = list(dict.fromkeys(str(text_node(hit).metadata["document"]) for hit in hits))[:RANKS]
+    return documents.index(document) + 1 if document in documents else None
+
+
+def scored(found: Sequence[tuple[int | None, float]]) -> Score:
+    """Ranks and seconds of all cases in one: shares, the mean of 1/rank, and the middle and the slow end.
+
+    Raises:
+        ValueError: there are no cases.
+    """
+    if not found:
+        raise ValueError("no cases, no score")
+    ranks = [place for place, _ in found]
+    seconds = sorted(taken for _, taken in found)
+
+    def within(most: int) -> float:
+        return sum(place is not None and place <= most for place in ranks) / len(ranks)
+
+    return Score(
+        within(1),
+        within(3),
+        within(5),
+        sum(1 / place for place in ranks if place is not None) / len(ranks),
+        seconds[(len(seconds) - 1) // 2],
+        seconds[round(0.95 * (len(seconds) - 1))],
+    )
+
+
+def previous(log: Path, name: str) -> Evaluation | None:
+    """The last run over the set of this name; None where there is none, or it cannot be read."""
+    try:
+        lines = log.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return None
+    for line in reversed(lines):
+        try:
+            entry: Any = json.loads(line)
+            if entry["name"] == name:
+                searches = {way: Score(**score) for way, score in entry["searches"].items()}
+                told = Told(**entry["told"]) if entry["told"] else None
+                return Evaluation(name, entry["questions"], entry["embedding"], searches, told)
+        except (ValueError, KeyError, TypeError, AttributeError):  # written by another version, or cut off: passed over
+            continue
+    return None
+
+
+def keep(log: Path, evaluation: Evaluation, when: str) -> None:
+    """Add a run to the log; ``when`` is its time in ISO 8601.
+
+    Raises:
+        DocentError: the log cannot be written.
+    """
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("a", encoding="utf-8") as lines:
+            lines.write(json.dumps({"when": when, **asdict(evaluation)}, ensure_ascii=False) + "\n")
+    except OSError as error:
+        raise DocentError(f"{log} cannot be written; the run is not kept to compare with.") from error

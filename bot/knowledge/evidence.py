@@ -1,0 +1,49 @@
+"""A question, the passages found for it and how near they are go in; whether they can hold its answer comes out. Pure.
+
+No score tells an answer from its absence: what the gate turns away is only what is clearly not there. The rest is for
+whoever reads the passages to judge, a model or a person.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from bot.knowledge.words import stems
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+FOREIGN: Final = 0.15
+"""Below this coverage the passages share nothing with a question but its commonest words."""
+
+FAR: Final = 0.25
+"""Below this cosine nothing is near. Of MiniLM's questions with an answer none is, of those about other things a third
+are. Models whose cosines are all high never come below it: then a model is asked, which is the safe side."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """How much there is to go by.
+
+    ``coverage`` is the part of the question's words that the best of the passages holds, rare words counting more, from
+    0 to 1; ``similarity`` the cosine of the nearest passage, None where no vectors were searched.
+    """
+
+    coverage: float
+    similarity: float | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the passages clearly do not hold the answer: foreign in words, and far in meaning."""
+        return self.coverage < FOREIGN and (self.similarity is None or self.similarity < FAR)
+
+
+def coverages(question: str, bags: Sequence[set[str]]) -> list[float]:
+    """The part of the question's words that each bag of stems holds, rare words counting more; from 0 to 1."""
+    frequency = Counter(word for bag in bags for word in bag)
+    weights = {word: math.log(1 + len(bags) / (1 + frequency[word])) for word in set(stems(question))}
+    total = sum(weights.values()) or 1.0
+    return [min(1.0, sum(weight for word, weight in weights.items() if word in bag) / total) for bag in bags]

@@ -1,0 +1,115 @@
+"""Where a text's headings stand: it is cut into sections, each with the path of headings above it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+HEADING_SEPARATOR: Final = " › "
+
+_ATX = re.compile(r"^ {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$")
+_SETEXT = re.compile(r"^ {0,3}(=+|-{2,})[ \t]*$")
+# A longer run of tildes is an underline of reStructuredText far more often than a fence.
+FENCE: Final = re.compile(r"^ {0,3}(`{3,}|~{3,5}(?!~))(.*)$")
+"""A line that opens a code block, or closes one: its marks, and what follows them."""
+ITEM: Final = re.compile(r"^\s*(?:[-*+•]|\d{1,9}[.)])\s")
+"""A line with which an item of a list begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """What stands below one heading and above the next. ``path`` is the headings from the outermost in."""
+
+    path: tuple[str, ...]
+    body: str
+
+
+def sections(text: str, *, is_markdown: bool = True) -> list[Section]:
+    """Cut a text at its headings, not looking into code blocks; text that is not Markdown has only underlined ones.
+
+    A heading with nothing below it becomes a line of a neighbouring section, so that it is still found and never
+    stands alone.
+    """
+    cut: list[Section] = []
+    stack: list[tuple[int, str]] = []
+    for level, heading, body in _headed(text.splitlines(), is_markdown=is_markdown):
+        while stack and stack[-1][0] >= level:
+            stack.pop()
+        if heading:
+            stack.append((level, heading))
+        cut.append(Section(tuple(name for _, name in stack), "\n".join(body).strip("\n")))
+    return _without_bare_headings(cut)
+
+
+def _headed(lines: Sequence[str], *, is_markdown: bool) -> Iterator[tuple[int, str, list[str]]]:
+    level, heading, fence = 0, "", ""
+    body: list[str] = []
+    for line in lines:
+        was_inside, fence = bool(fence), fence_after(fence, line) if is_markdown else ""
+        found = None if was_inside or fence else _heading(line, body, is_markdown=is_markdown)
+        if found is None:
+            body.append(line)
+            continue
+        yield level, heading, body
+        (level, heading), body = found, []
+    yield level, heading, body
+
+
+def fence_after(fence: str, line: str) -> str:
+    """The fence that is open after a line, "" when there is none."""
+    mark = FENCE.match(line)
+    if mark is None:
+        return fence
+    run, rest = mark.group(1), mark.group(2)
+    if not fence:
+        return "" if run[0] == "`" and "`" in rest else run
+    closes = run[0] == fence[0] and len(run) >= len(fence) and not rest.strip()
+    return "" if closes else fence
+
+
+def _heading(line: str, above: list[str], *, is_markdown: bool) -> tuple[int, str] | None:
+    """The level and words of a heading that ends on this line; an underlined one is taken off the lines above."""
+    if is_markdown and (atx := _ATX.match(line)) and (words := plain_heading(atx.group(2) or "")):
+        return len(atx.group(1)), words
+    underline = _SETEXT.match(line)
+    if underline is None or not _can_be_underlined(above):
+        return None
+    if not (words := plain_heading(above[-1])):
+        return None
+    above.pop()
+    return (1 if underline.group(1).startswith("=") else 2), words
+
+
+def _can_be_underlined(above: Sequence[str]) -> bool:
+    """Whether the last line above is a paragraph of its own: no list item, table row, quotation or wrapped text."""
+    if not above or not above[-1].strip() or (len(above) > 1 and above[-2].strip()):
+        return False
+    return not (ITEM.match(above[-1]) or above[-1].startswith((" ", "\t", "|", ">", "+")))
+
+
+def plain_heading(words: str) -> str:
+    """A heading's words without links, emphasis, anchors and permalink signs."""
+    words = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", words)
+    words = re.sub(r"\s*\{#[^}]*\}\s*$", "", words)
+    words = re.sub(r"(\*\*|__|`+)(.+?)\1", r"\2", words)
+    words = re.sub(r"<[^>]{1,80}>", "", words).rstrip("¶ ")
+    return " ".join(words.split())
+
+
+def _without_bare_headings(cut: Sequence[Section]) -> list[Section]:
+    """Move a heading that no text stands below to its parent's text, else to the last text before, else the first."""
+    bodies = [[section.body] if section.body.strip() else [] for section in cut]
+    before = next((place for place, body in enumerate(bodies) if body), 0)
+    named = {section.path[:depth] for section in cut if section.body.strip() for depth in range(len(section.path) + 1)}
+    named.add(())
+    filled: dict[tuple[str, ...], int] = {}
+    for place, section in enumerate(cut):
+        if section.body.strip():
+            filled[section.path] = before = place
+        elif section.path not in named:
+            bodies[filled.get(section.path[:-1], before)].append(section.path[-1])
+    return [replace(section, body="\n\n".join(body)) for section, body in zip(cut, bodies, strict=True) if body]

@@ -1,0 +1,123 @@
+"""A file of the folder goes in; Documents come out, each knowing its path, collection, title, page and address."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, Final
+
+from llama_index.core.schema import Document, MediaResource
+
+from bot.errors import DocumentUnreadable
+from bot.knowledge.readers.folder import Found, collection_of, opened, walked
+from bot.knowledge.readers.hypertext import read_html
+from bot.knowledge.readers.kept import kept_page
+from bot.knowledge.readers.office import read_docx, read_pptx
+from bot.knowledge.readers.pages import TEXT_LIMIT, Page, readable_stem, shown_title, web_address
+from bot.knowledge.readers.pdf import SCANNED, read_pdf
+from bot.knowledge.readers.rst import read_rst
+from bot.knowledge.readers.sheets import read_csv, read_ods, read_tsv, read_xls, read_xlsx
+from bot.knowledge.readers.source import LANGUAGES, is_generated, read_notebook, read_source
+from bot.knowledge.readers.text import read_markdown, read_text
+from bot.knowledge.web_addresses import list_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+READING: Final = "2"
+"""Names this way of reading. Change it with the way, and every file is read anew at the next ingestion."""
+
+_READERS: Final[Mapping[str, Callable[[bytes], list[Page]]]] = {
+    ".md": read_markdown,
+    ".markdown": read_markdown,
+    ".txt": read_text,
+    ".rst": read_rst,
+    ".html": read_html,
+    ".htm": read_html,
+    ".pdf": read_pdf,
+    ".docx": read_docx,
+    ".pptx": read_pptx,
+    ".csv": read_csv,
+    ".tsv": read_tsv,
+    ".xlsx": read_xlsx,
+    ".xlsm": read_xlsx,
+    ".xls": read_xls,
+    ".ods": read_ods,
+    ".ipynb": read_notebook,
+}
+
+
+def listed(root: Path) -> list[Found]:
+    """The regular files of a kind that can be read, sorted by path.
+
+    Hidden files and folders are passed over, and links that lead out of the folder or to another folder.
+    """
+    return walked(root, is_known=_is_known)
+
+
+def _is_known(name: str) -> bool:
+    suffix = PurePosixPath(name).suffix.lower()
+    return suffix in _READERS or (suffix in LANGUAGES and not is_generated(name))
+
+
+def read(root: Path, relative: str) -> list[Document]:
+    """One file as Documents: one for each page of a PDF, slide or sheet that holds text, a single one otherwise.
+
+    A web page that was fetched is read by its name likewise; ``root`` is then the folder in which it is kept.
+
+    Metadata: ``document`` (the relative path), ``collection``, ``title``, ``modified`` (ISO 8601, UTC); ``page``,
+    ``section`` and ``url`` where there are such.
+
+    Raises:
+        DocumentUnreadable: the file is damaged, locked, binary, empty or too large; the words are the reason.
+    """
+    if list_of(relative) is not None:
+        return _read_kept(root, relative)
+    content = opened(root, relative)
+    path = PurePosixPath(relative)
+    suffix = path.suffix.lower()
+    made = _READERS[suffix](content.data) if suffix in _READERS else read_source(content.data, path.name)
+    modified = datetime.fromtimestamp(content.modified, UTC).isoformat(timespec="seconds")
+    return [
+        _document(relative, place, page, modified)
+        for place, page in enumerate(_readable(made, is_pdf=suffix == ".pdf"))
+    ]
+
+
+def _read_kept(folder: Path, document: str) -> list[Document]:
+    """A fetched page as Documents; its address is where it was found, whatever the page says of itself."""
+    kept = kept_page(folder, document)
+    made = [
+        replace(page, title=page.title or kept.address, url=web_address(kept.address))
+        for page in _READERS[kept.kind](kept.body)
+    ]
+    pages = _readable(made, is_pdf=kept.kind == ".pdf")
+    return [_document(document, place, page, kept.modified) for place, page in enumerate(pages)]
+
+
+def _readable(made: Sequence[Page], *, is_pdf: bool) -> list[Page]:
+    """The pages that hold text, cleaned."""
+    if sum(len(page.text) for page in made) > TEXT_LIMIT:
+        raise DocumentUnreadable(f"more than {TEXT_LIMIT:,} characters of text")
+    pages = [page for page in (each.cleaned() for each in made) if page.text.strip()]
+    if not pages:
+        raise DocumentUnreadable(SCANNED if is_pdf else "empty file")
+    return pages
+
+
+def _document(relative: str, place: int, page: Page, modified: str) -> Document:
+    metadata: dict[str, Any] = {
+        "document": relative,
+        "collection": collection_of(relative),
+        "title": shown_title(page.title) or readable_stem(relative),
+    }
+    known = {"modified": modified or None, "page": page.number, "url": page.url, "section": page.section or None}
+    metadata |= {name: value for name, value in known.items() if value is not None}
+    part = f"#page={page.number}" if page.number is not None else f"#part={place + 1}" if place else ""
+    return Document(
+        id_=relative + part,
+        text_resource=MediaResource(text=page.text, mimetype="text/markdown" if page.is_markdown else "text/plain"),
+        metadata=metadata,
+    )

@@ -1,0 +1,135 @@
+"""A web page comes in; the part that a reader came for goes out as Markdown, without what only a browser needs."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final, cast
+
+from bot.errors import DocumentUnreadable
+from bot.knowledge.headings import plain_heading
+from bot.knowledge.readers.pages import Page, cleaned, web_address
+from bot.knowledge.readers.text import BINARY, decoded
+
+TAG_LIMIT: Final = 400_000
+
+_DROPPED = """
+    script style nav aside footer noscript template iframe svg object embed form button select head canvas img picture
+    video audio map dialog
+"""
+_LOWER = "translate(@style, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ ', 'abcdefghijklmnopqrstuvwxyz')"
+_HIDDEN = (
+    "//*[@hidden or @aria-hidden='true' or @role='navigation' or @role='search' or @role='contentinfo'"
+    f" or contains({_LOWER}, 'display:none') or contains({_LOWER}, 'visibility:hidden')"
+    + "".join(
+        f" or contains(concat(' ', normalize-space(@class), ' '), ' {name} ')"
+        for name in ("headerlink", "related", "sphinxsidebar", "navheader", "navfooter", "prev-next-area", "nav-panel")
+    )
+    + "]"
+)
+_WAY_SIGNS = frozenset(
+    {"prev", "previous", "next", "up", "home", "index", "contents", "top", "back", "«", "»", "←", "→"}
+)
+
+
+def read_html(content: bytes) -> list[Page]:
+    """An HTML file as Markdown."""
+    declared = re.search(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([\w-]{2,40})", content[:4096], re.IGNORECASE)
+    try:
+        text = content.decode("utf-8")
+        decoded(content)
+    except UnicodeDecodeError:
+        text = _declared(content, declared.group(1).decode("ascii", "replace") if declared else "")
+    return [page_of_html(text)]
+
+
+def _declared(content: bytes, encoding: str) -> str:
+    if encoding and not content.startswith((*BINARY, b"\xff\xfe", b"\xfe\xff")):
+        try:
+            return content.decode(encoding)
+        except (LookupError, UnicodeDecodeError):
+            pass  # the page does not know itself; it is judged like any other text
+    return decoded(content)
+
+
+def page_of_html(text: str) -> Page:
+    """A page's title, address and text.
+
+    Raises:
+        DocumentUnreadable: it has too many tags, too deep ones, or none at all.
+    """
+    from lxml import etree, html  # noqa: PLC0415 - loaded with the first such file
+
+    if text.count("<") > 2 * TAG_LIMIT:
+        raise DocumentUnreadable(f"more than {TAG_LIMIT:,} HTML tags")
+    parser = html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, no_network=True)
+    try:
+        tree = html.document_fromstring(cleaned(text).encode(), parser=parser)
+    except (etree.ParserError, etree.XMLSyntaxError) as error:
+        raise DocumentUnreadable("empty file") from error
+    title = " ".join(str(tree.findtext(".//title") or "").split())
+    canonical = [str(each.get("href", "")) for each in _every(tree, "//link[@rel='canonical']")]
+    body = _visible(tree)
+    headings = _every(body, ".//h1")
+    if headings and (words := " ".join(headings[0].text_content().split())):
+        title = plain_heading(words)
+    url = web_address(canonical[0].strip()) if canonical else None
+    return Page(re.sub(r"\n{3,}", "\n\n", _markdown(html.tostring(body, encoding="unicode"))), title, url)
+
+
+def _markdown(source: str) -> str:
+    from markdownify import markdownify  # noqa: PLC0415 - loaded with the first such file
+
+    try:
+        return str(
+            markdownify(
+                source,
+                heading_style="ATX",
+                bullets="-",
+                escape_asterisks=False,
+                escape_underscores=False,
+                escape_misc=False,
+                code_language_callback=_language,
+            )
+        )
+    except RecursionError as error:
+        raise DocumentUnreadable("HTML is nested too deeply") from error
+
+
+def _language(element: Any) -> str:
+    """The language of a code block, where a class says so: ``highlight-python``, ``language-sh``."""
+    code = element.find("code")
+    wrappers = [element, element.parent, element.parent.parent if element.parent else None, code]
+    for each in wrappers:
+        for name in (each.get("class") or []) if each is not None and hasattr(each, "get") else []:
+            if match := re.fullmatch(r"(?:highlight|language|lang)-([a-z0-9+#]{1,20})", str(name)):
+                return "" if match.group(1) in {"default", "none", "text", "notranslate"} else match.group(1)
+    return ""
+
+
+def _visible(tree: Any) -> Any:
+    """The part of a page that a reader came for, without what only a browser needs."""
+    for element in [*_every(tree, _HIDDEN), *tree.iter(*_DROPPED.split()), *filter(_is_way_sign, tree.iter("table"))]:
+        if element.getparent() is not None:
+            element.drop_tree()
+    for link in _every(tree, "//a[not(starts-with(@href, 'http'))]"):
+        link.drop_tag()
+    mains = [each for each in _every(tree, "//main | //*[@role='main']") if each.text_content().strip()]
+    return mains[0] if len(mains) == 1 else tree
+
+
+def _is_way_sign(table: Any) -> bool:
+    """Whether a table only leads to the pages before and after, as manuals of an older make have it."""
+    cells = _every(table, ".//td | .//th")
+    if not 1 < len(cells) <= 10:  # noqa: PLR2004 - such a table has two rows of three, or one of a few
+        return False
+    words = [" ".join(str(cell.text_content()).split()).lower() for cell in cells]
+    has_way = any(word in {"prev", "previous", "next", "« prev", "next »"} for word in words)
+    return has_way and all(
+        not word or word in _WAY_SIGNS or len(word.split()) <= 12  # noqa: PLR2004 - the neighbouring pages' titles
+        for word in words
+    )
+
+
+def _every(tree: Any, path: str) -> list[Any]:
+    """The elements on this path; lxml's types do not follow XPath."""
+    return cast("list[Any]", tree.xpath(path))

@@ -1,0 +1,159 @@
+"""Tables come in; rows that say what each of their values is go out, sheet by sheet."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import io
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from bot.errors import DocumentUnreadable
+from bot.knowledge.readers.archive import guarded, unpacked
+from bot.knowledge.readers.pages import TEXT_LIMIT, Page, record
+from bot.knowledge.readers.text import OLE, decoded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+CELL_LIMIT: Final = 20_000_000
+"""How many cells the used part of a sheet may span, empty ones included: a reader makes room for all of them."""
+
+_REFERENCE = re.compile(rb"<(?:\w+:)?(?:c|row)\b[^>]*?\sr=[\"']([A-Z]{0,3})(\d{1,7})[\"']")
+
+
+def read_csv(content: bytes) -> list[Page]:
+    """Rows of values between commas, semicolons, tabs or bars."""
+    text = decoded(content)
+    try:
+        dialect: Any = csv.Sniffer().sniff(text[:16_384], delimiters=",;\t|")
+    except csv.Error:
+        dialect = csv.excel
+    return _rows_of_text(text, dialect)
+
+
+def read_tsv(content: bytes) -> list[Page]:
+    """Rows of values between tabs."""
+    return _rows_of_text(decoded(content), csv.excel_tab)
+
+
+def _rows_of_text(text: str, dialect: Any) -> list[Page]:
+    try:
+        rows = list(csv.reader(io.StringIO(text, newline=""), dialect))
+    except csv.Error as error:
+        raise DocumentUnreadable("damaged CSV: a field is too long or not closed") from error
+    return [Page(_written(rows), is_markdown=False)]
+
+
+def _written(rows: Iterable[Sequence[str]]) -> str:
+    """The rows below the first, each with the first one's names.
+
+    Raises:
+        DocumentUnreadable: they are too much text; wide tables multiply their names.
+    """
+    filled = (row for row in rows if any(cell.strip() for cell in row))
+    header = next(filled, None)
+    if header is None:
+        return ""
+    written: list[str] = []
+    total = 0
+    for row in filled:
+        written.append(record(header, row))
+        total += len(written[-1])
+        if total > TEXT_LIMIT:
+            raise DocumentUnreadable(f"more than {TEXT_LIMIT:,} characters of text")
+    return "\n\n".join(written) or "; ".join(cell for cell in header if cell.strip())
+
+
+def read_xlsx(content: bytes) -> list[Page]:
+    """The visible sheets of an Excel workbook.
+
+    Raises:
+        DocumentUnreadable: it is damaged, locked, or too large inside.
+    """
+    archive = guarded(content, "XLSX", "xl/workbook.xml")
+    for name in archive.namelist():
+        if name.startswith("xl/worksheets/") and name.endswith(".xml"):
+            _refuse_vast(unpacked(archive, name, "XLSX"))
+    return _workbook(content, "XLSX")
+
+
+def read_ods(content: bytes) -> list[Page]:
+    """The visible sheets of an OpenDocument workbook.
+
+    Raises:
+        DocumentUnreadable: as ``read_xlsx``.
+    """
+    archive = guarded(content, "ODS", "content.xml")
+    if "META-INF/manifest.xml" in archive.namelist() and b"encryption-data" in unpacked(
+        archive, "META-INF/manifest.xml", "ODS"
+    ):
+        raise DocumentUnreadable("password-protected")
+    return _workbook(content, "ODS")
+
+
+def read_xls(content: bytes) -> list[Page]:
+    """The visible sheets of a workbook as Excel wrote it before 2007.
+
+    Raises:
+        DocumentUnreadable: as ``read_xlsx``.
+    """
+    if not content.startswith(OLE):
+        raise DocumentUnreadable("damaged XLS")
+    return _workbook(content, "XLS")
+
+
+def _refuse_vast(sheet: bytes) -> None:
+    """Look for a cell so far out that to make room for all before it would take the process down."""
+    columns = rows = 1
+    for match in _REFERENCE.finditer(sheet):
+        rows = max(rows, int(match.group(2)))
+        columns = max(columns, _column(match.group(1)))
+    if columns * rows > CELL_LIMIT:
+        raise DocumentUnreadable(f"a sheet spans {columns:,} columns and {rows:,} rows; delete what stands far out")
+
+
+def _column(letters: bytes) -> int:
+    """A column's number, from 1: XFD → 16,384."""
+    number = 0
+    for letter in letters:
+        number = number * 26 + letter - 64
+    return number
+
+
+def _workbook(content: bytes, kind: str) -> list[Page]:
+    from python_calamine import (  # noqa: PLC0415 - loaded with the first such file
+        CalamineError,
+        CalamineWorkbook,
+        PasswordError,
+        SheetVisibleEnum,
+    )
+
+    try:
+        workbook = CalamineWorkbook.from_filelike(io.BytesIO(content))
+        names = [each.name for each in workbook.sheets_metadata if each.visible == SheetVisibleEnum.Visible]
+        sheets = [(name, _written(_cells(workbook.get_sheet_by_name(name)))) for name in names]
+    except PasswordError as error:
+        raise DocumentUnreadable("password-protected") from error
+    except (CalamineError, ValueError, OSError) as error:
+        raise DocumentUnreadable(f"damaged {kind}") from error
+    shown = [(name, text) for name, text in sheets if text]
+    return [Page(text, section=name if len(shown) > 1 else "", is_markdown=False) for name, text in shown]
+
+
+def _cells(sheet: Any) -> Iterator[list[str]]:
+    for row in sheet.iter_rows():
+        yield [_shown(value) for value in row]
+
+
+def _shown(value: Any) -> str:
+    """A cell as a reader sees it: whole numbers without a point, midnight without its time."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.0f}" if value.is_integer() and abs(value) < 1e15 else repr(value)  # noqa: PLR2004
+    if isinstance(value, dt.datetime) and value.time() == dt.time():
+        return value.date().isoformat()
+    if isinstance(value, dt.datetime | dt.date | dt.time):
+        return value.isoformat(" ") if isinstance(value, dt.datetime) else value.isoformat()
+    return str(value)

@@ -1,0 +1,135 @@
+"""Programs and notebooks: code goes out as code blocks under the file's own name, a notebook's prose as Markdown."""
+
+from __future__ import annotations
+
+import json
+from pathlib import PurePosixPath
+from typing import Any, Final, cast
+
+from bot.errors import DocumentUnreadable
+from bot.knowledge.readers.pages import Page, fenced, first_heading
+from bot.knowledge.readers.text import decoded
+
+LANGUAGES: Final = {
+    ".py": "python",
+    ".pyi": "python",
+    ".js": "javascript",
+    ".mjs": "javascript",
+    ".jsx": "jsx",
+    ".ts": "typescript",
+    ".tsx": "tsx",
+    ".go": "go",
+    ".rs": "rust",
+    ".java": "java",
+    ".kt": "kotlin",
+    ".swift": "swift",
+    ".scala": "scala",
+    ".c": "c",
+    ".h": "c",
+    ".cc": "cpp",
+    ".cpp": "cpp",
+    ".hpp": "cpp",
+    ".cs": "csharp",
+    ".rb": "ruby",
+    ".php": "php",
+    ".lua": "lua",
+    ".pl": "perl",
+    ".r": "r",
+    ".sh": "bash",
+    ".bash": "bash",
+    ".ps1": "powershell",
+    ".sql": "sql",
+    ".yaml": "yaml",
+    ".yml": "yaml",
+    ".toml": "toml",
+    ".ini": "ini",
+    ".cfg": "ini",
+    ".json": "json",
+    ".xml": "xml",
+    ".css": "css",
+    ".proto": "protobuf",
+    ".graphql": "graphql",
+    ".tf": "hcl",
+}
+"""Endings of source code, with the names that code blocks give to their languages."""
+
+_GENERATED = (".min.js", ".min.css", "package-lock.json", "-lock.json", "-lock.yaml")
+_OUTPUT_LIMIT = 4_000  # characters of one output of a notebook: a table's head, not a log
+
+
+def is_generated(name: str) -> bool:
+    """Whether a file's name says that a program wrote it for another."""
+    return name.lower().endswith(_GENERATED)
+
+
+def read_source(content: bytes, name: str) -> list[Page]:
+    """A file of source code as one code block; its title is its name."""
+    text = decoded(content)
+    if not text.strip():
+        return [Page("")]
+    return [Page(fenced(text, LANGUAGES.get(PurePosixPath(name).suffix.lower(), "")), name)]
+
+
+def read_notebook(content: bytes) -> list[Page]:
+    """A Jupyter notebook: its prose, its code, and what the code printed.
+
+    Raises:
+        DocumentUnreadable: it is no notebook.
+    """
+    try:
+        notebook: Any = json.loads(decoded(content))
+    except (ValueError, RecursionError) as error:
+        raise DocumentUnreadable("damaged notebook") from error
+    cells = _members(notebook, "cells")
+    for sheet in _members(notebook, "worksheets"):  # as notebooks were before 2014
+        cells.extend(_members(sheet, "cells"))
+    if not cells:
+        raise DocumentUnreadable(
+            "damaged notebook: it holds no cells" if not isinstance(notebook, dict) else "empty file"
+        )
+    language = _language(notebook)
+    text = "\n\n".join(written for cell in cells if (written := _cell(cell, language)))
+    return [Page(text, first_heading(text, is_markdown=True))]
+
+
+def _language(notebook: Any) -> str:
+    metadata: Any = notebook.get("metadata", {})
+    info: Any = metadata.get("language_info", {}) if isinstance(metadata, dict) else {}
+    name = str(cast("dict[str, Any]", info).get("name", "python")) if isinstance(info, dict) else "python"
+    return name if name.isalnum() else ""
+
+
+def _cell(cell: Any, language: str) -> str:
+    if not isinstance(cell, dict):
+        return ""
+    kind = cell.get("cell_type")
+    source = _joined(cell.get("source", cell.get("input", "")))
+    if kind == "heading":
+        level = cell.get("level", 1)
+        return f"{'#' * (level if isinstance(level, int) and 1 <= level <= 6 else 1)} {source}"  # noqa: PLR2004
+    if kind != "code":
+        return source
+    outputs = [shown for output in _members(cell, "outputs") if (shown := _output(output).strip())]
+    blocks = [fenced(source, language)] if source.strip() else []
+    return "\n\n".join([*blocks, *(fenced(shown) for shown in outputs)])
+
+
+def _output(output: Any) -> str:
+    """An output's text; pictures and widgets have none."""
+    if not isinstance(output, dict):
+        return ""
+    if output.get("output_type") in {"error", "pyerr"}:
+        return f"{output.get('ename', 'Error')}: {output.get('evalue', '')}"[:_OUTPUT_LIMIT]
+    data: Any = output.get("data", {})
+    plain = data.get("text/plain", "") if isinstance(data, dict) else ""
+    return _joined(output.get("text", "") or plain)[:_OUTPUT_LIMIT]
+
+
+def _members(holder: Any, name: str) -> list[Any]:
+    members: Any = holder.get(name) if isinstance(holder, dict) else None
+    return list(members) if isinstance(members, list) else []
+
+
+def _joined(text: Any) -> str:
+    """Text that a notebook keeps as one string or as a list of lines."""
+    return "".join(str(line) for line in text) if isinstance(text, list) else str(text or "")

@@ -1,0 +1,157 @@
+"""Markdown goes in at the top; passages that know their headings fall out, none longer than a model reads."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final
+
+from llama_index.core.node_parser import SentenceSplitter
+from llama_index.core.schema import MetadataMode, NodeRelationship, ObjectType, RelatedNodeInfo, TextNode
+from llama_index.core.utils import get_tokenizer
+
+from bot.knowledge.blocks import Outline, units, units_of_code
+from bot.knowledge.headings import HEADING_SEPARATOR, sections
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from llama_index.core.schema import Document
+
+SPLITTING: Final = "2: 256/32"
+"""Names this way of splitting. Change it with the way, and every document is split anew at the next ingestion."""
+
+PASSAGE_TOKENS: Final = 256
+OVERLAP_TOKENS: Final = 32
+SEARCHED_METADATA: Final = ("title", "section")
+"""What stands above a passage where it is embedded and searched by keywords."""
+
+_LONGEST_HEADER = 240  # characters of title and headings counted above a passage: some 60 tokens of the 256
+_PART = 16_000  # characters given to LlamaIndex at once: it moves all that is left for every piece that it takes
+_CERTAINLY_TOO_LONG = 8_192  # characters; such a text is cut without its tokens being counted first
+_NEVER = "\x00\x00"  # a paragraph separator that occurs nowhere: blocks are told apart here, not by LlamaIndex
+
+
+def passage_node(text: str, metadata: Mapping[str, Any], *, node_id: str) -> TextNode:
+    """Make the node of one passage: its text is what is shown; title and headings stand above it where it is searched.
+
+    ``metadata`` holds at least ``document``, ``collection``, ``title`` and ``section``.
+    """
+    document = str(metadata["document"])
+    others = sorted(set(metadata) - set(SEARCHED_METADATA))
+    return TextNode(
+        id_=node_id,
+        text=text,
+        metadata=dict(metadata),
+        excluded_embed_metadata_keys=others,
+        excluded_llm_metadata_keys=others,
+        metadata_template="{value}",
+        text_template="{metadata_str}\n\n{content}",
+        relationships={NodeRelationship.SOURCE: RelatedNodeInfo(node_id=document, node_type=ObjectType.DOCUMENT)},
+    )
+
+
+def searched_text(node: TextNode) -> str:
+    """What an embedding model is given for a passage: title, heading path and text."""
+    return node.get_content(MetadataMode.EMBED)
+
+
+def token_count(text: str) -> int:
+    """How many tokens a text is to a model of OpenAI's, and about as many to any other."""
+    return len(get_tokenizer()(text))
+
+
+def passage_hash(node: TextNode) -> str:
+    """The name under which a passage's vector is kept: equal for equal searched text, whatever the document."""
+    return hashlib.sha256(searched_text(node).encode("utf-8", "replace")).hexdigest()
+
+
+class SectionSplitter:
+    """Cuts Documents into passages inside their sections; one for a whole ingestion, as its tokenizer is slow to load.
+
+    A passage ends between blocks where it can, then between list items, rows or lines of code, then between sentences.
+    Title and headings count towards ``PASSAGE_TOKENS``, as they are read with the passage. Sentences are told apart
+    here: LlamaIndex would ask nltk, which refuses to open its own data where the installer has hard-linked it.
+    """
+
+    def __init__(self) -> None:
+        self._tokenizer = get_tokenizer()
+        self._prose = self._splitter(units)
+        self._code = self._splitter(units_of_code)
+
+    def _splitter(self, cut: Callable[[str], list[str]]) -> SentenceSplitter:
+        return SentenceSplitter(
+            chunk_size=PASSAGE_TOKENS,
+            chunk_overlap=OVERLAP_TOKENS,
+            tokenizer=self._tokens,
+            paragraph_separator=_NEVER,
+            chunking_tokenizer_fn=cut,
+        )
+
+    def _tokens(self, text: str) -> Sequence[int]:
+        """A text's tokens; of one that is too long in any case, as many as to say so."""
+        return range(len(text) // 4) if len(text) > _CERTAINLY_TOO_LONG else self._tokenizer(text)
+
+    def split(self, documents: Sequence[Document]) -> list[TextNode]:
+        """Cut the Documents of one file into passages, in order; none where there is no text below its headings.
+
+        A passage's id depends on its document, section and words, so that it outlives changes elsewhere in the file.
+        """
+        nodes: list[TextNode] = []
+        seen: Counter[tuple[str, str, str]] = Counter()
+        for document in documents:
+            for metadata, passage in self._passages(document):
+                name = (str(metadata["document"]), str(metadata["section"]), passage)
+                node_id = hashlib.sha256("\0".join((*name, str(seen[name]))).encode("utf-8", "replace")).hexdigest()
+                seen[name] += 1
+                nodes.append(passage_node(passage, {**metadata, "position": len(nodes)}, node_id=node_id[:32]))
+        return nodes
+
+    def _passages(self, document: Document) -> Iterator[tuple[dict[str, Any], str]]:
+        resource = document.text_resource
+        is_markdown = resource is None or resource.mimetype != "text/plain"
+        title = str(document.metadata.get("title", ""))
+        outer = [str(document.metadata["section"])] if document.metadata.get("section") else []
+        for section in sections(document.text.replace(_NEVER, ""), is_markdown=is_markdown):
+            path = section.path[1:] if section.path[:1] == (title,) else section.path
+            heading = HEADING_SEPARATOR.join([*outer, *path])
+            for passage in self._cut(section.body, f"{title}\n{heading}"):
+                if passage != title:
+                    yield {**document.metadata, "section": heading}, passage
+
+    def _cut(self, body: str, header: str) -> list[str]:
+        header = self._bounded(header)
+        if len(self._tokens(header)) + len(self._tokens(body)) < PASSAGE_TOKENS:
+            return [body.strip()]
+        outline = Outline(body)
+        passages: list[str] = []
+        place = 0
+        for part in self._parts(body):
+            splitter = self._code if outline.is_code_at(place) else self._prose
+            passages.extend(splitter.split_text_metadata_aware(part, header))
+            place += len(part)
+        return outline.mended(passages) if len(passages) > 1 else passages
+
+    def _parts(self, text: str) -> list[str]:
+        """The text in pieces of bounded size, cut where a passage may end; joined, they are the text."""
+        if len(text) <= _PART:
+            return [text]
+        pieces = units(text)
+        if len(pieces) == 1:
+            return [text[place : place + _PART] for place in range(0, len(text), _PART)]
+        parts: list[str] = []
+        gathered: list[str] = []
+        size = 0
+        for piece in (piece for unit in pieces for piece in self._parts(unit)):
+            if gathered and size + len(piece) > _PART:
+                parts.append("".join(gathered))
+                gathered, size = [], 0
+            gathered.append(piece)
+            size += len(piece)
+        return [*parts, "".join(gathered)]
+
+    def _bounded(self, header: str) -> str:
+        header = header[:_LONGEST_HEADER]
+        while len(self._tokens(header)) > PASSAGE_TOKENS // 4:
+            header = header[: len(header) // 2]
+        return header

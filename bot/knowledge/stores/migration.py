@@ -1,0 +1,64 @@
+"""An index is copied from one store to another, passages and vectors alike; no model is asked for anything."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bot.errors import IngestionRefused, StoreUnusable
+from bot.knowledge.stores import opened
+from bot.knowledge.stores.base import NO_EMBEDDING, batched
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from llama_index.core.schema import TextNode
+
+    from bot.knowledge.stores.base import Counts, Store
+
+
+def copied(
+    source: Path | str, target: Path | str, *, force: bool = False, on_progress: Callable[[int, int], None]
+) -> Counts:
+    """Copy what is searchable at ``source``, and every vector kept there, to ``target``; say how much it is.
+
+    The target's own state serves until the copy is complete, and is then gone. ``on_progress`` is told how many things
+    of how many have been copied.
+
+    Raises:
+        IngestionRefused: the target holds documents (``force`` replaces them), or one of the two is being written.
+        StoreUnusable: one of the two cannot be used, or does not hold afterwards what it should.
+    """
+    if source == target:
+        raise IngestionRefused("Both places are the same index; name another one with --to.")
+    if isinstance(source, Path) and not source.is_file():
+        raise StoreUnusable(f"There is no index at {source}; run reindex first.")
+    with closing(opened(source, NO_EMBEDDING)) as asked:
+        model = asked.generation().model
+    with closing(opened(source, model)) as old, closing(opened(target, model)) as new, old.alone(), new.alone():
+        if new.manifest() and not force:
+            raise IngestionRefused("There is an index at that place already; --force replaces it.")
+        return _copied(old, new, on_progress)
+
+
+def _copied(old: Store, new: Store, on_progress: Callable[[int, int], None]) -> Counts:
+    counts, documents, done = old.counts(), old.manifest(), 0
+    total = counts.nodes + counts.embedded
+
+    def counted(nodes: Iterable[TextNode]) -> Iterator[TextNode]:
+        for each, node in enumerate(nodes, start=1):
+            yield node
+            on_progress(min(done + each, total), total)
+
+    for batch in batched(old.vectors()):
+        new.keep_vectors({passage: vector.tolist() for passage, vector in batch})
+        done += len(batch)
+        on_progress(min(done, total), total)
+    new.replace(documents, counted(old.nodes()), removed=list(new.manifest()))
+    for batch in batched(old.vectors()):  # those that no passage needs as yet: an interrupted run has paid for them
+        missing = new.without_vector([passage for passage, _ in batch])
+        new.keep_vectors({passage: vector.tolist() for passage, vector in batch if passage in missing})
+    if (new.counts(), new.manifest()) != (counts, documents):
+        raise StoreUnusable("The copy is not complete; the old index is untouched. Try again with --force.")
+    return counts

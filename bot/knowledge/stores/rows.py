@@ -1,0 +1,61 @@
+"""A node becomes one row of plain text, and a row becomes that node again; the same in every store."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import astuple, dataclass
+from typing import TYPE_CHECKING
+
+from bot.knowledge.splitting import passage_hash, passage_node
+from bot.knowledge.words import indexed
+
+if TYPE_CHECKING:
+    from llama_index.core.schema import TextNode
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What is kept of a node. ``passage`` names its vector; ``others`` is the rest of its metadata, as JSON."""
+
+    id: str
+    document: str
+    collection: str
+    passage: str
+    title: str
+    section: str
+    text: str
+    others: str
+
+    def values(self) -> tuple[str, ...]:
+        """All of it, in the order of the fields."""
+        return astuple(self)
+
+    def words(self) -> tuple[str, str, str]:
+        """What title, section and text are searched by."""
+        return indexed(self.title), indexed(self.section), indexed(self.text)
+
+
+FIELDS = tuple(Row.__dataclass_fields__)
+"""The fields' names, which every store gives to its columns."""
+
+
+def row_of(node: TextNode) -> Row:
+    """The row of a node whose metadata is that of a passage."""
+    others = dict(node.metadata)
+    document, collection, title, section = (
+        storable(str(others.pop(key))) for key in ("document", "collection", "title", "section")
+    )
+    passage = passage_hash(node)
+    node_id, text = storable(node.node_id), storable(node.text)
+    return Row(node_id, document, collection, passage, title, section, text, json.dumps(others))
+
+
+def node_of(row: Row) -> TextNode:
+    """The node of a row."""
+    named = {"document": row.document, "collection": row.collection, "title": row.title, "section": row.section}
+    return passage_node(row.text, {**named, **json.loads(row.others)}, node_id=row.id)
+
+
+def storable(text: str) -> str:
+    """The text without what no database takes: half characters, and the character that ends a text in C."""
+    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()

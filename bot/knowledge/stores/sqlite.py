@@ -1,0 +1,431 @@
+"""One SQLite file holds passages, their words (FTS5) and their vectors; a question is answered from one state of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
+from threading import Lock
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from llama_index.core.schema import NodeWithScore
+
+from bot.errors import IngestionRefused, StoreUnusable
+from bot.knowledge.splitting import passage_hash
+from bot.knowledge.stores.base import (
+    NO_EMBEDDING,
+    SECTION_WEIGHT,
+    TERM_LIMIT,
+    TEXT_WEIGHT,
+    TITLE_WEIGHT,
+    Counts,
+    Generation,
+    alike,
+    batched,
+    normalised,
+)
+from bot.knowledge.stores.matrix import Matrix
+from bot.knowledge.stores.rows import FIELDS, Row, node_of, row_of, storable
+from bot.knowledge.stores.sqlite_schema import complaint, created, prepare
+from bot.knowledge.words import terms
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from llama_index.core.schema import TextNode
+    from numpy.typing import NDArray
+
+    from bot.knowledge.stores import matrix
+
+__all__ = ["NO_EMBEDDING", "Counts", "SqliteStore"]
+
+_BUSY_SECONDS: Final = 10
+_LONGEST_LOG: Final = 64 * 1024 * 1024  # bytes that the write-ahead log keeps on disk after a great run
+# Searches at a time. The event loop waits for Python's lock behind each thread that wants it, 5 ms a thread and often
+# more than once; over 100,000 passages a second thread doubled that and answered no sooner on two cores.
+_AT_ONCE: Final = 1
+_COLUMNS: Final = ", ".join(f"nodes.{field}" for field in FIELDS)
+
+
+def keyword_query(text: str) -> str:
+    """A question as an FTS5 query: its telling words, each in quotation marks, joined by OR; "" where it has none."""
+    return " OR ".join(f'"{term}"' for term in terms(text)[:TERM_LIMIT])
+
+
+class SqliteStore:
+    """The index in one file, for one process that writes and any number that read; a ``Store``.
+
+    ``embed_name`` names the model whose vectors are searched; vectors of another model are never compared with its.
+    Blocking methods are meant for a thread; the ``async`` ones go to one themselves.
+
+    Raises:
+        StoreUnusable: from every method, when the file cannot be opened, read or written.
+    """
+
+    def __init__(self, path: Path, embed_name: str = NO_EMBEDDING) -> None:
+        self.path = path
+        self.embed_name = embed_name
+        self._idle: list[sqlite3.Connection] = []
+        self._matrix: Matrix | None = None
+        self._loading = Lock()
+        self._searching = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="search")
+        with self._speaking_plainly():
+            self._create()
+
+    # --- What an ingestion needs ---------------------------------------------------------------------------------
+
+    def generation(self) -> Generation:
+        """What is searched now."""
+        with self._reading() as connection:
+            return _generation(connection)
+
+    def manifest(self) -> dict[str, str]:
+        """Every searchable document with the content hash it was read at."""
+        with self._reading() as connection:
+            return dict(connection.execute("SELECT id, hash FROM documents").fetchall())
+
+    def counts(self) -> Counts:
+        """How much is searchable now."""
+        with self._reading() as connection:
+            row = connection.execute(
+                "SELECT (SELECT count(*) FROM documents), (SELECT count(*) FROM nodes), (SELECT count(*) FROM nodes"
+                " JOIN vectors USING (passage) JOIN generation USING (model, dimension) WHERE model = ?)",
+                (self.embed_name,),
+            ).fetchone()
+            return Counts(*row)
+
+    def replace(
+        self, documents: Mapping[str, str], nodes: Iterable[TextNode], *, removed: Collection[str] = ()
+    ) -> None:
+        """Make a new generation in one transaction: ``documents`` (with hashes) now consist of ``nodes``.
+
+        ``nodes`` is consumed once, a batch at a time. Documents in ``removed`` are gone, and so are vectors that no
+        passage needs any longer; those of other models or dimensions too, unless this store has no model.
+        """
+        with self._writing() as connection:
+            gone = json.dumps([storable(name) for name in {*documents, *removed}])
+            _delete(connection, "document", gone)
+            connection.execute("DELETE FROM documents WHERE id IN (SELECT value FROM json_each(?))", (gone,))
+            named = [(storable(name), digest) for name, digest in documents.items()]
+            connection.executemany("INSERT INTO documents VALUES (?, ?)", named)
+            for batch in batched(nodes):
+                _insert(connection, batch)
+            self._commit_generation(connection)
+            _forget_needless_vectors(connection, self.embed_name)
+
+    def add(self, nodes: Sequence[TextNode]) -> None:
+        """Make a new generation with these nodes added, or replaced by id, each with its ``embedding`` if it has one.
+
+        Raises:
+            ValueError: a vector cannot be kept; then nothing is.
+        """
+        rows = alike({passage_hash(node): node.embedding for node in nodes if node.embedding is not None})
+        with self._writing() as connection:
+            self._keep(connection, rows)
+            _delete(connection, "id", json.dumps([storable(node.node_id) for node in nodes]))
+            documents = {row_of(node).document for node in nodes}
+            connection.executemany("INSERT OR IGNORE INTO documents VALUES (?, '')", [(name,) for name in documents])
+            _insert(connection, nodes)
+            self._commit_generation(connection)
+
+    def keep_vectors(self, vectors: Mapping[str, Sequence[float]]) -> None:
+        """Keep vectors by passage hash, at once and for good: they may have been paid for.
+
+        Where they have another dimension than before, the model behind the name is another one now: what was kept of
+        it no longer counts as kept, but is searched until the next generation.
+
+        Raises:
+            ValueError: a vector is empty, zero or not finite, or they differ in dimension; then none is kept.
+        """
+        rows = alike(vectors)
+        with self._writing() as connection:
+            self._keep(connection, rows)
+
+    def reuse_vectors(self, pairs: Mapping[str, str]) -> None:
+        """Keep for each new passage hash the vector its old one has, unless it has none or the new one needs none."""
+        with self._writing() as connection:
+            connection.executemany(
+                "INSERT OR IGNORE INTO vectors SELECT ?, model, vectors.dimension, vector FROM vectors"
+                " JOIN models ON name = model AND models.dimension = vectors.dimension WHERE passage = ? AND model = ?",
+                [(new, old, self.embed_name) for new, old in pairs.items()],
+            )
+
+    def without_vector(self, passages: Collection[str]) -> set[str]:
+        """Which of these passage hashes have no vector of this model yet."""
+        with self._reading() as connection:
+            known = connection.execute(
+                "SELECT passage FROM vectors WHERE passage IN (SELECT value FROM json_each(?)) AND (model, dimension)"
+                " IN (SELECT name, dimension FROM models WHERE name = ?)",
+                (json.dumps(list(passages)), self.embed_name),
+            )
+            return set(passages) - {passage for (passage,) in known}
+
+    def nodes_without_vector(self) -> Iterator[TextNode]:
+        """Searchable passages that have no vector of this model: all of them after a change of model."""
+        return self._paged(
+            "AND NOT EXISTS (SELECT 1 FROM vectors JOIN models ON name = model WHERE vectors.passage = nodes.passage"
+            " AND model = ? AND vectors.dimension = models.dimension)",
+            self.embed_name,
+        )
+
+    def nodes(self) -> Iterator[TextNode]:
+        """Every searchable passage, for a copy; call it inside ``alone()`` lest a new generation comes between."""
+        return self._paged("")
+
+    def vectors(self) -> Iterator[tuple[str, NDArray[np.float32]]]:
+        """Every vector that is kept of this model, by passage hash, for a copy."""
+        last = -1
+        while True:
+            with self._reading() as connection:
+                page = connection.execute(
+                    "SELECT vectors.rowid, passage, vector FROM vectors JOIN models ON name = model"
+                    " WHERE model = ? AND vectors.dimension = models.dimension AND vectors.rowid > ?"
+                    " ORDER BY vectors.rowid LIMIT 500",
+                    (self.embed_name, last),
+                ).fetchall()
+            if not page:
+                return
+            last = page[-1][0]
+            yield from ((passage, np.frombuffer(vector, dtype=np.float32)) for _, passage, vector in page)
+
+    @contextmanager
+    def alone(self) -> Generator[None]:
+        """Be the only ingestion of this index, among all processes; a process that dies gives the place free.
+
+        Raises:
+            IngestionRefused: another ingestion is going on.
+        """
+        with self._speaking_plainly():
+            lock = sqlite3.connect(created(self.path.with_name(f"{self.path.name}.lock")), timeout=0)
+        with closing(lock):
+            try:
+                lock.execute("BEGIN EXCLUSIVE")
+            except sqlite3.OperationalError as error:
+                raise IngestionRefused("A run is already going on; wait until it has ended.") from error
+            yield
+
+    def _paged(self, condition: str, *values: str) -> Iterator[TextNode]:
+        """Nodes in their order, in short reads: a long one would keep the write-ahead log from being emptied."""
+        last = 0
+        while True:
+            with self._reading() as connection:
+                page = connection.execute(
+                    f"SELECT nodes.number, {_COLUMNS} FROM nodes"  # noqa: S608 - both are constants of this module
+                    f" WHERE nodes.number > ? {condition} ORDER BY nodes.number LIMIT 500",
+                    (last, *values),
+                ).fetchall()
+            if not page:
+                return
+            last = page[-1][0]
+            yield from (node_of(Row(*columns)) for _, *columns in page)
+
+    def _keep(self, connection: sqlite3.Connection, rows: Mapping[str, NDArray[np.float32]]) -> None:
+        connection.executemany(
+            "INSERT OR REPLACE INTO models VALUES (?, ?)", {(self.embed_name, row.size) for row in rows.values()}
+        )
+        connection.executemany(
+            "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?)",
+            [(passage, self.embed_name, row.size, row.tobytes()) for passage, row in rows.items()],
+        )
+
+    def _commit_generation(self, connection: sqlite3.Connection) -> None:
+        """Count on; from now on the vectors of this store's model are searched, if it has one."""
+        connection.execute("UPDATE generation SET number = number + 1")
+        if self.embed_name != NO_EMBEDDING:
+            connection.execute(
+                "UPDATE generation SET model = ?,"
+                " dimension = coalesce((SELECT dimension FROM models WHERE name = ?), 0)",
+                (self.embed_name, self.embed_name),
+            )
+
+    # --- What a question needs -----------------------------------------------------------------------------------
+
+    async def search_keywords(self, text: str, *, collections: frozenset[str], top_k: int) -> list[NodeWithScore]:
+        """Passages inside ``collections`` that share words with ``text``, best first; scores are above 0."""
+        return await self._in_turn(self._search_keywords, text, collections, top_k)
+
+    async def search_vectors(
+        self, embedding: Sequence[float], *, collections: frozenset[str], top_k: int
+    ) -> list[NodeWithScore]:
+        """Passages inside ``collections`` nearest to ``embedding``, best first; scores are cosines, -1 to 1.
+
+        Nothing is near a vector of another dimension, or while the generation holds vectors of another model.
+        """
+        return await self._in_turn(self._search_vectors, embedding, collections, top_k)
+
+    def warm(self) -> None:
+        """Read what the first question would otherwise wait for: the matrix of vectors."""
+        with self._reading() as connection:
+            self._current_matrix(connection)
+
+    async def _in_turn(self, search: Callable[..., list[NodeWithScore]], *values: object) -> list[NodeWithScore]:
+        return await asyncio.get_running_loop().run_in_executor(self._searching, search, *values)
+
+    def _search_keywords(self, text: str, collections: frozenset[str], top_k: int) -> list[NodeWithScore]:
+        wanted = keyword_query(text)
+        if not wanted or top_k < 1:
+            return []
+        with self._reading() as connection:
+            found = connection.execute(
+                "SELECT nodes.number, -bm25(words, ?, ?, ?) AS score FROM words JOIN nodes ON number = words.rowid"
+                " WHERE words MATCH ? AND collection IN (SELECT value FROM json_each(?))"
+                " ORDER BY score DESC, nodes.number LIMIT ?",
+                (TITLE_WEIGHT, SECTION_WEIGHT, TEXT_WEIGHT, wanted, json.dumps(sorted(collections)), top_k),
+            ).fetchall()
+            return _scored(connection, found)
+
+    def _search_vectors(
+        self, embedding: Sequence[float], collections: frozenset[str], top_k: int
+    ) -> list[NodeWithScore]:
+        try:
+            wanted = normalised(embedding)
+        except ValueError:
+            return []
+        with self._reading() as connection:
+            return _scored(connection, self._current_matrix(connection).best(wanted, collections, top_k))
+
+    def _current_matrix(self, connection: sqlite3.Connection) -> Matrix:
+        """The vectors of the generation this connection reads; read anew when any process has written another."""
+        with self._loading:
+            generation = _generation(connection)
+            if generation.model != self.embed_name:
+                return Matrix.empty(generation)
+            if self._matrix is None or self._matrix.generation != generation:
+                self._matrix = _matrix(connection, generation, self._matrix or Matrix.empty(generation))
+            return self._matrix
+
+    # --- Connections ---------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Give back the connections that are not in use, and the matrix."""
+        self._searching.shutdown()
+        with suppress(IndexError):
+            while True:
+                self._idle.pop().close()
+        self._matrix = None
+
+    def _create(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with closing(self._open(created(self.path))) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+            prepare(connection, self.path)
+
+    @staticmethod
+    def _open(path: Path) -> sqlite3.Connection:
+        connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(f"PRAGMA journal_size_limit = {_LONGEST_LOG}")
+        return connection
+
+    @contextmanager
+    def _reading(self) -> Generator[sqlite3.Connection]:
+        """One state of the index, whatever is written meanwhile."""
+        with self._borrowed() as connection:
+            connection.execute("BEGIN")
+            yield connection
+            connection.execute("COMMIT")
+
+    @contextmanager
+    def _writing(self) -> Generator[sqlite3.Connection]:
+        """All of it or, after any error or a crash, nothing."""
+        with self._borrowed() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            yield connection
+            connection.execute("COMMIT")
+
+    @contextmanager
+    def _borrowed(self) -> Generator[sqlite3.Connection]:
+        """A connection for one thread; one on which something failed is closed, which undoes what it had begun."""
+        with self._speaking_plainly():
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                connection = self._open(self.path)
+            try:
+                yield connection
+            except BaseException:
+                connection.close()
+                raise
+            self._idle.append(connection)
+
+    @contextmanager
+    def _speaking_plainly(self) -> Generator[None]:
+        try:
+            yield
+        except (sqlite3.DatabaseError, OSError) as error:
+            raise StoreUnusable(f"The index {self.path} {complaint(error)}") from error
+
+
+def _generation(connection: sqlite3.Connection) -> Generation:
+    return Generation(*connection.execute("SELECT number, model, dimension FROM generation").fetchone())
+
+
+def _insert(connection: sqlite3.Connection, nodes: Sequence[TextNode]) -> None:
+    (last,) = connection.execute("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'nodes'").fetchone()
+    rows = [(number, row_of(node)) for number, node in enumerate(nodes, start=last + 1)]
+    connection.executemany(
+        f"INSERT INTO nodes (number, {', '.join(FIELDS)}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - constants
+        [(number, *row.values()) for number, row in rows],
+    )
+    connection.executemany(
+        "INSERT INTO words (rowid, title, section, text) VALUES (?, ?, ?, ?)",
+        [(number, *row.words()) for number, row in rows],
+    )
+
+
+def _delete(connection: sqlite3.Connection, column: str, values: str) -> None:
+    """Take out the nodes whose ``column`` is one of ``values``, a list in JSON, and their words."""
+    where = f"{column} IN (SELECT value FROM json_each(?))"  # noqa: S608 - a name of this module
+    connection.execute(f"DELETE FROM words WHERE rowid IN (SELECT number FROM nodes WHERE {where})", (values,))  # noqa: S608 - a name of this module
+    connection.execute(f"DELETE FROM nodes WHERE {where}", (values,))  # noqa: S608 - as above
+
+
+def _forget_needless_vectors(connection: sqlite3.Connection, model: str) -> None:
+    connection.execute("DELETE FROM vectors WHERE passage NOT IN (SELECT passage FROM nodes)")
+    if model != NO_EMBEDDING:
+        connection.execute(
+            "DELETE FROM vectors WHERE (model, dimension) NOT IN (SELECT model, dimension FROM generation)"
+        )
+        connection.execute("DELETE FROM models WHERE name <> ?", (model,))
+
+
+def _scored(connection: sqlite3.Connection, found: Sequence[tuple[int, float]]) -> list[NodeWithScore]:
+    """The nodes with these numbers, in this order."""
+    rows = connection.execute(
+        f"SELECT nodes.number, {_COLUMNS} FROM nodes"  # noqa: S608 - the columns are a constant
+        " WHERE number IN (SELECT value FROM json_each(?))",
+        (json.dumps([number for number, _ in found]),),
+    )
+    nodes = {number: node_of(Row(*columns)) for number, *columns in rows}
+    return [NodeWithScore(node=nodes[number], score=score) for number, score in found]
+
+
+def _matrix(connection: sqlite3.Connection, generation: Generation, before: Matrix) -> Matrix:
+    """The vectors of ``generation``; those that stand in the matrix ``before`` already are not read again."""
+    is_continued = (before.generation.model, before.generation.dimension) == (generation.model, generation.dimension)
+    present = np.fromiter((number for (number,) in connection.execute("SELECT number FROM nodes")), dtype=np.int64)
+    kept = np.flatnonzero(np.isin(before.numbers, present)) if is_continued else np.zeros(0, dtype=np.intp)
+    last = before.last_number
+    if len(kept) != np.count_nonzero(present <= last):  # a node that had no vector then may have one now
+        before, kept, last = Matrix.empty(generation), np.zeros(0, dtype=np.intp), 0
+    count, rows = _vectors_after(connection, generation, last)
+    return before.followed_by(generation, kept, rows, count)
+
+
+def _vectors_after(
+    connection: sqlite3.Connection, generation: Generation, last: int
+) -> tuple[int, Iterator[matrix.Row]]:
+    """How many nodes younger than ``last`` have a vector of this generation, and what the matrix holds of them."""
+    # The order of the join is fixed: vectors are read from front to back, and a node's collection from its index alone.
+    joined = (
+        " FROM vectors CROSS JOIN nodes ON nodes.passage = vectors.passage"
+        if not last
+        else " FROM nodes CROSS JOIN vectors ON nodes.passage = vectors.passage"
+    ) + " WHERE model = ? AND dimension = ? AND nodes.number > ?"
+    values = (generation.model, generation.dimension, last)
+    (count,) = connection.execute(f"SELECT count(*){joined}", values).fetchone()
+    return count, connection.execute(f"SELECT nodes.number, nodes.collection, vectors.vector{joined}", values)

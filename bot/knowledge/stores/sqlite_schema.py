@@ -1,0 +1,143 @@
+"""The index's file: its tables, how an earlier version's become this one's, and what is said when it is not well."""
+
+from __future__ import annotations
+
+import logging
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from bot.errors import StoreUnusable
+from bot.knowledge.stores.base import batched
+from bot.knowledge.words import SEGMENTATION, indexed
+
+if TYPE_CHECKING:
+    import sqlite3
+    from pathlib import Path
+
+_VERSION: Final = 2
+_ENOSPC: Final = 28
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS generation (
+    number INTEGER NOT NULL, model TEXT NOT NULL, dimension INTEGER NOT NULL, segmentation TEXT NOT NULL
+);
+INSERT INTO generation SELECT 0, 'none', 0, '' WHERE NOT EXISTS (SELECT 1 FROM generation);
+CREATE TABLE IF NOT EXISTS documents (id TEXT PRIMARY KEY, hash TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS nodes (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    document TEXT NOT NULL,
+    collection TEXT NOT NULL,
+    passage TEXT NOT NULL,
+    title TEXT NOT NULL,
+    section TEXT NOT NULL,
+    text TEXT NOT NULL,
+    others TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS nodes_by_document ON nodes (document);
+CREATE INDEX IF NOT EXISTS nodes_by_passage ON nodes (passage, collection);
+CREATE TABLE IF NOT EXISTS models (name TEXT PRIMARY KEY, dimension INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS vectors (
+    passage TEXT NOT NULL,
+    model TEXT NOT NULL,
+    dimension INTEGER NOT NULL,
+    vector BLOB NOT NULL,
+    PRIMARY KEY (passage, model, dimension)
+);
+CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5 (title, section, text, tokenize='porter unicode61');
+"""
+
+# The first version kept no dimension, and the words as they stood in the text. Its vectors have been paid for.
+_FROM_VERSION_1 = """
+DROP TRIGGER words_of_new_nodes;
+DROP TRIGGER words_of_old_nodes;
+DROP TABLE words;
+ALTER TABLE generation ADD COLUMN model TEXT NOT NULL DEFAULT 'none';
+ALTER TABLE generation ADD COLUMN dimension INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE generation ADD COLUMN segmentation TEXT NOT NULL DEFAULT '';
+CREATE TABLE models (name TEXT PRIMARY KEY, dimension INTEGER NOT NULL) WITHOUT ROWID;
+INSERT INTO models SELECT model, max(length(vector)) / 4 FROM vectors GROUP BY model;
+ALTER TABLE vectors RENAME TO vectors_before;
+CREATE TABLE vectors (
+    passage TEXT NOT NULL,
+    model TEXT NOT NULL,
+    dimension INTEGER NOT NULL,
+    vector BLOB NOT NULL,
+    PRIMARY KEY (passage, model, dimension)
+);
+INSERT INTO vectors SELECT passage, model, length(vector) / 4, vector FROM vectors_before;
+DROP TABLE vectors_before;
+UPDATE generation SET (model, dimension) = (
+    SELECT model, dimension FROM vectors JOIN nodes USING (passage) GROUP BY model, dimension ORDER BY count(*) DESC
+) WHERE EXISTS (SELECT 1 FROM vectors JOIN nodes USING (passage));
+"""
+
+_log = logging.getLogger(__name__)
+
+
+def prepare(connection: sqlite3.Connection, path: Path) -> None:
+    """Make the tables, or bring an earlier version's up to this one, in one transaction.
+
+    Raises:
+        StoreUnusable: they are of a later version.
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version not in {0, 1, _VERSION}:
+        raise StoreUnusable(f"{path} was written by another version of Docent; move it away and run reindex.")
+    _execute_all(connection, (_FROM_VERSION_1 if version == 1 else "") + _SCHEMA)
+    (segmentation,) = connection.execute("SELECT segmentation FROM generation").fetchone()
+    if segmentation != SEGMENTATION:
+        _cut_words_anew(connection, path)
+    connection.execute(f"PRAGMA user_version = {_VERSION}")
+    connection.execute("COMMIT")
+
+
+def created(path: Path) -> Path:
+    """The path of a file that exists now, made so that only its owner can read it.
+
+    A file that exists is not touched: to open and close it here would undo the locks that SQLite's own connections
+    in this process hold on it, and another process could then overwrite what they rely on.
+    """
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    return path
+
+
+def complaint(error: sqlite3.Error | OSError) -> str:
+    """What is wrong with the file, and what to do about it."""
+    name = str(getattr(error, "sqlite_errorname", ""))
+    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        return "is damaged: move it away and run reindex."
+    if name.startswith("SQLITE_FULL") or getattr(error, "errno", None) == _ENOSPC:
+        return "cannot be written: the disk is full. Free some space and run reindex."
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return "is being written by another process: try again when that has ended."
+    if name.startswith("SQLITE_ERROR"):
+        return "is not an index of this version: move it away and run reindex."
+    return "cannot be opened or written: check that its folder exists and that this user may write to it."
+
+
+def _cut_words_anew(connection: sqlite3.Connection, path: Path) -> None:
+    """Fill the keyword index from the passages, in the way questions are cut now."""
+    (nodes,) = connection.execute("SELECT count(*) FROM nodes").fetchone()
+    if nodes:
+        _log.info(
+            "%s was written by an earlier version: the words of its %d passages are indexed anew; its vectors stay.",
+            *(path.name, nodes),
+        )
+    connection.execute("DELETE FROM words")
+    rows = connection.execute("SELECT number, title, section, text FROM nodes ORDER BY number")
+    for batch in batched(rows):
+        connection.executemany(
+            "INSERT INTO words (rowid, title, section, text) VALUES (?, ?, ?, ?)",
+            [(number, *map(indexed, texts)) for number, *texts in batch],
+        )
+    connection.execute("UPDATE generation SET segmentation = ?", (SEGMENTATION,))
+
+
+def _execute_all(connection: sqlite3.Connection, script: str) -> None:
+    """Statements one by one, inside the transaction that is open; ``executescript`` would end it."""
+    for statement in script.split(";\n"):
+        connection.execute(statement)

@@ -1,0 +1,274 @@
+"""A server on loopback that speaks OpenAI's protocol and says what a script tells it to, faults included.
+
+    async with OpenAIServer(spoken("The office is in Whitby [1].")) as server:
+        ...  # point a client at server.url, any key
+
+``server.script`` may be replaced at any time, or be a function that chooses a script for each request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import math
+import re
+import struct
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Self
+
+from aiohttp import web
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+DIMENSION = 64
+"""Length of the vectors that ``/v1/embeddings`` gives."""
+
+
+class Close(Enum):
+    """What happens after the last delta."""
+
+    DONE = "finish reason, usage, [DONE]"
+    UNFINISHED = "[DONE] without a finish reason"
+    RESET = "the connection is torn down"
+    STALL = "silence until the client leaves"
+    KEEP_ALIVE = "comments, but no text, until the client leaves"
+    ERROR_EVENT = "an error event in the stream"
+    BROKEN_JSON = "an event that is not JSON"
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """A streamed completion. ``before`` and ``between`` are seconds: before the first byte, and between two deltas."""
+
+    deltas: Sequence[str]
+    before: float = 0.0
+    between: float = 0.0
+    reasoning: Sequence[str] = ()
+    close: Close = Close.DONE
+    finish_reason: str = "stop"
+    error: Mapping[str, Any] = field(default_factory=lambda: {"message": "The engine caught fire.", "code": None})
+    has_usage: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An HTTP error in place of a completion; ``retry_after`` is sent as a header, in seconds."""
+
+    status: int
+    code: str | None = None
+    message: str = "No."
+    retry_after: float | None = None
+
+
+Script = Speech | Refusal | Callable[["Request"], Speech | Refusal]
+
+
+def spoken(text: str, *, before: float = 0.0, between: float = 0.0, close: Close = Close.DONE) -> Speech:
+    """The text in deltas of a word each; they join to the text exactly."""
+    return Speech(re.findall(r"\s*\S+|\s+", text), before=before, between=between, close=close)
+
+
+def key_refused() -> Refusal:
+    """The key is wrong."""
+    return Refusal(401, "invalid_api_key", "Incorrect API key provided: sk-secret.")
+
+
+def credit_used_up() -> Refusal:
+    """The account has no quota left."""
+    return Refusal(429, "insufficient_quota", "You exceeded your current quota.")
+
+
+def rate_limited(retry_after: float | None = None) -> Refusal:
+    """Too many requests."""
+    return Refusal(429, "rate_limit_exceeded", "Slow down.", retry_after)
+
+
+def model_missing() -> Refusal:
+    """There is no such model."""
+    return Refusal(404, "model_not_found", "The model does not exist.")
+
+
+def context_exceeded() -> Refusal:
+    """The prompt is longer than the model's window."""
+    return Refusal(400, "context_length_exceeded", "Maximum context length is 8192 tokens.")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request as it arrived."""
+
+    path: str
+    headers: Mapping[str, str]
+    body: Mapping[str, Any]
+
+    @property
+    def prompt(self) -> str:
+        """Everything said to the model, all messages in one text."""
+        return "\n\n".join(str(message["content"]) for message in self.body.get("messages", ()))
+
+
+def vector_of(text: str) -> list[float]:
+    """A unit vector in which texts that share words are close: words hashed into ``DIMENSION`` bins."""
+    bins = [0.0] * DIMENSION
+    for word in re.findall(r"\w+", text.lower()):
+        bins[zlib.crc32(word.encode()) % DIMENSION] += 1.0
+    norm = math.hypot(*bins)
+    return [value / norm for value in bins] if norm else [1.0, *bins[1:]]
+
+
+def _chunk(delta: Mapping[str, Any], finish_reason: str | None = None) -> dict[str, Any]:
+    choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
+    return {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "fake", "choices": [choice]}
+
+
+def _error(message: str, code: str | None) -> dict[str, Any]:
+    return {"error": {"message": message, "type": "error", "param": None, "code": code}}
+
+
+class OpenAIServer:
+    """Serves on 127.0.0.1, on a free port, while it is entered.
+
+    ``requests`` holds what arrived, oldest first. ``disconnects`` counts the clients that left before their stream was
+    over; ``disconnected`` is set at the first.
+    """
+
+    def __init__(self, script: Script | None = None, *, models: Sequence[str] = ("fake",)) -> None:
+        self.script: Script = script or spoken("Hello.")
+        self.embedding_refusal: Refusal | None = None
+        self.requests: list[Request] = []
+        self.disconnects = 0
+        self.disconnected = asyncio.Event()
+        self._models = models
+        self._runner: web.AppRunner | None = None
+        self._port = 0
+
+    @property
+    def url(self) -> str:
+        """The base URL, with ``/v1``."""
+        return f"http://127.0.0.1:{self._port}/v1"
+
+    @property
+    def chats(self) -> list[Request]:
+        """The requests for a completion."""
+        return [request for request in self.requests if request.path == "/v1/chat/completions"]
+
+    @property
+    def embeddings(self) -> list[Request]:
+        """The requests for embeddings."""
+        return [request for request in self.requests if request.path == "/v1/embeddings"]
+
+    async def __aenter__(self) -> Self:
+        app = web.Application()
+        app.router.add_post("/v1/chat/completions", self._chat)
+        app.router.add_post("/v1/embeddings", self._embed)
+        app.router.add_get("/v1/models", self._list_models)
+        # Cancelling the handler is how aiohttp tells that the client has gone.
+        self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        self._port = self._runner.addresses[0][1]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _recorded(self, request: web.Request) -> Request:
+        record = Request(request.path, dict(request.headers), await request.json())
+        self.requests.append(record)
+        return record
+
+    async def _chat(self, request: web.Request) -> web.StreamResponse:
+        record = await self._recorded(request)
+        script = self.script(record) if callable(self.script) else self.script
+        if isinstance(script, Refusal):
+            return self._refused(script)
+        try:
+            return await self._speak(request, script)
+        except (asyncio.CancelledError, ConnectionResetError):
+            self.disconnects += 1
+            self.disconnected.set()
+            raise
+
+    async def _speak(self, request: web.Request, speech: Speech) -> web.StreamResponse:
+        await asyncio.sleep(speech.before)
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        await self._say(response, _chunk({"role": "assistant", "content": ""}))
+        for thought in speech.reasoning:
+            await self._say(response, _chunk({"reasoning_content": thought}))
+        for delta in speech.deltas:
+            await self._say(response, _chunk({"content": delta}))
+            await asyncio.sleep(speech.between)
+        await self._close(request, response, speech)
+        return response
+
+    async def _say(self, response: web.StreamResponse, event: Mapping[str, Any]) -> None:
+        await response.write(b"data: " + json.dumps(event).encode() + b"\n\n")
+
+    async def _close(self, request: web.Request, response: web.StreamResponse, speech: Speech) -> None:
+        match speech.close:
+            case Close.DONE:
+                await self._finish(response, speech)
+            case Close.UNFINISHED:
+                await response.write(b"data: [DONE]\n\n")
+            case Close.RESET:
+                await asyncio.sleep(0.05)  # lets what was written leave the machine first
+                if request.transport is not None:
+                    request.transport.abort()
+            case Close.STALL:
+                await asyncio.Event().wait()
+            case Close.KEEP_ALIVE:
+                await self._keep_alive(response)
+            case Close.ERROR_EVENT:
+                await self._say(response, {"error": dict(speech.error)})
+            case Close.BROKEN_JSON:
+                await response.write(b'data: {"choices": [\n\n')
+
+    async def _finish(self, response: web.StreamResponse, speech: Speech) -> None:
+        await self._say(response, _chunk({}, speech.finish_reason))
+        if speech.has_usage:
+            usage = {"prompt_tokens": 100, "completion_tokens": len(speech.deltas), "total_tokens": 0}
+            await self._say(response, {**_chunk({}), "choices": [], "usage": usage})
+        await response.write(b"data: [DONE]\n\n")
+
+    async def _keep_alive(self, response: web.StreamResponse) -> None:
+        while True:
+            await response.write(b": still here\n\n")
+            await asyncio.sleep(0.05)
+
+    def _refused(self, refusal: Refusal) -> web.Response:
+        headers = {} if refusal.retry_after is None else {"Retry-After": f"{refusal.retry_after:g}"}
+        return web.json_response(_error(refusal.message, refusal.code), status=refusal.status, headers=headers)
+
+    async def _embed(self, request: web.Request) -> web.Response:
+        record = await self._recorded(request)
+        if self.embedding_refusal is not None:
+            return self._refused(self.embedding_refusal)
+        texts = record.body["input"]
+        vectors = [vector_of(text) for text in ([texts] if isinstance(texts, str) else texts)]
+        data = [
+            {"object": "embedding", "index": index, "embedding": _encoded(vector, record.body)}
+            for index, vector in enumerate(vectors)
+        ]
+        usage = {"prompt_tokens": len(vectors), "total_tokens": len(vectors)}
+        return web.json_response({"object": "list", "data": data, "model": "fake", "usage": usage})
+
+    async def _list_models(self, request: web.Request) -> web.Response:
+        self.requests.append(Request(request.path, dict(request.headers), {}))
+        data = [{"id": name, "object": "model", "created": 1, "owned_by": "tests"} for name in self._models]
+        return web.json_response({"object": "list", "data": data})
+
+
+def _encoded(vector: list[float], body: Mapping[str, Any]) -> list[float] | str:
+    if body.get("encoding_format") != "base64":
+        return vector
+    return base64.b64encode(struct.pack(f"<{DIMENSION}f", *vector)).decode()

@@ -1,0 +1,41 @@
+"""Passages as an ingestion would make them, and a store that holds some."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bot.knowledge.splitting import passage_hash, passage_node
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from llama_index.core.schema import TextNode
+
+    from bot.knowledge.stores.base import Store
+
+SHARED_ONLY = frozenset({""})
+
+
+def node(text: str, document: str = "a.md", *, collection: str = "", title: str = "T", section: str = "") -> TextNode:
+    """A passage; equal arguments make equal ones."""
+    metadata = {"document": document, "collection": collection, "title": title, "section": section, "position": 0}
+    return passage_node(text, metadata, node_id=f"{document}/{section}/{text}"[:60])
+
+
+def filled(store: Store, *nodes: TextNode, vectors: Sequence[Sequence[float]] = ()) -> Store:
+    """The store, made to hold these nodes and, for the first of them, these vectors."""
+    store.keep_vectors({passage_hash(each): vector for each, vector in zip(nodes, vectors, strict=False)})
+    store.replace({str(each.metadata["document"]): "hash" for each in nodes}, nodes)
+    return store
+
+
+async def by_keywords(store: Store, text: str, collections: frozenset[str] = SHARED_ONLY) -> list[str]:
+    """Texts found by their words, best first."""
+    hits = await store.search_keywords(text, collections=collections, top_k=10)
+    return [hit.node.get_content() for hit in hits]
+
+
+async def near(store: Store, vector: Sequence[float], collections: frozenset[str] = SHARED_ONLY) -> list[str]:
+    """Texts found by their vectors, best first."""
+    hits = await store.search_vectors(vector, collections=collections, top_k=10)
+    return [hit.node.get_content() for hit in hits]

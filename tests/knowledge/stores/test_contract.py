@@ -1,0 +1,467 @@
+"""What every store keeps, finds and refuses. A further store is proved by one more parameter of ``place``."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import signal
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bot.errors import IngestionRefused, StoreUnusable
+from bot.knowledge.splitting import passage_hash
+from bot.knowledge.stores.base import NO_EMBEDDING, Counts
+from tests.fakes.passages import SHARED_ONLY, by_keywords, filled, near, node
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from llama_index.core.schema import TextNode
+
+    from tests.knowledge.stores.conftest import Place
+
+EVERYWHERE = frozenset({"", "a", "b", "legal"})
+
+
+async def test_what_is_stored_is_found_by_the_next_process(place: Place) -> None:
+    filled(place.open(), node("Refunds take thirty days.", section="Refunds"), vectors=[[1, 0]]).close()
+    again = place.open()
+    (hit,) = await again.search_keywords("refund", collections=SHARED_ONLY, top_k=3)
+    named = {"document": "a.md", "collection": "", "title": "T", "section": "Refunds", "position": 0}
+    assert hit.node.metadata == named
+    assert hit.node.ref_doc_id == "a.md"
+    assert again.counts() == Counts(1, 1, 1)
+    assert again.manifest() == {"a.md": "hash"}
+
+
+async def test_an_empty_index_finds_nothing(place: Place) -> None:
+    store = place.open()
+    store.warm()
+    assert await by_keywords(store, "refund") == []
+    assert await near(store, [1, 0]) == []
+    assert (store.counts(), store.manifest()) == (Counts(0, 0, 0), {})
+
+
+# --- Words ---------------------------------------------------------------------------------------------------------
+
+
+async def test_keywords_find_other_forms_of_a_word_and_the_best_passage_first(place: Place) -> None:
+    store = filled(place.open(), node("Refunded customers."), node("Customers wait."), node("Nothing of it."))
+    assert await by_keywords(store, "Which customer was refunding?") == ["Refunded customers.", "Customers wait."]
+
+
+async def test_a_word_of_title_or_heading_finds_the_passage(place: Place) -> None:
+    titled = node("Thirty days.", title="Refunds")
+    headed = node("Ask Ada.", "b.md", section="Holidays › Sick leave")
+    store = filled(place.open(), titled, headed)
+    assert await by_keywords(store, "refunds") == ["Thirty days."]
+    assert await by_keywords(store, "sick") == ["Ask Ada."]
+
+
+@pytest.mark.parametrize(
+    ("question", "text"),
+    [
+        ("退款政策是什么", "我们的退款期限是三十天。"),
+        ("返金の期限は", "返金は三十日以内に行われます。"),
+        ("ขอคืนเงิน", "ลูกค้าสามารถขอคืนเงินได้ภายในสามสิบวัน"),
+        ("Ruckerstattung", "Die Rückerstattung dauert dreißig Tage."),
+        ("возврат", "Возврат занимает тридцать дней."),
+        ("user name", "Call getUserName first."),
+    ],
+)
+async def test_words_are_found_in_scripts_with_spaces_or_not(place: Place, question: str, text: str) -> None:
+    store = filled(place.open(), node(text), node("完全不同的内容"), node("Something else."))
+    assert (await by_keywords(store, question))[:1] == [text]
+
+
+async def test_every_keyword_score_is_above_zero_and_falls(place: Place) -> None:
+    store = filled(place.open(), *(node(f"common word {n} " + "rare " * n) for n in range(6)))
+    scores = [hit.score or 0.0 for hit in await store.search_keywords("common rare", collections=SHARED_ONLY, top_k=9)]
+    assert len(scores) == 6
+    assert all(score > 0 for score in scores)
+    assert scores == sorted(scores, reverse=True)
+
+
+@pytest.mark.parametrize(
+    "question", ["'; DROP TABLE nodes; --", '"quoted" OR *', "a:b & c | !d", "\x00", "?!", "%s :x $1"]
+)
+async def test_a_question_is_never_a_command(place: Place, question: str) -> None:
+    store = filled(place.open(), node("quoted"), vectors=[[1.0, 0.0]])
+    await by_keywords(store, question, frozenset({"", question}))
+    await near(store, [1, 0], frozenset({"", question}))
+    assert store.counts() == Counts(1, 1, 1)
+
+
+# --- Scope ---------------------------------------------------------------------------------------------------------
+
+
+async def test_nothing_outside_the_collections_is_found(place: Place) -> None:
+    nodes = [node("refund shared", "a.md"), node("refund legal", "@legal/b.md", collection="legal")]
+    store = filled(place.open(), *nodes, vectors=[[0, 1], [1, 0]])
+    assert await by_keywords(store, "refund") == ["refund shared"]
+    assert await near(store, [1, 0]) == ["refund shared"]
+    assert await by_keywords(store, "refund", frozenset({"legal"})) == ["refund legal"]
+    assert await near(store, [1, 0], frozenset({"legal", ""})) == ["refund legal", "refund shared"]
+    assert await by_keywords(store, "refund", frozenset()) == []
+    assert await near(store, [1, 0], frozenset()) == []
+
+
+async def test_a_scope_does_not_cost_places_among_the_best(place: Place) -> None:
+    others = [node(f"refund {n}", f"@b/{n}.md", collection="b") for n in range(50)]
+    mine = [node(f"refund mine {n}", f"@a/{n}.md", collection="a") for n in range(5)]
+    store = filled(place.open(), *others, *mine, vectors=[[1.0, 0.0]] * 50 + [[0.5, 0.5]] * 5)
+    assert len(await near(store, [1, 0], frozenset({"a"}))) == 5
+    assert len(await by_keywords(store, "refund", frozenset({"a"}))) == 5
+
+
+async def test_collections_that_differ_in_the_last_digit_of_a_discord_id_are_two(place: Place) -> None:
+    first, second = "1100000000000000789", "1100000000000000700"
+    nodes = [node(f"refund {name}", f"@{name}/a.md", collection=name) for name in (first, second)]
+    store = filled(place.open(), *nodes, vectors=[[1, 0], [1, 0]])
+    assert await by_keywords(store, "refund", frozenset({first})) == [f"refund {first}"]
+    assert await near(store, [1, 0], frozenset({second})) == [f"refund {second}"]
+
+
+async def test_quotes_and_stranger_signs_stand_as_they_are_in_every_value(place: Place) -> None:
+    odd = 'O\'Brien "x" \\ %s :p $1 é漢😀 {} --'
+    store = filled(place.open("it's"), node(f"refund {odd}", f"{odd}.md", collection=odd, title=odd, section=odd))
+    store.keep_vectors({odd: [1.0, 0.0]})
+    (hit,) = await store.search_keywords("refund", collections=frozenset({odd}), top_k=2)
+    assert hit.node.get_content() == f"refund {odd}"
+    assert [hit.node.metadata[key] for key in ("title", "section", "collection")] == [odd] * 3
+    assert store.manifest() == {f"{odd}.md": "hash"}
+    assert store.without_vector([odd, "other"]) == {"other"}
+    store.replace({}, [], removed=[f"{odd}.md"])
+    assert store.counts() == Counts(0, 0, 0)
+
+
+async def test_signs_that_no_database_takes_are_replaced_and_the_rest_is_kept(place: Place) -> None:
+    store = filled(place.open(), node("refund \x00 half \ud800 sign", title="\x00"))
+    (text,) = await by_keywords(store, "refund")
+    assert text.startswith("refund ")
+    assert text.endswith(" sign")
+
+
+# --- Vectors -------------------------------------------------------------------------------------------------------
+
+
+async def test_vectors_are_compared_by_direction(place: Place) -> None:
+    store = filled(place.open(), node("east"), node("north"), node("west"), vectors=[[9, 0], [0, 0.1], [-3, 0]])
+    hits = await store.search_vectors([2, 1], collections=SHARED_ONLY, top_k=3)
+    assert [hit.node.get_content() for hit in hits] == ["east", "north", "west"]
+    assert [hit.score for hit in hits] == pytest.approx([2 / math.sqrt(5), 1 / math.sqrt(5), -2 / math.sqrt(5)])
+
+
+async def test_the_nearest_are_those_of_plain_arithmetic(place: Place) -> None:
+    vectors = [[math.sin(n * k + 1) for k in range(8)] for n in range(200)]
+    nodes = [node(f"passage {n}", f"{n}.md", collection=str(n % 3)) for n in range(200)]
+    store = filled(place.open(), *nodes, vectors=vectors)
+    wanted = [math.cos(k) for k in range(8)]
+    cosines = {
+        each.text: sum(a * b for a, b in zip(vector, wanted, strict=True)) / math.hypot(*vector)
+        for each, vector in zip(nodes, vectors, strict=True)
+        if each.metadata["collection"] != "1"
+    }
+    best = sorted(cosines, key=lambda text: -cosines[text])[:10]
+    assert await near(store, wanted, frozenset({"0", "2"})) == best
+
+
+@pytest.mark.parametrize("vector", [[], [0.0, 0.0], [math.nan, 1.0], [math.inf, 1.0], [1.0, 2.0, 3.0]])
+async def test_a_vector_that_cannot_be_compared_is_near_nothing(place: Place, vector: list[float]) -> None:
+    assert await near(filled(place.open(), node("east"), vectors=[[1, 0]]), vector) == []
+
+
+async def test_vectors_of_another_model_are_never_searched(place: Place) -> None:
+    filled(place.open(), node("east"), vectors=[[1, 0]])
+    other = place.open("another model")
+    assert await near(other, [1, 0]) == []
+    assert other.counts() == Counts(1, 1, 0)
+
+
+@pytest.mark.parametrize("bad", [[0.0, 0.0], [math.nan, 1.0], [math.inf, 0.0], []])
+def test_of_a_batch_with_an_unusable_vector_none_is_kept(place: Place, bad: list[float]) -> None:
+    store = place.open()
+    with pytest.raises(ValueError, match="finite"):
+        store.keep_vectors({"a": [1.0, 0.0], "b": bad})
+    assert store.without_vector(["a", "b"]) == {"a", "b"}
+
+
+def test_a_batch_of_different_dimensions_is_refused(place: Place) -> None:
+    with pytest.raises(ValueError, match="dimension"):
+        place.open().keep_vectors({"a": [1.0], "b": [1.0, 0.0]})
+
+
+def test_a_vector_kept_again_is_the_new_one(place: Place) -> None:
+    store = place.open()
+    store.keep_vectors({"a": [1.0, 0.0]})
+    store.keep_vectors({"a": [0.0, 2.0]})
+    assert [(passage, vector.tolist()) for passage, vector in store.vectors()] == [("a", [0.0, 1.0])]
+
+
+def test_a_vector_is_reused_under_another_name_where_there_is_one_and_none_is_overwritten(place: Place) -> None:
+    store = place.open()
+    store.keep_vectors({"old": [1.0, 0.0], "known": [0.0, 1.0]})
+    store.reuse_vectors({"new": "old", "newer": "old", "known": "old", "lost": "never seen"})
+    kept = {passage: vector.tolist() for passage, vector in store.vectors()}
+    assert kept == {"old": [1.0, 0.0], "new": [1.0, 0.0], "newer": [1.0, 0.0], "known": [0.0, 1.0]}
+    store.reuse_vectors({})
+
+
+# --- Generations ---------------------------------------------------------------------------------------------------
+
+
+async def test_another_process_sees_a_new_generation_at_its_next_question(place: Place) -> None:
+    reader = filled(place.open(), node("old refund"), node("kept refund", "b.md"), vectors=[[1, 0], [0, 1]])
+    assert await near(reader, [1, 0]) == ["old refund", "kept refund"]
+    writer = place.open()
+    fresh = node("new refund")
+    writer.keep_vectors({passage_hash(fresh): [1, 0]})
+    writer.replace({"a.md": "2"}, [fresh])
+    assert await near(reader, [1, 0]) == ["new refund", "kept refund"]
+    assert set(await by_keywords(reader, "refund")) == {"new refund", "kept refund"}
+    assert reader.generation().number == writer.generation().number == 2
+
+
+async def test_a_replaced_document_is_there_once_and_a_removed_one_not_at_all(place: Place) -> None:
+    store = filled(place.open(), node("refund one"), node("refund two", "b.md"), node("refund three", "c.md"))
+    store.replace({"a.md": "2"}, [node("refund anew")], removed=["b.md"])
+    assert set(await by_keywords(store, "refund")) == {"refund anew", "refund three"}
+    assert store.manifest() == {"a.md": "2", "c.md": "hash"}
+
+
+async def test_a_failed_replacement_changes_nothing(place: Place) -> None:
+    store = filled(place.open(), node("refund one"), vectors=[[1, 0]])
+    twin = node("refund twin")
+    with pytest.raises(StoreUnusable):
+        store.replace({"a.md": "2"}, [twin, twin])
+
+    def breaking_off() -> Iterator[TextNode]:
+        yield node("refund half")
+        raise RuntimeError("no more")
+
+    with pytest.raises(RuntimeError):
+        store.replace({"a.md": "2"}, breaking_off())
+    assert await by_keywords(store, "refund") == await near(store, [1, 0]) == ["refund one"]
+    assert store.manifest() == {"a.md": "hash"}
+
+
+def test_nodes_are_taken_a_batch_at_a_time(place: Place) -> None:
+    store, alive = place.open(), 0
+    most = 0
+
+    class Counted(str):
+        __slots__ = ()
+
+        def __del__(self) -> None:
+            nonlocal alive
+            alive -= 1
+
+    def many() -> Iterator[TextNode]:
+        nonlocal alive, most
+        for n in range(3_000):
+            alive += 1
+            most = max(most, alive)
+            each = node(f"passage {n}")
+            each.metadata["mark"] = Counted(n)
+            yield each
+
+    store.replace({"a.md": "1"}, many())
+    assert store.counts().nodes == 3_000
+    assert most < 2_000
+
+
+async def test_questions_are_answered_from_one_generation_while_another_is_written(place: Place) -> None:
+    versions = [[node(f"refund {v} {n}", f"{n}.md") for n in range(20)] for v in range(2)]
+    vectors = [[1.0, n / 9 + 0.1] for n in range(20)]
+    store = place.open()
+    for version in versions[::-1]:
+        filled(store, *version, vectors=vectors)
+        store.keep_vectors({passage_hash(each): vectors[n] for n, each in enumerate(versions[1])})
+    is_written = threading.Event()
+
+    async def ask() -> None:
+        while not is_written.is_set():
+            words = await store.search_keywords("refund", collections=SHARED_ONLY, top_k=50)
+            nearest = await store.search_vectors([1.0, 1.0], collections=SHARED_ONLY, top_k=50)
+            for hits in (words, nearest):
+                assert len({hit.node.get_content().split()[1] for hit in hits}) == 1
+                assert len(hits) == 20
+
+    def write() -> None:
+        writer = place.open()
+        for turn in range(12):
+            new = versions[turn % 2]
+            writer.keep_vectors({passage_hash(each): vectors[n] for n, each in enumerate(new)})
+            writer.replace({f"{n}.md": "x" for n in range(20)}, new)
+        is_written.set()
+
+    await asyncio.gather(ask(), ask(), asyncio.to_thread(write))
+
+
+@pytest.mark.parametrize("new_vector", [[0.0, 1.0], [0.0, 0.0, 1.0]])
+async def test_the_old_vectors_serve_until_those_of_another_model_are_complete(
+    place: Place, new_vector: list[float]
+) -> None:
+    passages = [node("east"), node("north")]
+    serving = filled(place.open(), *passages, vectors=[[1, 0], [0, 1]])
+    building = place.open("another")
+    assert {each.text for each in building.nodes_without_vector()} == {"east", "north"}
+    building.keep_vectors({passage_hash(passages[0]): new_vector})
+    assert [each.text for each in building.nodes_without_vector()] == ["north"]
+    for reader in (serving, place.open()):
+        assert await near(reader, [1, 0.1]) == ["east", "north"]
+    assert await near(building, new_vector) == []
+    building.keep_vectors({passage_hash(passages[1]): [1.0] * len(new_vector)})
+    building.replace({}, [])
+    assert await near(building, new_vector) == ["east", "north"]
+    assert building.counts() == Counts(1, 2, 2)
+    assert await near(serving, [1, 0]) == []
+
+
+async def test_a_new_dimension_of_the_same_model_does_not_count_as_kept_and_does_not_disturb_what_is_searched(
+    place: Place,
+) -> None:
+    east, north = node("east"), node("north")
+    store = filled(place.open(), east, north, vectors=[[1, 0], [0, 1]])
+    store.keep_vectors({passage_hash(east): [1.0, 0.0, 0.0]})
+    assert store.without_vector([passage_hash(east), passage_hash(north)]) == {passage_hash(north)}
+    assert [each.text for each in store.nodes_without_vector()] == ["north"]
+    for reader in (store, place.open()):
+        assert await near(reader, [1, 0]) == ["east", "north"]
+        assert reader.counts().embedded == 2
+    store.keep_vectors({passage_hash(north): [0.0, 1.0, 0.0]})
+    store.replace({}, [])
+    assert await near(store, [1, 0]) == []
+    assert await near(store, [1, 0, 0]) == ["east", "north"]
+
+
+async def test_a_run_without_a_model_leaves_the_vectors_to_those_who_have_one(place: Place) -> None:
+    store = filled(place.open(), node("east"), vectors=[[1, 0]])
+    filled(place.open(NO_EMBEDDING), node("west", "b.md"))
+    assert await near(store, [1, 0]) == ["east"]
+    assert store.counts() == Counts(2, 2, 1)
+    assert [each.text for each in store.nodes_without_vector()] == ["west"]
+
+
+def test_a_vector_that_no_passage_needs_is_forgotten_with_the_next_generation(place: Place) -> None:
+    store = filled(place.open(), node("east"), vectors=[[1, 0]])
+    store.keep_vectors({"early": [1.0, 0.0]})
+    assert store.without_vector(["early"]) == set()
+    store.replace({}, [])
+    assert store.without_vector(["early"]) == {"early"}
+    assert store.without_vector([passage_hash(node("east"))]) == set()
+
+
+async def test_nodes_are_added_or_replaced_by_id(place: Place) -> None:
+    store = place.open()
+    first, second = node("refund one"), node("refund two", "b.md")
+    first.embedding, second.embedding = [1.0, 0.0], [0.0, 1.0]
+    store.add([first, second])
+    again = node("refund one", title="New")
+    again.embedding = [0.0, 1.0]
+    store.add([again])
+    assert store.counts() == Counts(2, 2, 2)
+    assert set(await near(store, [0, 1])) == {"refund one", "refund two"}
+    assert {each.metadata["title"] for each in store.nodes()} == {"T", "New"}
+    store.add([])
+
+
+# --- Several processes -----------------------------------------------------------------------------------------------
+
+
+def test_only_one_ingestion_at_a_time(place: Place) -> None:
+    one, two = place.open(), place.open()
+    with one.alone(), pytest.raises(IngestionRefused, match="already"), two.alone():
+        pass
+    with two.alone():
+        pass
+
+
+PROCESS = """
+import os, signal, sys
+from pathlib import Path
+from bot.knowledge.stores import opened
+from tests.fakes.passages import node
+from bot.knowledge.splitting import passage_hash
+
+where = sys.argv[1] if "://" in sys.argv[1] else Path(sys.argv[1])
+store = opened(where, "model")
+nodes = [node(f"refund new {n}", f"{n}.md") for n in range(1_200)]
+
+def dying():
+    for each in nodes[:1_100]:
+        yield each
+    print("half", flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+with store.alone():
+    store.keep_vectors({passage_hash(each): [1.0, 1.0 + n] for n, each in enumerate(nodes)})
+    print("kept", flush=True)
+    if sys.argv[2] == "die":
+        store.replace({f"{n}.md": "new" for n in range(1_200)}, dying())
+    sys.stdin.readline()
+    store.replace({f"{n}.md": "new" for n in range(1_200)}, nodes)
+    print("replaced", flush=True)
+    sys.stdin.readline()
+"""
+
+
+def other_process(place: Place, how: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", PROCESS, str(place.where), how]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: S603 - ourselves
+
+
+async def test_one_process_reads_while_another_writes(place: Place) -> None:
+    store = filled(place.open(), node("refund old", "0.md"), vectors=[[1, 1]])
+    with other_process(place, "live") as writer:
+        assert writer.stdin is not None
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "kept\n"
+        with pytest.raises(IngestionRefused), store.alone():
+            pass
+        assert await by_keywords(store, "refund") == await near(store, [1, 1]) == ["refund old"]
+        writer.stdin.write("\n")
+        writer.stdin.flush()
+        assert writer.stdout.readline() == "replaced\n"
+        assert (await near(store, [1, 1]))[0] == "refund new 0"
+        assert len(await by_keywords(store, "refund")) == 10
+        writer.stdin.write("\n")
+        writer.stdin.flush()
+    assert writer.returncode == 0
+
+
+async def test_kill_9_amid_a_replacement_leaves_the_old_generation_and_what_was_paid_for(place: Place) -> None:
+    store = filled(place.open(), node("refund old", "0.md"), vectors=[[1, 1]])
+    with other_process(place, "die") as writer:
+        assert writer.stdout is not None
+        assert writer.stdout.read() == "kept\nhalf\n"
+    assert writer.returncode == -signal.SIGKILL
+    fresh = place.open()
+    for reader in (store, fresh):
+        assert await by_keywords(reader, "refund") == await near(reader, [1, 1]) == ["refund old"]
+        assert reader.manifest() == {"0.md": "hash"}
+    assert fresh.without_vector([passage_hash(node(f"refund new {n}", f"{n}.md")) for n in range(1_200)]) == set()
+    with fresh.alone():
+        fresh.replace({"0.md": "2"}, [node("refund newest", "0.md")])
+    assert await by_keywords(store, "refund") == ["refund newest"]
+
+
+# --- The event loop --------------------------------------------------------------------------------------------------
+
+
+async def test_the_loop_turns_while_the_store_searches(place: Place) -> None:
+    store = filled(place.open(), *(node(f"refund {n}") for n in range(600)), vectors=[[1.0, n] for n in range(600)])
+    searches = [
+        asyncio.create_task(store.search_keywords("refund", collections=EVERYWHERE, top_k=50)),
+        asyncio.create_task(store.search_vectors([1.0, 5.0], collections=EVERYWHERE, top_k=50)),
+    ]
+    turns = 0
+    while not all(search.done() for search in searches):
+        turns += 1
+        await asyncio.sleep(0)
+    assert all(len(search.result()) == 50 for search in searches)
+    assert turns > 10

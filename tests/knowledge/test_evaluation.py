@@ -1,0 +1,172 @@
+"""Question sets measured: what a set may look like, what its numbers mean, and what must not get worse."""
+
+from __future__ import annotations
+
+import json
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from bot.answering import Scope
+from bot.errors import DocentError
+from bot.knowledge import KnowledgeBase, LanguageModelChoice, Local
+from bot.knowledge.evaluation import (
+    FUSED,
+    KEYWORDS,
+    Case,
+    Evaluation,
+    Score,
+    Told,
+    cases,
+    evaluated,
+    keep,
+    previous,
+    scored,
+)
+from bot.knowledge.local import local_embedding
+from tests.fakes.openai_server import OpenAIServer, key_refused, spoken
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+REPOSITORY = Path(__file__).parents[2]
+COMMITTED = (Path(__file__).parent / "questions.jsonl").read_text(encoding="utf-8")
+
+
+def test_a_set_is_a_json_object_a_line() -> None:
+    text = '{"question": "Q?", "source": "a.md"}\n\n{"question": "R?", "source": "b.md", "answers": ["yes"], "n": 1}\n'
+    assert cases(text, "set") == [Case("Q?", "a.md"), Case("R?", "b.md", ("yes",))]
+
+
+@pytest.mark.parametrize(
+    "line", ["nonsense", "[]", "3", '{"question": "Q?"}', '{"question": 1, "source": "a"}', '{"source": "a"}']
+)
+def test_a_line_that_is_none_is_named(line: str) -> None:
+    with pytest.raises(DocentError, match="set, line 2"):
+        cases('{"question": "Q?", "source": "a.md"}\n' + line, "set")
+
+
+def test_an_empty_set_is_refused() -> None:
+    with pytest.raises(DocentError, match="no questions"):
+        cases("\n", "set")
+
+
+def test_scores_are_shares_of_all_cases_and_what_was_not_found_counts_as_nothing() -> None:
+    assert scored([(1, 0.1), (2, 0.2), (4, 0.3), (None, 9.0)]) == Score(0.25, 0.5, 0.75, (1 + 0.5 + 0.25) / 4, 0.2, 9.0)
+
+
+@given(st.lists(st.tuples(st.none() | st.integers(1, 10), st.floats(0, 100)), min_size=1))
+def test_scores_are_ordered_and_bounded(found: list[tuple[int | None, float]]) -> None:
+    score = scored(found)
+    assert 0 <= score.hit_1 <= score.hit_3 <= score.hit_5 <= 1
+    assert score.hit_1 <= score.mrr + 1e-9 <= 1 + 2e-9
+    assert score.p50 <= score.p95
+
+
+def test_the_last_run_over_the_same_set_is_found_again_whatever_else_the_log_holds(tmp_path: Path) -> None:
+    log = tmp_path / "state" / "evaluations.jsonl"
+    assert previous(log, "a") is None
+    score = Score(0.5, 0.6, 0.7, 0.55, 0.01, 0.02)
+    runs = [
+        Evaluation("a", 4, "none", {KEYWORDS: score}),
+        Evaluation("a", 5, "none", {KEYWORDS: score}, Told(1.0, 0.5, 0.25, 0.0)),
+        Evaluation("b", 6, "none", {}),
+    ]
+    for run in runs:
+        keep(log, run, "2025-05-03T10:00:00+00:00")
+    with log.open("a", encoding="utf-8") as lines:
+        lines.write('{"name": "a", "searches": 3}\n{"name": "a", "que')
+
+    assert previous(log, "a") == runs[1]
+    assert previous(log, "b") == runs[2]
+
+
+def test_a_log_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("a file where a folder should be")
+    with pytest.raises(DocentError, match="cannot be written"):
+        keep(tmp_path / "state" / "evaluations.jsonl", Evaluation("a", 1, "none"), "now")
+
+
+@asynccontextmanager
+async def searchable(
+    tmp_path: Path, *, language: LanguageModelChoice | None = None, embedding: Local | None = None
+) -> AsyncGenerator[KnowledgeBase]:
+    base = KnowledgeBase.open(REPOSITORY / "data" / "documents", tmp_path, language, embedding)
+    await base.reindex()
+    yield base
+    await base.close()
+
+
+async def test_a_document_that_is_not_searchable_is_named_before_anything_is_measured(tmp_path: Path) -> None:
+    async with searchable(tmp_path) as base:
+        with pytest.raises(DocentError, match=r"lost\.md cannot be searched"):
+            await evaluated(base, [Case("Q?", "lost.md")], "set", scope=Scope(), on_progress=lambda _: None)
+
+
+async def test_with_a_model_every_question_is_answered_and_judged(tmp_path: Path) -> None:
+    given = [
+        Case("Who may approve a refund of more than 1,000 euros?", "refunds.md", ("Lotte  Vermeer",)),
+        Case("When are passport scans deleted?", "running/security.md", ("30 days",)),
+        Case("Which zebra sang operettas?", "welcome.md"),
+    ]
+    done: list[int] = []
+    async with OpenAIServer(spoken("It is Lotte Vermeer [1].")) as server:
+        async with searchable(tmp_path, language=LanguageModelChoice("fake", server.url, SecretStr("k"))) as base:
+            found = await evaluated(base, given, "set", scope=Scope(), on_progress=done.append)
+        assert len(server.chats) == 2  # nothing was found for the third, so no model was asked
+
+    assert done == [1, 2, 3]
+    assert (found.name, found.questions, list(found.searches)) == ("set", 3, [KEYWORDS])
+    assert found.told == Told(grounded=2 / 3, right=1 / 3, refused=1 / 3, failed=0.0)
+
+
+@pytest.mark.parametrize(("text", "grounded"), [("No marks.", 0.0), ("Made up [99].", 0.0), ("Both [1][99].", 0.0)])
+async def test_an_answer_without_a_mark_or_with_one_that_leads_nowhere_is_not_grounded(
+    tmp_path: Path, text: str, grounded: float
+) -> None:
+    async with (
+        OpenAIServer(spoken(text)) as server,
+        searchable(tmp_path, language=LanguageModelChoice("fake", server.url, SecretStr("k"))) as base,
+    ):
+        case = Case("When are passport scans deleted?", "running/security.md")
+        found = await evaluated(base, [case], "set", scope=Scope(), on_progress=lambda _: None)
+    assert found.told is not None
+    assert found.told.grounded == grounded
+
+
+async def test_a_model_that_fails_is_counted_as_failed(tmp_path: Path) -> None:
+    async with (
+        OpenAIServer(key_refused()) as server,
+        searchable(tmp_path, language=LanguageModelChoice("fake", server.url, SecretStr("k"))) as base,
+    ):
+        case = Case("When are passport scans deleted?", "running/security.md")
+        found = await evaluated(base, [case], "set", scope=Scope(), on_progress=lambda _: None)
+    assert found.told == Told(0.0, 0.0, 0.0, 1.0)
+
+
+async def test_on_the_committed_set_keywords_find_what_they_found_before(tmp_path: Path) -> None:
+    async with searchable(tmp_path) as base:
+        found = await evaluated(base, cases(COMMITTED, "set"), "set", scope=Scope(), on_progress=lambda _: None)
+    assert found.searches[KEYWORDS].hit_1 >= 0.5
+    assert found.searches[KEYWORDS].mrr >= 0.58
+    assert found.told is None
+
+
+@pytest.mark.skipif(local_embedding() is None, reason="the extra 'local' is not installed (Python 3.14 and newer)")
+async def test_on_the_committed_set_vectors_make_up_for_the_words_that_keywords_miss(tmp_path: Path) -> None:
+    async with searchable(tmp_path, embedding=Local()) as base:
+        found = await evaluated(base, cases(COMMITTED, "set"), "set", scope=Scope(), on_progress=lambda _: None)
+    both, keywords = found.searches[FUSED], found.searches[KEYWORDS]
+    assert both.hit_1 >= 0.87, found
+    assert both.mrr >= 0.92, found
+    assert both.hit_1 > keywords.hit_1, found
+
+
+def test_every_question_of_the_committed_set_is_asked_once() -> None:
+    questions = [json.loads(line)["question"] for line in COMMITTED.splitlines()]
+    assert len(set(questions)) == len(questions) == 24

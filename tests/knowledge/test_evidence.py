@@ -1,0 +1,63 @@
+"""Whether the passages found can hold an answer: turned away is only what is clearly not there."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.knowledge.evidence import FAR, FOREIGN, Evidence, coverages
+from bot.knowledge.words import stems
+
+PASSAGES = [
+    "A long shift lasts one week and changes hands on Wednesday.",
+    "Refunds are paid within five working days, however long the queue.",
+    "The kettle stands in the kitchen; a long cable leads there.",
+]
+
+
+def evidence(question: str, passages: list[str], similarity: float | None = None) -> Evidence:
+    held = coverages(question, [set(stems(passage)) for passage in passages])
+    return Evidence(max(held, default=0.0), similarity)
+
+
+def test_a_question_whose_rare_words_are_nowhere_finds_nothing_in_its_common_ones() -> None:
+    found = evidence("How long is a submarine's periscope under the arctic ice?", PASSAGES)
+    assert found.coverage < FOREIGN
+    assert found.is_empty
+
+
+def test_a_question_whose_rare_words_are_there_finds_something() -> None:
+    assert not evidence("When is a refund paid?", PASSAGES).is_empty
+
+
+def test_a_paraphrase_without_a_common_word_is_let_through_when_it_is_near_in_meaning() -> None:
+    question = "Where can I boil water?"
+    assert evidence(question, PASSAGES).is_empty
+    assert evidence(question, PASSAGES, similarity=0.1).is_empty
+    assert not evidence(question, PASSAGES, similarity=0.45).is_empty
+
+
+@pytest.mark.parametrize(
+    ("coverage", "similarity", "is_empty"),
+    [(0.0, None, True), (0.0, FAR, False), (0.0, FAR - 0.01, True), (FOREIGN, None, False), (FOREIGN, -1.0, False)],
+)
+def test_empty_is_what_is_foreign_in_words_and_far_in_meaning(
+    coverage: float, similarity: float | None, is_empty: bool
+) -> None:
+    assert Evidence(coverage, similarity).is_empty is is_empty
+
+
+def test_nothing_found_at_all_is_empty() -> None:
+    assert evidence("Where is the kettle?", []).is_empty
+
+
+def test_rare_words_count_more_than_common_ones() -> None:
+    bags = [{"shift"}, {"pager"}, {"shift"}, {"shift"}]
+    common, rare = coverages("shift pager", bags)[:2]
+    assert 0 < common < rare < 1
+
+
+@given(st.text(), st.lists(st.sets(st.text(max_size=4)), max_size=5))
+def test_coverage_lies_between_0_and_1(question: str, bags: list[set[str]]) -> None:
+    assert all(0 <= part <= 1 for part in coverages(question, bags))

@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from llama_index.core.schema import NodeWithScore
+from pydantic import SecretStr
+
+from bot.answering import Ending
+from bot.errors import ContextTooLong, ModelInterrupted, ModelMute, ModelRefused
+from bot.knowledge.models import LanguageModelChoice, language_model
+from bot.knowledge.prompts import question_prompt
+from bot.knowledge.splitting import passage_node
+from bot.knowledge.synthesis import readable, written
+from tests.fakes.openai_server import Close, OpenAIServer, Script, Speech, key_refused, spoken
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from bot.knowledge.models import StreamingModel
+    from bot.knowledge.synthesis import StreamedAnswer
+
+QUESTION = "Where is the kettle?"
+WINDOW = 8_192
+
+
+def hits(*texts: str) -> list[NodeWithScore]:
+    return [
+        NodeWithScore(
+            node=passage_node(
+                text,
+                {"document": f"d{place}.md", "collection": "", "title": f"Doc {place}", "section": "Kitchen"},
+                node_id=f"n{place}",
+            ),
+            score=1.0 - place / 100,
+        )
+        for place, text in enumerate(texts)
+    ]
+
+
+@asynccontextmanager
+async def talking(script: Script) -> AsyncGenerator[tuple[OpenAIServer, StreamingModel]]:
+    async with OpenAIServer(script) as server:
+        model = language_model(LanguageModelChoice("fake", server.url, SecretStr("k"), WINDOW))
+        yield server, model
+        await model.aclose()
+
+
+async def text_of(answer: StreamedAnswer) -> str:
+    return "".join([delta async for delta in answer.deltas()])
+
+
+async def test_the_answer_is_the_models_exact_text_in_deltas_after_sources_are_known() -> None:
+    text = "The kettle stands in the kitchen [1].\n\n```sh\nboil --now\n```\n"
+    async with talking(spoken(text)) as (server, model):
+        answer = await written(QUESTION, hits("The kettle stands in the kitchen.", "Bicycles."), model)
+
+        assert [(source.number, source.document) for source in answer.sources] == [(1, "d0.md"), (2, "d1.md")]
+        assert server.chats == []
+        deltas = [delta async for delta in answer.deltas()]
+
+    assert "".join(deltas) == text
+    assert len(deltas) > 5
+    assert answer.outcome.ending is Ending.COMPLETE
+
+
+async def test_the_model_is_asked_once_with_numbered_passages_between_random_marks() -> None:
+    marks: set[str] = set()
+    async with talking(spoken("Yes.")) as (server, model):
+        for _ in range(2):
+            await text_of(await written(QUESTION, hits(*[f"Passage {place}. " * 40 for place in range(8)]), model))
+        assert len(server.chats) == 2
+        for chat in server.chats:
+            prompt = chat.prompt
+            assert "[1] Doc 0 › Kitchen\nPassage 0." in prompt
+            assert "[8] Doc 7 › Kitchen\nPassage 7." in prompt
+            assert prompt.endswith(f"Question: {QUESTION}")
+            marks |= set(re.findall(r"----- passages ([0-9a-f]{16}) -----", prompt))
+    assert len(marks) == 2
+
+
+@pytest.mark.parametrize(
+    "question", ["What does {context_str} do?", "{query_str} {mark} {{x}} {0}", "}{", "{existing_answer}", "%s $x {"]
+)
+async def test_template_signs_in_a_question_or_a_passage_are_plain_text(question: str) -> None:
+    async with talking(spoken("Yes.")) as (server, model):
+        await text_of(await written(question, hits(f"Passage with {question} in it."), model))
+
+        prompt = server.chats[0].prompt
+        assert prompt.endswith(f"Question: {question}")
+        assert f"Passage with {question} in it." in prompt
+
+
+@given(st.text(st.characters(codec="utf-8"), min_size=1), st.text(st.characters(codec="utf-8"), min_size=1))
+def test_any_question_and_passages_stand_in_the_prompt_as_they_are(question: str, passages: str) -> None:
+    *_, turn = question_prompt("mark").format_messages(context_str=passages, query_str=question)
+
+    assert (
+        turn.content
+        == f"----- passages mark -----\n{passages}\n----- end of passages mark -----\n\nQuestion: {question}"
+    )
+
+
+async def test_cancelling_whoever_waits_for_a_delta_closes_the_models_connection_within_100_ms() -> None:
+    async with talking(Speech(["So", " it"], close=Close.STALL)) as (server, model):
+        answer = await written(QUESTION, hits("The kettle."), model)
+        heard: list[str] = []
+
+        async def pump() -> None:
+            async for delta in answer.deltas():
+                heard.append(delta)  # noqa: PERF401 # what came before the cancelling counts
+
+        task = asyncio.create_task(pump())
+        while len(heard) < 2:  # noqa: ASYNC110 # the pump has no event of its own to wait for
+            await asyncio.sleep(0.01)
+        began = time.perf_counter()
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        await asyncio.wait_for(server.disconnected.wait(), 1)
+
+        assert time.perf_counter() - began < 0.1
+        assert heard == ["So", " it"]
+
+
+@pytest.mark.parametrize(
+    ("script", "error", "heard"),
+    [
+        (spoken("So it", close=Close.RESET), ModelInterrupted, "So it"),
+        (spoken("So it", close=Close.UNFINISHED), ModelInterrupted, "So it"),
+        (spoken("So it", close=Close.ERROR_EVENT), ModelInterrupted, "So it"),
+        (spoken("So it", close=Close.BROKEN_JSON), ModelInterrupted, "So it"),
+        (spoken(" \n "), ModelMute, " \n "),
+        (key_refused(), ModelRefused, ""),
+    ],
+)
+async def test_a_fault_comes_after_all_that_was_said_under_its_own_name(
+    script: Script, error: type[Exception], heard: str
+) -> None:
+    said: list[str] = []
+
+    async def listen(answer: StreamedAnswer) -> None:
+        async for delta in answer.deltas():
+            said.append(delta)  # noqa: PERF401 # what came before the fault counts
+
+    async with talking(script) as (_, model):
+        answer = await written(QUESTION, hits("The kettle."), model)
+        with pytest.raises(error):
+            await listen(answer)
+    assert "".join(said) == heard
+
+
+async def test_reasoning_is_not_text() -> None:
+    async with talking(Speech(["Yes."], reasoning=["Hm. ", "Kettle?"])) as (_, model):
+        assert await text_of(await written(QUESTION, hits("The kettle."), model)) == "Yes."
+
+
+async def test_two_answers_at_once_over_one_model_keep_their_own_texts() -> None:
+    async with talking(lambda request: spoken(request.prompt.rpartition("Question: ")[2], between=0.01)) as (_, model):
+        texts = ["Where is the red kettle?", "Where is the blue kettle?"]
+        answers = [await written(text, hits("The kettle."), model) for text in texts]
+        assert await asyncio.gather(*map(text_of, answers)) == texts
+
+
+async def test_a_small_window_gets_fewer_passages_and_still_one_call() -> None:
+    window = 2_048
+    long_hits = hits(*["The kettle stands in the kitchen. " * 30] * 8)
+    kept = readable(long_hits, QUESTION, window=window)
+    assert 0 < len(kept) < len(readable(long_hits, QUESTION, window=128_000)) <= 8
+    async with OpenAIServer() as server:
+        model = language_model(LanguageModelChoice("fake", server.url, None, window))
+        await text_of(await written(QUESTION, kept, model))
+        assert len(server.chats) == 1
+        await model.aclose()
+
+
+def test_a_window_without_room_for_any_passage_is_said_to_be_too_small() -> None:
+    with pytest.raises(ContextTooLong, match="LLM_CONTEXT_WINDOW"):
+        readable(hits("The kettle stands in the kitchen."), "word " * 900, window=1_000)
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=20)
+@given(st.lists(st.text(max_size=400), min_size=1, max_size=12), st.integers(1_500, 20_000))
+def test_whatever_the_passages_they_fit_the_window(texts: list[str], window: int) -> None:
+    kept = readable(hits(*texts), QUESTION, window=window)
+
+    assert 1 <= len(kept) <= 8
