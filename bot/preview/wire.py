@@ -1,0 +1,345 @@
+"""The world as JSON: how Discord would write each thing for a bot, over HTTP and over the gateway. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from bot.preview.world import (
+    Channel,
+    ChannelKind,
+    Guild,
+    Interaction,
+    InteractionKind,
+    Message,
+    MessageFlag,
+    MessageState,
+    Permission,
+    ResponseKind,
+    User,
+    World,
+)
+
+if TYPE_CHECKING:
+    from bot.preview.drafts import Attachment, Json
+
+MENTION = re.compile(r"<@!?(\d+)>")
+EVERYONE = re.compile(r"@(?:everyone|here)\b")
+LOCALE = "en-GB"
+ATTACHMENT_SIZE_LIMIT = 10 * 1024 * 1024
+"""Largest file at a message, in bytes."""
+
+
+class Intent:
+    """The gateway intents that decide what a bot hears, with Discord's own bits."""
+
+    GUILDS = 1 << 0
+    GUILD_MEMBERS = 1 << 1
+    GUILD_PRESENCES = 1 << 8
+    GUILD_MESSAGES = 1 << 9
+    GUILD_REACTIONS = 1 << 10
+    GUILD_TYPING = 1 << 11
+    DIRECT_MESSAGES = 1 << 12
+    DIRECT_REACTIONS = 1 << 13
+    DIRECT_TYPING = 1 << 14
+    MESSAGE_CONTENT = 1 << 15
+    PRIVILEGED = GUILD_MEMBERS | GUILD_PRESENCES | MESSAGE_CONTENT
+
+
+def timestamp(seconds: float) -> str:
+    """Unix seconds as Discord writes a time."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat()
+
+
+def mentioned(state: MessageState) -> set[int]:
+    """The users whom a state's text may ping, by id."""
+    named = {int(user_id) for user_id in MENTION.findall(state.content)}
+    allowed = state.allowed_mentions
+    if allowed is None or "users" in allowed.get("parse", []):
+        return named
+    return named & {int(user_id) for user_id in allowed.get("users", [])}
+
+
+def _pings_everyone(state: MessageState) -> bool:
+    allowed = state.allowed_mentions
+    is_allowed = allowed is None or "everyone" in allowed.get("parse", [])
+    return is_allowed and EVERYONE.search(state.content) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """Writes what ``world`` holds; ``origin`` is where its files are served from, without a slash at the end."""
+
+    world: World
+    origin: str
+
+    def user(self, user: User) -> Json:
+        """A user."""
+        return {
+            "id": str(user.id),
+            "username": user.name,
+            "global_name": None if user.is_bot else user.name,
+            "discriminator": "0000" if user.is_bot else "0",
+            "avatar": None,
+            "bot": user.is_bot,
+        }
+
+    def member(self, user_id: int) -> Json:
+        """A member of any guild, with a role of their own that carries their permissions there."""
+        return {
+            "user": self.user(self.world.users[user_id]),
+            "roles": [str(user_id)],
+            "joined_at": timestamp(self.world.clock()),
+            "deaf": False,
+            "mute": False,
+            "flags": 0,
+        }
+
+    def guild(self, guild: Guild) -> Json:
+        """A guild as GUILD_CREATE carries it."""
+        channels = [channel for channel in self.world.channels.values() if channel.guild_id == guild.id]
+        nobody = _role(guild.id, "@everyone", Permission(0))
+        return {
+            "id": str(guild.id),
+            "name": guild.name,
+            "owner_id": str(guild.owner_id),
+            "preferred_locale": LOCALE,
+            "features": [],
+            "emojis": [],
+            "stickers": [],
+            "roles": [nobody, *(_role(who, self.world.users[who].name, may) for who, may in guild.members.items())],
+            "members": [self.member(user_id) for user_id in guild.members],
+            "member_count": len(guild.members),
+            "large": False,
+            "voice_states": [],
+            "presences": [],
+            "channels": [self.channel(channel) for channel in channels if channel.kind is not ChannelKind.THREAD],
+            "threads": [self.channel(channel) for channel in channels if channel.kind is ChannelKind.THREAD],
+        }
+
+    def channel(self, channel: Channel) -> Json:
+        """A channel, thread or direct message."""
+        common: Json = {"id": str(channel.id), "type": int(channel.kind), "flags": 0, "last_message_id": None}
+        if channel.kind is ChannelKind.DIRECT:
+            return common | {"recipients": [self.user(self.world.users[user_id]) for user_id in channel.recipients]}
+        common |= {"name": channel.name, "guild_id": str(channel.guild_id), "rate_limit_per_user": channel.slow_mode}
+        if channel.kind is ChannelKind.THREAD:
+            return common | self._thread(channel)
+        denied = channel.denied.items()
+        return common | {
+            "position": 0,
+            "nsfw": False,
+            "topic": None,
+            "parent_id": None,
+            "permission_overwrites": [
+                {"id": str(user_id), "type": 1, "allow": "0", "deny": str(int(taken))} for user_id, taken in denied
+            ],
+        }
+
+    def _thread(self, thread: Channel) -> Json:
+        return {
+            "parent_id": str(thread.parent_id),
+            "owner_id": str(self.world.bot.id),
+            "message_count": 0,
+            "member_count": 1,
+            "thread_metadata": {
+                "archived": thread.is_archived,
+                "locked": thread.is_locked,
+                "auto_archive_duration": 1440,
+                "archive_timestamp": timestamp(self.world.clock()),
+            },
+        }
+
+    def message(self, message: Message, *, has_content: bool = True) -> Json:
+        """A message as it is now; without ``has_content`` only what a bot sees that lacks the content intent."""
+        state = message.now
+        written = {
+            "id": str(message.id),
+            "channel_id": str(message.channel_id),
+            "type": self._message_type(message),
+            "author": self.user(self.world.users[message.author_id]),
+            "timestamp": timestamp(message.created_at),
+            "edited_timestamp": None if message.edited_at is None else timestamp(message.edited_at),
+            "tts": False,
+            "pinned": False,
+            "flags": int(state.flags),
+            "mention_everyone": _pings_everyone(state),
+            "mentions": [self.user(self.world.users[user_id]) for user_id in sorted(self._pinged(message))],
+            "mention_roles": [],
+            "reactions": self._reactions(message),
+            "content": state.content,
+            "embeds": list(state.embeds),
+            "components": list(state.components),
+            "attachments": [self._attachment(file) for file in state.attachments],
+        }
+        if not (has_content or self._is_for_bot(message)):
+            written |= {"content": "", "embeds": [], "components": [], "attachments": []}
+        return written | self._message_place(message) | self._message_origin(message, has_content=has_content)
+
+    def _message_type(self, message: Message) -> int:
+        if message.reference is not None:
+            return 19
+        return 20 if message.interaction_id is not None else 0
+
+    def _message_place(self, message: Message) -> Json:
+        channel = self.world.channels.get(message.channel_id)
+        if channel is None or channel.guild_id is None:
+            return {}
+        guild = self.world.guilds[channel.guild_id]
+        place: Json = {"guild_id": str(guild.id)}
+        if message.author_id in guild.members:
+            member = self.member(message.author_id)
+            place["member"] = {key: value for key, value in member.items() if key != "user"}
+        return place
+
+    def _message_origin(self, message: Message, *, has_content: bool) -> Json:
+        """What it answers: an interaction, or another message. A reference that is null makes discord.py stumble."""
+        origin: Json = {} if message.nonce is None else {"nonce": message.nonce}
+        interaction = self.world.interactions.get(message.interaction_id or 0)
+        if interaction is not None:
+            origin |= {"application_id": str(self.world.application_id), "webhook_id": str(self.world.application_id)}
+            origin["interaction_metadata"] = {
+                "id": str(interaction.id),
+                "type": int(interaction.kind),
+                "user": self.user(self.world.users[interaction.user_id]),
+                "authorizing_integration_owners": {},
+            }
+        if message.reference is not None:
+            place = {"channel_id": str(message.channel_id), "message_id": str(message.reference)}
+            origin["message_reference"] = place
+            target = self.world.messages[message.reference]
+            is_there = target.deleted_at is None
+            origin["referenced_message"] = self._referenced(target, has_content=has_content) if is_there else None
+        return origin
+
+    def _referenced(self, target: Message, *, has_content: bool) -> Json:
+        written = self.message(target, has_content=has_content)
+        return {key: value for key, value in written.items() if key not in {"message_reference", "referenced_message"}}
+
+    def _pinged(self, message: Message) -> set[int]:
+        pinged = mentioned(message.now) & self.world.users.keys()
+        target = self.world.messages.get(message.reference or 0)
+        allowed = message.now.allowed_mentions
+        if target is not None and (allowed is None or allowed.get("replied_user", False)):
+            pinged.add(target.author_id)
+        return pinged
+
+    def _is_for_bot(self, message: Message) -> bool:
+        """Whether the bot sees the content without the intent: its own, to it alone, or pinging it."""
+        is_own = message.author_id == self.world.bot.id
+        is_direct = self.world.channels[message.channel_id].kind is ChannelKind.DIRECT
+        return is_own or is_direct or self.world.bot.id in self._pinged(message)
+
+    def _reactions(self, message: Message) -> list[Json]:
+        return [
+            {"emoji": emoji_json(emoji), "count": len(users), "me": self.world.bot.id in users}
+            for emoji, users in message.reactions.items()
+        ]
+
+    def _attachment(self, file: Attachment) -> Json:
+        url = f"{self.origin}/attachments/{file.id}/{file.filename}"
+        return {
+            "id": str(file.id),
+            "filename": file.filename,
+            "size": len(file.content),
+            "content_type": file.content_type,
+            "url": url,
+            "proxy_url": url,
+        }
+
+    def interaction(self, interaction: Interaction) -> Json:
+        """An interaction as INTERACTION_CREATE carries it."""
+        channel = self.world.channels[interaction.channel_id]
+        bot_may = self.world.permissions(self.world.bot.id, channel)
+        written: Json = {
+            "id": str(interaction.id),
+            "application_id": str(self.world.application_id),
+            "type": int(interaction.kind),
+            "token": interaction.token,
+            "version": 1,
+            "channel_id": str(channel.id),
+            "channel": self.channel(channel)
+            | {"permissions": str(int(self.world.permissions(interaction.user_id, channel)))},
+            "app_permissions": str(int(bot_may)),
+            "locale": LOCALE,
+            "entitlements": [],
+            "attachment_size_limit": ATTACHMENT_SIZE_LIMIT,
+            "data": interaction.data | self._resolved(interaction),
+        }
+        if interaction.message_id is not None:
+            written["message"] = self.message(self.world.messages[interaction.message_id])
+        return written | self._interaction_place(interaction, channel)
+
+    def _interaction_place(self, interaction: Interaction, channel: Channel) -> Json:
+        if channel.guild_id is None:
+            user = self.user(self.world.users[interaction.user_id])
+            return {"user": user, "context": 1, "authorizing_integration_owners": {"0": "0"}}
+        guild = self.world.guilds[channel.guild_id]
+        may = self.world.permissions(interaction.user_id, channel)
+        return {
+            "guild_id": str(guild.id),
+            "guild": {"id": str(guild.id), "locale": LOCALE, "features": []},
+            "guild_locale": LOCALE,
+            "context": 0,
+            "authorizing_integration_owners": {"0": str(guild.id)},
+            "member": self.member(interaction.user_id) | {"permissions": str(int(may))},
+        }
+
+    def _resolved(self, interaction: Interaction) -> Json:
+        """The message a menu was opened on, with its content whatever the intents."""
+        target = interaction.data.get("target_id")
+        if interaction.kind is not InteractionKind.COMMAND or target is None:
+            return {}
+        return {"resolved": {"messages": {target: self.message(self.world.messages[int(target)])}}}
+
+    def acknowledgement(self, interaction: Interaction) -> Json:
+        """The reply to a first answer, where ``with_response`` asked for one."""
+        original = self.world.messages.get(interaction.original_id or 0)
+        about: Json = {"id": str(interaction.id), "type": int(interaction.kind)}
+        written: Json = {"interaction": about}
+        if original is not None:
+            about |= {
+                "response_message_id": str(original.id),
+                "response_message_loading": original.now.is_thinking,
+                "response_message_ephemeral": MessageFlag.EPHEMERAL in original.now.flags,
+            }
+            kind = interaction.response or ResponseKind.MESSAGE
+            written["resource"] = {"type": int(kind), "message": self.message(original)}
+        return written
+
+    def application(self) -> Json:
+        """The application with its owner."""
+        return {
+            "id": str(self.world.application_id),
+            "name": self.world.bot.name,
+            "description": "",
+            "icon": None,
+            "bot_public": False,
+            "bot_require_code_grant": False,
+            "verify_key": "",
+            "flags": 0,
+            "owner": self.user(self.world.owner),
+            "team": None,
+        }
+
+
+def _role(role_id: int, name: str, permissions: Permission) -> Json:
+    return {
+        "id": str(role_id),
+        "name": name,
+        "permissions": str(int(permissions)),
+        "position": 0,
+        "color": 0,
+        "colors": {"primary_color": 0, "secondary_color": None, "tertiary_color": None},
+        "hoist": False,
+        "managed": False,
+        "mentionable": False,
+        "flags": 0,
+    }
+
+
+def emoji_json(emoji: str) -> Json:
+    """A standard emoji."""
+    return {"id": None, "name": emoji}

@@ -1,0 +1,118 @@
+"""The figures of an answer, and how the parts of a message are shown."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.preview.drafts import Draft
+from bot.preview.rendering import DiscordMarkdown
+from bot.preview.views import Views, Wire, measured
+from bot.preview.world import Message, MessageFlag, MessageState, World
+
+
+def page(*states: tuple[float, str]) -> Message:
+    """A message whose states came at these times; no text means that the bot was thinking."""
+    shown = [MessageState(at, text, flags=MessageFlag(0) if text else MessageFlag.LOADING) for at, text in states]
+    return Message(1, 1, 1, shown)
+
+
+@pytest.fixture
+def world() -> World:
+    return World.populated()
+
+
+@pytest.fixture
+def views(world: World) -> Views:
+    return Views(world, DiscordMarkdown(), world.user_named("Ada"))
+
+
+def test_before_any_answer_there_is_nothing_to_measure() -> None:
+    assert measured([], 0.0, []) == Wire()
+
+
+def test_an_answer_is_measured_from_the_question() -> None:
+    answer = page(
+        (100.1, ""), (100.3, "-# Reading…"), (101.0, "It takes"), (101.5, "It takes 14"), (102.5, "It takes 14 days")
+    )
+    wire = measured([answer], 100.0, [99.0, 101.2])
+    assert (wire.edits, wire.throttled) == (4, 1)
+    assert wire.first_sign == pytest.approx(0.1)
+    assert wire.first_words == pytest.approx(1.0)
+    assert wire.mean_gap == pytest.approx(2.2 / 3)
+    assert wire.longest_gap == pytest.approx(1.0)
+    assert wire.took == pytest.approx(2.5)
+
+
+def test_a_status_line_that_is_replaced_is_not_the_first_words() -> None:
+    wire = measured([page((1.0, "Searching"), (2.0, "It takes"), (3.0, "It takes 14 days"))], 0.0, [])
+    assert wire.first_words == pytest.approx(2.0)
+
+
+def test_small_print_alone_is_no_words() -> None:
+    assert measured([page((1.0, "-# stopped"))], 0.0, []).first_words is None
+
+
+def test_pages_of_one_answer_are_measured_together() -> None:
+    wire = measured([page((1.0, "a"), (2.0, "ab")), page((3.0, "c"), (4.5, "cd"))], 0.0, [])
+    assert (wire.edits, wire.took, wire.longest_gap) == (2, 4.5, 1.5)
+
+
+def test_the_latest_answers_figures_are_shown(world: World, views: Views) -> None:
+    channel = world.channel_named("general").id
+    question = world.say(channel, world.user_named("Ada").id, "?")
+    for content in ("one", "two"):
+        world.send(channel, Draft(content=content, reference=question.id))
+    assert views.wire([])["edits"] == 0
+    first = next(message for message in world.messages.values() if message.now.content == "one")
+    world.edit(channel, first.id, Draft(content="one more"))
+    assert views.wire([])["edits"] == 1
+
+
+def test_a_reply_shows_what_it_replies_to(world: World, views: Views) -> None:
+    channel = world.channel_named("general").id
+    question = world.say(channel, world.user_named("Ada").id, "*how*?")
+    answer = views.message(world.send(channel, Draft(content="so", reference=question.id)))
+    assert answer["reply"]["author"]["name"] == "Ada"
+    assert "<em>how</em>" in answer["reply"]["html"]
+
+
+def test_buttons_are_shown_with_style_emoji_and_address(world: World, views: Views) -> None:
+    row = {
+        "type": 1,
+        "components": [
+            {"type": 2, "style": 4, "label": "Stop", "custom_id": "stop", "disabled": True},
+            {"type": 2, "style": 2, "emoji": {"name": "👍"}, "custom_id": "up"},
+            {"type": 2, "style": 5, "label": "Open", "url": "https://example.org"},
+            {"type": 2, "style": 5, "label": "Evil", "url": "javascript:alert(1)"},
+        ],
+    }
+    message = world.send(world.channel_named("general").id, Draft(content="x", components=(row,)))
+    buttons = views.message(message)["states"][0]["buttons"]
+    assert [(b["label"], b["style"], b["url"], b["is_disabled"]) for b in buttons] == [
+        ("Stop", "danger", "", True),
+        ("👍", "secondary", "", False),
+        ("Open", "link", "https://example.org", False),
+        ("Evil", "link", "", False),
+    ]
+
+
+def test_an_embeds_texts_are_rendered(world: World, views: Views) -> None:
+    embed = {
+        "title": "T",
+        "description": "**d** <b>",
+        "fields": [{"name": "n", "value": "`v`"}],
+        "footer": {"text": "f"},
+    }
+    message = world.send(world.channel_named("general").id, Draft(embeds=(embed,)))
+    (shown,) = views.message(message)["states"][0]["embeds"]
+    assert shown["html"] == "<p><strong>d</strong> &lt;b&gt;</p>\n"
+    assert shown["fields"] == [{"name": "n", "html": "<p><code>v</code></p>\n"}]
+    assert (shown["title"], shown["footer"]) == ("T", "f")
+
+
+def test_a_command_with_sub_commands_is_not_offered(world: World, views: Views) -> None:
+    group = {"name": "library", "type": 1, "options": [{"name": "state", "type": 1}]}
+    menu = {"name": "Answer this", "type": 3}
+    plain = {"name": "about", "type": 1, "description": "About"}
+    world.register(None, [group, menu, plain])
+    assert [command["name"] for command in views.commands()] == ["about"]
