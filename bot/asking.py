@@ -1,0 +1,249 @@
+"""A question is asked: its answer is told on a surface, has its buttons, and is remembered whatever its end was."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from bot import buttons
+from bot.answering import Question
+from bot.buttons import Deed
+from bot.errors import RecordsUnusable
+from bot.queueing import CONCURRENT_ANSWERS, QueuedDriver
+from bot.records import Fate, Record
+from bot.streaming import Lost, SurfaceBusy, SurfaceGone
+from bot.surfaces import Leftovers
+from bot.telling import Telling
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    import discord
+
+    from bot.answering import Answer, Answerer, Scope
+    from bot.records import Records
+    from bot.streaming import Cause, Driver, Surface
+    from bot.surfaces import Controls, Place
+
+_log = logging.getLogger(__name__)
+
+_SEEN = 1_000
+
+_RECENT = 24 * 3600.0
+_MOST_LEFTOVERS = 50
+"""What a killed process left open is looked for among the answers of so many seconds, at most so many of them."""
+_TRIES = 3
+
+CUT_OFF = "-# Interrupted. Docent was restarted: ask again."
+"""What stands below an answer in whose midst the process was killed."""
+
+
+class Asking:
+    """Where every way of asking comes together.
+
+    ``limit`` answers run side by side, the rest wait in line. ``clock`` gives Unix seconds.
+    """
+
+    def __init__(
+        self,
+        answerer: Answerer,
+        driver: Driver,
+        records: Records,
+        *,
+        limit: int = CONCURRENT_ANSWERS,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._answerer = answerer
+        self._driver = QueuedDriver(driver, limit)
+        self._turns = driver
+        self._records = records
+        self._clock = clock
+        self._open: dict[str, _Running] = {}
+        self._seen: deque[int] = deque(maxlen=_SEEN)
+
+    def is_new(self, interaction_id: int) -> bool:
+        """Whether this event comes for the first time: a resumed connection hands events out twice."""
+        if interaction_id in self._seen:
+            return False
+        self._seen.append(interaction_id)
+        return True
+
+    async def ask(
+        self,
+        record: Record,
+        surface: Callable[[Controls], Surface],
+        *,
+        prepare: Callable[[Question], Awaitable[Question]] | None = None,
+        is_thread: bool = False,
+    ) -> Cause:
+        """Answer the question of a record that holds nothing but the question, on the surface made for its controls.
+
+        ``prepare`` completes the question once it is its turn, with what was said before by then. ``is_thread``: the
+        place is one conversation, in which a person's question waits for the one before it.
+
+        The records may fail, the answer does not: then its buttons will say that nobody remembers it.
+        """
+        answerer = _Prepared(self._answerer, prepare) if prepare else self._answerer
+        telling = Telling(answerer, Question(record.question, record.key, record.scope))
+        running = self._open[record.key] = _Running(record, telling)
+        # Before its end, so that its buttons know what was asked should the process be killed; it waits for nothing.
+        noting = asyncio.create_task(self._remember(record))
+        try:
+            cause = await self._driver.run(
+                telling,
+                surface(running),
+                key=record.key,
+                asker=record.asker_id,
+                place=record.channel_id,
+                is_thread=is_thread,
+            )
+            await noting
+            ended = replace(running.snapshot, ended_at=self._clock())
+            await self._remember(replace(ended, fate=Fate.LOST) if isinstance(cause, Lost) else ended)
+        finally:
+            if self._open.get(record.key) is running:  # a question that was edited is asked again under its key
+                del self._open[record.key]
+            running.is_over.set()
+        _log.info(
+            "Answer %s: %s", record.key, f"lost, {cause.error}" if isinstance(cause, Lost) else type(cause).__name__
+        )
+        return cause
+
+    def running_in(self, channel_id: int) -> int:
+        """How many answers are under way or waiting in one channel."""
+        return self._driver.running_in(channel_id)
+
+    def stop(self, key: str, by: str) -> bool:
+        """End an answer that is being written, in the name of ``by``; False if none is."""
+        return self._driver.stop(key, by)
+
+    def is_writing(self, key: str) -> bool:
+        """Whether that answer is being written, here and now."""
+        return key in self._open and self._open[key].telling.fate is Fate.WRITING
+
+    async def recall(self, key: str) -> Record | None:
+        """What is known of an answer, also while it is being written; None where nothing is, or is any more."""
+        if running := self._open.get(key):
+            return running.snapshot
+        try:
+            return await self._records.recall(key)
+        except RecordsUnusable as error:
+            _log.warning("Answer %s cannot be recalled: %s", key, error.words)
+            return None
+
+    async def settled(self) -> None:
+        """Wait until every answer that has begun is told and written down."""
+        while self._open:
+            await asyncio.gather(*(running.is_over.wait() for running in self._open.values()))
+
+    async def end_leftovers(self, client: discord.Client) -> None:
+        """End the messages that a killed process left half-written, with a button to ask again.
+
+        One whose message the bot cannot find or may not edit is left to whoever presses its button for stopping.
+        """
+        try:
+            left = await self._records.unfinished(self._clock() - _RECENT, _MOST_LEFTOVERS)
+        except RecordsUnusable as error:
+            _log.warning("Answers that were left half-written cannot be looked for: %s", error.words)
+            return
+        ended = [await self._end_leftover(record, client) for record in left if record.key not in self._open]
+        if ended:
+            _log.info("Half-written answers of a process that was killed: %d, ended: %d", len(ended), sum(ended))
+
+    async def _end_leftover(self, record: Record, client: discord.Client) -> bool:
+        leftovers = Leftovers(client, record.channel_id, key=record.key)
+        for _ in range(_TRIES):
+            try:
+                return await self._end_found(record, leftovers)
+            except SurfaceBusy as error:
+                await asyncio.sleep(error.retry_after)
+            except SurfaceGone:
+                return False
+            except Exception:  # noqa: BLE001 - one that fails must not keep the others open
+                _log.exception("Answer %s is left half-written", record.key)
+                return False
+        return False
+
+    async def _end_found(self, record: Record, leftovers: Leftovers) -> bool:
+        found = await leftovers.found(buttons.custom_id(Deed.STOP, record.key))
+        if found is None:
+            return False
+        await self._turns.turn(leftovers.lane)
+        current = await self._records.recall(record.key)
+        if current is None or current.ended_at is not None or record.key in self._open:
+            return False  # somebody has pressed its button meanwhile, or asked it anew
+        ended = replace(current, fate=Fate.RESTARTING, ended_at=self._clock())
+        await leftovers.end(found, CUT_OFF, buttons.afterwards(ended))
+        await self._remember(ended)
+        return True
+
+    async def _remember(self, record: Record) -> None:
+        try:
+            await self._records.remember(record)
+        except RecordsUnusable as error:
+            _log.warning("Answer %s is not remembered: %s", record.key, error.words)
+        except Exception:  # noqa: BLE001 - the answer is told whatever fails here
+            _log.exception("Answer %s is not remembered", record.key)
+
+
+def asked(interaction: discord.Interaction[Any], question: str, scope: Scope) -> Record:
+    """A question that comes with an interaction, as a record without an answer; its key is the interaction's id."""
+    return Record(
+        key=str(interaction.id),
+        question=question,
+        asker_id=interaction.user.id,
+        guild_id=interaction.guild_id,
+        channel_id=interaction.channel_id or 0,
+        asked_at=interaction.created_at.timestamp(),
+        scope=scope,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """An answerer that completes each question first."""
+
+    answerer: Answerer
+    prepare: Callable[[Question], Awaitable[Question]]
+
+    async def answer(self, question: Question) -> Answer:
+        return await self.answerer.answer(await self.prepare(question))
+
+
+@dataclass(slots=True)
+class _Running:
+    """One answer on its way, and the controls below it."""
+
+    record: Record
+    telling: Telling
+    message_ids: tuple[int, ...] = ()
+    is_over: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def snapshot(self) -> Record:
+        """The record as it would be if the answer ended now."""
+        return replace(
+            self.record,
+            text=self.telling.text,
+            sources=tuple(self.telling.sources),
+            searched_for=self.telling.searched_for,
+            fate=self.telling.fate,
+            message_ids=self.message_ids,
+        )
+
+    def while_writing(self) -> Sequence[dict[str, Any]]:
+        """As ``Controls.while_writing``."""
+        return buttons.while_writing(self.record.key)
+
+    def afterwards(self, message_ids: Sequence[int]) -> Sequence[dict[str, Any]]:
+        """As ``Controls.afterwards``."""
+        self.message_ids = tuple(message_ids)
+        return buttons.afterwards(self.snapshot)
+
+    async def finished(self, place: Place) -> None:
+        """As ``Controls.finished``."""
+        self.message_ids = place.message_ids

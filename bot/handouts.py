@@ -1,0 +1,109 @@
+"""An answer goes in, and what is handed to one person about it comes out: its passages quoted, its text to copy. Pure.
+
+What came from a document or a model is shown so that nothing in it works: no link, no heading, nobody's name.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+import unicodedata
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bot.citations import escaped, located
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bot.answering import Source
+
+MESSAGE_LIMIT = 2_000
+"""Longest message in UTF-16 code units."""
+
+_MOST_MESSAGES = 3
+_LONGEST_LINE = 600
+"""Characters of a passage on one line: escaped, they still fit into a message."""
+_LINE_START = re.compile(r"^(\d*)([#+.)-])")
+"""What would make a heading, a list or small print of a line."""
+_UNSEEN = {"Cc", "Cf", "Co", "Cs"}
+
+
+@dataclass(frozen=True, slots=True)
+class Handout:
+    """Messages for one person, in order; with the last one goes a file, where ``file_name`` is not empty."""
+
+    messages: tuple[str, ...]
+    file_name: str = ""
+    file: bytes = b""
+
+
+def copied(text: str) -> Handout:
+    """An answer's exact Markdown: in a code block, which has a button of its own to copy it, or as a file.
+
+    A file wherever a code block could not hold it as it is: too long, with a fence in it, or with signs nobody sees.
+    """
+    block = f"```md\n{text}\n```"
+    is_plain = not any(unicodedata.category(sign) in _UNSEEN for sign in text if sign not in "\n\t")
+    if is_plain and "```" not in text and _width(block) <= MESSAGE_LIMIT:
+        return Handout((block,))
+    return Handout(("-# The exact text of the answer.",), "answer.md", text.encode("utf-8", "replace"))
+
+
+def quoted(sources: Sequence[Source]) -> Handout:
+    """The passages an answer rests on, in full. Beyond three messages the whole of it is a file at the third."""
+    messages = _paged([_quotation(source) for source in sources])
+    if len(messages) <= _MOST_MESSAGES:
+        return Handout(tuple(messages))
+    last = f"-# And more: all {len(sources)} passages in full are in the file."
+    return Handout((*messages[: _MOST_MESSAGES - 1], last), "sources.md", _written(sources).encode("utf-8", "replace"))
+
+
+def _quotation(source: Source) -> list[str]:
+    """A passage as lines of Discord's Markdown: where it stands, then itself as a quotation, then a blank line."""
+    lines = [f"**[{source.number}] {located(_title(source), source)}**"]
+    for line in source.passage.strip().splitlines():
+        pieces = textwrap.wrap(line, _LONGEST_LINE, break_on_hyphens=False) or [""]
+        lines += [f"> {_inert(piece)}".rstrip() for piece in pieces]
+    return [*lines, ""]
+
+
+def _inert(piece: str) -> str:
+    return _LINE_START.sub(r"\1\\\2", escaped(piece, limit=_LONGEST_LINE))
+
+
+def _title(source: Source) -> str:
+    return escaped(source.title) or escaped(source.document) or "untitled"
+
+
+def _paged(quotations: Sequence[Sequence[str]]) -> list[str]:
+    """Lines as messages that fit; a quotation is divided only if it is longer than a message."""
+    pages: list[list[str]] = [[]]
+    room = MESSAGE_LIMIT
+    for quotation in quotations:
+        if sum(map(_cost, quotation)) > room:
+            pages.append([])
+            room = MESSAGE_LIMIT
+        for line in quotation:
+            if _cost(line) > room:
+                pages.append([])
+                room = MESSAGE_LIMIT
+            pages[-1].append(line)
+            room -= _cost(line)
+    return [text for page in pages if (text := "\n".join(page).strip())]
+
+
+def _cost(line: str) -> int:
+    return _width(line) + 1
+
+
+def _written(sources: Sequence[Source]) -> str:
+    """All passages as they stand in the documents, for a file."""
+    parts = (
+        f"# [{source.number}] {located(_title(source), source)}\n\n{source.passage.strip()}\n" for source in sources
+    )
+    return "\n".join(parts)
+
+
+def _width(text: str) -> int:
+    return len(text) + sum(sign > "\uffff" for sign in text)

@@ -1,0 +1,26 @@
+"""Where an answer appears: pages go to Discord; what comes back is done, busy or gone, and what the headers teach.
+
+``messages`` are the pages with their buttons, ``doors`` how they reach Discord, ``limits`` what its headers say,
+``rights`` whether the bot may write at all, ``leftovers`` what a killed process did not finish.
+"""
+
+from bot.surfaces.leftovers import Leftovers
+from bot.surfaces.limits import channel_lane, interaction_lane, lane_of, rate_limit_trace
+from bot.surfaces.messages import TOKEN_LIFE, ChannelSurface, Controls, InteractionSurface, Place, deferred
+from bot.surfaces.rights import is_open, may_write
+
+__all__ = [
+    "TOKEN_LIFE",
+    "ChannelSurface",
+    "Controls",
+    "InteractionSurface",
+    "Leftovers",
+    "Place",
+    "channel_lane",
+    "deferred",
+    "interaction_lane",
+    "is_open",
+    "lane_of",
+    "may_write",
+    "rate_limit_trace",
+]

@@ -1,0 +1,80 @@
+"""A message's menu: "Ask the docs about this" shows its words as a question, to be edited and then answered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import discord
+from discord import app_commands, ui
+from discord.ext import commands
+
+from bot.answering import QUESTION_LIMIT, Scope
+from bot.asking import asked
+from bot.surfaces import InteractionSurface, deferred
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bot.asking import Asking
+
+NAME = "Ask the docs about this"
+QUESTION = "question"
+AUDIENCE = "audience"
+PRIVATE = "private"
+PUBLIC = "public"
+
+
+class Menus(commands.Cog):
+    """What can be picked from a message's menu. ``scope_of`` says what the one who picked it may see."""
+
+    def __init__(
+        self, asking: Asking, *, scope_of: Callable[[discord.Interaction[Any]], Scope] = lambda _: Scope()
+    ) -> None:
+        self._asking = asking
+        self._scope_of = scope_of
+        self.menus = (app_commands.ContextMenu(name=NAME, callback=self._open_form),)
+
+    async def _open_form(self, interaction: discord.Interaction[Any], message: discord.Message) -> None:
+        if self._asking.is_new(interaction.id):
+            await interaction.response.send_modal(Form(self, message.clean_content))
+
+    async def answer(self, interaction: discord.Interaction[Any], question: str, *, is_private: bool) -> None:
+        """Answer what was sent with the form."""
+        if not self._asking.is_new(interaction.id) or not await deferred(interaction, ephemeral=is_private):
+            return
+        record = asked(interaction, question, self._scope_of(interaction))
+        await self._asking.ask(record, lambda controls: InteractionSurface(interaction, controls=controls))
+
+
+class Form(ui.Modal, title=NAME):
+    """The question, filled in beforehand, and who is to see its answer."""
+
+    def __init__(self, menus: Menus, text: str) -> None:
+        super().__init__()
+        self._menus = menus
+        self._question: ui.TextInput[Form] = ui.TextInput(
+            custom_id=QUESTION,
+            style=discord.TextStyle.paragraph,
+            default=prefilled(text),
+            placeholder="What would you like to know?",
+            max_length=QUESTION_LIMIT,
+        )
+        self._audience: ui.RadioGroup[Form] = ui.RadioGroup(
+            custom_id=AUDIENCE,
+            options=[
+                discord.RadioGroupOption(label="Only I see the answer", value=PRIVATE, default=True),
+                discord.RadioGroupOption(label="Everybody here sees it", value=PUBLIC),
+            ],
+        )
+        self.add_item(ui.Label(text="Question", component=self._question))
+        self.add_item(ui.Label(text="Who sees the answer", component=self._audience))
+
+    async def on_submit(self, interaction: discord.Interaction[Any]) -> None:
+        """Answer, to this person alone unless they chose otherwise."""
+        is_private = self._audience.value != PUBLIC
+        await self._menus.answer(interaction, self._question.value, is_private=is_private)
+
+
+def prefilled(text: str) -> str:
+    """A message's words as far as they fit into a question."""
+    return text.strip()[:QUESTION_LIMIT]

@@ -1,0 +1,90 @@
+"""A message's menu over the wire: a form with its words, and an answer to one person or to all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.answering import QUESTION_LIMIT
+from bot.preview.world import InteractionCreated, ResponseKind
+from cogs.menus import AUDIENCE, PRIVATE, PUBLIC, QUESTION, prefilled
+from tests.fakes.table import until
+from tests.fakes.talk import talking
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from bot.preview.world import Interaction, Message
+    from tests.fakes.talk import Talk
+
+both_intents = pytest.mark.parametrize("reads_messages", [False, True], ids=["without intent", "with intent"])
+
+
+async def opened(talk: Talk, message: Message) -> Interaction:
+    """Ada opens the form on a message."""
+    interaction = talk.use_menu("Ada", message)
+    await until(lambda: interaction.response is ResponseKind.MODAL)
+    return interaction
+
+
+def fields(interaction: Interaction) -> dict[str, Any]:
+    """The form's components by their custom ids."""
+    data = interaction.response_data or {}
+    return {label["component"]["custom_id"]: label["component"] for label in data["components"]}
+
+
+@both_intents
+async def test_the_form_shows_the_messages_words_whatever_the_intents(reads_messages: bool) -> None:
+    async with talking(reads_messages=reads_messages) as talk:
+        message = talk.says("Ben", "How long do refunds take?")
+        interaction = await opened(talk, message)
+        shown = fields(interaction)
+    assert shown[QUESTION]["value"] == "How long do refunds take?"
+    assert shown[QUESTION]["max_length"] == QUESTION_LIMIT
+    assert [option["value"] for option in shown[AUDIENCE]["options"] if option.get("default")] == [PRIVATE]
+
+
+@pytest.mark.parametrize("audience", [PRIVATE, PUBLIC, ""])
+async def test_the_edited_question_is_answered_to_the_audience_chosen(audience: str) -> None:
+    async with talking() as talk:
+        message = talk.says("Ben", "refunds")
+        interaction = await opened(talk, message)
+        talk.world.submit(interaction.id, {QUESTION: "How long do refunds take?", AUDIENCE: audience})
+        await until(lambda: bool(talk.answerer.asked))
+        await talk.silence()
+        (answer,) = talk.said()
+    assert answer.now.content == "You asked: How long do refunds take?"
+    assert answer.audience == (None if audience == PUBLIC else talk.world.user_named("Ada").id)
+
+
+async def test_a_message_without_words_opens_an_empty_form() -> None:
+    async with talking() as talk:
+        interaction = await opened(talk, talk.says("Ben", ""))
+        assert not fields(interaction)[QUESTION].get("value")
+
+
+async def test_marks_are_shown_as_names() -> None:
+    async with talking() as talk:
+        message = talk.says("Ben", f"Does <@{talk.world.user_named('Ada').id}> sign?")
+        interaction = await opened(talk, message)
+        assert fields(interaction)[QUESTION]["value"] == "Does @Ada sign?"
+
+
+async def test_a_form_handed_in_twice_is_answered_once() -> None:
+    async with talking() as talk:
+        interaction = await opened(talk, talk.says("Ben", "refunds"))
+        sent = talk.world.submit(interaction.id, {QUESTION: "refunds?", AUDIENCE: PRIVATE})
+        talk.world.tell(InteractionCreated(sent.created_at, sent))
+        await until(lambda: bool(talk.answerer.asked))
+        await talk.silence()
+        assert len(talk.answerer.asked) == 1
+
+
+@given(st.text(max_size=5_000))
+def test_what_is_filled_in_fits_and_is_the_messages_own_beginning(text: str) -> None:
+    words = prefilled(text)
+    assert len(words) <= QUESTION_LIMIT
+    assert text.strip().startswith(words)

@@ -1,0 +1,155 @@
+"""The whole product on loopback: a stand-in for Discord, a scripted model, documents, and the bot between them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bot.app import opened, serve
+from bot.preview.standin import StandIn
+from bot.settings import load
+from tests.fakes.discord_client import pointed_at
+from tests.fakes.openai_server import OpenAIServer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+    from pathlib import Path
+
+    from bot.preview.world import Interaction, Message
+    from bot.settings import Settings
+    from tests.fakes.openai_server import Script
+
+WRITTEN = 1_767_355_200.0
+"""When the documents were last changed, in Unix seconds: noon on 2026-01-02."""
+
+PATIENCE = 30.0
+"""Seconds within which anything here happens, or something is wrong."""
+
+QUIET = 1.2
+"""Seconds without an edit after which an answer is over: longer than any pause between two pages."""
+
+REFUNDS = """---
+title: Refunds
+url: https://wiki.example/refunds
+---
+# Refunds
+
+## Deadlines
+
+A refund is paid within five working days. The customer needs to name the order.
+
+## Limits
+
+Refunds of more than 1,000 euros want the signature of Lotte.
+"""
+
+KITCHEN = "# Kitchen\n\nThe dishwasher runs at six in the evening. Whoever is last switches it on.\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """A running bot and the two ends it speaks with."""
+
+    standin: StandIn
+    model: OpenAIServer
+    settings: Settings
+    stop: asyncio.Event
+
+    def ask(self, question: str = "How long does a refund take?") -> Interaction:
+        """Ada uses /ask in #general."""
+        world = self.standin.world
+        return world.use_command(
+            world.channel_named("general").id, world.user_named("Ada").id, "ask", {"question": question}
+        )
+
+    def shown(self) -> list[Message]:
+        """The messages in #general, oldest first."""
+        return self.standin.world.history(self.standin.world.channel_named("general").id)
+
+    async def until(self, is_so: Callable[[], bool]) -> None:
+        """Wait for something to become true."""
+        async with asyncio.timeout(PATIENCE):
+            while not is_so():  # noqa: ASYNC110  # it happens on the far side of a socket, no event tells of it
+                await asyncio.sleep(0.02)
+
+    async def answered(self, question: str = "How long does a refund take?") -> str:
+        """Ask, wait for the end, and give what the asker then sees, all pages joined by blank lines."""
+        before = len(self.shown())
+        self.ask(question)
+        await self.until(lambda: len(self.shown()) > before and self._is_quiet())
+        return "\n\n".join(message.now.content for message in self.shown()[before:])
+
+    def _is_quiet(self) -> bool:
+        """Whether the last answer has come to its end: nothing says that more is coming, and for a while none did."""
+        last = self.shown()[-1]
+        return not _is_going_on(last) and self.standin.world.clock() - last.now.time > QUIET
+
+
+def environment(standin: StandIn, model: OpenAIServer, folder: Path) -> dict[str, str]:
+    """The settings of a bot that stands between the two, as variables."""
+    return {
+        "DISCORD_TOKEN": standin.world.token,
+        "DISCORD_API_URL": standin.api_url,
+        "DISCORD_GATEWAY_URL": standin.gateway_url,
+        "OPENAI_API_KEY": "sk-planted-key",
+        "OPENAI_BASE_URL": model.url,
+        "LLM_MODEL": "fake",
+        "EMBED_MODEL": "fake-embedding",
+        "DATA_DIR": str(folder / "documents"),
+        "STATE_DIR": str(folder / "state"),
+    }
+
+
+def with_documents(folder: Path) -> Path:
+    """Two documents under ``folder``, which is returned."""
+    (folder / "documents").mkdir()
+    (folder / "documents" / "refunds.md").write_text(REFUNDS, encoding="utf-8")
+    (folder / "documents" / "kitchen.md").write_text(KITCHEN, encoding="utf-8")
+    for document in (folder / "documents").iterdir():
+        os.utime(document, (WRITTEN, WRITTEN))
+    return folder
+
+
+@asynccontextmanager
+async def deployed(
+    folder: Path, script: Script, *, is_indexed: bool = True, **overrides: str | None
+) -> AsyncGenerator[Deployment]:
+    """A bot that has published its commands, and has read its documents beforehand if ``is_indexed``."""
+    async with StandIn() as standin, OpenAIServer(script) as model:
+        values = {name.lower(): value for name, value in environment(standin, model, with_documents(folder)).items()}
+        settings = load(None, **(values | overrides))
+        if is_indexed:
+            await ingested(settings)
+        stop = asyncio.Event()
+        with pointed_at(standin):
+            serving = asyncio.create_task(serve(settings, stop=stop))
+            deployment = Deployment(standin, model, settings, stop)
+            try:
+                await deployment.until(lambda: serving.done() or has_commands(standin))
+                if serving.done():
+                    serving.result()
+                yield deployment
+            finally:
+                stop.set()
+                async with asyncio.timeout(PATIENCE):
+                    await asyncio.gather(serving)
+
+
+async def ingested(settings: Settings) -> None:
+    """Read the documents, as ``python -m bot reindex`` does."""
+    knowledge = await asyncio.to_thread(opened, settings)
+    await knowledge.reindex()
+    await knowledge.close()
+
+
+def has_commands(standin: StandIn) -> bool:
+    """Whether the bot has published its commands in the stand-in's guild."""
+    return any(request.method == "PUT" and request.status < 300 for request in standin.requests)
+
+
+def _is_going_on(message: Message) -> bool:
+    content = message.now.content
+    return message.now.is_thinking or content.endswith("▌") or content.startswith(("Searching", "Reading", "-# still"))

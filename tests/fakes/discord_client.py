@@ -1,0 +1,69 @@
+"""A real, unmodified discord.py client, turned towards the stand-in and back again afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+import yarl
+from discord.gateway import DiscordWebSocket
+from discord.http import Route
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Generator
+
+    import discord
+
+    from bot.preview.standin import StandIn
+
+PATIENCE = 10.0
+"""Seconds within which a client on loopback is connected, or something is wrong."""
+
+
+class Addressed(Protocol):
+    """Something with the two addresses of Discord."""
+
+    @property
+    def api_url(self) -> str:
+        """Where the HTTP API is."""
+        ...
+
+    @property
+    def gateway_url(self) -> str:
+        """Where the gateway is."""
+        ...
+
+
+@contextmanager
+def pointed_at(standin: Addressed) -> Generator[None]:
+    """Every discord.py client made or running inside speaks to the stand-in."""
+    before = Route.BASE, DiscordWebSocket.DEFAULT_GATEWAY
+    Route.BASE = standin.api_url
+    DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(standin.gateway_url)
+    try:
+        yield
+    finally:
+        Route.BASE, DiscordWebSocket.DEFAULT_GATEWAY = before
+
+
+@asynccontextmanager
+async def connected(client: discord.Client, standin: StandIn) -> AsyncGenerator[None]:
+    """Run a client against the stand-in until the block ends; its guilds are known when it begins.
+
+    Make the client with ``guild_ready_timeout=0.05``, or its ``on_ready`` waits two seconds for more guilds.
+    """
+    with pointed_at(standin):
+        running = asyncio.create_task(client.start(standin.world.token))
+        ready = asyncio.create_task(standin.ready())
+        try:
+            await asyncio.wait({running, ready}, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+            if running.done():
+                running.result()
+            async with asyncio.timeout(PATIENCE):
+                await client.wait_until_ready()
+            yield
+        finally:
+            ready.cancel()
+            await client.close()
+            await asyncio.gather(running, return_exceptions=True)
