@@ -1,0 +1,177 @@
+"""The command line: ``python -m bot`` connects to Discord; its commands work beside it, or without Discord at all.
+
+Exit status: 0 done · 1 it could not be done, in one sentence · 2 the command line is wrong · 78 the settings are wrong.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path  # noqa: TC003  # typer reads the annotations
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bot import settings, telemetry
+from bot.errors import DocentError, SettingsInvalid
+from bot.terminal import Terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from bot.settings import Settings
+
+EXIT_FAILED = 1
+EXIT_SETTINGS = 78
+"""EX_CONFIG of sysexits.h."""
+EXIT_INTERRUPTED = 130
+
+commands = typer.Typer(
+    name="python -m bot",
+    help=(
+        "Docent answers a team's questions on Discord from the team's own documents.\n\n"
+        "Without a command it connects to Discord and stays there. Settings come from the environment and from .env; "
+        ".env.example names them all. New here? Try [bold]preview[/bold]: it needs no key and no Discord."
+    ),
+    rich_markup_mode="rich",
+    no_args_is_help=False,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@commands.callback(invoke_without_command=True)
+def connect(context: typer.Context) -> None:
+    """Connect to Discord, unless a command says otherwise."""
+    if context.invoked_subcommand is None:
+        chosen = _settings()
+        from bot.app import serve  # noqa: PLC0415  # each command loads only what it needs: --help is at once
+
+        _run(serve(chosen))
+
+
+@commands.command()
+def preview(
+    port: Annotated[int, typer.Option(help="The page's port on 127.0.0.1; 0 takes a free one.", min=0, max=65535)] = 0,
+    *,
+    browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
+) -> None:
+    """Try it in a browser: a simulated Discord channel on this machine, no key needed.
+
+    The real bot runs against a stand-in for Discord. It quotes your documents, or lets a model write if
+    OPENAI_API_KEY or OPENAI_BASE_URL is set. Ctrl+C ends it.
+    """
+    chosen = _settings()
+    from bot.app import preview as serve_preview  # noqa: PLC0415  # as above
+
+    _run(serve_preview(chosen, Terminal(), port=port, open_browser=browser))
+
+
+@commands.command()
+def ask(question: Annotated[str, typer.Argument(help="What you want to know, in quotes.", show_default=False)]) -> None:
+    """Ask in the terminal; the answer streams here, with its sources.
+
+    Example: python -m bot ask "How long do refunds take?"
+    """
+    chosen = _settings()
+    from bot.app import ask as ask_once  # noqa: PLC0415  # as above
+
+    _run(ask_once(chosen, Terminal(), question))
+
+
+@commands.command()
+def reindex(
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change; change nothing.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Go on though most files are gone from the folder.")] = False,
+) -> None:
+    """Bring the index up to date with the documents' folder.
+
+    Only what changed is read and embedded again. A running bot notices at once, and the old index serves meanwhile.
+    """
+    chosen = _settings()
+    from bot.app import reindex as reindex_once  # noqa: PLC0415  # as above
+
+    _run(reindex_once(chosen, Terminal(), dry_run=dry_run, force=force))
+
+
+@commands.command()
+def evaluate(
+    file: Annotated[
+        Path, typer.Argument(help="The questions, a JSON object a line.", exists=True, dir_okay=False, readable=True)
+    ],
+    documents: Annotated[
+        Path | None,
+        typer.Option(help="Search this folder, in an index made for it and thrown away.", exists=True, file_okay=False),
+    ] = None,
+) -> None:
+    """Measure how well a set of questions is answered, beside the last run.
+
+    A line: {"question": "Who approves refunds?", "source": "refunds.md", "answers": ["Lotte"]}; answers are optional.
+    Shown are the shares found first, among three and five, MRR@10, and the latency, by keywords, by vectors and by
+    both; where a model is set every question is also answered by it, which costs what that costs.
+    """
+    chosen = _settings()
+    from bot.app import evaluate as evaluate_once  # noqa: PLC0415  # as above
+
+    _run(evaluate_once(chosen, Terminal(), file, documents=documents))
+
+
+@commands.command()
+def migrate_store(
+    to: Annotated[str, typer.Option(help="Where it goes: a file, or postgresql+asyncpg://….", show_default=False)],
+    source: Annotated[
+        str | None, typer.Option("--from", help="What is copied; unless given, the index of the settings.")
+    ] = None,
+    *,
+    force: Annotated[bool, typer.Option("--force", help="Replace an index that is there already.")] = False,
+) -> None:
+    """Copy the index to another store, or into a backup; nothing is embedded again.
+
+    To PostgreSQL: --to postgresql+asyncpg://user:password@host/database, then set STORE_URL to the same.
+    A backup, also while the bot runs: --to backup/index.sqlite. Back again: --from backup/index.sqlite --to PLACE.
+    """
+    chosen = _settings()
+    from bot.app import migrate_store as migrate  # noqa: PLC0415  # as above
+
+    _run(migrate(chosen, Terminal(), settings.place(to), source=source and settings.place(source), force=force))
+
+
+@commands.command()
+def doctor() -> None:
+    """Check settings, token, model, documents and disk; say which host sees what, and what to do."""
+    chosen = _settings()
+    from bot.app import diagnose  # noqa: PLC0415  # as above
+
+    _run(diagnose(chosen, Terminal()))
+
+
+def _settings() -> Settings:
+    chosen = settings.load()
+    telemetry.configure(chosen.log_level, chosen.log_format, chosen.secrets)
+    return chosen
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(work)
+
+
+def main() -> None:
+    """Run a command; every known failure ends in its words and its exit status, never in a traceback."""
+    try:
+        commands()
+    except SettingsInvalid as error:
+        Terminal().show_problems(error.problems)
+        sys.exit(EXIT_SETTINGS)
+    except DocentError as error:
+        Terminal().complain(error.words)
+        sys.exit(EXIT_FAILED)
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        os._exit(EXIT_FAILED)  # whoever read our output is gone; flushing it would only fail again
+
+
+if __name__ == "__main__":
+    main()

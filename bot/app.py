@@ -1,0 +1,415 @@
+"""The composition root: settings go in, and the rooms come out joined. Nothing else names every room."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import sys
+import time
+import webbrowser
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from pydantic import SecretStr
+
+from bot.answering import Ending, Question, Scope
+from bot.asking import Asking
+from bot.client import GRACE, DocentClient, point_at
+from bot.doctor import examined
+from bot.errors import AnswerUnavailable, DocentError, RecordsUnusable
+from bot.preview.page import Page
+from bot.preview.standin import StandIn
+from bot.records import MemoryRecords, SqlRecords
+from bot.streaming import Driver, Extent, Lanes, Pace
+from bot.surfaces import rate_limit_trace
+from cogs.answers import Answers
+from cogs.ask import Ask
+from cogs.mentions import Manners, Mentions
+from cogs.menus import Menus
+from cogs.meta import Meta
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Generator
+
+    from bot.answering import Answer, IngestionReport, LibraryState, Progress
+    from bot.knowledge import EmbeddingChoice, KnowledgeBase, LanguageModelChoice, Local
+    from bot.records import Records
+    from bot.settings import Settings
+    from bot.terminal import Terminal
+
+_log = logging.getLogger(__name__)
+
+_DAY = 24 * 60 * 60.0
+
+_SAMPLE_QUESTIONS = {
+    "people/time-off.md": "How many days of paid holiday do we have a year?",
+    "running/deploy-runbook.md": "What is the command to roll back a deploy?",
+    "refunds.md": "Who may approve a refund of more than 1,000 euros?",
+    "running/on-call.md": "How long does an on-call shift last?",
+}
+"""What the preview offers to ask, by the sample document that answers it; nothing where the documents are others."""
+
+
+class Opening:
+    """Knowledge that is still being opened, in a thread, while the bot connects: whoever asks for it waits."""
+
+    def __init__(self, open_knowledge: Callable[[], KnowledgeBase]) -> None:
+        self._opened = asyncio.create_task(asyncio.to_thread(open_knowledge))
+
+    async def knowledge(self) -> KnowledgeBase:
+        """The knowledge itself.
+
+        Raises:
+            StoreUnusable: its index cannot be opened.
+        """
+        return await asyncio.shield(self._opened)
+
+    async def answer(self, question: Question) -> Answer:
+        """As ``KnowledgeBase.answer``."""
+        return await (await self.knowledge()).answer(question)
+
+    async def state(self) -> LibraryState:
+        """As ``KnowledgeBase.state``."""
+        return await (await self.knowledge()).state()
+
+    async def reindex(
+        self,
+        *,
+        dry_run: bool = False,
+        force: bool = False,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> IngestionReport:
+        """As ``KnowledgeBase.reindex``."""
+        knowledge = await self.knowledge()
+        return await knowledge.reindex(dry_run=dry_run, force=force, on_progress=on_progress)
+
+    async def close(self) -> None:
+        """Wait until it is open, and close it."""
+        try:
+            knowledge = await self.knowledge()
+        except DocentError:
+            return
+        await knowledge.close()
+
+
+async def serve(settings: Settings, *, always_ingest: bool = False, stop: asyncio.Event | None = None) -> None:
+    """Connect to Discord and answer until told to stop, by a signal or by ``stop``.
+
+    With an empty index the documents are read in the background; with ``always_ingest`` whatever has changed is.
+
+    Raises:
+        SettingsInvalid: there is no token, or Discord does not accept it.
+    """
+    token = settings.required_token().get_secret_value()
+    lanes = Lanes()
+    driver = Driver(lanes, pace=Pace(shortest=settings.edit_interval), extent=Extent(pages=settings.answer_pages))
+    point_at(settings.discord_api_url, settings.discord_gateway_url)
+    async with _opening(settings) as library, _remembering(settings) as records:
+        asking = Asking(library, driver, records, limit=settings.concurrent_answers)
+        manners = Manners(
+            direct_messages=settings.direct_messages,
+            follows_edits=settings.follow_edits,
+            follows_deletions=settings.follow_deletions,
+            crowd=settings.crowded_channel,
+            bots=frozenset(name.strip() for name in settings.allowed_bots.split(",") if name.strip()),
+        )
+        client = DocentClient(
+            cogs=[
+                Ask(asking),
+                Answers(asking, records),
+                Menus(asking),
+                lambda client: Mentions(asking, client, manners),
+                Meta(library),
+            ],
+            driver=driver,
+            http_trace=rate_limit_trace(lanes),
+            reads_messages=settings.message_content,
+            once_ready=asking.end_leftovers,
+        )
+        ingesting = asyncio.create_task(_ingest_at_start(library, always=always_ingest))
+        try:
+            with _stopped_by_signals(stop or asyncio.Event()) as stopping:
+                await client.run_until(stopping, token)
+        finally:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(GRACE):
+                    await asking.settled()
+            ingesting.cancel()
+            await asyncio.gather(ingesting, return_exceptions=True)
+
+
+async def preview(
+    settings: Settings, terminal: Terminal, *, port: int, open_browser: bool, stop: asyncio.Event | None = None
+) -> None:
+    """Serve a simulated Discord on this machine, the real bot connected to it, and a page to watch it."""
+    async with StandIn() as standin:
+        suggestions = [q for document, q in _SAMPLE_QUESTIONS.items() if (settings.data_dir / document).is_file()]
+        page = Page(standin.world, viewer=standin.world.user_named("Ada"), suggestions=suggestions)
+        pointed = settings.model_copy(
+            update={
+                "discord_token": SecretStr(standin.world.token),
+                "discord_api_url": standin.api_url,
+                "discord_gateway_url": standin.gateway_url,
+            }
+        )
+        try:
+            async with page.served(port=port) as url:
+                terminal.announce(f"The preview runs at {url}\nCtrl+C ends it.")
+                if open_browser and _has_desktop():
+                    await asyncio.to_thread(webbrowser.open, url)
+                await serve(pointed, always_ingest=True, stop=stop)
+        except OSError as error:
+            raise DocentError(f"Port {port} on 127.0.0.1 cannot be had ({error.strerror}). Try --port 0.") from error
+
+
+async def ask(settings: Settings, terminal: Terminal, text: str) -> None:
+    """Answer one question in the terminal; an index that is still empty is built first.
+
+    Raises:
+        DocentError: there is no answer, or not the whole of it.
+    """
+    async with _opening(settings) as library:
+        with terminal.waiting("Opening the index…"):
+            state = await library.state()
+        if not state.documents:
+            await _reindexed(library, terminal)
+        with terminal.waiting("Searching…"):
+            answer = await library.answer(Question(text, key="terminal"))
+        await terminal.show_answer(answer)
+        if answer.outcome.ending is not Ending.COMPLETE:
+            raise AnswerUnavailable(f"The answer was {answer.outcome.ending.value}.")
+
+
+async def reindex(settings: Settings, terminal: Terminal, *, dry_run: bool, force: bool) -> None:
+    """Bring the index up to date, or show what that would change.
+
+    Raises:
+        DocentError: the run was refused or broke off; what it had embedded is kept.
+    """
+    async with _opening(settings) as library:
+        with terminal.waiting("Opening the index…"):
+            await library.knowledge()
+        terminal.show_report(await _reindexed(library, terminal, dry_run=dry_run, force=force))
+
+
+async def evaluate(settings: Settings, terminal: Terminal, file: Path, *, documents: Path | None = None) -> None:
+    """Measure how well the questions in ``file`` are answered; with ``documents``, from an index made for them alone.
+
+    Raises:
+        DocentError: the questions cannot be read, or name documents that are not searchable.
+    """
+    with TemporaryDirectory(prefix="docent-") as folder:
+        alone = {"data_dir": documents, "state_dir": Path(folder), "store_url": None}
+        searched = settings if documents is None else settings.model_copy(update=alone)
+        async with _opening(searched) as library:
+            with terminal.waiting("Opening the index…"):
+                knowledge = await library.knowledge()
+            if documents is not None:
+                await _reindexed(library, terminal)
+            await _evaluated(settings, terminal, knowledge, file)
+
+
+async def _evaluated(settings: Settings, terminal: Terminal, knowledge: KnowledgeBase, file: Path) -> None:
+    from bot.knowledge import evaluation  # noqa: PLC0415  # as below: LlamaIndex
+
+    try:
+        text = await asyncio.to_thread(file.read_text, encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DocentError(f"{file} cannot be read; it must be a text file in UTF-8.") from error
+    given = evaluation.cases(text, file.name)
+    collections = await asyncio.to_thread(knowledge.collections)
+    with terminal.counting("Asking", len(given)) as show:
+        found = await evaluation.evaluated(knowledge, given, file.name, scope=Scope(collections), on_progress=show)
+    log = settings.state_dir / "evaluations.jsonl"
+    terminal.show_evaluation(found, evaluation.previous(log, file.name))
+    evaluation.keep(log, found, datetime.now(UTC).isoformat(timespec="seconds"))
+
+
+async def migrate_store(
+    settings: Settings, terminal: Terminal, target: Path | str, *, source: Path | str | None, force: bool
+) -> None:
+    """Copy the index, by default the one the settings name, to another place; nothing is embedded again.
+
+    Raises:
+        DocentError: one of the two cannot be used, or the target holds an index and ``force`` was not given.
+    """
+    from bot.knowledge.stores.migration import copied  # noqa: PLC0415  # as below: LlamaIndex
+
+    with terminal.counting("Copying, percent", 100) as show:
+        counts = await asyncio.to_thread(
+            copied,
+            source or settings.store_place,
+            target,
+            force=force,
+            on_progress=lambda done, total: show(done * 100 // total),
+        )
+    terminal.announce(
+        f"Copied: {counts.documents:,} documents, {counts.nodes:,} passages, {counts.embedded:,} of them with a vector."
+    )
+
+
+async def diagnose(settings: Settings, terminal: Terminal) -> None:
+    """Look at everything the bot needs and say what is not well.
+
+    Raises:
+        DocentError: something is not well; the table has said what.
+    """
+    async with _opening(settings) as library:
+        with terminal.waiting("Looking…"):
+            findings = await examined(settings, _state_or_words(library))
+    terminal.show_findings(findings)
+    ill = sum(finding.state == "ill" for finding in findings)
+    if ill:
+        raise DocentError(f"{ill} of {len(findings)} checks want mending." if ill > 1 else "One check wants mending.")
+
+
+def opened(settings: Settings) -> KnowledgeBase:
+    """The knowledge the settings describe, ready for a first question. Blocks for seconds: call it in a thread.
+
+    Raises:
+        StoreUnusable: the index cannot be opened.
+    """
+    with _no_collections():
+        from bot.knowledge import KnowledgeBase  # noqa: PLC0415  # two seconds of LlamaIndex, spent in this thread
+
+        return KnowledgeBase.open(
+            settings.data_dir,
+            settings.state_dir,
+            _language(settings),
+            _embedding(settings),
+            store_url=None if settings.store_url is None else settings.store_url.get_secret_value(),
+        )
+
+
+@contextmanager
+def _no_collections() -> Generator[None]:
+    """Hold the garbage collector back while what is made stays for good, and spare it that for ever after.
+
+    LlamaIndex makes a million objects at its import; each look through them stops every thread, the event loop's too,
+    for 0.1 to 0.15 seconds.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def _language(settings: Settings) -> LanguageModelChoice | None:
+    from bot.knowledge import LanguageModelChoice  # noqa: PLC0415  # as above
+
+    if not settings.has_model:
+        return None
+    return LanguageModelChoice(
+        settings.llm_model, settings.model_url, settings.openai_api_key, settings.llm_context_window
+    )
+
+
+def _embedding(settings: Settings) -> EmbeddingChoice | Local | None:
+    from bot.knowledge import EmbeddingChoice, Local  # noqa: PLC0415  # as above
+
+    if settings.embedding == "none":
+        return None
+    if settings.embedding == "local":
+        return Local()
+    return EmbeddingChoice(settings.embedding, settings.embedding_url, settings.embedding_key)
+
+
+@asynccontextmanager
+async def _opening(settings: Settings) -> AsyncGenerator[Opening]:
+    library = Opening(lambda: opened(settings))
+    try:
+        yield library
+    finally:
+        await library.close()
+
+
+@asynccontextmanager
+async def _remembering(settings: Settings) -> AsyncGenerator[Records]:
+    """The records, without what is too old; where they cannot be opened, what is remembered lasts until the restart."""
+    async with AsyncExitStack() as stack:
+        records: Records
+        try:
+            opening = SqlRecords.opened_file(settings.state_dir / "records.sqlite")
+            records = await stack.enter_async_context(opening)
+        except RecordsUnusable as error:
+            _log.error("%s Buttons below answers will work until the bot is restarted.", error.words)
+            records = MemoryRecords()
+        forgetting = asyncio.create_task(_forget_daily(records, settings.remember_days))
+        try:
+            yield records
+        finally:
+            forgetting.cancel()
+            await asyncio.gather(forgetting, return_exceptions=True)
+
+
+async def _forget_daily(records: Records, days: int) -> None:
+    while True:
+        try:
+            count = await records.forget_before(time.time() - days * _DAY)
+            if count:
+                _log.info("Records: %d answers older than %d days are forgotten", count, days)
+        except RecordsUnusable as error:
+            _log.warning("%s Nothing was forgotten.", error.words)
+        await asyncio.sleep(_DAY)
+
+
+async def _ingest_at_start(library: Opening, *, always: bool) -> None:
+    try:
+        if always or not (await library.state()).documents:
+            report = await library.reindex()
+            _log.info(
+                "Documents read: %d new, %d changed, %d removed, %d unchanged, %d passed over",
+                *(len(report.new), len(report.changed), len(report.removed), report.unchanged, len(report.failed)),
+            )
+            for document, reason in report.failed.items():
+                _log.warning("Passed over %s: %s", document, reason)
+    except DocentError as error:
+        _log.error("The documents were not read: %s", error.words)
+
+
+async def _reindexed(
+    library: Opening, terminal: Terminal, *, dry_run: bool = False, force: bool = False
+) -> IngestionReport:
+    with terminal.ingestion() as show:
+        return await library.reindex(dry_run=dry_run, force=force, on_progress=show)
+
+
+async def _state_or_words(library: Opening) -> LibraryState | str:
+    try:
+        return await library.state()
+    except DocentError as error:
+        return error.words
+
+
+@contextmanager
+def _stopped_by_signals(stop: asyncio.Event) -> Generator[asyncio.Event]:
+    """SIGINT and SIGTERM set the event; the second one ends the process at once."""
+    loop = asyncio.get_running_loop()
+
+    def note() -> None:
+        if stop.is_set():
+            os._exit(1)
+        _log.info("Stopping: open answers are being finished")
+        stop.set()
+
+    signals = () if sys.platform == "win32" else (signal.SIGINT, signal.SIGTERM)
+    for number in signals:
+        loop.add_signal_handler(number, note)
+    try:
+        yield stop
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)
+
+
+def _has_desktop() -> bool:
+    """Whether opening a browser would show a window, and not take over this terminal."""
+    return sys.stdout.isatty() and (sys.platform in {"darwin", "win32"} or "DISPLAY" in os.environ)

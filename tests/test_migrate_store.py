@@ -1,0 +1,74 @@
+"""``migrate-store``: a backup is one command, and so is the way back."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bot import __main__ as command_line
+from bot.settings import load, setting_names
+from tests.fakes.deployment import with_documents
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(autouse=True)
+def _documents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in setting_names():
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(with_documents(tmp_path))
+    monkeypatch.setenv("DATA_DIR", "documents")
+    monkeypatch.setenv("STATE_DIR", "state")
+    monkeypatch.setenv("EMBED_MODEL", "none")
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["python -m bot", *words])
+    try:
+        command_line.main()
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+def test_a_backup_is_made_and_brought_back(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(monkeypatch, "reindex") == 0
+    assert run(monkeypatch, "migrate-store", "--to", "backup/index.sqlite") == 0
+    assert "Copied: 2 documents, 3 passages, 0 of them with a vector." in capsys.readouterr().out
+    monkeypatch.setenv("STATE_DIR", "elsewhere")
+    assert run(monkeypatch, "migrate-store", "--from", "backup/index.sqlite", "--to", "elsewhere/index.sqlite") == 0
+    assert run(monkeypatch, "ask", "How long does a refund take?") == 0
+    assert "five working days" in capsys.readouterr().out
+
+
+def test_a_second_backup_to_the_same_place_wants_to_be_meant(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "reindex") == 0
+    assert [run(monkeypatch, "migrate-store", "--to", "copy.sqlite", *force) for force in ([], [], ["--force"])] == [
+        *(0, 1, 0)
+    ]
+    assert "--force replaces it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("url", ["postgres://u:pw@host/db", "postgresql+asyncpg://host", "sqlite:///index"])
+def test_a_store_of_an_unknown_kind_is_complained_about_without_its_password(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], url: str
+) -> None:
+    monkeypatch.setenv("STORE_URL", url)
+    assert run(monkeypatch, "reindex") == command_line.EXIT_SETTINGS
+    said = capsys.readouterr().err
+    assert "STORE_URL is not the address of a PostgreSQL database" in said
+    assert "u:pw" not in said
+
+
+def test_the_address_of_the_store_is_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    url = "postgresql+asyncpg://docent:pa55word@db.example/docent"
+    monkeypatch.setenv("STORE_URL", url)
+    chosen = load()
+    assert chosen.store_place == url
+    assert url in chosen.secrets
+    assert "pa55word" not in repr(chosen)
