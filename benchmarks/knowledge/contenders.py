@@ -1,0 +1,117 @@
+"""Who is measured: our stores through their own door, and SimpleVectorStore as LlamaIndex's documentation uses it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol
+
+from llama_index.core.vector_stores import SimpleVectorStore
+from llama_index.core.vector_stores.types import VectorStoreQuery
+
+from benchmarks.knowledge.corpus import A_DOCUMENT, COLLECTIONS, Corpus
+from bot.knowledge.stores import opened
+from bot.knowledge.stores.base import batched
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+TOP_K = 50
+
+
+class Contender(Protocol):
+    """One store with a corpus in it."""
+
+    def fill(self, on_progress: Callable[[int], None]) -> None:
+        """Store the whole corpus for the first time; the vectors come from nowhere and cost nothing."""
+        ...
+
+    def change(self, passages: int) -> None:
+        """What the store does in a run that finds so many passages changed."""
+        ...
+
+    async def ask(self, seed: int) -> None:
+        """Find the passages for one question: by words and by vector, as far as the store can."""
+        ...
+
+    def close(self) -> None:
+        """Give everything back."""
+        ...
+
+
+class Ours:
+    """A ``Store``, at a path or an address."""
+
+    def __init__(self, place: Path | str, corpus: Corpus) -> None:
+        self._corpus = corpus
+        self._store = opened(place, "benchmark")
+        self._store.warm()
+
+    def fill(self, on_progress: Callable[[int], None]) -> None:
+        """Vectors as they come, then everything at one stroke."""
+        done = 0
+        for batch in batched(self._corpus.nodes()):
+            self._store.keep_vectors(self._corpus.vectors(batch))
+            on_progress(done := done + len(batch))
+        self._store.replace(self._corpus.documents(), self._corpus.nodes())
+
+    def change(self, passages: int) -> None:
+        """As an ingestion does: look what is there, embed what is new, replace the documents it is in."""
+        self._store.manifest()
+        new = list(self._corpus.nodes(0, passages, edition="changed"))
+        for batch in batched(new):
+            vectors = self._corpus.vectors(batch)
+            missing = self._store.without_vector(vectors)
+            self._store.keep_vectors({passage: vectors[passage] for passage in missing})
+        list(self._store.nodes_without_vector())
+        if new:
+            self._store.replace({f"{number}.md": "changed" for number in range(-(-passages // A_DOCUMENT))}, new)
+            self._store.warm()
+
+    async def ask(self, seed: int) -> None:
+        """Both sides at once."""
+        words, vector = self._corpus.words(seed, 6), self._corpus.vector(seed)
+        await asyncio.gather(
+            self._store.search_keywords(words, collections=COLLECTIONS, top_k=TOP_K),
+            self._store.search_vectors(vector, collections=COLLECTIONS, top_k=TOP_K),
+        )
+
+    def close(self) -> None:
+        """Close the store."""
+        self._store.close()
+
+
+class Simple:
+    """``SimpleVectorStore``: vectors only, in memory, written out as a whole as JSON."""
+
+    def __init__(self, place: Path, corpus: Corpus) -> None:
+        self._corpus = corpus
+        self._path = place
+        self._store = SimpleVectorStore.from_persist_path(str(place)) if place.exists() else SimpleVectorStore()
+
+    def fill(self, on_progress: Callable[[int], None]) -> None:
+        """Add everything, then write the file."""
+        self._add(0, self._corpus.passages)
+        on_progress(self._corpus.passages)
+        self._store.persist(str(self._path))
+
+    def change(self, passages: int) -> None:
+        """Delete the changed documents, add them anew, and write the whole file again."""
+        for number in range(-(-passages // A_DOCUMENT)):
+            self._store.delete(f"{number}.md")
+        self._add(0, passages)
+        if passages:
+            self._store.persist(str(self._path))
+
+    def _add(self, first: int, last: int) -> None:
+        nodes = list(self._corpus.nodes(first, last))
+        for node in nodes:
+            node.embedding = self._corpus.vector(int(node.node_id))
+        self._store.add(nodes)
+
+    async def ask(self, seed: int) -> None:
+        """Its asynchronous query, which computes on the loop."""
+        await self._store.aquery(VectorStoreQuery(self._corpus.vector(seed), similarity_top_k=TOP_K))
+
+    def close(self) -> None:
+        """Nothing is open."""

@@ -1,0 +1,156 @@
+"""One store, one size: built in a process of its own, opened and asked in another, and both say what it cost."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import multiprocessing
+import resource
+import statistics
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from benchmarks.knowledge.contenders import Contender, Ours, Simple
+from benchmarks.knowledge.corpus import Corpus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from multiprocessing.connection import Connection
+
+_T = TypeVar("_T")
+
+QUESTIONS = 60
+AT_ONCE = 16
+_BEAT = 0.001  # seconds between two looks at how late the event loop is
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """What is measured. ``place`` is a path, or a database's address."""
+
+    store: str
+    place: str
+    passages: int
+    dimension: int
+
+    def opened(self) -> Contender:
+        """The contender, with what it holds by now."""
+        corpus = Corpus(self.passages, self.dimension)
+        if self.store == "SimpleVectorStore":
+            return Simple(Path(self.place), corpus)
+        return Ours(self.place if "://" in self.place else Path(self.place), corpus)
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Seconds, except for the sizes, which are bytes; the loop's delays are the worst seen."""
+
+    first: float
+    nothing: float
+    one_percent: float
+    opening: float
+    p50: float
+    p99: float
+    p50_at_once: float
+    p99_at_once: float
+    loop: float
+    loop_at_once: float
+    memory: int
+    disk: int
+
+
+def measured(spec: Spec, disk: Callable[[], int]) -> Figures:
+    """Build, then open and ask, each in a fresh process; ``disk`` says how much is in use by then."""
+    first, nothing, one_percent = _apart(_build, spec)
+    used = disk()
+    return Figures(first, nothing, one_percent, *_apart(_ask, spec), disk=used)
+
+
+def _apart(work: Callable[[Spec], _T], spec: Spec) -> _T:
+    """What the work gives, done in a fresh process, which ends with this call even where that is interrupted.
+
+    Raises:
+        RuntimeError: the process ended before the work did.
+    """
+    context = multiprocessing.get_context("spawn")
+    receiving, sending = context.Pipe(duplex=False)
+    process = context.Process(target=_tell, args=(sending, work, spec), daemon=True)
+    process.start()
+    sending.close()
+    try:
+        return cast("_T", receiving.recv())
+    except EOFError as error:
+        raise RuntimeError(f"{spec.store} could not be measured with {spec.passages:,} passages") from error
+    finally:
+        process.terminate()
+        process.join()
+
+
+def _tell(sending: Connection, work: Callable[[Spec], object], spec: Spec) -> None:
+    sending.send(work(spec))
+
+
+def _build(spec: Spec) -> tuple[float, float, float]:
+    contender = spec.opened()
+    first = _timed(lambda: contender.fill(lambda _: None))
+    nothing = _timed(lambda: contender.change(0))
+    one_percent = _timed(lambda: contender.change(max(spec.passages // 100, 1)))
+    contender.close()
+    return first, nothing, one_percent
+
+
+def _ask(spec: Spec) -> tuple[float, float, float, float, float, float, float, int]:
+    began = time.perf_counter()
+    contender = spec.opened()
+    opening = time.perf_counter() - began
+    gc.freeze()  # as the bot does once it is open: what stays is not searched for garbage again
+    alone, loop = asyncio.run(_asked(contender, 1))
+    at_once, loop_at_once = asyncio.run(_asked(contender, AT_ONCE))
+    contender.close()
+    return opening, *_spread(alone), *_spread(at_once), loop, loop_at_once, _memory()
+
+
+async def _asked(contender: Contender, at_once: int) -> tuple[list[float], float]:
+    """How long each of many questions took, so many at a time, and how late the loop was at worst."""
+    await contender.ask(10**9)
+    times: list[float] = []
+    late: list[float] = []
+
+    async def watch() -> None:
+        while True:
+            before = time.perf_counter()
+            try:
+                await asyncio.sleep(_BEAT)
+            finally:  # also where it is ended before it could look once, because the loop never turned
+                late.append(time.perf_counter() - before - _BEAT)
+
+    async def ask(seeds: range) -> None:
+        for seed in seeds:
+            before = time.perf_counter()
+            await contender.ask(10**9 + seed)
+            times.append(time.perf_counter() - before)
+
+    watching = asyncio.create_task(watch())
+    await asyncio.sleep(0)
+    await asyncio.gather(*(ask(range(start, QUESTIONS, at_once)) for start in range(at_once)))
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
+    return times, max(late)
+
+
+def _spread(times: list[float]) -> tuple[float, float]:
+    return statistics.median(times), statistics.quantiles(times, n=100, method="inclusive")[-1]
+
+
+def _timed(work: Callable[[], None]) -> float:
+    before = time.perf_counter()
+    work()
+    return time.perf_counter() - before
+
+
+def _memory() -> int:
+    """The most this process ever held."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -1,0 +1,161 @@
+"""The bots that are compared: Docent as it is, and the bot that everybody writes, which edits each second."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any, Protocol
+
+import discord
+from discord import app_commands
+
+from benchmarks.streaming.model import SEARCH
+from bot.asking import Asking
+from bot.client import DocentClient
+from bot.records import MemoryRecords
+from bot.streaming import Driver, Lanes
+from bot.surfaces import rate_limit_trace
+from cogs.answers import Answers
+from cogs.ask import Ask
+from cogs.mentions import Manners, Mentions
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from benchmarks.streaming.model import Model
+    from benchmarks.streaming.scenes import Contender
+
+_EACH = 1.0
+_PAGE = 2_000
+_NOBODY_WAITS = 1_000
+
+
+class Bot(Protocol):
+    """One contender, ready to connect."""
+
+    @property
+    def client(self) -> discord.Client:
+        """Its connection."""
+        ...
+
+    @property
+    def open_answers(self) -> int:
+        """How many answers it still works on."""
+        ...
+
+
+def made(contender: Contender, model: Model) -> Bot:
+    """The contender, with this model to ask."""
+    return Docent(model) if contender.is_docent else EachSecond(model)
+
+
+class Docent(DocentClient):
+    """Ours: its client, its cogs, its driver, its surfaces, joined as the composition root joins them.
+
+    Nobody has to wait in line and no thread is opened: what is measured is how the answers share one lane.
+    """
+
+    def __init__(self, model: Model) -> None:
+        lanes = Lanes()
+        self._answers = Driver(lanes)
+        records = MemoryRecords()
+        self._asking = Asking(model, self._answers, records, limit=_NOBODY_WAITS)
+        super().__init__(
+            cogs=[Ask(self._asking), Answers(self._asking, records)],
+            driver=self._answers,
+            http_trace=rate_limit_trace(lanes),
+        )
+
+    async def setup_hook(self) -> None:
+        """Take in the cogs."""
+        await super().setup_hook()
+        await self.add_cog(Mentions(self._asking, self, Manners(crowd=_NOBODY_WAITS)))
+
+    @property
+    def client(self) -> discord.Client:
+        """Itself."""
+        return self
+
+    @property
+    def open_answers(self) -> int:
+        """How many answers have not come to their end."""
+        return self._answers.open_answers
+
+
+class EachSecond(discord.Client):
+    """Takes a delta, and if a second has passed since the last edit, edits; cuts at 2,000 characters. No more.
+
+    This is the loop of most bots that stream: it edits while the model speaks and looks at the model again afterwards.
+    """
+
+    def __init__(self, model: Model) -> None:
+        super().__init__(intents=discord.Intents.default(), guild_ready_timeout=0.05)
+        self._model = model
+        self._tree = app_commands.CommandTree(self)
+        self.open_answers = 0
+
+    @property
+    def client(self) -> discord.Client:
+        """Itself."""
+        return self
+
+    async def setup_hook(self) -> None:
+        """Publish /ask."""
+
+        @self._tree.command(name="ask", description="Ask a question.")
+        async def ask(interaction: discord.Interaction[Any], question: str) -> None:
+            await self._answer_command(interaction, question)
+
+        await self._tree.sync()
+
+    async def on_message(self, message: discord.Message) -> None:
+        """Answer whoever names the bot."""
+        if message.author.bot or self.user not in message.mentions:
+            return
+        first = await message.reply("Searching…")
+        await self._told(message.content, _Messages(first.edit, message.channel.send, first))
+
+    async def _answer_command(self, interaction: discord.Interaction[Any], question: str) -> None:
+        await interaction.response.defer(thinking=True)
+
+        async def follow_up(*, content: str) -> discord.WebhookMessage:
+            return await interaction.followup.send(content, wait=True)
+
+        await self._told(question, _Messages(interaction.edit_original_response, follow_up))
+
+    async def _told(self, question: str, messages: _Messages) -> None:
+        self.open_answers += 1
+        try:
+            await asyncio.sleep(SEARCH)
+            text, edited_at = "", time.monotonic()
+            async for delta in self._model.deltas(question):
+                text += delta
+                if time.monotonic() - edited_at >= _EACH:
+                    await messages.show(text)
+                    edited_at = time.monotonic()
+            await messages.show(text)
+        finally:
+            self.open_answers -= 1
+
+
+class _Messages:
+    """A growing text cut into messages of 2,000 characters."""
+
+    def __init__(
+        self, edit_first: Callable[..., Awaitable[Any]], send: Callable[..., Awaitable[Any]], first: Any = None
+    ) -> None:
+        self._edits: list[Callable[..., Awaitable[Any]]] = [edit_first]
+        self._send = send
+        self._shown: list[str] = ["" if first is None else first.content]
+
+    async def show(self, text: str) -> None:
+        """Bring every message that has changed up to date."""
+        pieces = [text[start : start + _PAGE] for start in range(0, len(text), _PAGE)]
+        for page, piece in enumerate(pieces):
+            if page == len(self._edits):
+                message = await self._send(content=piece)
+                self._edits.append(message.edit)
+                self._shown.append(piece)
+            elif piece != self._shown[page]:
+                await self._edits[page](content=piece)
+                self._shown[page] = piece
