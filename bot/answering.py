@@ -34,11 +34,31 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
+class Attached:
+    """A document that came with a question: its file's name, and its text as Markdown, cut to what a model may read."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a place wants to be answered, in its admin's words.
+
+    ``language`` is a language's name in English, "" for the question's own; ``tone`` a line on how to write.
+    """
+
+    language: str = ""
+    tone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """One question, as it was asked. ``key`` names it once and for all: an interaction's or message's id.
 
     ``conversation`` is what was said before, the oldest first, no longer than a model may be given; ``speaker`` is who
-    asks, by the name that person has in it.
+    asks, by the name that person has in it. ``attached`` are documents that came with the question: read as part of
+    it, never indexed. ``manner`` is how the place it is asked in wants to be answered.
     """
 
     text: str
@@ -46,6 +66,8 @@ class Question:
     scope: Scope = field(default_factory=Scope)
     conversation: tuple[Turn, ...] = ()
     speaker: str = ""
+    attached: tuple[Attached, ...] = ()
+    manner: Manner = field(default_factory=Manner)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +100,22 @@ class Ending(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What is known once the last delta has come. Token counts are the model's own, None where it gave none."""
+    """What is known once the last delta has come."""
 
     ending: Ending = Ending.COMPLETE
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens that a model was given and that it wrote; the model's own figures where it gave any, else counted."""
+
+    prompt: int = 0
+    completion: int = 0
+
+    @property
+    def total(self) -> int:
+        """Both together."""
+        return self.prompt + self.completion
 
 
 class Answer(Protocol):
@@ -101,6 +134,19 @@ class Answer(Protocol):
     @property
     def searched_for(self) -> str:
         """The self-contained question that a follow-up was searched as; empty where it was searched as asked."""
+        ...
+
+    @property
+    def is_confident(self) -> bool:
+        """Whether the passages speak so clearly of the question that it may be answered unasked."""
+        ...
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens spent on it so far, the rewriting of a follow-up included; right at any moment, also after a fault.
+
+        What a model was given counts from the moment the first delta is awaited; nothing where no model writes.
+        """
         ...
 
     def deltas(self) -> AsyncIterator[str]:
@@ -164,12 +210,32 @@ class IngestionReport:
 
 @dataclass(frozen=True, slots=True)
 class LibraryState:
-    """What is searchable now, and the run in progress, if any. ``embedding`` is the model's name, or "none"."""
+    """What is searchable now, and the run in progress, if any. ``embedding`` is the model's name, or "none".
+
+    ``generation`` counts the index's states; ``built_at`` is when the present one was put in place.
+    """
 
     documents: int
     nodes: int
     embedding: str
     running: Progress | None = None
+    generation: int = 0
+    built_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shelved:
+    """A searchable document: its path relative to the documents' folder, its title, its collection and its passages.
+
+    ``date`` is when it was last changed before it was read, ``url`` where it says it lives.
+    """
+
+    document: str
+    title: str
+    collection: str = SHARED
+    passages: int = 0
+    date: datetime | None = None
+    url: str | None = None
 
 
 class Library(Protocol):
@@ -182,15 +248,70 @@ class Library(Protocol):
     async def reindex(
         self,
         *,
+        collection: str | None = None,
+        full: bool = False,
         dry_run: bool = False,
         force: bool = False,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> IngestionReport:
         """Bring the index up to what the folder holds; the old one serves meanwhile. One run at a time.
 
-        ``force`` allows a run that deletes more than half of what is searchable.
+        ``collection`` looks at that one alone (``SHARED`` is the shared documents), and leaves the others as they are.
+        ``full`` reads every file anew, changed or not; no passage is paid for twice for that. ``force`` allows a run
+        that deletes more than half of what is searchable.
 
         Raises:
-            IngestionRefused, StoreUnusable, AnswerUnavailable: the last when the embedding model fails.
+            IngestionRefused: one is running, it would delete too much or cost too much, or it was cancelled.
+            StoreUnusable, AnswerUnavailable: the last when the embedding model fails.
+        """
+        ...
+
+    def cancel(self) -> bool:
+        """Have the run in progress end soon, the old index still serving; False if there is none."""
+        ...
+
+    async def shelved(self, scope: Scope) -> Sequence[Shelved]:
+        """The searchable documents inside a scope, by path.
+
+        Raises:
+            StoreUnusable: the index cannot be read.
+        """
+        ...
+
+    async def read(self, name: str, content: bytes) -> Attached:
+        """A file that came with a question, read in the limited child process; nothing of it is kept.
+
+        Raises:
+            DocumentUnreadable: it is damaged, locked, too large or of no known format; the words say which.
+        """
+        ...
+
+    async def add(self, collection: str, name: str, content: bytes) -> str:
+        """Put a file into a collection's folder, at one stroke and under a safe name; gives its document's path.
+
+        It is searchable after the next run. A file of the same name is replaced.
+
+        Raises:
+            DocumentUnreadable: its name or content is of no known format, or too large.
+            StoreUnusable: the folder cannot be written.
+        """
+        ...
+
+    async def add_page(self, collection: str, url: str) -> str:
+        """Put a web page's address on the collection's list; gives the address as it stands there.
+
+        Raises:
+            DocumentUnreadable: it is no public http or https address.
+            StoreUnusable: the folder cannot be written.
+        """
+        ...
+
+    async def remove(self, document: str) -> bool:
+        """Take a document's file out of the folder, or a page off its list; False if there is none.
+
+        It is searchable until the next run.
+
+        Raises:
+            StoreUnusable: the folder cannot be written.
         """
         ...
