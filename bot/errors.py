@@ -8,6 +8,7 @@ The tree::
     DocentError
     ├── SettingsInvalid        the operator: a setting is missing or wrong (lists every problem; exit status 78)
     ├── QuestionInvalid        the asker: empty, or longer than 2,000 characters
+    ├── CustomInvalid          an admin: a setting of their server cannot have this value
     ├── AnswerUnavailable      no answer, or not the whole of it
     │   ├── ModelRefused       the operator: the key is not accepted, or may not use this model
     │   ├── ModelOutOfCredit   the operator: the account's quota is used up
@@ -64,6 +65,10 @@ class SettingsInvalid(DocentError):
 
 class QuestionInvalid(DocentError):
     """A question that cannot be asked as it is."""
+
+
+class CustomInvalid(DocentError):
+    """A value that a server's setting cannot have; the words say what it may be."""
 
 
 class AnswerUnavailable(DocentError):
