@@ -25,11 +25,13 @@ UNCLAIMED_FOR = 60.0
 class Limits:
     """What may be asked and spent; 0 is no limit. Tokens are a model's, those it reads and those it writes.
 
-    ``per_minute``: questions of one person; ``at_once``: answers of one person under way at a time. The tokens of a
-    day: one person's, one guild's, and everybody's together.
+    Questions within a minute and tokens a day: one person's, one guild's, and everybody's together. ``at_once``:
+    answers of one person under way at a time.
     """
 
     per_minute: int = 6
+    guild_per_minute: int = 0
+    total_per_minute: int = 0
     at_once: int = 3
     person_daily: int = 0
     guild_daily: int = 0
@@ -94,7 +96,7 @@ class Ledger:
         self._day = _Day(_number(now))
         self._running: dict[str, Spent] = {}
         self._unclaimed: dict[str, Spent] = {}
-        self._asked: defaultdict[int, deque[float]] = defaultdict(deque)
+        self._asked: defaultdict[tuple[str, int], deque[float]] = defaultdict(deque)
         for spent in past:
             if _number(spent.at) == self._day.number:
                 self._day.add(spent, spent.tokens)
@@ -104,7 +106,8 @@ class Ledger:
         self._turn_to(spent.at)
         refusal = self._refusal(spent, limits)
         if refusal is None:
-            self._asked[spent.user_id].append(spent.at)
+            for whose in _counted_for(spent):
+                self._asked[whose].append(spent.at)
             self._running[spent.key] = self._unclaimed[spent.key] = spent
             self._day.add(spent, spent.tokens)
         return refusal
@@ -133,14 +136,16 @@ class Ledger:
         return self._day.total if guild_id is None else self._day.guilds.get(guild_id, 0)
 
     def _refusal(self, spent: Spent, limits: Limits) -> Refused | None:
-        minute = self._asked[spent.user_id]
-        while minute and spent.at - minute[0] >= MINUTE:
-            minute.popleft()
-        if limits.per_minute and len(minute) >= limits.per_minute:
-            return Refused(
-                f"You have asked {_counted(len(minute), 'question')} within a minute, which is as many as may be.",
-                minute[0] + MINUTE,
-            )
+        in_guild = limits.guild_per_minute if spent.guild_id is not None else 0
+        bounds = (limits.per_minute, in_guild, limits.total_per_minute)
+        for whose, limit in zip(_counted_for(spent), bounds, strict=True):
+            minute = self._asked[whose]
+            while minute and spent.at - minute[0] >= MINUTE:
+                minute.popleft()
+            if limit and len(minute) >= limit:
+                return Refused(
+                    f"{_TOO_FAST[whose[0]]} {_counted(limit, 'question')} a minute.", minute[-limit] + MINUTE
+                )
         under_way = sum(other.user_id == spent.user_id for other in self._running.values())
         if limits.at_once and under_way >= limits.at_once:
             return Refused(f"{_counted(under_way, 'answer')} of yours are being written; wait for one of them.")
@@ -167,6 +172,18 @@ class Ledger:
             del self._unclaimed[spent.key], self._running[spent.key]
             if _number(spent.at) == self._day.number:
                 self._day.add(spent, -spent.tokens)
+
+
+_TOO_FAST = {
+    "person": "You may ask",
+    "guild": "Everybody in this server together may ask",
+    "total": "Everybody together may ask",
+}
+
+
+def _counted_for(spent: Spent) -> tuple[tuple[str, int], ...]:
+    """Whose questions of a minute one question counts among. Direct messages are nobody's guild: 0."""
+    return ("person", spent.user_id), ("guild", spent.guild_id or 0), ("total", 0)
 
 
 def _narrower(general: int, own: int | None) -> int:

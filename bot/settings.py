@@ -15,6 +15,7 @@ from dotenv import dotenv_values
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from bot.answering import QUESTION_LIMIT
 from bot.errors import Problem, SettingsInvalid
 
 if TYPE_CHECKING:
@@ -62,6 +63,13 @@ def _database_address(value: SecretStr) -> SecretStr:
     return value
 
 
+def _ids(value: str) -> str:
+    if not all(part.strip().isdecimal() for part in value.split(",") if part.strip()):
+        raise ValueError("is not a list of ids")
+    return value
+
+
+Ids = Annotated[str, AfterValidator(_ids)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 SocketAddress = Annotated[str, AfterValidator(_socket_address)]
 Secret = Annotated[SecretStr, AfterValidator(_bare_token)]
@@ -100,8 +108,42 @@ class Settings(BaseSettings):
     store_url: DatabaseAddress | None = Field(
         None, description="a PostgreSQL database for the index: postgresql+asyncpg://user:password@host/database"
     )
+    records_url: DatabaseAddress | None = Field(
+        None, description="a PostgreSQL database for the records: postgresql+asyncpg://user:password@host/database"
+    )
     remember_days: int = Field(
         30, ge=1, le=3650, description="the number of days that questions, answers and votes are remembered"
+    )
+    remember_questions: bool = Field(
+        default=True, description="`true` to keep the words of questions and answers, `false` for figures alone"
+    )
+    admin_users: Ids = Field("", description="the ids of those who run the bot, separated by commas")
+    admin_roles: Ids = Field(
+        "", description="the ids of roles that may use the commands for admins, separated by commas"
+    )
+    question_characters: int = Field(
+        QUESTION_LIMIT, ge=1, le=QUESTION_LIMIT, description="the number of characters a question has at most"
+    )
+    answer_tokens: int = Field(
+        1_024, ge=64, le=100_000, description="the number of tokens that the model writes at most in an answer"
+    )
+    questions_per_minute: int = Field(
+        6, ge=0, le=1_000, description="the number of questions of one person within a minute; 0 for any"
+    )
+    server_questions_per_minute: int = Field(
+        0, ge=0, le=100_000, description="the number of questions in one server within a minute; 0 for any"
+    )
+    total_questions_per_minute: int = Field(
+        0, ge=0, le=100_000, description="the number of all questions within a minute; 0 for any"
+    )
+    answers_per_person: int = Field(
+        3, ge=0, le=200, description="the number of answers of one person under way at the same time; 0 for any"
+    )
+    tokens_per_person: int = Field(0, ge=0, description="the number of tokens a day for one person; 0 for any")
+    tokens_per_server: int = Field(0, ge=0, description="the number of tokens a day for one server; 0 for any")
+    tokens_per_day: int = Field(0, ge=0, description="the number of tokens a day for everybody together; 0 for any")
+    embed_tokens_per_run: int = Field(
+        0, ge=0, description="the number of tokens that one reading of the documents may embed; 0 for any"
     )
     discord_api_url: WebAddress = Field(
         DISCORD_API_URL, description="the address of a rate-limit proxy, such as http://127.0.0.1:8080/api/v10"
@@ -177,7 +219,7 @@ class Settings(BaseSettings):
     @property
     def secrets(self) -> tuple[str, ...]:
         """Every secret in plain, for the log's redaction and for nothing else."""
-        held = (self.discord_token, self.openai_api_key, self.embed_api_key, self.store_url)
+        held = (self.discord_token, self.openai_api_key, self.embed_api_key, self.store_url, self.records_url)
         return tuple(secret.get_secret_value() for secret in held if secret is not None)
 
     def required_token(self) -> SecretStr:
@@ -189,6 +231,11 @@ class Settings(BaseSettings):
         if self.discord_token is None:
             raise SettingsInvalid([_missing("discord_token")])
         return self.discord_token
+
+
+def ids(text: str) -> frozenset[int]:
+    """The ids in a list of them, as a setting holds it."""
+    return frozenset(int(part) for part in text.split(",") if part.strip())
 
 
 def setting_names() -> list[str]:

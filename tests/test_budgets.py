@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,11 +25,22 @@ def test_questions_a_minute_are_counted_for_each_person_and_the_words_say_when_i
     assert ledger.admit(spent("1"), limits) is None
     assert ledger.admit(spent("2", at=MORNING + 10), limits) is None
     refused = ledger.admit(spent("3", at=MORNING + 20), limits)
-    assert refused == Refused("You have asked 2 questions within a minute, which is as many as may be.", MORNING + 60)
+    assert refused == Refused("You may ask 2 questions a minute.", MORNING + 60)
     assert refused is not None
     assert f"<t:{int(MORNING) + 61}:R>" in refused.told
     assert ledger.admit(spent("4", who=BEN, at=MORNING + 20), limits) is None
     assert ledger.admit(spent("5", at=MORNING + 60), limits) is None
+
+
+def test_questions_a_minute_may_be_bounded_for_a_guild_and_for_everybody() -> None:
+    for limits in (replace(FREE, guild_per_minute=1), replace(FREE, total_per_minute=1)):
+        ledger = Ledger()
+        assert ledger.admit(spent("1"), limits) is None
+        refused = ledger.admit(spent("2", who=BEN, at=MORNING + 1), limits)
+        assert refused is not None
+        assert refused.opens_at == MORNING + 60
+        elsewhere = ledger.admit(spent("3", who=BEN, guild=GUILD + 1, at=MORNING + 2), limits)
+        assert (elsewhere is None) == bool(limits.guild_per_minute)
 
 
 def test_answers_of_one_person_at_a_time_are_bounded() -> None:
@@ -41,9 +54,9 @@ def test_answers_of_one_person_at_a_time_are_bounded() -> None:
 
 def test_each_budget_of_the_day_is_its_own_and_opens_at_midnight() -> None:
     for limits, words in (
-        (Limits(0, 0, person_daily=1_000), "Your"),
-        (Limits(0, 0, guild_daily=1_000), "This server's"),
-        (Limits(0, 0, total_daily=1_000), "This bot's"),
+        (replace(FREE, person_daily=1_000), "Your"),
+        (replace(FREE, guild_daily=1_000), "This server's"),
+        (replace(FREE, total_daily=1_000), "This bot's"),
     ):
         ledger = Ledger()
         assert ledger.admit(spent("1"), limits) is None
@@ -56,14 +69,14 @@ def test_each_budget_of_the_day_is_its_own_and_opens_at_midnight() -> None:
 
 def test_another_persons_and_another_guilds_spending_takes_nothing_from_ones_own() -> None:
     ledger = Ledger()
-    limits = Limits(0, 0, person_daily=1_000, guild_daily=1_000)
+    limits = replace(FREE, person_daily=1_000, guild_daily=1_000)
     assert ledger.admit(spent("1"), limits) is None
     assert ledger.admit(spent("2", who=BEN, guild=GUILD + 1), limits) is None
 
 
 def test_an_answer_that_was_cheaper_than_it_seemed_leaves_the_rest_to_others() -> None:
     ledger = Ledger()
-    limits = Limits(0, 0, total_daily=1_000)
+    limits = replace(FREE, total_daily=1_000)
     assert ledger.admit(spent("1"), limits) is None
     ledger.claim("1")
     ledger.settle("1", 10, MORNING + 5)
@@ -77,12 +90,12 @@ def test_what_the_records_know_of_today_counts_after_a_restart() -> None:
     assert ledger.spent_today(MORNING) == 1_000
     assert ledger.spent_today(MORNING, user_id=BEN) == 300
     assert ledger.spent_today(MORNING, guild_id=GUILD) == 1_000
-    assert ledger.admit(spent("4"), Limits(0, 0, total_daily=1_000)) is not None
+    assert ledger.admit(spent("4"), replace(FREE, total_daily=1_000)) is not None
 
 
 def test_what_was_reserved_for_a_question_that_was_never_acknowledged_is_given_back() -> None:
     ledger = Ledger()
-    limits = Limits(0, at_once=1, total_daily=1_000)
+    limits = replace(FREE, at_once=1, total_daily=1_000)
     assert ledger.admit(spent("1"), limits) is None
     later = MORNING + UNCLAIMED_FOR + 1
     assert ledger.admit(spent("2", at=later), limits) is None
@@ -107,7 +120,7 @@ def test_a_budget_is_exceeded_by_no_more_than_the_answers_under_way(
     questions: list[tuple[int, int, bool]], limit: int
 ) -> None:
     ledger = Ledger()
-    limits = Limits(0, 0, total_daily=limit)
+    limits = replace(FREE, total_daily=limit)
     under_way: dict[str, int] = {}
     paid = 0
     for number, (who, price, ends) in enumerate(questions):
