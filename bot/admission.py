@@ -108,6 +108,10 @@ class Admission:
         refused = self._ledger.admit(spending, chosen.limits(self._limits, roles))
         return refused.told if isinstance(refused, Refused) else ""
 
+    def rename(self, key: str, new_key: str) -> None:
+        """What was reserved under one key is claimed under another."""
+        self._ledger.rename(key, new_key)
+
     async def claim(self, key: str) -> None:
         """An answer begins: what it may cost is written down."""
         spending = self._ledger.claim(key)

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from bot import buttons
+from bot.admission import Admission
 from bot.answering import Question
 from bot.buttons import Deed
-from bot.errors import RecordsUnusable
+from bot.errors import DocentError, RecordsUnusable
 from bot.queueing import CONCURRENT_ANSWERS, QueuedDriver
 from bot.records import Fate, Record
 from bot.streaming import Lost, SurfaceBusy, SurfaceGone
@@ -20,11 +21,12 @@ from bot.surfaces import Leftovers
 from bot.telling import Telling
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Sequence
 
     import discord
 
     from bot.answering import Answer, Answerer, Scope
+    from bot.customs import Customs
     from bot.records import Records
     from bot.streaming import Cause, Driver, Surface
     from bot.surfaces import Controls, Place
@@ -45,22 +47,25 @@ CUT_OFF = "-# Interrupted. Docent was restarted: ask again."
 class Asking:
     """Where every way of asking comes together.
 
-    ``limit`` answers run side by side, the rest wait in line. ``clock`` gives Unix seconds.
+    ``limit`` answers run side by side, the rest wait in line. ``admission`` says whether a question may be asked at
+    all. ``clock`` gives Unix seconds.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it joins, each by name
         self,
         answerer: Answerer,
         driver: Driver,
         records: Records,
         *,
         limit: int = CONCURRENT_ANSWERS,
+        admission: Admission | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._answerer = answerer
         self._driver = QueuedDriver(driver, limit)
         self._turns = driver
         self._records = records
+        self._admission = admission or Admission()
         self._clock = clock
         self._open: dict[str, _Running] = {}
         self._seen: deque[int] = deque(maxlen=_SEEN)
@@ -72,23 +77,53 @@ class Asking:
         self._seen.append(interaction_id)
         return True
 
+    async def customs(self, guild_id: int | None) -> Customs:
+        """What a guild's admins have chosen."""
+        return await self._admission.house.customs(guild_id)
+
+    async def admit(self, record: Record, *, roles: Collection[int] = (), channels: Collection[int] = ()) -> str:
+        """Let a question in, with room for what it may cost; else the words for whoever asked.
+
+        ``roles`` are the asker's; ``channels`` where the answer would appear, none where the asker alone would see it.
+        """
+        return await self._admission.admit(record, roles=roles, channels=channels)
+
+    def rename(self, key: str, new_key: str) -> None:
+        """What was let in under one key goes on under another."""
+        self._admission.rename(key, new_key)
+
+    async def foreseen(self, record: Record) -> Answer | None:
+        """The answer to a question that nobody asked the bot, where the documents speak clearly of it; else nothing.
+
+        No model has been asked yet.
+        """
+        try:
+            answer = await self._answerer.answer(await self._question(record))
+        except DocentError:
+            return None
+        return answer if answer.is_confident else None
+
     async def ask(
         self,
         record: Record,
         surface: Callable[[Controls], Surface],
         *,
         prepare: Callable[[Question], Awaitable[Question]] | None = None,
+        foreseen: Answer | None = None,
         is_thread: bool = False,
     ) -> Cause:
         """Answer the question of a record that holds nothing but the question, on the surface made for its controls.
 
-        ``prepare`` completes the question once it is its turn, with what was said before by then. ``is_thread``: the
-        place is one conversation, in which a person's question waits for the one before it.
+        ``prepare`` completes the question once it is its turn, with what was said before by then. ``foreseen`` is an
+        answer that is ready to be told. ``is_thread``: the place is one conversation, in which a person's question
+        waits for the one before it.
 
         The records may fail, the answer does not: then its buttons will say that nobody remembers it.
         """
-        answerer = _Prepared(self._answerer, prepare) if prepare else self._answerer
-        telling = Telling(answerer, Question(record.question, record.key, record.scope))
+        await self._admission.claim(record.key)
+        answerer = _Prepared(self._answerer, prepare, foreseen) if prepare or foreseen else self._answerer
+        question = await self._question(record)
+        telling = Telling(answerer, question, is_automatic=record.is_automatic, clock=self._clock)
         running = self._open[record.key] = _Running(record, telling)
         # Before its end, so that its buttons know what was asked should the process be killed; it waits for nothing.
         noting = asyncio.create_task(self._remember(record))
@@ -108,6 +143,7 @@ class Asking:
             if self._open.get(record.key) is running:  # a question that was edited is asked again under its key
                 del self._open[record.key]
             running.is_over.set()
+            await self._admission.settle(record.key, telling.usage)
         _log.info(
             "Answer %s: %s", record.key, f"lost, {cause.error}" if isinstance(cause, Lost) else type(cause).__name__
         )
@@ -181,6 +217,10 @@ class Asking:
         await self._remember(ended)
         return True
 
+    async def _question(self, record: Record) -> Question:
+        chosen = await self.customs(record.guild_id)
+        return Question(record.question, record.key, record.scope, manner=chosen.manner)
+
     async def _remember(self, record: Record) -> None:
         try:
             await self._records.remember(record)
@@ -205,13 +245,16 @@ def asked(interaction: discord.Interaction[Any], question: str, scope: Scope) ->
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """An answerer that completes each question first."""
+    """An answerer that completes each question first, or has its answer ready."""
 
     answerer: Answerer
-    prepare: Callable[[Question], Awaitable[Question]]
+    prepare: Callable[[Question], Awaitable[Question]] | None
+    foreseen: Answer | None
 
     async def answer(self, question: Question) -> Answer:
-        return await self.answerer.answer(await self.prepare(question))
+        if self.foreseen is not None:
+            return self.foreseen
+        return await self.answerer.answer(await self.prepare(question) if self.prepare else question)
 
 
 @dataclass(slots=True)
@@ -232,6 +275,8 @@ class _Running:
             sources=tuple(self.telling.sources),
             searched_for=self.telling.searched_for,
             fate=self.telling.fate,
+            usage=self.telling.usage,
+            first_word_at=self.telling.first_word_at,
             message_ids=self.message_ids,
         )
 

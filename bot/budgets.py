@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from bot.records import Spending
+
 DAY = 24 * 60 * 60
 MINUTE = 60.0
 
@@ -48,17 +50,6 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
-    """What one answer has cost, or is taken to cost: its key, who asked, where, when, and the tokens."""
-
-    key: str
-    user_id: int
-    guild_id: int | None
-    at: float
-    tokens: int
-
-
-@dataclass(frozen=True, slots=True)
 class Refused:
     """Why there is no room for a question now, and from which Unix second on there may be."""
 
@@ -82,7 +73,7 @@ class _Day:
     people: defaultdict[int, int] = field(default_factory=lambda: defaultdict[int, int](int))
     guilds: defaultdict[int, int] = field(default_factory=lambda: defaultdict[int, int](int))
 
-    def add(self, spent: Spent, tokens: int) -> None:
+    def add(self, spent: Spending, tokens: int) -> None:
         self.total += tokens
         self.people[spent.user_id] += tokens
         if spent.guild_id is not None:
@@ -92,16 +83,16 @@ class _Day:
 class Ledger:
     """What was spent today and what is reserved. ``past`` is what the records know of."""
 
-    def __init__(self, past: Iterable[Spent] = (), *, now: float = 0.0) -> None:
+    def __init__(self, past: Iterable[Spending] = (), *, now: float = 0.0) -> None:
         self._day = _Day(_number(now))
-        self._running: dict[str, Spent] = {}
-        self._unclaimed: dict[str, Spent] = {}
+        self._running: dict[str, Spending] = {}
+        self._unclaimed: dict[str, Spending] = {}
         self._asked: defaultdict[tuple[str, int], deque[float]] = defaultdict(deque)
         for spent in past:
             if _number(spent.at) == self._day.number:
                 self._day.add(spent, spent.tokens)
 
-    def admit(self, spent: Spent, limits: Limits) -> Refused | None:
+    def admit(self, spent: Spending, limits: Limits) -> Refused | None:
         """Reserve what an answer is likely to cost; or say why it may not begin, and reserve nothing."""
         self._turn_to(spent.at)
         refusal = self._refusal(spent, limits)
@@ -112,7 +103,13 @@ class Ledger:
             self._day.add(spent, spent.tokens)
         return refusal
 
-    def claim(self, key: str) -> Spent | None:
+    def rename(self, key: str, new_key: str) -> None:
+        """What was reserved under one key is claimed under another."""
+        if spending := self._unclaimed.pop(key, None):
+            del self._running[key]
+            self._running[new_key] = self._unclaimed[new_key] = replace(spending, key=new_key)
+
+    def claim(self, key: str) -> Spending | None:
         """An answer that was let in begins; None if it was not let in."""
         self._unclaimed.pop(key, None)
         return self._running.get(key)
@@ -135,7 +132,7 @@ class Ledger:
             return self._day.people.get(user_id, 0)
         return self._day.total if guild_id is None else self._day.guilds.get(guild_id, 0)
 
-    def _refusal(self, spent: Spent, limits: Limits) -> Refused | None:
+    def _refusal(self, spent: Spending, limits: Limits) -> Refused | None:
         in_guild = limits.guild_per_minute if spent.guild_id is not None else 0
         bounds = (limits.per_minute, in_guild, limits.total_per_minute)
         for whose, limit in zip(_counted_for(spent), bounds, strict=True):
@@ -151,7 +148,7 @@ class Ledger:
             return Refused(f"{_counted(under_way, 'answer')} of yours are being written; wait for one of them.")
         return self._over_budget(spent, limits)
 
-    def _over_budget(self, spent: Spent, limits: Limits) -> Refused | None:
+    def _over_budget(self, spent: Spending, limits: Limits) -> Refused | None:
         guild = self._day.guilds.get(spent.guild_id, 0) if spent.guild_id is not None else 0
         for limit, used, whose in (
             (limits.person_daily, self._day.people.get(spent.user_id, 0), "Your"),
@@ -181,7 +178,7 @@ _TOO_FAST = {
 }
 
 
-def _counted_for(spent: Spent) -> tuple[tuple[str, int], ...]:
+def _counted_for(spent: Spending) -> tuple[tuple[str, int], ...]:
     """Whose questions of a minute one question counts among. Direct messages are nobody's guild: 0."""
     return ("person", spent.user_id), ("guild", spent.guild_id or 0), ("total", 0)
 

@@ -20,6 +20,7 @@ _CUSTOM_ID = re.compile(r"answer:(?P<deed>[a-z]{1,20}):(?P<key>[0-9]{1,20})")
 _ROW = 1
 _BUTTON = 2
 _GREY = 2
+_GREEN = 3
 _RED = 4
 
 
@@ -71,6 +72,8 @@ def afterwards(record: Record) -> list[dict[str, Any]]:
     again = _button(Deed.AGAIN, record.key, "Retry" if record.fate.is_interrupted else "Regenerate")
     if not record.text.strip():
         return [_row(again)]
+    if record.is_automatic:
+        return [_row(*_judging_an_automatic(record))]
     sources = [_button(Deed.SOURCES, record.key, "Sources")] if record.sources else []
     return [
         _row(
@@ -80,6 +83,15 @@ def afterwards(record: Record) -> list[dict[str, Any]]:
             _button(Deed.UP, record.key, emoji="👍"),
             _button(Deed.DOWN, record.key, emoji="👎"),
         )
+    ]
+
+
+def _judging_an_automatic(record: Record) -> list[dict[str, Any]]:
+    """Below an answer nobody asked for: whether it was one. They are the two thumbs in plain words."""
+    return [
+        _button(Deed.UP, record.key, "Solved", style=_GREEN),
+        _button(Deed.DOWN, record.key, "Not helpful"),
+        *([_button(Deed.SOURCES, record.key, "Sources")] if record.sources else []),
     ]
 
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bot.answering import Ending
+from bot.answering import Ending, Usage
 from bot.citations import Citing, escaped, footer, links, located
 from bot.errors import AnswerUnavailable, DocentError, NothingFound, StoreUnusable
 from bot.records import Fate
 from bot.streaming import Begun, Closing, Ended, Failed, OutOfTime, Restarting, Stalled, Stopped
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from bot.answering import Answer, Answerer, Question, Source
     from bot.streaming import Cause
@@ -24,6 +26,9 @@ _NAMED = 2
 """How many documents a status line names; the others are counted."""
 
 _MINUTE = 60
+
+AUTOMATIC = "Answered automatically, from this team's documents."
+"""What stands below an answer that nobody asked the bot for."""
 
 _ENDINGS = {
     Ending.COMPLETE: "",
@@ -47,19 +52,41 @@ _INTERRUPTIONS: dict[type[Cause], Fate] = {
 
 
 class Telling:
-    """One question's way from the asker to its last word. Used once."""
+    """One question's way from the asker to its last word. Used once.
 
-    def __init__(self, answerer: Answerer, question: Question) -> None:
+    ``is_automatic``: nobody asked the bot, which is said below the answer. ``clock`` gives Unix seconds.
+    """
+
+    def __init__(
+        self,
+        answerer: Answerer,
+        question: Question,
+        *,
+        is_automatic: bool = False,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._answerer = answerer
         self._question = question
+        self._is_automatic = is_automatic
+        self._clock = clock
         self._answer: Answer | None = None
-        self._told: list[str] = []
+        self._told = _Told()
         self._fate = Fate.WRITING
 
     @property
     def text(self) -> str:
         """What the model has said so far."""
-        return "".join(self._told)
+        return "".join(self._told.deltas)
+
+    @property
+    def first_word_at(self) -> float | None:
+        """When the first words came, None as long as there are none."""
+        return self._told.since
+
+    @property
+    def usage(self) -> Usage:
+        """What the model was given and wrote so far."""
+        return self._answer.usage if self._answer else Usage()
 
     @property
     def sources(self) -> Sequence[Source]:
@@ -95,7 +122,7 @@ class Telling:
         """
         if self._answer is None:
             raise RuntimeError("deltas() before begin() has succeeded")
-        return _Overheard(self._answer.deltas(), self._told)
+        return _Overheard(self._answer.deltas(), self._told, self._clock)
 
     def closing(self, cause: Cause) -> Closing:
         """The words for an end: a mark under what was said, or the whole message where nothing was."""
@@ -111,7 +138,7 @@ class Telling:
 
     def _note(self, cause: Cause) -> str:
         if isinstance(cause, Ended):
-            return _subtext(self._remark(), self._notice())
+            return _subtext(self._remark(), self._notice(), AUTOMATIC if self._is_automatic else "")
         reason = self._reason(cause)
         if not self.text.strip():
             return reason
@@ -147,22 +174,33 @@ class Telling:
         return error.words
 
 
+@dataclass(slots=True)
+class _Told:
+    """What was said so far, and when the first words came."""
+
+    deltas: list[str] = field(default_factory=list[str])
+    since: float | None = None
+
+
 class _Overheard:
     """Passes deltas on and keeps them.
 
     A class, not a generator: cancelling the task that waits on it reaches the model's stream at once.
     """
 
-    def __init__(self, deltas: AsyncIterator[str], told: list[str]) -> None:
+    def __init__(self, deltas: AsyncIterator[str], told: _Told, clock: Callable[[], float]) -> None:
         self._deltas = deltas
         self._told = told
+        self._clock = clock
 
     def __aiter__(self) -> _Overheard:
         return self
 
     async def __anext__(self) -> str:
         delta = await anext(self._deltas)
-        self._told.append(delta)
+        self._told.deltas.append(delta)
+        if self._told.since is None and delta.strip():
+            self._told.since = self._clock()
         return delta
 
 

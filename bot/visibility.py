@@ -84,9 +84,8 @@ class Visibility:
         )
 
     def _member(self, user: discord.User | discord.Member, guild_id: int | None, *, may_manage: bool) -> Person:
-        roles = frozenset(role.id for role in user.roles) if isinstance(user, discord.Member) else frozenset[int]()
         guilds = frozenset({guild_id}) if guild_id is not None else frozenset[int]()
-        return Person(user.id, guilds, roles, may_manage, is_operator=user.id in self._admins.users)
+        return Person(user.id, guilds, roles_of(user), may_manage, is_operator=user.id in self._admins.users)
 
     async def _person_alone(self, client: discord.Client, user_id: int, rules: Mapping[str, Rule]) -> Person:
         """Somebody in a direct message, with their guilds and roles as far as any rule asks for them."""
@@ -129,11 +128,20 @@ def readers(channel: object) -> Readers:
     return Readers(frozenset(roles), frozenset(users - {guild.me.id}))
 
 
-def _place(guild_id: int, channel: object, *, is_private: bool) -> Place:
+def channels_of(channel: object) -> frozenset[int]:
+    """A channel's id and, of a thread, that of the channel it lies in."""
     here: int | None = getattr(channel, "id", None)
     parent: int | None = channel.parent_id if isinstance(channel, discord.Thread) else None
-    channels = frozenset(each for each in (here, parent) if each is not None)
-    return Place(guild_id, channels, None if is_private else readers(channel))
+    return frozenset(each for each in (here, parent) if each is not None)
+
+
+def roles_of(user: discord.abc.User) -> frozenset[int]:
+    """The roles of a member, by their ids; of anybody else none."""
+    return frozenset(role.id for role in user.roles) if isinstance(user, discord.Member) else frozenset()
+
+
+def _place(guild_id: int, channel: object, *, is_private: bool) -> Place:
+    return Place(guild_id, channels_of(channel), None if is_private else readers(channel))
 
 
 def _concerns(rule: Rule, guild: discord.Guild) -> bool:

@@ -27,6 +27,7 @@ from bot.records import Fate, Vote
 from bot.streaming import WRITING
 from bot.surfaces import InteractionSurface, deferred
 from bot.telling import unexpected
+from bot.visibility import Visibility, channels_of, roles_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -49,11 +50,14 @@ STILL_WRITING = "This answer is still being written."
 ENDED = "This answer has come to its end already."
 AGAIN_ALREADY = "This question is being answered again already."
 NO_SOURCES = "This answer rests on no passage."
+ATTACH_AGAIN = "The file that came with this question was not kept. Ask again with /ask, and attach it once more."
 THANKS = "Thank you, noted."
 
 
 class Answers(commands.Cog):
-    """What can be done with an answer. ``scope_of`` says what the one who clicks may see; ``clock`` is in Unix seconds.
+    """What can be done with an answer.
+
+    ``visibility`` says what the one who clicks may see; ``clock`` is in Unix seconds.
 
     It listens to interactions itself: discord.py's views would forget a form that was open when the bot went down,
     and would leave a forged button without a word.
@@ -63,13 +67,13 @@ class Answers(commands.Cog):
         self,
         asking: Asking,
         records: Records,
+        visibility: Visibility | None = None,
         *,
-        scope_of: Callable[[discord.Interaction[Any]], Scope] = lambda _: Scope(),
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._asking = asking
         self._records = records
-        self._scope_of = scope_of
+        self._visibility = visibility or Visibility()
         self._clock = clock
         self._asked_again: set[str] = set()
 
@@ -97,22 +101,21 @@ class Answers(commands.Cog):
         record = await self._asking.recall(press.key) if press else None
         if press is None or record is None:
             await whisper(interaction, GONE if press else FORGED)
-        elif refusal := self._refusal(interaction, press.deed, record):
+        elif refusal := await self._refusal(interaction, press.deed, record):
             await whisper(interaction, refusal)
         else:
             await self._do(press.deed, interaction, record)
 
-    def _refusal(self, interaction: discord.Interaction[Any], deed: Deed, record: Record) -> str:
+    async def _refusal(self, interaction: discord.Interaction[Any], deed: Deed, record: Record) -> str:
         """Why this person may not do this to this answer; empty if they may."""
         if not _is_there(interaction, record):
             return ELSEWHERE
         if deed in {Deed.STOP, Deed.AGAIN} and not _may_direct(interaction, record):
             return NOT_YOURS
-        if (
-            deed in {Deed.SOURCES, Deed.COPY}
-            and not record.scope.collections <= self._scope_of(interaction).collections
-        ):
-            return NOT_FOR_YOU
+        if deed in {Deed.SOURCES, Deed.COPY}:
+            own = await self._visibility.told(interaction, is_private=True)
+            if not record.scope.collections <= own.collections:
+                return NOT_FOR_YOU
         if deed is not Deed.STOP and self._asking.is_writing(record.key):
             return STILL_WRITING
         return ""
@@ -171,14 +174,21 @@ class Answers(commands.Cog):
         if record.key in self._asked_again:
             await whisper(interaction, AGAIN_ALREADY)
             return
+        if record.attached:
+            await whisper(interaction, ATTACH_AGAIN)
+            return
         self._asked_again.add(record.key)
         try:
             is_private = interaction.message is not None and interaction.message.flags.ephemeral
-            if await deferred(interaction, ephemeral=is_private):
-                await self._asking.ask(
-                    asked(interaction, record.searched_for or record.question, self._scope_of(interaction)),
-                    lambda controls: InteractionSurface(interaction, controls=controls),
-                )
+            own = await self._visibility.told(interaction, is_private=is_private)
+            # A question put to one collection stays with it, whoever asks it again.
+            scope = Scope(own.collections & record.scope.collections)
+            again = asked(interaction, record.searched_for or record.question, scope)
+            channels = () if is_private else channels_of(interaction.channel)
+            if refusal := await self._asking.admit(again, roles=roles_of(interaction.user), channels=channels):
+                await whisper(interaction, refusal)
+            elif await deferred(interaction, ephemeral=is_private):
+                await self._asking.ask(again, lambda controls: InteractionSurface(interaction, controls=controls))
         finally:
             self._asked_again.discard(record.key)
 

@@ -11,17 +11,19 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.answering import QUESTION_LIMIT, Scope
+from bot.answering import QUESTION_LIMIT, SHARED, Scope
 from bot.asking import asked
+from bot.attachments import attached
 from bot.client import whisper
 from bot.conversation import narrowed, remembered
 from bot.hearing import Hearing, is_conversation, thread_name
 from bot.surfaces import ChannelSurface, InteractionSurface, deferred
+from bot.visibility import Visibility, channels_of, roles_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
 
-    from bot.answering import Question
+    from bot.answering import Library, Question
     from bot.asking import Asking
     from bot.records import Record
 
@@ -31,6 +33,10 @@ NO_THREAD = "No thread was opened: I may not open one here, or not write in it. 
 NO_THREAD_HERE = "No thread was opened: there are none in this place. The answer stands here instead."
 PRIVATE_HERE = "No thread was opened: everybody would see it. Your private answer stands here instead."
 ASKED = "{question}\n-# Answered in <#{thread}>"
+NO_COLLECTION = "There is no collection of that name that you may see."
+_SHARED_SHOWN = "shared"
+_OFFERED = 25
+"""Suggestions that Discord shows at most."""
 _SHOWN = 1_500
 """Characters of a question that stand above the way to its thread."""
 
@@ -40,65 +46,132 @@ _log = logging.getLogger(__name__)
 
 
 class Ask(commands.Cog):
-    """The command that asks. ``scope_of`` says what the one who asks may see."""
+    """The command that asks. ``visibility`` says what may be told to whom, ``library`` reads what came along."""
 
-    def __init__(
-        self, asking: Asking, *, scope_of: Callable[[discord.Interaction[Any]], Scope] = lambda _: Scope()
-    ) -> None:
+    def __init__(self, asking: Asking, library: Library, visibility: Visibility | None = None) -> None:
         self._asking = asking
-        self._scope_of = scope_of
+        self._library = library
+        self._visibility = visibility or Visibility()
 
     @app_commands.command()
     @app_commands.describe(
         question="What would you like to know?",
         private="Only you see the answer",
         thread="Open a thread here and answer in it",
+        collection="Search these documents alone",
+        attachment="A document to read with the question; it is not kept",
     )
-    async def ask(
+    async def ask(  # noqa: PLR0913, PLR0917 - Discord's own form of options
         self,
         interaction: discord.Interaction[Any],
         question: _QuestionText,
-        private: bool = False,  # noqa: FBT001, FBT002 - Discord's own form of an option
-        thread: bool = False,  # noqa: FBT001, FBT002
+        private: bool | None = None,  # noqa: FBT001
+        thread: bool | None = None,  # noqa: FBT001
+        collection: str | None = None,
+        attachment: discord.Attachment | None = None,
     ) -> None:
         """Ask the team's documents a question."""
-        # Nothing that costs money starts before Discord has taken the acknowledgement.
-        if not self._asking.is_new(interaction.id) or not await deferred(interaction, ephemeral=private):
+        if not self._asking.is_new(interaction.id):
             return
-        record = asked(interaction, question, self._scope_of(interaction))
-        obstacle = _obstacle(interaction, is_private=private) if thread else ""
-        if thread and not obstacle:
-            opened = await _opened(interaction, question)
+        chosen = await self._asking.customs(interaction.guild_id)
+        is_private = chosen.private if private is None else private
+        wants_thread = chosen.threads and not is_private if thread is None else thread
+        scope = await self._visibility.told(interaction, is_private=is_private)
+        if collection is not None:
+            alone = await self._visibility.told(interaction, is_private=True)
+            name = named_collection(collection)
+            if name not in alone.collections:
+                await whisper(interaction, NO_COLLECTION)
+                return
+            # What not everybody here may see is told to the asker alone.
+            is_private = is_private or name not in scope.collections
+            scope = Scope(frozenset({name}))
+        record = asked(interaction, question, scope)
+        if attachment is not None:
+            record = replace(record, attached=(attachment.filename,))
+        roles, channels = roles_of(interaction.user), channels_of(interaction.channel)
+        if refusal := await self._asking.admit(record, roles=roles, channels=() if is_private else channels):
+            await whisper(interaction, refusal)
+            return
+        # Nothing that costs money starts before Discord has taken the acknowledgement.
+        if await deferred(interaction, ephemeral=is_private):
+            files = [attachment] if attachment is not None else []
+            await self._answer(interaction, record, files, wants_thread=wants_thread, is_private=is_private)
+
+    @ask.autocomplete("collection")
+    async def _suggest(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
+        """The collections that this person may see."""
+        scope = await self._visibility.told(interaction, is_private=True)
+        names = sorted(map(shown_collection, scope.collections))
+        return [app_commands.Choice(name=name, value=name) for name in names if typed.lower() in name.lower()][
+            :_OFFERED
+        ]
+
+    async def _answer(
+        self,
+        interaction: discord.Interaction[Any],
+        record: Record,
+        files: Sequence[discord.Attachment],
+        *,
+        wants_thread: bool,
+        is_private: bool,
+    ) -> None:
+        """Answer in a thread of its own if that is wanted and possible, else in the response, and say why there."""
+        obstacle = _obstacle(interaction, is_private=is_private) if wants_thread else ""
+        if wants_thread and not obstacle:
+            opened = await _opened(interaction, record.question)
             if opened is not None:
-                await self._answer_in(opened, interaction, record)
+                await self._answer_in(opened, interaction, record, files)
                 return
             obstacle = NO_THREAD
-        await self._answer_here(interaction, record)
+        await self._answer_here(interaction, record, files)
         if obstacle:
             # Afterwards: the first thing said after an acknowledgement would take the answer's place.
             await whisper(interaction, obstacle)
 
-    async def _answer_here(self, interaction: discord.Interaction[Any], record: Record) -> None:
+    async def _answer_here(
+        self, interaction: discord.Interaction[Any], record: Record, files: Sequence[discord.Attachment]
+    ) -> None:
         """Answer in the response; in a thread, with what was said there before."""
         is_thread = is_conversation(interaction.channel)
         await self._asking.ask(
             record,
             lambda controls: InteractionSurface(interaction, controls=controls),
-            prepare=(lambda question: self._prepared(question, interaction)) if is_thread else None,
+            prepare=lambda question: self._prepared(question, interaction, files, is_thread=is_thread),
             is_thread=is_thread,
         )
 
-    async def _answer_in(self, thread: discord.Thread, interaction: discord.Interaction[Any], record: Record) -> None:
+    async def _answer_in(
+        self,
+        thread: discord.Thread,
+        interaction: discord.Interaction[Any],
+        record: Record,
+        files: Sequence[discord.Attachment],
+    ) -> None:
         """Answer in a thread opened for the question, whose id then is the answer's key: who goes on there finds it."""
         client, key = interaction.client, str(thread.id)
+        moved = replace(record, key=key, channel_id=thread.id)
+        self._asking.rename(record.key, key)
         await self._asking.ask(
-            replace(record, key=key, channel_id=thread.id),
+            moved,
             lambda controls: ChannelSurface(client, thread.id, key=key, controls=controls),
+            prepare=lambda question: self._prepared(question, interaction, files, is_thread=False),
             is_thread=True,
         )
 
-    async def _prepared(self, question: Question, interaction: discord.Interaction[Any]) -> Question:
-        """The question with what was said before it in its thread, now that it is its turn."""
+    async def _prepared(
+        self,
+        question: Question,
+        interaction: discord.Interaction[Any],
+        files: Sequence[discord.Attachment],
+        *,
+        is_thread: bool,
+    ) -> Question:
+        """The question with what came along and what was said before it in its thread, now that it is its turn."""
+        if files:
+            question = replace(question, attached=await attached(self._library, files))
+        if not is_thread:
+            return question
         channel: Any = interaction.channel
         said = await Hearing(interaction.client, self._asking.recall).before_in(channel, interaction.id)
         return replace(
@@ -107,6 +180,17 @@ class Ask(commands.Cog):
             speaker=interaction.user.display_name,
             scope=narrowed(question.scope, said),
         )
+
+
+def shown_collection(name: str) -> str:
+    """A collection as people read and type it."""
+    return f"@{name}" if name != SHARED else _SHARED_SHOWN
+
+
+def named_collection(shown: str) -> str:
+    """The collection that somebody typed or picked."""
+    shown = shown.strip()
+    return SHARED if shown.lower() == _SHARED_SHOWN else shown.removeprefix("@")
 
 
 def _obstacle(interaction: discord.Interaction[Any], *, is_private: bool) -> str:

@@ -14,18 +14,19 @@ import aiohttp
 import discord
 from discord.ext import commands
 
-from bot.answering import Scope
+from bot.attachments import attached
 from bot.conversation import about, narrowed, remembered
 from bot.hearing import Hearing, is_conversation, thread_name
 from bot.records import Record
 from bot.streaming import Lost
 from bot.surfaces import ChannelSurface
 from bot.telling import unexpected
+from bot.visibility import Visibility, channels_of, roles_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from bot.answering import Question
+    from bot.answering import Library, Question
     from bot.asking import Asking
     from bot.surfaces import Controls
 
@@ -86,22 +87,24 @@ class _Exchange:
 class Mentions(commands.Cog):
     """Who speaks to the bot is answered where they spoke.
 
-    ``scope_of`` says what a person may see, and where; ``clock`` gives Unix seconds.
+    ``library`` reads what is attached, ``visibility`` says what may be told, and where; ``clock`` gives Unix seconds.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it is handed, each by name
         self,
         asking: Asking,
         client: discord.Client,
+        library: Library,
         manners: Manners | None = None,
         *,
-        scope_of: Callable[[discord.Message], Scope] = lambda _: Scope(),
+        visibility: Visibility | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._asking = asking
         self._client = client
+        self._library = library
         self._manners = manners or Manners()
-        self._scope_of = scope_of
+        self._visibility = visibility or Visibility()
         self._clock = clock
         self._exchanges: OrderedDict[int, _Exchange] = OrderedDict()
         self._keys: OrderedDict[int, str] = OrderedDict()
@@ -184,7 +187,13 @@ class Mentions(commands.Cog):
             await self._tell_privately(message, refusal)
             return
         exchange.channel_id = channel.id if is_first else exchange.channel_id
-        key = str(message.id)
+        record = await self._record(message, exchange)
+        if refusal := await self._asking.admit(
+            record, roles=roles_of(message.author), channels=channels_of(message.channel) if message.guild else ()
+        ):
+            await self._tell_privately(message, refusal)
+            return
+        key = record.key
 
         def surface(controls: Controls) -> ChannelSurface:
             return self._open.setdefault(key, self._surface(message, exchange, controls))
@@ -194,7 +203,7 @@ class Mentions(commands.Cog):
         signs = [asyncio.create_task(self._type(channel))] if is_crowded else []
         try:
             cause = await self._asking.ask(
-                self._record(message, exchange),
+                record,
                 surface,
                 prepare=lambda question: self._prepared(question, message),
                 is_thread=is_conversation(channel),
@@ -234,7 +243,7 @@ class Mentions(commands.Cog):
             onto=exchange.message_ids,
         )
 
-    def _record(self, message: discord.Message, exchange: _Exchange) -> Record:
+    async def _record(self, message: discord.Message, exchange: _Exchange) -> Record:
         return Record(
             key=str(message.id),
             question=exchange.text,
@@ -242,7 +251,8 @@ class Mentions(commands.Cog):
             guild_id=message.guild.id if message.guild else None,
             channel_id=exchange.channel_id,
             asked_at=message.created_at.timestamp(),
-            scope=self._scope_of(message),
+            scope=await self._visibility.told_in_reply(self._client, message),
+            attached=tuple(file.filename for file in message.attachments),
         )
 
     async def _prepared(self, question: Question, message: discord.Message) -> Question:
@@ -250,6 +260,7 @@ class Mentions(commands.Cog):
         said = await self._hearing.before(message)
         return replace(
             question,
+            attached=await attached(self._library, message.attachments),
             conversation=remembered(said, in_private=message.guild is None),
             speaker=message.author.display_name,
             scope=narrowed(question.scope, said),

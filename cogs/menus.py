@@ -8,13 +8,13 @@ import discord
 from discord import app_commands, ui
 from discord.ext import commands
 
-from bot.answering import QUESTION_LIMIT, Scope
+from bot.answering import QUESTION_LIMIT
 from bot.asking import asked
+from bot.client import whisper
 from bot.surfaces import InteractionSurface, deferred
+from bot.visibility import Visibility, channels_of, roles_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from bot.asking import Asking
 
 NAME = "Ask the docs about this"
@@ -25,13 +25,11 @@ PUBLIC = "public"
 
 
 class Menus(commands.Cog):
-    """What can be picked from a message's menu. ``scope_of`` says what the one who picked it may see."""
+    """What can be picked from a message's menu. ``visibility`` says what the one who picked it may be told."""
 
-    def __init__(
-        self, asking: Asking, *, scope_of: Callable[[discord.Interaction[Any]], Scope] = lambda _: Scope()
-    ) -> None:
+    def __init__(self, asking: Asking, visibility: Visibility | None = None) -> None:
         self._asking = asking
-        self._scope_of = scope_of
+        self._visibility = visibility or Visibility()
         self.menus = (app_commands.ContextMenu(name=NAME, callback=self._open_form),)
 
     async def _open_form(self, interaction: discord.Interaction[Any], message: discord.Message) -> None:
@@ -40,9 +38,15 @@ class Menus(commands.Cog):
 
     async def answer(self, interaction: discord.Interaction[Any], question: str, *, is_private: bool) -> None:
         """Answer what was sent with the form."""
-        if not self._asking.is_new(interaction.id) or not await deferred(interaction, ephemeral=is_private):
+        if not self._asking.is_new(interaction.id):
             return
-        record = asked(interaction, question, self._scope_of(interaction))
+        record = asked(interaction, question, await self._visibility.told(interaction, is_private=is_private))
+        channels = () if is_private else channels_of(interaction.channel)
+        if refusal := await self._asking.admit(record, roles=roles_of(interaction.user), channels=channels):
+            await whisper(interaction, refusal)
+            return
+        if not await deferred(interaction, ephemeral=is_private):
+            return
         await self._asking.ask(record, lambda controls: InteractionSurface(interaction, controls=controls))
 
 

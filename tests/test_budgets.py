@@ -7,7 +7,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.budgets import DAY, UNCLAIMED_FOR, Ledger, Limits, Refused, Spent
+from bot.budgets import DAY, UNCLAIMED_FOR, Ledger, Limits, Refused
+from bot.records import Spending
 
 ADA, BEN = 1, 2
 GUILD = 10
@@ -15,8 +16,8 @@ MORNING = 100 * DAY + 8 * 3600.0
 FREE = Limits(per_minute=0, at_once=0)
 
 
-def spent(key: str, tokens: int = 1_000, *, who: int = ADA, at: float = MORNING, guild: int | None = GUILD) -> Spent:
-    return Spent(key, who, guild, at, tokens)
+def spent(key: str, tokens: int = 1_000, *, who: int = ADA, at: float = MORNING, guild: int | None = GUILD) -> Spending:
+    return Spending(key, who, guild, at, tokens)
 
 
 def test_questions_a_minute_are_counted_for_each_person_and_the_words_say_when_it_opens_again() -> None:
