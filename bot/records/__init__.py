@@ -1,0 +1,41 @@
+"""What is remembered: answers, votes, gaps, spendings, guilds' choices, admins' acts and runs; one door, two rooms.
+
+``values`` is what is exchanged, ``base`` the door; ``memory`` lasts as long as the process, ``sql`` in one private
+SQLite file or a PostgreSQL database, which ``migrations`` bring up to date when they are opened.
+"""
+
+from bot.records.base import Records
+from bot.records.memory import MemoryRecords
+from bot.records.sql import SqlRecords
+from bot.records.values import (
+    NOBODY,
+    Act,
+    Fate,
+    Feedback,
+    Forgotten,
+    Gap,
+    Json,
+    Record,
+    Run,
+    Spending,
+    Statistics,
+    Vote,
+)
+
+__all__ = [
+    "NOBODY",
+    "Act",
+    "Fate",
+    "Feedback",
+    "Forgotten",
+    "Gap",
+    "Json",
+    "MemoryRecords",
+    "Record",
+    "Records",
+    "Run",
+    "Spending",
+    "SqlRecords",
+    "Statistics",
+    "Vote",
+]

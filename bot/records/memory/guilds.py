@@ -1,0 +1,36 @@
+"""What admins chose and did, in memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bot.records.memory.state import State
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bot.records.values import Act, Json
+
+
+class MemoryGuilds(State):
+    """The part of the records that is ``Guilds``."""
+
+    async def guild_settings(self, guild_id: int) -> Mapping[str, Json]:
+        """As ``Guilds.guild_settings``."""
+        return dict(self._settings[guild_id])
+
+    async def set_guild_setting(self, guild_id: int, name: str, value: Json) -> None:
+        """As ``Guilds.set_guild_setting``."""
+        if value is None:
+            self._settings[guild_id].pop(name, None)
+        else:
+            self._settings[guild_id][name] = value
+
+    async def audit(self, act: Act) -> None:
+        """As ``Guilds.audit``; beyond a thousand the oldest is forgotten."""
+        self._acts.append(act)
+
+    async def acts(self, guild_id: int | None, limit: int) -> Sequence[Act]:
+        """As ``Guilds.acts``."""
+        latest = [act for act in reversed(self._acts) if act.guild_id == guild_id]
+        return sorted(latest, key=lambda act: -act.at)[:limit]

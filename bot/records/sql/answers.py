@@ -1,0 +1,109 @@
+"""Answers in a SQL database."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from bot.records.base import KEPT_ACTS, KEPT_SPENDINGS, OPEN_BUDGET
+from bot.records.sql.database import Database
+from bot.records.sql.rows import record_of, row_of
+from bot.records.sql.schema import acts, answers, of_guild, runs, spendings, votes
+from bot.records.values import NOBODY, Fate, Forgotten, Statistics
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from bot.records.values import Record
+
+
+class SqlAnswers(Database):
+    """The part of the records that is ``Answers``."""
+
+    async def remember(self, record: Record) -> None:
+        """As ``Answers.remember``."""
+        row = row_of(self._texts.taken_from(record))
+        async with self._writing() as connection:
+            await connection.execute(self._upsert(answers, row))
+
+    async def recall(self, key: str) -> Record | None:
+        """As ``Answers.recall``."""
+        async with self._reading() as connection:
+            row = (await connection.execute(sa.select(answers).where(answers.c.key == key))).one_or_none()
+        return None if row is None else self._texts.put_back(record_of(row._asdict()))
+
+    async def unfinished(self, since: float, limit: int) -> Sequence[Record]:
+        """As ``Answers.unfinished``."""
+        wanted = (
+            sa.select(answers)
+            .where(answers.c.ended_at.is_(None), answers.c.asked_at >= since)
+            .order_by(answers.c.asked_at.desc())
+            .limit(limit)
+        )
+        async with self._reading() as connection:
+            return [self._texts.put_back(record_of(row._asdict())) for row in await connection.execute(wanted)]
+
+    async def statistics(self, guild_id: int | None, since: float) -> Statistics:
+        """As ``Answers.statistics``."""
+        meant = answers.c.asked_at >= since
+        if guild_id is not None:
+            meant &= answers.c.guild_id == guild_id
+        tokens = sa.func.sum(answers.c.prompt_tokens + answers.c.completion_tokens)
+        fates = sa.select(answers.c.fate, sa.func.count(), tokens).where(meant).group_by(answers.c.fate)
+        thumbs = sa.select(votes.c.is_up, sa.func.count()).join(answers).where(meant).group_by(votes.c.is_up)
+        async with self._reading() as connection:
+            of_fates = (await connection.execute(fates)).all()
+            of_thumbs = dict((await connection.execute(thumbs)).tuples().all())
+            return Statistics(
+                answers=sum(count for _, count, _ in of_fates),
+                by_fate={Fate(fate): count for fate, count, _ in of_fates},
+                median_first_word=await _median_first_word(connection, meant),
+                tokens=int(sum(tokens for _, _, tokens in of_fates)),
+                ups=of_thumbs.get(True, 0),
+                downs=of_thumbs.get(False, 0),
+            )
+
+    async def forget_before(self, time: float) -> int:
+        """As ``Answers.forget_before``."""
+        now = self._clock()
+        async with self._writing() as connection:
+            keys = await connection.scalars(
+                sa.delete(answers).where(answers.c.asked_at < time).returning(answers.c.key)
+            )
+            gone = keys.all()
+            await connection.execute(sa.delete(spendings).where(spendings.c.at < now - KEPT_SPENDINGS))
+            await connection.execute(sa.delete(runs).where(runs.c.ended_at < now - KEPT_SPENDINGS))
+            await connection.execute(sa.delete(acts).where(acts.c.at < now - KEPT_ACTS))
+        self._texts.forget(gone)
+        await self._wipe()
+        return len(gone)
+
+    async def forget_person(self, user_id: int, *, guild_id: int | None = None, everywhere: bool = False) -> Forgotten:
+        """As ``Answers.forget_person``."""
+        there = sa.true() if everywhere else of_guild(answers.c.guild_id, guild_id)
+        then = sa.true() if everywhere else of_guild(spendings.c.guild_id, guild_id)
+        keys_there = sa.select(answers.c.key).where(there)
+        given = sa.delete(votes).where(votes.c.user_id == user_id, votes.c.key.in_(keys_there))
+        asked = sa.delete(answers).where(answers.c.asker_id == user_id, there).returning(answers.c.key)
+        spent = sa.update(spendings).where(
+            spendings.c.user_id == user_id, then, spendings.c.at < self._clock() - OPEN_BUDGET
+        )
+        async with self._writing() as connection:
+            thumbs = (await connection.execute(given)).rowcount
+            gone = (await connection.scalars(asked)).all()
+            await connection.execute(spent.values(user_id=NOBODY))
+        self._texts.forget(gone)
+        await self._wipe()
+        return Forgotten(len(gone), thumbs)
+
+
+async def _median_first_word(connection: AsyncConnection, meant: sa.ColumnElement[bool]) -> float | None:
+    wait = answers.c.first_word_at - answers.c.asked_at
+    seen = meant & answers.c.first_word_at.is_not(None)
+    count = await connection.scalar(sa.select(sa.func.count()).select_from(answers).where(seen)) or 0
+    middle = sa.select(wait).where(seen).order_by(wait).offset(max(count - 1, 0) // 2).limit(2 - count % 2)
+    waits = (await connection.scalars(middle)).all()
+    return sum(waits) / len(waits) if waits else None

@@ -1,0 +1,75 @@
+"""A record becomes a row, and a row, whichever release wrote it, a record."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, fields
+from datetime import datetime
+from typing import Any
+
+from bot.answering import Scope, Source, Usage
+from bot.records.values import Fate, Record
+
+_SOURCE_FIELDS = frozenset(each.name for each in fields(Source))
+
+
+def row_of(record: Record) -> dict[str, Any]:
+    """The columns of an answer that a record fills."""
+    return {
+        "key": record.key,
+        "question": storable(record.question),
+        "asker_id": record.asker_id,
+        "guild_id": record.guild_id,
+        "channel_id": record.channel_id,
+        "asked_at": record.asked_at,
+        "collections": sorted(record.scope.collections),
+        "message_ids": list(record.message_ids),
+        "searched_for": storable(record.searched_for),
+        "text": storable(record.text),
+        "sources": json.dumps([asdict(source) for source in record.sources], default=datetime.isoformat),
+        "fate": record.fate.value,
+        "ended_at": record.ended_at,
+        "prompt_tokens": record.usage.prompt,
+        "completion_tokens": record.usage.completion,
+        "first_word_at": record.first_word_at,
+        "is_automatic": record.is_automatic,
+        "attached": list(record.attached),
+    }
+
+
+def record_of(values: dict[str, Any]) -> Record:
+    """The record that filled these columns; those that are nobody's concern but the table's are passed over."""
+    for name in ("done_at", "done_by"):
+        values.pop(name)
+    return Record(
+        scope=scope_of(values.pop("collections")),
+        message_ids=tuple(values.pop("message_ids")),
+        sources=sources_of(values.pop("sources")),
+        fate=Fate(values.pop("fate")),
+        usage=Usage(values.pop("prompt_tokens"), values.pop("completion_tokens")),
+        attached=tuple(values.pop("attached")),
+        **values,
+    )
+
+
+def scope_of(collections: list[str]) -> Scope:
+    """A scope as it was written."""
+    return Scope(frozenset(collections))
+
+
+def sources_of(written: str) -> tuple[Source, ...]:
+    """Sources as they were written."""
+    return tuple(_source(values) for values in json.loads(written))
+
+
+def storable(text: str) -> str:
+    """The text without what no database takes: half characters, and the character that ends a text in C."""
+    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
+
+
+def _source(values: dict[str, Any]) -> Source:
+    """A source as it was written: fields it did not have then have their defaults, those it has no more are dropped."""
+    known = {name: value for name, value in values.items() if name in _SOURCE_FIELDS}
+    if known.get("date"):
+        known["date"] = datetime.fromisoformat(known["date"])
+    return Source(**known)
