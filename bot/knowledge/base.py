@@ -26,7 +26,7 @@ from bot.knowledge.models import (
 from bot.knowledge.quoting import quoted
 from bot.knowledge.readers import collection_of
 from bot.knowledge.retrieval import FusedRetriever, nearest_titles
-from bot.knowledge.rewriting import self_contained
+from bot.knowledge.rewriting import self_contained, stands_alone
 from bot.knowledge.splitting import token_count
 from bot.knowledge.stores import FILE_NAME, opened
 from bot.knowledge.stores.base import NO_EMBEDDING
@@ -141,6 +141,8 @@ class KnowledgeBase:
         if rewriter is not None:
             answer.tallies = (rewriter.tally, *answer.tallies)
         answer.searched_for = "" if text == asked else text
+        # One word, or a question that points at something unsaid, is covered by any passage that happens to hold it.
+        answer.is_confident = retriever.evidence.is_clear and stands_alone(text)
         answer.sources = await asyncio.to_thread(self._compared, answer.sources)
         return answer
 
