@@ -35,9 +35,9 @@ from cogs.menus import Menus
 from cogs.meta import Meta
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator
+    from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 
-    from bot.answering import Answer, IngestionReport, LibraryState, Progress
+    from bot.answering import Answer, Attached, IngestionReport, LibraryState, Progress, Shelved
     from bot.knowledge import EmbeddingChoice, KnowledgeBase, LanguageModelChoice, Local
     from bot.records import Records
     from bot.settings import Settings
@@ -81,13 +81,42 @@ class Opening:
     async def reindex(
         self,
         *,
+        collection: str | None = None,
+        full: bool = False,
         dry_run: bool = False,
         force: bool = False,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> IngestionReport:
         """As ``KnowledgeBase.reindex``."""
         knowledge = await self.knowledge()
-        return await knowledge.reindex(dry_run=dry_run, force=force, on_progress=on_progress)
+        return await knowledge.reindex(
+            collection=collection, full=full, dry_run=dry_run, force=force, on_progress=on_progress
+        )
+
+    def cancel(self) -> bool:
+        """As ``KnowledgeBase.cancel``; what is not open yet has no run."""
+        is_open = self._opened.done() and not self._opened.cancelled() and self._opened.exception() is None
+        return is_open and self._opened.result().cancel()
+
+    async def shelved(self, scope: Scope) -> Sequence[Shelved]:
+        """As ``KnowledgeBase.shelved``."""
+        return await (await self.knowledge()).shelved(scope)
+
+    async def read(self, name: str, content: bytes) -> Attached:
+        """As ``KnowledgeBase.read``."""
+        return await (await self.knowledge()).read(name, content)
+
+    async def add(self, collection: str, name: str, content: bytes) -> str:
+        """As ``KnowledgeBase.add``."""
+        return await (await self.knowledge()).add(collection, name, content)
+
+    async def add_page(self, collection: str, url: str) -> str:
+        """As ``KnowledgeBase.add_page``."""
+        return await (await self.knowledge()).add_page(collection, url)
+
+    async def remove(self, document: str) -> bool:
+        """As ``KnowledgeBase.remove``."""
+        return await (await self.knowledge()).remove(document)
 
     async def close(self) -> None:
         """Wait until it is open, and close it."""

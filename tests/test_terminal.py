@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
-from bot.answering import IngestionReport, Outcome, Progress, Source
+from bot.answering import IngestionReport, Outcome, Progress, Source, Usage
 from bot.doctor import Finding
 from bot.errors import ModelInterrupted, Problem
 from bot.knowledge.evaluation import Evaluation, Score, Told
@@ -33,6 +33,8 @@ class Written:
     sources: Sequence[Source] = SOURCES
     notice: str = ""
     searched_for: str = ""
+    is_confident: bool = False
+    usage: Usage = field(default_factory=Usage)
     outcome: Outcome = field(default_factory=Outcome)
 
     async def deltas(self) -> AsyncIterator[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from benchmarks.streaming.figures import Said
-from bot.answering import Outcome, Source
+from bot.answering import Outcome, Source, Usage
 from bot.errors import ModelInterrupted
 
 if TYPE_CHECKING:
@@ -91,6 +91,8 @@ class ScriptedAnswer:
     sources: Sequence[Source] = (_SOURCE,)
     notice: str = ""
     searched_for: str = ""
+    is_confident: bool = False
+    usage: Usage = field(default_factory=Usage)
     outcome: Outcome = field(default_factory=Outcome)
 
     def deltas(self) -> AsyncIterator[str]:

@@ -25,8 +25,9 @@ from bot.knowledge.models import (
 )
 from bot.knowledge.quoting import quoted
 from bot.knowledge.readers import collection_of
-from bot.knowledge.retrieval import FusedRetriever, nearest_titles, token_count
-from bot.knowledge.rewriting import self_contained
+from bot.knowledge.retrieval import FusedRetriever, nearest_titles
+from bot.knowledge.rewriting import self_contained, stands_alone
+from bot.knowledge.splitting import token_count
 from bot.knowledge.stores import FILE_NAME, opened
 from bot.knowledge.stores.base import NO_EMBEDDING
 from bot.knowledge.synthesis import readable, written
@@ -123,7 +124,8 @@ class KnowledgeBase:
             StoreUnusable: the index cannot be read.
         """
         asked = _checked(question.text)
-        text = (await self_contained(question, self._language)).strip()
+        rewriter = None if self._language is None else self._language.watched()
+        text = (await self_contained(question, rewriter)).strip()
         retriever = self.retriever(question.scope)
         hits = await retriever.aretrieve(text)
         if not hits or retriever.evidence.is_empty:
@@ -136,7 +138,11 @@ class KnowledgeBase:
         else:
             embedding = None if retriever.is_keywords_only else self._embedding
             answer = await quoted(text, hits, embedding, cosines=retriever.cosines, notice=notice)
+        if rewriter is not None:
+            answer.tallies = (rewriter.tally, *answer.tallies)
         answer.searched_for = "" if text == asked else text
+        # One word, or a question that points at something unsaid, is covered by any passage that happens to hold it.
+        answer.is_confident = retriever.evidence.is_clear and stands_alone(text)
         answer.sources = await asyncio.to_thread(self._compared, answer.sources)
         return answer
 

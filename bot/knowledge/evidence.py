@@ -23,6 +23,19 @@ FAR: Final = 0.25
 """Below this cosine nothing is near. Of MiniLM's questions with an answer none is, of those about other things a third
 are. Models whose cosines are all high never come below it: then a model is asked, which is the safe side."""
 
+SURE: Final = 0.6
+NEAR: Final = 0.45
+"""From this coverage on, and this cosine where there is one, the passages speak clearly of the question.
+
+Measured, questions that have an answer against those that have none. XQuAD, questions of one half of the paragraphs and
+of the other put to the first half alone: English 67 % pass against 0.7 % (by keywords alone 75 % against 1.4 %), German
+37 % against none (45 % against 0.4 %), and by keywords alone Spanish 59 % against 0.7 %, Russian 48 % against 0.4 %,
+Chinese 10 % against none. The sample documents: of the 12 plain questions 11 pass (by keywords alone 11), of 12 that
+share hardly a word with their answer none does, and of 40 without an answer none (by keywords alone 2, both of the 20
+that are close to the documents' own matters). Asking more of the cosine than MiniLM's say would only make models whose
+cosines are all low more timid; of one whose cosines are all high the coverage decides alone.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
@@ -39,6 +52,11 @@ class Evidence:
     def is_empty(self) -> bool:
         """Whether the passages clearly do not hold the answer: foreign in words, and far in meaning."""
         return self.coverage < FOREIGN and (self.similarity is None or self.similarity < FAR)
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the passages speak so clearly of the question that they may be shown to people who did not ask."""
+        return self.coverage >= SURE and (self.similarity is None or self.similarity >= NEAR)
 
 
 def coverages(question: str, bags: Sequence[set[str]]) -> list[float]:

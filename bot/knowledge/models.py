@@ -24,7 +24,7 @@ from llama_index.llms.openai.utils import (
 from llama_index.llms.openai_like import OpenAILike  # type: ignore[import-untyped] # it ships no py.typed
 
 from bot import errors
-from bot.answering import Ending, Outcome
+from bot.knowledge.tally import INTERRUPTED, Tally
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,6 +41,7 @@ FALLBACK_WINDOW: Final = 8_192
 MODEL_FAULTS: Final = (openai.OpenAIError, httpx.HTTPError, ValueError, TimeoutError)
 """What a model's client raises. ``ValueError`` is an event that is not JSON."""
 
+_TURNED_AWAY: Final = (openai.APIStatusError, openai.APIConnectionError)  # before the stream, never in its midst
 _TIMEOUT: Final = httpx.Timeout(
     120.0, connect=5.0
 )  # seconds; whoever waits for deltas has earlier deadlines of its own
@@ -72,36 +73,6 @@ class EmbeddingChoice:
     api_key: SecretStr | None = None
 
 
-class Tally:
-    """What the raw events of one stream have told: why it ended, and what it used."""
-
-    def __init__(self) -> None:
-        self._finish_reason: str | None = None
-        self._usage: tuple[int | None, int | None] = (None, None)
-
-    def see(self, event: Any) -> None:
-        """Take note of one raw event."""
-        for choice in getattr(event, "choices", None) or ():
-            self._finish_reason = choice.finish_reason or self._finish_reason
-        if usage := getattr(event, "usage", None):
-            self._usage = (usage.prompt_tokens, usage.completion_tokens)
-
-    def outcome(self, *, has_text: bool) -> Outcome:
-        """How the stream ended, now that it has.
-
-        Raises:
-            ModelMute: it ended without a word.
-            ModelInterrupted: it ended without saying that it had ended.
-        """
-        if self._finish_reason == "content_filter":
-            return Outcome(Ending.FILTERED, *self._usage)
-        if not has_text:
-            raise errors.ModelMute("The model ended without a word. Ask again, or put the question differently.")
-        if self._finish_reason is None:
-            raise errors.ModelInterrupted(_INTERRUPTED)
-        return Outcome(Ending.CUT_AT_LENGTH if self._finish_reason == "length" else Ending.COMPLETE, *self._usage)
-
-
 class StreamingModel(OpenAILike):  # type: ignore[misc] # its base ships no py.typed
     """An OpenAI-compatible model that can be watched while it streams.
 
@@ -131,12 +102,19 @@ class StreamingModel(OpenAILike):  # type: ignore[misc] # its base ships no py.t
 
     async def _astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseAsyncGen:
         responses = await super()._astream_chat(messages, **kwargs)
-        return self._watch(responses)
+        return self._watch(messages, responses)
 
-    async def _watch(self, responses: ChatResponseAsyncGen) -> ChatResponseAsyncGen:
-        async for response in responses:
-            self._tally.see(response.raw)
-            yield response
+    async def _watch(self, messages: Sequence[ChatMessage], responses: ChatResponseAsyncGen) -> ChatResponseAsyncGen:
+        """The same responses, noted; the request goes out when the first is awaited, and from then on it counts."""
+        self._tally.ask(messages)
+        try:
+            async for response in responses:
+                self._tally.see(response.raw, response.additional_kwargs.get("thinking_delta", ""))
+                yield response
+        except _TURNED_AWAY as error:
+            if not isinstance(error, openai.APITimeoutError):
+                self._tally.take_back()
+            raise
 
 
 class RemoteEmbedding(OpenAIEmbedding):  # type: ignore[misc] # its base ships no py.typed
@@ -239,7 +217,6 @@ def _extra_arguments(choice: LanguageModelChoice) -> dict[str, Any]:
     return extra
 
 
-_INTERRUPTED: Final = "The model's answer broke off. What it had said stands; ask again for the rest."
 _REFUSED: Final = (
     "The model's server does not accept the key, or not for this model. "
     "Whoever runs Docent needs to check OPENAI_API_KEY and LLM_MODEL."
@@ -287,7 +264,7 @@ def named_fault(error: Exception) -> errors.AnswerUnavailable:
         case openai.APIError():
             return _event_fault(error)
         case _:
-            return errors.ModelInterrupted(_INTERRUPTED)
+            return errors.ModelInterrupted(INTERRUPTED)
 
 
 def context_too_long() -> errors.ContextTooLong:
@@ -308,7 +285,7 @@ def _status_fault(error: openai.APIStatusError) -> errors.AnswerUnavailable:
 
 def _event_fault(error: openai.APIError) -> errors.AnswerUnavailable:
     """The fault told by an error event in the midst of a stream."""
-    kind, words = _BY_CODE.get(_code(error), (errors.ModelInterrupted, _INTERRUPTED))
+    kind, words = _BY_CODE.get(_code(error), (errors.ModelInterrupted, INTERRUPTED))
     return kind(words)
 
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from llama_index.core.retrievers import BaseRetriever
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
-from llama_index.core.utils import get_tokenizer
 
 from bot.answering import Source
 from bot.knowledge.evidence import Evidence, coverages
@@ -243,11 +242,6 @@ def nearest_titles(hits: Sequence[NodeWithScore], limit: int = 3) -> list[str]:
         metadata = text_node(hit).metadata
         titles.setdefault(str(metadata["document"]), str(metadata["title"]))
     return list(titles.values())[:limit]
-
-
-def token_count(text: str) -> int:
-    """Tokens of a text by the tokenizer that comes with LlamaIndex; loading it takes 0.6 s the first time."""
-    return len(get_tokenizer()(text))
 
 
 def text_node(hit: NodeWithScore) -> TextNode:

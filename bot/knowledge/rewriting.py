@@ -11,6 +11,7 @@ import asyncio
 import logging
 import re
 import secrets
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from bot.answering import QUESTION_LIMIT
@@ -108,10 +109,13 @@ async def _rewritten(question: Question, model: StreamingModel) -> str:
         query_str=question.text,
     )
     written = ""
-    async for response in await model.astream_chat(messages):
-        written += response.delta or ""
-        if len(written) > _LINE:
-            break
+    # Merely to look away would leave the connection open: the model would go on, and be paid for.
+    with suppress(TimeoutError):
+        async with asyncio.timeout(None) as listening:
+            async for response in await model.astream_chat(messages):
+                written += response.delta or ""
+                if len(written) > _LINE:
+                    listening.reschedule(0)
     lines = [line.strip() for line in written.strip().splitlines() if line.strip()]
     line = lines[0].strip("\"'“”«»") if lines else ""
     return line if len(line) <= _LINE else ""

@@ -9,10 +9,11 @@ from llama_index.core.indices.prompt_helper import PromptHelper
 from llama_index.core.response_synthesizers import ResponseMode, get_response_synthesizer
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 
-from bot.answering import Outcome
+from bot.answering import Outcome, Usage
 from bot.knowledge.models import MODEL_FAULTS, context_too_long, named_fault
 from bot.knowledge.prompts import numbered_passage, question_prompt
-from bot.knowledge.retrieval import TOKEN_BUDGET, gathered, merged, sources_of, token_count, trimmed
+from bot.knowledge.retrieval import TOKEN_BUDGET, gathered, merged, sources_of, trimmed
+from bot.knowledge.splitting import token_count
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from bot.answering import Source
     from bot.knowledge.models import StreamingModel
+    from bot.knowledge.tally import Tally
 
 ANSWER_TOKENS: Final = 1_024
 """Kept free in the model's window for what it writes."""
@@ -38,8 +40,8 @@ class StreamedAnswer:
         sources: Sequence[Source],
         *,
         notice: str = "",
-        searched_for: str = "",
         ending: Callable[[bool], Outcome] = lambda _has_text: Outcome(),
+        tallies: Sequence[Tally] = (),
     ) -> None:
         """Make it.
 
@@ -47,20 +49,28 @@ class StreamedAnswer:
             response: Where the deltas come from.
             sources: What the answer may cite.
             notice: A remark to show with it.
-            searched_for: The self-contained question that was searched, where it is not the one that was asked.
             ending: Asked once the deltas are exhausted, with whether there was any text: the outcome, or an error.
+            tallies: What counts the tokens of the streams that it takes; none where no model writes.
         """
         self._response = response
         self._ending = ending
         self._outcome = Outcome()
         self.sources: Sequence[Source] = tuple(sources)
         self.notice = notice
-        self.searched_for = searched_for
+        self.tallies: Sequence[Tally] = tuple(tallies)
+        self.searched_for = ""
+        self.is_confident = False
 
     @property
     def outcome(self) -> Outcome:
         """How it ended."""
         return self._outcome
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens spent so far, counted now where the model has not told."""
+        spent = [tally.usage for tally in self.tallies]
+        return Usage(sum(usage.prompt for usage in spent), sum(usage.completion for usage in spent))
 
     async def deltas(self) -> AsyncIterator[str]:
         """Newly arrived text, as ``bot.answering.Answer`` promises.
@@ -116,6 +126,7 @@ async def written(
         sources,
         notice=notice,
         ending=lambda has_text: watched.tally.outcome(has_text=has_text),
+        tallies=[watched.tally],
     )
 
 

@@ -6,12 +6,23 @@ import asyncio
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from bot.answering import IngestionReport, LibraryState, Outcome, Progress, Source
+from bot.answering import (
+    SHARED,
+    Attached,
+    IngestionReport,
+    LibraryState,
+    Outcome,
+    Progress,
+    Shelved,
+    Source,
+    Usage,
+)
+from bot.errors import DocumentUnreadable, IngestionRefused
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-    from bot.answering import Question
+    from bot.answering import Question, Scope
 
 HANDBOOK = Source(
     1, "handbook.md", "Handbook", "Refunds take 14 days.", section="Refunds", url="https://team.example/h"
@@ -35,6 +46,9 @@ class Script:
     notice: str = ""
     searched_for: str = ""
     outcome: Outcome = field(default_factory=Outcome)
+    is_confident: bool = False
+    prompt_tokens: int = 0
+    """What the model is given, from the moment the first delta is awaited; each delta is a token it has written."""
     refusal: Exception | None = None
     """Raised by ``answer`` itself, before there is an answer."""
     search: float = 0.0
@@ -47,6 +61,7 @@ class FakeAnswer:
     def __init__(self, script: Script) -> None:
         self._script = script
         self._is_over = False
+        self._usage = Usage()
         self.is_closed = False
 
     @property
@@ -62,12 +77,21 @@ class FakeAnswer:
         return self._script.searched_for
 
     @property
+    def is_confident(self) -> bool:
+        return self._script.is_confident
+
+    @property
+    def usage(self) -> Usage:
+        return self._usage
+
+    @property
     def outcome(self) -> Outcome:
         if not self._is_over:
             raise RuntimeError("the outcome is not known before the last delta")
         return self._script.outcome
 
     async def deltas(self) -> AsyncIterator[str]:
+        self._usage = Usage(self._script.prompt_tokens)
         try:
             for step in self._script.steps:
                 if isinstance(step, Exception):
@@ -75,6 +99,8 @@ class FakeAnswer:
                 if isinstance(step, Pause):
                     await asyncio.sleep(step.seconds)
                 else:
+                    if self._script.prompt_tokens:
+                        self._usage = replace(self._usage, completion=self._usage.completion + 1)
                     yield step
             self._is_over = True
         finally:
@@ -98,24 +124,135 @@ class FakeAnswerer:
         return self.answers[-1]
 
 
-class FakeLibrary:
-    """A library whose every run finds the same and changes nothing."""
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of a library, as it was asked for."""
 
-    def __init__(self, state: LibraryState, report: IngestionReport | None = None) -> None:
+    collection: str | None = None
+    full: bool = False
+    dry_run: bool = False
+    force: bool = False
+
+
+class FakeLibrary:
+    """A library in memory: what is added to it, or removed, is searchable, or no longer so, from the next run on.
+
+    A run goes through ``state.documents`` files, ``pace`` seconds each, and can be cancelled between two. ``refusal``
+    is raised by the next run; ``unreadable`` maps names to the reasons for which they are neither read nor added.
+    """
+
+    def __init__(
+        self,
+        state: LibraryState,
+        report: IngestionReport | None = None,
+        *,
+        shelf: Sequence[Shelved] = (),
+        pace: float = 0.0,
+    ) -> None:
         self._state = state
         self._report = report or IngestionReport(unchanged=state.documents, nodes=state.nodes)
-        self.forced = 0
+        self._shelf = {each.document: each for each in shelf}
+        self._pace = pace
+        self._is_cancelled = False
+        self.files: dict[str, bytes] = {}
+        self.pages: list[tuple[str, str]] = []
+        self.runs: list[Run] = []
+        self.added: list[str] = []
+        self.removed: list[str] = []
+        self.cancelled = 0
+        self.unreadable: dict[str, str] = {}
+        self.refusal: Exception | None = None
 
     async def state(self) -> LibraryState:
         return self._state
 
     async def reindex(
-        self, *, dry_run: bool = False, force: bool = False, on_progress: Callable[[Progress], None] | None = None
+        self,
+        *,
+        collection: str | None = None,
+        full: bool = False,
+        dry_run: bool = False,
+        force: bool = False,
+        on_progress: Callable[[Progress], None] | None = None,
     ) -> IngestionReport:
-        self.forced += force
+        if self._state.running is not None:
+            raise IngestionRefused("A run is already going on; wait until it has ended.")
+        self.runs.append(Run(collection, full, dry_run, force))
+        if self.refusal is not None:
+            raise self.refusal
+        self._is_cancelled = False
+        try:
+            await self._go_through(on_progress)
+        finally:
+            self._state = replace(self._state, running=None)
+        if not dry_run:
+            self._settle(collection)
+        return replace(self._report, is_dry_run=dry_run)
+
+    async def _go_through(self, on_progress: Callable[[Progress], None] | None) -> None:
         total = self._state.documents
         for done in range(total + 1):
+            progress = Progress(files_done=done, files_total=total)
+            self._state = replace(self._state, running=progress)
             if on_progress:
-                on_progress(Progress(files_done=done, files_total=total))
-            await asyncio.sleep(0)
-        return replace(self._report, is_dry_run=dry_run)
+                on_progress(progress)
+            await asyncio.sleep(self._pace)
+            if self._is_cancelled:
+                raise IngestionRefused("The run was stopped; the old index still serves.")
+
+    def _settle(self, collection: str | None) -> None:
+        """What was added and removed becomes what is searched."""
+        for document in self.files:
+            if collection in {None, _collection(document)}:
+                self._shelf[document] = Shelved(document, document, _collection(document), passages=1)
+        for document in self.removed:
+            if collection in {None, _collection(document)}:
+                self._shelf.pop(document, None)
+        self._state = replace(self._state, generation=self._state.generation + 1)
+
+    def cancel(self) -> bool:
+        if self._state.running is None:
+            return False
+        self.cancelled += 1
+        self._is_cancelled = True
+        return True
+
+    async def shelved(self, scope: Scope) -> list[Shelved]:
+        inside = [each for each in self._shelf.values() if each.collection in scope.collections]
+        return sorted(inside, key=lambda each: each.document)
+
+    async def read(self, name: str, content: bytes) -> Attached:
+        self._refuse_unreadable(name)
+        return Attached(name, content.decode("utf-8", "replace"))
+
+    async def add(self, collection: str, name: str, content: bytes) -> str:
+        self._refuse_unreadable(name)
+        document = f"@{collection}/{name}" if collection else name
+        self.files[document] = content
+        self.added.append(document)
+        if document in self.removed:
+            self.removed.remove(document)
+        return document
+
+    async def add_page(self, collection: str, url: str) -> str:
+        self._refuse_unreadable(url)
+        if not url.startswith(("http://", "https://")):
+            raise DocumentUnreadable("not fetched: only http:// and https:// addresses are")
+        self.pages.append((collection, url))
+        return url
+
+    async def remove(self, document: str) -> bool:
+        if document not in self._shelf and document not in self.files:
+            return False
+        self.files.pop(document, None)
+        self.removed.append(document)
+        return True
+
+    def _refuse_unreadable(self, name: str) -> None:
+        if name in self.unreadable:
+            raise DocumentUnreadable(self.unreadable[name])
+
+
+def _collection(document: str) -> str:
+    folder, slash, _ = document.partition("/")
+    return folder.removeprefix("@") if slash and folder.startswith("@") else SHARED

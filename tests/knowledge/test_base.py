@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import SecretStr
 
-from bot.answering import Question, Scope, Turn
+from bot.answering import Question, Scope, Turn, Usage
 from bot.errors import IndexBuilding, IndexEmpty, IngestionRefused, ModelUnknown, NothingFound, QuestionInvalid
 from bot.knowledge import EmbeddingChoice, KnowledgeBase, LanguageModelChoice
 from bot.knowledge.base import KEYWORDS_ONLY
-from tests.fakes.openai_server import OpenAIServer, model_missing, rate_limited, spoken
+from tests.fakes.openai_server import OpenAIServer, Speech, model_missing, rate_limited, spoken
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -66,7 +66,7 @@ async def test_from_documents_to_a_streamed_sourced_answer(root: Path) -> None:
         assert first.url == "https://tea.example/"
         assert answer.notice == ""
         assert await text_of(answer) == "It is red [1]."
-        assert answer.outcome.completion_tokens == 4
+        assert answer.usage == Usage(100, 4)
         state = await base.state()
         assert (state.documents, state.nodes, state.embedding, state.running) == (3, 3, "fake-embedding", None)
 
@@ -162,6 +162,32 @@ async def test_a_follow_up_is_searched_for_in_words_of_its_own(root: Path) -> No
         assert "kettle" in answer.searched_for
         assert answer.sources[0].document == "kettle.md"
         assert alone.searched_for == ""
+
+
+async def test_the_rewriting_of_a_follow_up_is_part_of_what_an_answer_takes(root: Path) -> None:
+    said = {True: Speech(["Where is the kettle?"], has_usage=False), False: spoken("In the kitchen [1].")}
+    async with (
+        OpenAIServer(lambda request: said["now asks" in request.prompt]) as server,
+        opened(root, LanguageModelChoice("fake", server.url, KEY)) as base,
+    ):
+        await base.reindex()
+        before = (Turn("Ada", "Which colour has the kettle?"), Turn("Docent", "Red.", is_answer=True))
+
+        answer = await base.answer(Question("And where is it?", "1", conversation=before))
+        rewriting = answer.usage
+        await text_of(answer)
+
+        assert answer.searched_for == "Where is the kettle?"
+        assert (rewriting.prompt > 100, rewriting.completion) == (True, 5)
+        assert answer.usage == Usage(rewriting.prompt + 100, rewriting.completion + 4)
+
+
+async def test_without_a_model_nothing_is_spent(root: Path) -> None:
+    async with opened(root) as base:
+        await base.reindex()
+        answer = await base.answer(Question("Which colour has the kettle?", "1"))
+        await text_of(answer)
+        assert answer.usage == Usage(0, 0)
 
 
 async def test_the_old_index_answers_while_a_new_one_is_made(root: Path) -> None:

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.knowledge.evidence import FAR, FOREIGN, Evidence, coverages
+from bot.answering import Question
+from bot.errors import NothingFound
+from bot.knowledge import KnowledgeBase, Local
+from bot.knowledge.evidence import FAR, FOREIGN, NEAR, SURE, Evidence, coverages
+from bot.knowledge.local import local_embedding
 from bot.knowledge.words import stems
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+HERE = Path(__file__).parent
+SAMPLES = HERE.parents[1] / "data" / "documents"
 
 PASSAGES = [
     "A long shift lasts one week and changes hands on Wednesday.",
@@ -46,6 +61,56 @@ def test_empty_is_what_is_foreign_in_words_and_far_in_meaning(
     coverage: float, similarity: float | None, is_empty: bool
 ) -> None:
     assert Evidence(coverage, similarity).is_empty is is_empty
+
+
+@pytest.mark.parametrize(
+    ("coverage", "similarity", "is_clear"),
+    [
+        (SURE, None, True),
+        (SURE, NEAR, True),
+        (SURE - 0.01, None, False),
+        (SURE - 0.01, 0.9, False),
+        (1.0, NEAR - 0.01, False),
+    ],
+)
+def test_clear_is_what_holds_the_questions_words_and_is_near_in_meaning_where_that_is_known(
+    coverage: float, similarity: float | None, is_clear: bool
+) -> None:
+    assert Evidence(coverage, similarity).is_clear is is_clear
+
+
+def questions(name: str, kind: str) -> list[str]:
+    entries = [json.loads(line) for line in (HERE / name).read_text(encoding="utf-8").splitlines()]
+    return [str(entry["question"]) for entry in entries if entry["kind"] in kind]
+
+
+async def confident(base: KnowledgeBase, asked: Iterable[str]) -> list[str]:
+    sure: list[str] = []
+    for text in asked:
+        try:
+            answer = await base.answer(Question(text, "1"))
+        except NothingFound:
+            continue
+        if answer.is_confident:
+            sure.append(text)
+    return sure
+
+
+@pytest.mark.parametrize("embedding", [Local(), None])
+async def test_of_the_sample_questions_most_that_have_an_answer_are_sure_and_hardly_any_that_have_none(
+    tmp_path: Path, embedding: Local | None
+) -> None:
+    if embedding is not None and local_embedding() is None:
+        pytest.skip("the extra 'local' is not installed")
+    base = await asyncio.to_thread(KnowledgeBase.open, SAMPLES, tmp_path, None, embedding)
+    await base.reindex()
+    without = [*questions("unanswerable.jsonl", "other close"), "refunds?", "How does it work?", "Holiday"]
+    plain = questions("questions.jsonl", "plain")
+
+    assert len(await confident(base, plain)) >= len(plain) * 0.75
+    assert len(await confident(base, without)) <= len(without) * 0.05
+    assert await confident(base, questions("unanswerable.jsonl", "other")) == []
+    await base.close()
 
 
 def test_nothing_found_at_all_is_empty() -> None:

@@ -1,22 +1,19 @@
 from __future__ import annotations
 
-import asyncio
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import openai
 import pytest
 from pydantic import SecretStr
 
 from bot import errors
-from bot.answering import Ending, Outcome
 from bot.knowledge.models import (
     FALLBACK_WINDOW,
     MODEL_FAULTS,
     OPENAI_BASE,
     EmbeddingChoice,
     LanguageModelChoice,
-    Tally,
     embedding_model,
     language_model,
     named_fault,
@@ -138,48 +135,6 @@ async def test_a_server_in_trouble_is_asked_twice_and_no_more() -> None:
             await heard(model)
         assert len(server.chats) == 2
         await model.aclose()
-
-
-@pytest.mark.parametrize(
-    ("finish_reason", "ending"),
-    [("stop", Ending.COMPLETE), ("length", Ending.CUT_AT_LENGTH), ("content_filter", Ending.FILTERED)],
-)
-async def test_the_outcome_is_read_off_the_raw_events(finish_reason: str, ending: Ending) -> None:
-    async with OpenAIServer(Speech(["In", " Whitby."], finish_reason=finish_reason)) as server:
-        model = model_at(server).watched()
-
-        assert await heard(model) == "In Whitby."
-        assert model.tally.outcome(has_text=True) == Outcome(ending, prompt_tokens=100, completion_tokens=2)
-        await model.aclose()
-
-
-async def test_two_answers_at_once_do_not_mix_their_outcomes() -> None:
-    scripts = iter([Speech(["One"], between=0.1, finish_reason="length"), spoken("Two")])
-    async with OpenAIServer(lambda _request: next(scripts)) as server:
-        model = model_at(server)
-        first, second = model.watched(), model.watched()
-
-        await asyncio.gather(heard(first), heard(second))
-
-        endings = {copy.tally.outcome(has_text=True).ending for copy in (first, second)}
-        assert endings == {Ending.CUT_AT_LENGTH, Ending.COMPLETE}
-        await model.aclose()
-
-
-def test_a_stream_that_the_filter_emptied_is_told_as_filtered() -> None:
-    tally = Tally()
-    tally.see(_event("content_filter"))
-
-    assert tally.outcome(has_text=False).ending is Ending.FILTERED
-
-
-def _event(finish_reason: str) -> Any:
-    from openai.types.chat import ChatCompletionChunk  # noqa: PLC0415 # as above
-
-    choice = {"index": 0, "delta": {}, "finish_reason": finish_reason}
-    return ChatCompletionChunk.model_validate(
-        {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "fake", "choices": [choice]}
-    )
 
 
 async def test_the_chosen_address_is_the_one_that_is_asked_whatever_the_environment_says(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -146,6 +147,15 @@ async def test_a_model_that_is_silent_is_not_waited_for_long(monkeypatch: pytest
     monkeypatch.setattr(rewriting, "PATIENCE", 0.3)
     async with modelled(spoken("How", close=Close.STALL)) as (_, model):
         assert await self_contained(follow_up(), model) == "and on weekends? (long refunds take)"
+
+
+async def test_a_model_that_rambles_is_not_listened_to_nor_paid_any_further() -> None:
+    rambling = Speech(["How long do refunds take on weekends?\n"] + [" because of reasons"] * 100, between=0.005)
+    async with modelled(rambling) as (server, model):
+        watched = model.watched()
+        assert await self_contained(follow_up(), watched) == "How long do refunds take on weekends?"
+        await asyncio.wait_for(server.disconnected.wait(), 5)
+        assert watched.tally.usage.completion < 100
 
 
 async def test_what_people_said_is_data_between_random_marks() -> None:
