@@ -18,18 +18,25 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
+from bot.admission import WRITTEN_ESTIMATE, Admission
 from bot.answering import Ending, Question, Scope
 from bot.asking import Asking
+from bot.budgets import Limits
 from bot.client import GRACE, DocentClient, point_at
 from bot.doctor import examined
 from bot.errors import AnswerUnavailable, DocentError, RecordsUnusable
+from bot.policy import Admins
 from bot.preview.page import Page
 from bot.preview.standin import StandIn
 from bot.records import MemoryRecords, SqlRecords
+from bot.rules import Rules
+from bot.settings import ids
 from bot.streaming import Driver, Extent, Lanes, Pace
 from bot.surfaces import rate_limit_trace
+from bot.visibility import Visibility
 from cogs.answers import Answers
 from cogs.ask import Ask
+from cogs.forums import Forums
 from cogs.mentions import Manners, Mentions
 from cogs.menus import Menus
 from cogs.meta import Meta
@@ -140,7 +147,18 @@ async def serve(settings: Settings, *, always_ingest: bool = False, stop: asynci
     driver = Driver(lanes, pace=Pace(shortest=settings.edit_interval), extent=Extent(pages=settings.answer_pages))
     point_at(settings.discord_api_url, settings.discord_gateway_url)
     async with _opening(settings) as library, _remembering(settings) as records:
-        asking = Asking(library, driver, records, limit=settings.concurrent_answers)
+        admission = Admission(
+            records,
+            limits=_limits(settings),
+            question_characters=settings.question_characters,
+            estimate=WRITTEN_ESTIMATE if settings.has_model else 0,
+        )
+        await admission.open()
+        asking = Asking(
+            library, driver, records, library=library, limit=settings.concurrent_answers, admission=admission
+        )
+        rules = Rules(settings.data_dir)
+        visibility = Visibility(rules.current, Admins(ids(settings.admin_users), ids(settings.admin_roles)))
         manners = Manners(
             direct_messages=settings.direct_messages,
             follows_edits=settings.follow_edits,
@@ -150,10 +168,11 @@ async def serve(settings: Settings, *, always_ingest: bool = False, stop: asynci
         )
         client = DocentClient(
             cogs=[
-                Ask(asking),
-                Answers(asking, records),
-                Menus(asking),
-                lambda client: Mentions(asking, client, manners),
+                Ask(asking, visibility),
+                Answers(asking, records, visibility),
+                Menus(asking, visibility),
+                lambda client: Mentions(asking, client, manners, visibility=visibility),
+                lambda client: Forums(asking, client, visibility),
                 Meta(library),
             ],
             driver=driver,
@@ -331,6 +350,18 @@ def _no_collections() -> Generator[None]:
         gc.enable()
 
 
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        per_minute=settings.questions_per_minute,
+        guild_per_minute=settings.server_questions_per_minute,
+        total_per_minute=settings.total_questions_per_minute,
+        at_once=settings.answers_per_person,
+        person_daily=settings.tokens_per_person,
+        guild_daily=settings.tokens_per_server,
+        total_daily=settings.tokens_per_day,
+    )
+
+
 def _language(settings: Settings) -> LanguageModelChoice | None:
     from bot.knowledge import LanguageModelChoice  # noqa: PLC0415  # as above
 
@@ -366,7 +397,12 @@ async def _remembering(settings: Settings) -> AsyncGenerator[Records]:
     async with AsyncExitStack() as stack:
         records: Records
         try:
-            opening = SqlRecords.opened_file(settings.state_dir / "records.sqlite")
+            keeps = settings.remember_questions
+            opening = (
+                SqlRecords.opened_file(settings.state_dir / "records.sqlite", keeps_texts=keeps)
+                if settings.records_url is None
+                else SqlRecords.opened(settings.records_url.get_secret_value(), keeps_texts=keeps)
+            )
             records = await stack.enter_async_context(opening)
         except RecordsUnusable as error:
             _log.error("%s Buttons below answers will work until the bot is restarted.", error.words)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from bot import buttons
 from bot.admission import Admission
 from bot.answering import Question
+from bot.attachments import attached
 from bot.buttons import Deed
 from bot.errors import DocentError, RecordsUnusable
 from bot.queueing import CONCURRENT_ANSWERS, QueuedDriver
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     import discord
 
-    from bot.answering import Answer, Answerer, Scope
+    from bot.answering import Answer, Answerer, Attached, Library, Scope
     from bot.customs import Customs
     from bot.records import Records
     from bot.streaming import Cause, Driver, Surface
@@ -47,8 +48,8 @@ CUT_OFF = "-# Interrupted. Docent was restarted: ask again."
 class Asking:
     """Where every way of asking comes together.
 
-    ``limit`` answers run side by side, the rest wait in line. ``admission`` says whether a question may be asked at
-    all. ``clock`` gives Unix seconds.
+    ``library`` reads the files that come with questions. ``limit`` answers run side by side, the rest wait in line.
+    ``admission`` says whether a question may be asked at all. ``clock`` gives Unix seconds.
     """
 
     def __init__(  # noqa: PLR0913 - what it joins, each by name
@@ -57,6 +58,7 @@ class Asking:
         driver: Driver,
         records: Records,
         *,
+        library: Library | None = None,
         limit: int = CONCURRENT_ANSWERS,
         admission: Admission | None = None,
         clock: Callable[[], float] = time.time,
@@ -65,6 +67,7 @@ class Asking:
         self._driver = QueuedDriver(driver, limit)
         self._turns = driver
         self._records = records
+        self._library = library
         self._admission = admission or Admission()
         self._clock = clock
         self._open: dict[str, _Running] = {}
@@ -87,6 +90,14 @@ class Asking:
         ``roles`` are the asker's; ``channels`` where the answer would appear, none where the asker alone would see it.
         """
         return await self._admission.admit(record, roles=roles, channels=channels)
+
+    async def read(self, files: Sequence[discord.Attachment]) -> tuple[Attached, ...]:
+        """What the files that came with a question say.
+
+        Raises:
+            QuestionInvalid: one cannot be read, or there are too many; the words name it.
+        """
+        return await attached(self._library, files) if self._library and files else ()
 
     def rename(self, key: str, new_key: str) -> None:
         """What was let in under one key goes on under another."""

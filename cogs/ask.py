@@ -13,7 +13,6 @@ from discord.ext import commands
 
 from bot.answering import QUESTION_LIMIT, SHARED, Scope
 from bot.asking import asked
-from bot.attachments import attached
 from bot.client import whisper
 from bot.conversation import narrowed, remembered
 from bot.hearing import Hearing, is_conversation, thread_name
@@ -23,7 +22,7 @@ from bot.visibility import Visibility, channels_of, roles_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bot.answering import Library, Question
+    from bot.answering import Question
     from bot.asking import Asking
     from bot.records import Record
 
@@ -46,11 +45,10 @@ _log = logging.getLogger(__name__)
 
 
 class Ask(commands.Cog):
-    """The command that asks. ``visibility`` says what may be told to whom, ``library`` reads what came along."""
+    """The command that asks. ``visibility`` says what may be told to whom."""
 
-    def __init__(self, asking: Asking, library: Library, visibility: Visibility | None = None) -> None:
+    def __init__(self, asking: Asking, visibility: Visibility | None = None) -> None:
         self._asking = asking
-        self._library = library
         self._visibility = visibility or Visibility()
 
     @app_commands.command()
@@ -169,7 +167,7 @@ class Ask(commands.Cog):
     ) -> Question:
         """The question with what came along and what was said before it in its thread, now that it is its turn."""
         if files:
-            question = replace(question, attached=await attached(self._library, files))
+            question = replace(question, attached=await self._asking.read(files))
         if not is_thread:
             return question
         channel: Any = interaction.channel

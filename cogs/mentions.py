@@ -14,7 +14,6 @@ import aiohttp
 import discord
 from discord.ext import commands
 
-from bot.attachments import attached
 from bot.conversation import about, narrowed, remembered
 from bot.hearing import Hearing, is_conversation, thread_name
 from bot.records import Record
@@ -26,7 +25,7 @@ from bot.visibility import Visibility, channels_of, roles_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from bot.answering import Library, Question
+    from bot.answering import Question
     from bot.asking import Asking
     from bot.surfaces import Controls
 
@@ -87,14 +86,13 @@ class _Exchange:
 class Mentions(commands.Cog):
     """Who speaks to the bot is answered where they spoke.
 
-    ``library`` reads what is attached, ``visibility`` says what may be told, and where; ``clock`` gives Unix seconds.
+    ``visibility`` says what may be told, and where; ``clock`` gives Unix seconds.
     """
 
-    def __init__(  # noqa: PLR0913 - what it is handed, each by name
+    def __init__(
         self,
         asking: Asking,
         client: discord.Client,
-        library: Library,
         manners: Manners | None = None,
         *,
         visibility: Visibility | None = None,
@@ -102,7 +100,6 @@ class Mentions(commands.Cog):
     ) -> None:
         self._asking = asking
         self._client = client
-        self._library = library
         self._manners = manners or Manners()
         self._visibility = visibility or Visibility()
         self._clock = clock
@@ -260,7 +257,7 @@ class Mentions(commands.Cog):
         said = await self._hearing.before(message)
         return replace(
             question,
-            attached=await attached(self._library, message.attachments),
+            attached=await self._asking.read(message.attachments),
             conversation=remembered(said, in_private=message.guild is None),
             speaker=message.author.display_name,
             scope=narrowed(question.scope, said),

@@ -131,13 +131,12 @@ async def streaming() -> AsyncGenerator[Scene]:
 
 @asynccontextmanager
 async def serving(
-    standin: StandIn, records: MemoryRecords | SqlRecords, answerer: FakeAnswerer, scope: Scope | None = None
+    standin: StandIn, records: MemoryRecords | SqlRecords, answerer: FakeAnswerer
 ) -> AsyncGenerator[Asking]:
     """A bot that has just been started, on a server that was there before."""
     driver = Driver(Lanes())
     asking = Asking(answerer, driver, records)
-    cog = Answers(asking, records, scope_of=lambda _: scope or Scope())
-    client = DocentClient(cogs=[Ask(asking), cog], driver=driver)
+    client = DocentClient(cogs=[Ask(asking), Answers(asking, records)], driver=driver)
     client._connection.guild_ready_timeout = 0.05
     async with connected(client, standin):
         await until(lambda: any(standin.world.commands.values()))

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bot.answering import LibraryState
 from bot.asking import Asking
 from bot.client import DocentClient
 from bot.preview.standin import StandIn
@@ -24,7 +25,7 @@ from bot.surfaces import rate_limit_trace
 from cogs.ask import Ask
 from cogs.mentions import Manners, Mentions
 from cogs.menus import Menus
-from tests.fakes.answerer import FakeAnswer, FakeAnswerer, Pause, Script
+from tests.fakes.answerer import FakeAnswer, FakeAnswerer, FakeLibrary, Pause, Script
 from tests.fakes.discord_client import connected
 from tests.fakes.table import until
 
@@ -143,7 +144,8 @@ async def talking(
     answerer = answerer or Parrot()
     lanes = Lanes()
     driver = Driver(lanes)
-    asking = Asking(answerer, driver, records or MemoryRecords(), limit=limit)
+    library = FakeLibrary(LibraryState(0, 0, "none"))
+    asking = Asking(answerer, driver, records or MemoryRecords(), library=library, limit=limit)
     client = DocentClient(
         cogs=[Ask(asking), Menus(asking), lambda client: Mentions(asking, client, manners)],
         driver=driver,
