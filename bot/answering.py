@@ -17,6 +17,12 @@ SHARED = ""
 """The collection of documents that stand directly under the documents' folder."""
 
 
+def collection_of(document: str) -> str:
+    """``@NAME/…`` belongs to the collection NAME; everything else is shared."""
+    first, slash, _ = document.partition("/")
+    return first[1:] if slash and first.startswith("@") and len(first) > 1 else SHARED
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """What this asker may see: names of collections. Applied inside the store's query."""
@@ -183,6 +189,7 @@ class Progress:
     files_total: int = 0
     nodes_done: int = 0
     current: str = ""
+    failed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

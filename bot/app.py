@@ -29,6 +29,7 @@ from bot.policy import Admins
 from bot.preview.page import Page
 from bot.preview.standin import StandIn
 from bot.records import MemoryRecords, SqlRecords
+from bot.reindexing import Reindexing
 from bot.rules import Rules
 from bot.settings import ids
 from bot.streaming import Driver, Extent, Lanes, Pace
@@ -36,13 +37,17 @@ from bot.surfaces import rate_limit_trace
 from bot.visibility import Visibility
 from cogs.answers import Answers
 from cogs.ask import Ask
+from cogs.docs import Docs
 from cogs.forums import Forums
 from cogs.mentions import Manners, Mentions
 from cogs.menus import Menus
 from cogs.meta import Meta
+from cogs.reindex import Reindex
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+
+    import discord
 
     from bot.answering import Answer, Attached, IngestionReport, LibraryState, Progress, Shelved
     from bot.knowledge import EmbeddingChoice, KnowledgeBase, LanguageModelChoice, Local
@@ -157,6 +162,7 @@ async def serve(settings: Settings, *, always_ingest: bool = False, stop: asynci
         asking = Asking(
             library, driver, records, library=library, limit=settings.concurrent_answers, admission=admission
         )
+        reindexing = Reindexing(library, driver, records)
         rules = Rules(settings.data_dir)
         visibility = Visibility(rules.current, Admins(ids(settings.admin_users), ids(settings.admin_roles)))
         manners = Manners(
@@ -174,11 +180,14 @@ async def serve(settings: Settings, *, always_ingest: bool = False, stop: asynci
                 lambda client: Mentions(asking, client, manners, visibility=visibility),
                 lambda client: Forums(asking, client, visibility),
                 Meta(library),
+                Reindex(asking, reindexing, records, visibility),
+                Docs(asking, library, records, visibility),
             ],
             driver=driver,
             http_trace=rate_limit_trace(lanes),
             reads_messages=settings.message_content,
-            once_ready=asking.end_leftovers,
+            once_ready=lambda client: _take_up(client, asking, reindexing),
+            before_leaving=reindexing.leave,
         )
         ingesting = asyncio.create_task(_ingest_at_start(library, always=always_ingest))
         try:
@@ -348,6 +357,11 @@ def _no_collections() -> Generator[None]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+async def _take_up(client: discord.Client, asking: Asking, reindexing: Reindexing) -> None:
+    """Deal with what a process that went down has left: half-written answers, and a run cut off."""
+    await asyncio.gather(asking.end_leftovers(client), reindexing.resume(client))
 
 
 def _limits(settings: Settings) -> Limits:

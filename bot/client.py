@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -47,10 +48,11 @@ class DocentClient(commands.Bot):
     A cog that has to write where nothing was asked of it comes as a function of the client. A cog's ``menus`` go into
     the tree with its commands. ``driver`` is the one the cogs run their answers with: it is closed before the
     connection is. ``reads_messages`` asks for the only privileged intent there is a use for: messages' content.
-    ``once_ready`` is what is to be done when Discord is reached for the first time, beside everything else.
+    ``once_ready`` is what is to be done when Discord is reached for the first time, beside everything else;
+    ``before_leaving`` what has to be said before the connection is closed.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it is made of, each by name
         self,
         *,
         cogs: Sequence[commands.Cog | Callable[[discord.Client], commands.Cog]],
@@ -58,6 +60,7 @@ class DocentClient(commands.Bot):
         http_trace: aiohttp.TraceConfig | None = None,
         reads_messages: bool = False,
         once_ready: Callable[[discord.Client], Coroutine[Any, Any, None]] | None = None,
+        before_leaving: Callable[[], Coroutine[Any, Any, None]] | None = None,
     ) -> None:
         # It never joins a voice channel, so nobody needs to read that it could not.
         discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
@@ -77,6 +80,7 @@ class DocentClient(commands.Bot):
         self._driver = driver
         self._published: set[int] = set()
         self._once_ready = once_ready
+        self._before_leaving = before_leaving
         self._begun_once: asyncio.Task[None] | None = None
         self.is_leaving = False
 
@@ -103,12 +107,18 @@ class DocentClient(commands.Bot):
                     serving.result()
             finally:
                 self.is_leaving = True
-                await self._driver.close(GRACE)
+                await asyncio.gather(self._driver.close(GRACE), self._say_goodbye())
                 await self.close()
                 ending: list[asyncio.Task[Any]] = [task for task in (serving, stopping, self._begun_once) if task]
                 for task in ending:
                     task.cancel()
                 await asyncio.gather(*ending, return_exceptions=True)
+
+    async def _say_goodbye(self) -> None:
+        if self._before_leaving is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(GRACE):
+                    await self._before_leaving()
 
     async def on_ready(self) -> None:
         """Publish the commands wherever they are not the same; comes again after every new session."""

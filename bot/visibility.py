@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import discord
 
+from bot.answering import SHARED
 from bot.policy import Admins, Person, Place, Readers, Rule, is_admin, may_change, visible
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from bot.answering import Scope
+
+FOR_ADMINS = "This is for those who may manage the server, and for those whom the operator has named."
+"""What anybody else is told, whatever commands their server lets them see."""
 
 MEMBERSHIP_LIFE = 60.0
 """Seconds for which it is remembered who somebody in a direct message is in their guilds."""
@@ -82,6 +86,14 @@ class Visibility:
         return self.is_admin(interaction) and may_change(
             await self._rules(), collection, self.person(interaction), served=served
         )
+
+    async def changeable(self, interaction: discord.Interaction[Any]) -> list[str]:
+        """The collections that this admin may change, by name, the shared one first."""
+        if not self.is_admin(interaction):
+            return []
+        rules, person, served = await self._rules(), self.person(interaction), len(interaction.client.guilds)
+        names = [SHARED, *sorted(rules)]
+        return [name for name in names if may_change(rules, name, person, served=served)]
 
     def _member(self, user: discord.User | discord.Member, guild_id: int | None, *, may_manage: bool) -> Person:
         guilds = frozenset({guild_id}) if guild_id is not None else frozenset[int]()

@@ -11,9 +11,10 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.answering import QUESTION_LIMIT, SHARED, Scope
+from bot.answering import QUESTION_LIMIT, Scope
 from bot.asking import asked
 from bot.client import whisper
+from bot.collections import named, shown
 from bot.conversation import narrowed, remembered
 from bot.hearing import Hearing, is_conversation, thread_name
 from bot.surfaces import ChannelSurface, InteractionSurface, deferred
@@ -33,7 +34,6 @@ NO_THREAD_HERE = "No thread was opened: there are none in this place. The answer
 PRIVATE_HERE = "No thread was opened: everybody would see it. Your private answer stands here instead."
 ASKED = "{question}\n-# Answered in <#{thread}>"
 NO_COLLECTION = "There is no collection of that name that you may see."
-_SHARED_SHOWN = "shared"
 _OFFERED = 25
 """Suggestions that Discord shows at most."""
 _SHOWN = 1_500
@@ -77,7 +77,7 @@ class Ask(commands.Cog):
         scope = await self._visibility.told(interaction, is_private=is_private)
         if collection is not None:
             alone = await self._visibility.told(interaction, is_private=True)
-            name = named_collection(collection)
+            name = named(collection)
             if name not in alone.collections:
                 await whisper(interaction, NO_COLLECTION)
                 return
@@ -100,7 +100,7 @@ class Ask(commands.Cog):
     async def _suggest(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
         """The collections that this person may see."""
         scope = await self._visibility.told(interaction, is_private=True)
-        names = sorted(map(shown_collection, scope.collections))
+        names = sorted(map(shown, scope.collections))
         return [app_commands.Choice(name=name, value=name) for name in names if typed.lower() in name.lower()][
             :_OFFERED
         ]
@@ -180,17 +180,6 @@ class Ask(commands.Cog):
         )
 
 
-def shown_collection(name: str) -> str:
-    """A collection as people read and type it."""
-    return f"@{name}" if name != SHARED else _SHARED_SHOWN
-
-
-def named_collection(shown: str) -> str:
-    """The collection that somebody typed or picked."""
-    shown = shown.strip()
-    return SHARED if shown.lower() == _SHARED_SHOWN else shown.removeprefix("@")
-
-
 def _obstacle(interaction: discord.Interaction[Any], *, is_private: bool) -> str:
     """Why no thread can be opened for a question; empty if one can, as far as is known."""
     if is_private:
@@ -214,10 +203,10 @@ async def _opened(interaction: discord.Interaction[Any], question: str) -> disco
     except _FAILED as error:
         _log.warning("No thread for interaction %s: %s", interaction.id, type(error).__name__)
         return None
-    shown = discord.utils.escape_markdown(question[:_SHOWN])[:_SHOWN]
+    words = discord.utils.escape_markdown(question[:_SHOWN])[:_SHOWN]
     try:
         await interaction.edit_original_response(
-            content=ASKED.format(question=shown, thread=thread.id), allowed_mentions=discord.AllowedMentions.none()
+            content=ASKED.format(question=words, thread=thread.id), allowed_mentions=discord.AllowedMentions.none()
         )
     except _FAILED as error:
         _log.warning("Interaction %s does not show its thread: %s", interaction.id, type(error).__name__)
