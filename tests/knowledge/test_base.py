@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import SecretStr
 
-from bot.answering import Question, Scope, Turn, Usage
+from bot.answering import Attached, Question, Scope, Turn, Usage
 from bot.errors import IndexBuilding, IndexEmpty, IngestionRefused, ModelUnknown, NothingFound, QuestionInvalid
 from bot.knowledge import EmbeddingChoice, KnowledgeBase, LanguageModelChoice
 from bot.knowledge.base import KEYWORDS_ONLY
@@ -188,6 +188,66 @@ async def test_without_a_model_nothing_is_spent(root: Path) -> None:
         answer = await base.answer(Question("Which colour has the kettle?", "1"))
         await text_of(answer)
         assert answer.usage == Usage(0, 0)
+
+
+async def test_a_question_that_the_documents_do_not_speak_of_is_answered_from_the_file_it_came_with(
+    root: Path,
+) -> None:
+    async with (
+        OpenAIServer(spoken("It crossed under the ice, as your file says.")) as server,
+        opened(root, LanguageModelChoice("fake", server.url, KEY)) as base,
+    ):
+        await base.reindex()
+        attached = await base.read("log.md", b"# Log\n\nThe submarine crossed under the ice.\n")
+        question = Question("Which submarine crossed the arctic under thick ice?", "1", attached=(attached,))
+        answer = await base.answer(question)
+
+        assert answer.sources == ()
+        assert not answer.is_confident
+        assert await text_of(answer) == "It crossed under the ice, as your file says."
+        assert "File: log.md\n# Log\n\nThe submarine crossed under the ice." in server.chats[0].prompt
+        assert not (root / "log.md").exists()
+        assert (await base.state()).documents == 3
+
+
+async def test_an_empty_index_stays_empty_whatever_file_comes_with_a_question(root: Path) -> None:
+    async with opened(root) as base:
+        with pytest.raises(IndexEmpty):
+            await base.answer(Question("Summarise this", "1", attached=(Attached("a.md", "Text."),)))
+
+
+async def test_a_question_that_points_at_its_file_finds_what_the_file_is_about_and_is_not_rewritten(root: Path) -> None:
+    async with (
+        OpenAIServer(spoken("Yes [1].")) as server,
+        opened(root, LanguageModelChoice("fake", server.url, KEY)) as base,
+    ):
+        await base.reindex()
+        attached = (Attached("plan.md", "Our bicycles are to be kept in the cellar."),)
+        before = (Turn("Ada", "Which colour has the kettle?"),)
+        answer = await base.answer(Question("Is this right?", "1", attached=attached, conversation=before))
+
+        assert [source.document for source in answer.sources] == ["bicycle.md"]
+        assert answer.searched_for == ""
+        await text_of(answer)
+        assert len(server.chats) == 1
+        assert server.chats[0].prompt.endswith("Question: Is this right?")
+
+
+async def test_without_a_model_the_file_is_quoted_under_its_name_and_is_no_source(root: Path) -> None:
+    async with opened(root) as base:
+        await base.reindex()
+        attached = (Attached("my *plan*.md", "Bicycles are kept in the attic from May on. Cats sleep."),)
+        answer = await base.answer(Question("Where are the bicycles kept from May on?", "1", attached=attached))
+        text = await text_of(answer)
+        alone = await base.answer(
+            Question("Which submarine crossed?", "2", attached=(Attached("s.md", "A submarine."),))
+        )
+
+        assert "**Your attachment my \\*plan\\*.md**\n> Bicycles are kept in the attic from May on." in text
+        assert [source.document for source in answer.sources] == ["bicycle.md"]
+        assert "[0]" not in text
+        assert alone.sources == ()
+        assert "**Your attachment s.md**\n> A submarine." in await text_of(alone)
 
 
 async def test_the_old_index_answers_while_a_new_one_is_made(root: Path) -> None:
