@@ -6,6 +6,7 @@ import asyncio
 import logging
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from threading import Event
 from typing import TYPE_CHECKING, Final, Self
 
@@ -27,7 +28,7 @@ from bot.knowledge.models import (
     named_fault,
 )
 from bot.knowledge.quoting import quoted
-from bot.knowledge.readers import collection_of
+from bot.knowledge.readers import collection_of, collections_in
 from bot.knowledge.retrieval import FusedRetriever, nearest_titles
 from bot.knowledge.rewriting import self_contained, stands_alone
 from bot.knowledge.splitting import token_count
@@ -74,6 +75,7 @@ class KnowledgeBase:
         embedding: BaseEmbedding | None,
         window: int,
         answer_tokens: int = ANSWER_TOKENS,
+        embed_tokens_per_run: int | None = None,
         spool: Path | None = None,
         reranker: Reranker | None = None,
     ) -> None:
@@ -85,14 +87,24 @@ class KnowledgeBase:
         self._window = window
         self._answer_tokens = answer_tokens
         self._running: Progress | None = None
+        self._endings: set[Event] = set()
         self._closed = Event()
         self._reading = asyncio.Semaphore(READ_AT_ONCE)
         batch, in_flight = (LOCAL_BATCH, 1) if isinstance(embedding, LocalEmbedding) else (BATCH, IN_FLIGHT)
         embed = None if embedding is None else _embedder(embedding)
-        self._ingestion = Ingestion(root, store, embed, store.embed_name, batch=batch, in_flight=in_flight, spool=spool)
+        self._ingestion = Ingestion(
+            root,
+            store,
+            embed,
+            store.embed_name,
+            batch=batch,
+            in_flight=in_flight,
+            spool=spool,
+            tokens_limit=None if isinstance(embedding, LocalEmbedding) else embed_tokens_per_run,
+        )
 
     @classmethod
-    def open(
+    def open(  # noqa: PLR0913 # the operator's choices
         cls,
         root: Path,
         state: Path,
@@ -100,11 +112,13 @@ class KnowledgeBase:
         embedding: EmbeddingChoice | Local | None,
         *,
         store_url: str | None = None,
+        embed_tokens_per_run: int | None = None,
     ) -> Self:
         """Open the index and make every model ready, so that the first question is as quick as the later ones.
 
         Blocks for some seconds: call it in a thread. ``Local`` where the extra is not installed means keywords only.
-        The index is a file in ``state``, or a database where ``store_url`` names one.
+        The index is a file in ``state``, or a database where ``store_url`` names one. One run sends no more than
+        ``embed_tokens_per_run`` to an embedding model that is not on this machine.
 
         Raises:
             StoreUnusable: the index cannot be opened.
@@ -123,6 +137,7 @@ class KnowledgeBase:
             embedding=model,
             window=0 if language is None else language.window,
             answer_tokens=ANSWER_TOKENS if language is None else language.longest_answer,
+            embed_tokens_per_run=embed_tokens_per_run,
             spool=state / SPOOL_NAME,
         )
 
@@ -189,8 +204,8 @@ class KnowledgeBase:
         return FusedRetriever(self._store, self._embedding, scope, reranker=self._reranker)
 
     def collections(self) -> frozenset[str]:
-        """Every collection there is something to search in. It blocks: call it in a thread."""
-        return frozenset(map(collection_of, self._store.manifest()))
+        """Every collection there is something to search in, or a folder for it. It blocks: call it in a thread."""
+        return frozenset(map(collection_of, self._store.manifest())) | collections_in(self._root)
 
     async def ensure_searchable(self, documents: Collection[str]) -> None:
         """See to it that all of these can be found.
@@ -207,35 +222,63 @@ class KnowledgeBase:
 
     async def state(self) -> LibraryState:
         """What is searchable now, and the run in progress."""
-        counts = await asyncio.to_thread(self._store.counts)
-        return LibraryState(counts.documents, counts.nodes, self._store.embed_name, self._running)
+        counts, generation = await asyncio.to_thread(lambda: (self._store.counts(), self._store.generation()))
+        return LibraryState(
+            counts.documents,
+            counts.nodes,
+            self._store.embed_name,
+            self._running,
+            generation=generation.number,
+            built_at=generation.built,
+        )
 
     async def reindex(
         self,
         *,
+        collection: str | None = None,
+        full: bool = False,
         dry_run: bool = False,
         force: bool = False,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> IngestionReport:
         """Bring the index up to what the folder holds, in a thread; ``on_progress`` is called in that thread.
 
+        ``collection`` looks at that one alone, ``full`` reads what has not changed as well. Whoever cancels the task
+        that waits has the run end soon, as ``cancel`` does.
+
         Raises:
-            IngestionRefused: a run is going on already, or this one would delete most of what is searchable.
+            IngestionRefused: a run is going on already, there is no such collection, it was cancelled, or it would
+                cost too much or delete most of what is searchable.
             StoreUnusable: the index cannot be written.
             AnswerUnavailable: the embedding model failed.
         """
+        ending = Event()
 
         def note(progress: Progress) -> None:
-            self._running = progress
+            if not ending.is_set():
+                self._running = progress
             if on_progress is not None:
                 on_progress(progress)
 
+        run = partial(self._ingestion.run, collection=collection, full=full, dry_run=dry_run, force=force)
+        self._endings.add(ending)
         try:
-            report = await asyncio.to_thread(self._ingestion.run, dry_run=dry_run, force=force, on_progress=note)
+            report = await asyncio.to_thread(run, on_progress=note, ending=ending)
             await asyncio.to_thread(self._store.warm)
+        except asyncio.CancelledError:
+            ending.set()  # the thread does not know that nobody waits for it
+            raise
         finally:
-            self._running = None
+            self._endings.discard(ending)
+            if not self._endings:  # one that was refused is not the one in progress
+                self._running = None
         return report
+
+    def cancel(self) -> bool:
+        """Have the run in progress end soon with IngestionRefused, the old index still serving; False if none is."""
+        for ending in self._endings:
+            ending.set()
+        return bool(self._endings)
 
     async def read(self, name: str, content: bytes) -> Attached:
         """A file that came with a question, read in a child process with limits; nothing of it is kept.

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,8 +13,9 @@ from pydantic import SecretStr
 
 from bot.answering import Attached, Question, Scope, Turn, Usage
 from bot.errors import IndexBuilding, IndexEmpty, IngestionRefused, ModelUnknown, NothingFound, QuestionInvalid
-from bot.knowledge import EmbeddingChoice, KnowledgeBase, LanguageModelChoice
+from bot.knowledge import EmbeddingChoice, KnowledgeBase, LanguageModelChoice, Local
 from bot.knowledge.base import KEYWORDS_ONLY
+from bot.knowledge.local import local_embedding
 from tests.fakes.openai_server import OpenAIServer, Speech, model_missing, rate_limited, spoken
 
 if TYPE_CHECKING:
@@ -297,6 +300,92 @@ async def test_an_embedding_model_that_fails_a_reindex_is_named_and_a_later_run_
 
         server.embedding_refusal = None
         assert (await base.reindex()).embedded == 3
+
+
+async def test_a_run_in_progress_is_cancelled_and_the_next_one_runs(root: Path) -> None:
+    async with opened(root) as base:
+        assert not base.cancel()
+        loop, outcomes = asyncio.get_running_loop(), list[bool]()
+        is_cancelled = threading.Event()
+
+        def cancel(_: Progress) -> None:
+            if not is_cancelled.is_set():
+                loop.call_soon_threadsafe(lambda: (outcomes.append(base.cancel()), is_cancelled.set()))
+                assert is_cancelled.wait(10)
+
+        with pytest.raises(IngestionRefused, match="stopped"):
+            await base.reindex(on_progress=cancel)
+        state = await base.state()
+        assert (outcomes, base.cancel(), state.running, state.documents) == ([True], False, None, 0)
+        assert len((await base.reindex()).new) == 3
+
+
+async def test_a_run_that_nobody_waits_for_any_more_ends(root: Path) -> None:
+    async with opened(root) as base:
+        begun = threading.Event()
+        waiting = asyncio.create_task(base.reindex(on_progress=lambda _: begun.wait(0.05) or begun.set()))
+        await asyncio.to_thread(begun.wait, 10)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        assert (await base.state()).running is None
+        report = None
+        async with asyncio.timeout(30):
+            while report is None:  # until the thread has noticed
+                with suppress(IngestionRefused):
+                    report = await base.reindex()
+        assert len(report.new) == 3
+
+
+async def test_a_second_run_that_is_refused_does_not_hide_the_first(root: Path) -> None:
+    async with opened(root) as base:
+        loop, seen = asyncio.get_running_loop(), list[object]()
+
+        async def look() -> None:
+            with suppress(IngestionRefused):
+                await base.reindex()
+            seen.append((await base.state()).running)
+
+        await base.reindex(on_progress=lambda _: asyncio.run_coroutine_threadsafe(look(), loop).result(10))
+        assert None not in seen
+
+
+async def test_the_state_says_which_generation_serves_and_since_when(root: Path) -> None:
+    async with opened(root) as base:
+        state = await base.state()
+        assert (state.generation, state.built_at) == (0, None)
+        began = datetime.now(UTC).replace(microsecond=0)
+        await base.reindex()
+        state = await base.state()
+        assert state.generation == 1
+        assert state.built_at is not None
+        assert began <= state.built_at <= datetime.now(UTC)
+
+
+async def test_a_collection_without_documents_is_a_collection(root: Path) -> None:
+    (root / "@empty").mkdir()
+    async with opened(root) as base:
+        assert base.collections() == {"board", "empty"}
+        await base.reindex()
+        assert base.collections() == {"", "board", "empty"}
+        assert list((await base.reindex(collection="empty")).new) == []  # nothing to read, and no complaint
+
+
+async def test_a_run_keeps_to_what_it_may_send_to_a_model_elsewhere_but_not_on_this_machine(root: Path) -> None:
+    async with OpenAIServer() as server:
+        choice = EmbeddingChoice("fake-embedding", server.url, KEY)
+        base = await asyncio.to_thread(
+            KnowledgeBase.open, root, root.parent / "state", None, choice, embed_tokens_per_run=3
+        )
+        with pytest.raises(IngestionRefused, match="EMBED_TOKENS_PER_RUN allows 3;"):
+            await base.reindex()
+        assert server.embeddings == []
+        await base.close()
+    if local_embedding() is not None:
+        base = await asyncio.to_thread(
+            KnowledgeBase.open, root, root.parent / "other", None, Local(), embed_tokens_per_run=3
+        )
+        assert (await base.reindex()).embedded == 3
+        await base.close()
 
 
 async def test_one_run_at_a_time(root: Path) -> None:
