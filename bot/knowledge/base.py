@@ -6,14 +6,18 @@ import asyncio
 import logging
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
+from threading import Event
 from typing import TYPE_CHECKING, Final, Self
 
-from bot.answering import QUESTION_LIMIT, Answer, IngestionReport, LibraryState, Progress, Question
+from bot.answering import QUESTION_LIMIT, Answer, Attached, IngestionReport, LibraryState, Progress, Question
 from bot.citations import escaped
 from bot.errors import DocentError, IndexBuilding, IndexEmpty, NothingFound, QuestionInvalid
+from bot.knowledge.attachments import read_attached, searched_with
 from bot.knowledge.ingestion import BATCH, IN_FLIGHT, Ingestion
 from bot.knowledge.local import Local, LocalEmbedding, local_embedding
 from bot.knowledge.models import (
+    ANSWER_TOKENS,
     MODEL_FAULTS,
     EmbeddingChoice,
     LanguageModelChoice,
@@ -24,29 +28,34 @@ from bot.knowledge.models import (
     named_fault,
 )
 from bot.knowledge.quoting import quoted
-from bot.knowledge.readers import collection_of
+from bot.knowledge.readers import collection_of, collections_in
 from bot.knowledge.retrieval import FusedRetriever, nearest_titles
 from bot.knowledge.rewriting import self_contained, stands_alone
 from bot.knowledge.splitting import token_count
 from bot.knowledge.stores import FILE_NAME, opened
 from bot.knowledge.stores.base import NO_EMBEDDING
-from bot.knowledge.synthesis import readable, written
+from bot.knowledge.synthesis import Reading, readable, written
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
     from pathlib import Path
 
     from llama_index.core.base.embeddings.base import BaseEmbedding
+    from llama_index.core.schema import NodeWithScore
 
     from bot.answering import Scope, Source
     from bot.knowledge.retrieval import Reranker
     from bot.knowledge.stores.base import Store
+    from bot.knowledge.synthesis import StreamedAnswer
 
 SPOOL_NAME: Final = "reading.sqlite"
 """Where what a run has read outlives a crash, inside the folder for state."""
 
 LOCAL_BATCH: Final = 16
 """Passages embedded at once on this machine: few, so that a run can be stopped soon."""
+
+READ_AT_ONCE: Final = 2
+"""Files that came with questions and are read side by side: each has a child process of its own."""
 
 KEYWORDS_ONLY: Final = "Searched by keywords only: the embedding model did not answer."
 
@@ -65,6 +74,8 @@ class KnowledgeBase:
         language: StreamingModel | None,
         embedding: BaseEmbedding | None,
         window: int,
+        answer_tokens: int = ANSWER_TOKENS,
+        embed_tokens_per_run: int | None = None,
         spool: Path | None = None,
         reranker: Reranker | None = None,
     ) -> None:
@@ -74,13 +85,26 @@ class KnowledgeBase:
         self._language = language
         self._embedding = embedding
         self._window = window
+        self._answer_tokens = answer_tokens
         self._running: Progress | None = None
+        self._endings: set[Event] = set()
+        self._closed = Event()
+        self._reading = asyncio.Semaphore(READ_AT_ONCE)
         batch, in_flight = (LOCAL_BATCH, 1) if isinstance(embedding, LocalEmbedding) else (BATCH, IN_FLIGHT)
         embed = None if embedding is None else _embedder(embedding)
-        self._ingestion = Ingestion(root, store, embed, store.embed_name, batch=batch, in_flight=in_flight, spool=spool)
+        self._ingestion = Ingestion(
+            root,
+            store,
+            embed,
+            store.embed_name,
+            batch=batch,
+            in_flight=in_flight,
+            spool=spool,
+            tokens_limit=None if isinstance(embedding, LocalEmbedding) else embed_tokens_per_run,
+        )
 
     @classmethod
-    def open(
+    def open(  # noqa: PLR0913 # the operator's choices
         cls,
         root: Path,
         state: Path,
@@ -88,11 +112,13 @@ class KnowledgeBase:
         embedding: EmbeddingChoice | Local | None,
         *,
         store_url: str | None = None,
+        embed_tokens_per_run: int | None = None,
     ) -> Self:
         """Open the index and make every model ready, so that the first question is as quick as the later ones.
 
         Blocks for some seconds: call it in a thread. ``Local`` where the extra is not installed means keywords only.
-        The index is a file in ``state``, or a database where ``store_url`` names one.
+        The index is a file in ``state``, or a database where ``store_url`` names one. One run sends no more than
+        ``embed_tokens_per_run`` to an embedding model that is not on this machine.
 
         Raises:
             StoreUnusable: the index cannot be opened.
@@ -110,6 +136,8 @@ class KnowledgeBase:
             language=None if language is None else language_model(language),
             embedding=model,
             window=0 if language is None else language.window,
+            answer_tokens=ANSWER_TOKENS if language is None else language.longest_answer,
+            embed_tokens_per_run=embed_tokens_per_run,
             spool=state / SPOOL_NAME,
         )
 
@@ -119,25 +147,25 @@ class KnowledgeBase:
         Raises:
             QuestionInvalid: it is empty or longer than 2,000 characters.
             IndexUnavailable: there is nothing to search yet.
-            NothingFound: no passage shares anything with the question; no model was asked.
+            NothingFound: no passage shares anything with the question, and no file came with it; no model was asked.
             ContextTooLong: not one passage fits into the model's window beside the question.
             StoreUnusable: the index cannot be read.
         """
         asked = _checked(question.text)
         rewriter = None if self._language is None else self._language.watched()
-        text = (await self_contained(question, rewriter)).strip()
+        # What came with the question is what it points at, not what was said before.
+        text = asked if question.attached else (await self_contained(question, rewriter)).strip()
         retriever = self.retriever(question.scope)
-        hits = await retriever.aretrieve(text)
+        hits = await retriever.aretrieve(searched_with(text, question.attached))
         if not hits or retriever.evidence.is_empty:
-            await self._explain_nothing(nearest_titles(hits))
-        notice = KEYWORDS_ONLY if retriever.is_keywords_only else ""
+            await self._explain_nothing(nearest_titles(hits), has_files=bool(question.attached))
+            hits = []
         if self._language is not None:
-            put = text if text == asked else f"{asked}\nThat is: {text}"
-            kept = readable(hits, put, window=self._window)
-            answer = await written(put, kept, self._language, notice=notice)
+            answer = await self._written(self._language, text, hits, question)
         else:
             embedding = None if retriever.is_keywords_only else self._embedding
-            answer = await quoted(text, hits, embedding, cosines=retriever.cosines, notice=notice)
+            answer = await quoted(text, hits, embedding, cosines=retriever.cosines, attached=question.attached)
+        answer.notice = KEYWORDS_ONLY if retriever.is_keywords_only else ""
         if rewriter is not None:
             answer.tallies = (rewriter.tally, *answer.tallies)
         answer.searched_for = "" if text == asked else text
@@ -145,6 +173,21 @@ class KnowledgeBase:
         answer.is_confident = retriever.evidence.is_clear and stands_alone(text)
         answer.sources = await asyncio.to_thread(self._compared, answer.sources)
         return answer
+
+    async def _written(
+        self, model: StreamingModel, text: str, hits: Sequence[NodeWithScore], question: Question
+    ) -> StreamedAnswer:
+        asked = question.text.strip()
+        put = text if text == asked else f"{asked}\nThat is: {text}"
+        reading = await asyncio.to_thread(  # counting the tokens of long files takes more time than the loop has
+            readable,
+            hits,
+            put,
+            window=self._window,
+            answer_tokens=self._answer_tokens,
+            beside=Reading(files=question.attached, manner=question.manner),
+        )
+        return await written(put, reading, model)
 
     @property
     def has_model(self) -> bool:
@@ -161,8 +204,8 @@ class KnowledgeBase:
         return FusedRetriever(self._store, self._embedding, scope, reranker=self._reranker)
 
     def collections(self) -> frozenset[str]:
-        """Every collection there is something to search in. It blocks: call it in a thread."""
-        return frozenset(map(collection_of, self._store.manifest()))
+        """Every collection there is something to search in, or a folder for it. It blocks: call it in a thread."""
+        return frozenset(map(collection_of, self._store.manifest())) | collections_in(self._root)
 
     async def ensure_searchable(self, documents: Collection[str]) -> None:
         """See to it that all of these can be found.
@@ -179,38 +222,76 @@ class KnowledgeBase:
 
     async def state(self) -> LibraryState:
         """What is searchable now, and the run in progress."""
-        counts = await asyncio.to_thread(self._store.counts)
-        return LibraryState(counts.documents, counts.nodes, self._store.embed_name, self._running)
+        counts, generation = await asyncio.to_thread(lambda: (self._store.counts(), self._store.generation()))
+        return LibraryState(
+            counts.documents,
+            counts.nodes,
+            self._store.embed_name,
+            self._running,
+            generation=generation.number,
+            built_at=generation.built,
+        )
 
     async def reindex(
         self,
         *,
+        collection: str | None = None,
+        full: bool = False,
         dry_run: bool = False,
         force: bool = False,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> IngestionReport:
         """Bring the index up to what the folder holds, in a thread; ``on_progress`` is called in that thread.
 
+        ``collection`` looks at that one alone, ``full`` reads what has not changed as well. Whoever cancels the task
+        that waits has the run end soon, as ``cancel`` does.
+
         Raises:
-            IngestionRefused: a run is going on already, or this one would delete most of what is searchable.
+            IngestionRefused: a run is going on already, there is no such collection, it was cancelled, or it would
+                cost too much or delete most of what is searchable.
             StoreUnusable: the index cannot be written.
             AnswerUnavailable: the embedding model failed.
         """
+        ending = Event()
 
         def note(progress: Progress) -> None:
-            self._running = progress
+            if not ending.is_set():
+                self._running = progress
             if on_progress is not None:
                 on_progress(progress)
 
+        run = partial(self._ingestion.run, collection=collection, full=full, dry_run=dry_run, force=force)
+        self._endings.add(ending)
         try:
-            report = await asyncio.to_thread(self._ingestion.run, dry_run=dry_run, force=force, on_progress=note)
+            report = await asyncio.to_thread(run, on_progress=note, ending=ending)
             await asyncio.to_thread(self._store.warm)
+        except asyncio.CancelledError:
+            ending.set()  # the thread does not know that nobody waits for it
+            raise
         finally:
-            self._running = None
+            self._endings.discard(ending)
+            if not self._endings:  # one that was refused is not the one in progress
+                self._running = None
         return report
+
+    def cancel(self) -> bool:
+        """Have the run in progress end soon with IngestionRefused, the old index still serving; False if none is."""
+        for ending in self._endings:
+            ending.set()
+        return bool(self._endings)
+
+    async def read(self, name: str, content: bytes) -> Attached:
+        """A file that came with a question, read in a child process with limits; nothing of it is kept.
+
+        Raises:
+            DocumentUnreadable: it is damaged, locked, too large or of no known format; the words say which.
+        """
+        async with self._reading:
+            return await asyncio.to_thread(read_attached, name, content, is_stopped=self._closed.is_set)
 
     async def close(self) -> None:
         """Stop a run, and give back the connections to models and index. Nothing may be asked afterwards."""
+        self._closed.set()
         self._ingestion.stop()
         if self._language is not None:
             await self._language.aclose()
@@ -228,8 +309,11 @@ class KnowledgeBase:
         }
         return tuple(replace(source, is_changed=source.document in changed) for source in sources)
 
-    async def _explain_nothing(self, nearest: Sequence[str]) -> None:
+    async def _explain_nothing(self, nearest: Sequence[str], *, has_files: bool) -> None:
+        """Raise what is to be said, unless there are documents and the question can be answered from its own files."""
         state = await self.state()
+        if state.nodes and has_files:
+            return
         if state.nodes:
             raise NothingFound(_not_found(nearest), nearest=nearest)
         if state.running is not None:

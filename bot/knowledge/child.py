@@ -11,17 +11,19 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 
 from bot.errors import DocumentUnreadable
 from bot.knowledge.readers import read
-from bot.knowledge.splitting import SectionSplitter, passage_hash
+from bot.knowledge.splitting import SectionSplitter, passage_hash, shortened
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
+
+    from llama_index.core.schema import Document
 
 MEMORY_LIMIT: Final = 1_536 * 2**20
 """What the child may need beyond what it holds when it begins, in bytes."""
@@ -30,10 +32,14 @@ TIME_LIMIT: Final = 60.0
 FILES_PER_CHILD: Final = 200
 """After so many files a fresh child takes over: parsers leak."""
 OPEN_FILES_LIMIT: Final = 64
+WHOLE_TOKENS: Final = 4_000
+"""How much of a file is read as one text: what a model may read beside the passages, in tokens."""
 
 _AHEAD = 3  # files given to the child before the first is done, so that it never waits
 _OUT_OF_MEMORY = 86  # the exit status that says so
 _TICK = 0.2  # seconds between two yields while a file is being read
+
+_Made = TypeVar("_Made")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,15 +123,31 @@ class ChildReader:
                 under_way.popleft()
             yield document, outcome
 
-    def _scheduled(self, root: Path, document: str) -> Future[Any]:
+    def text(self, root: Path, document: str) -> Iterator[str | None]:
+        """A document as one text, as long as a model may read; before it None again and again, as ``passages`` does.
+
+        Raises:
+            DocumentUnreadable: it cannot be read.
+        """
+        self.start()
+        future = self._scheduled(root, document, _read_whole)
+        while (outcome := _outcome(future, self._limits.seconds)) is None:
+            yield None
+        if isinstance(outcome, DocumentUnreadable):
+            raise outcome
+        yield "".join(outcome)
+
+    def _scheduled(
+        self, root: Path, document: str, work: Callable[[str, str], list[Any] | str] | None = None
+    ) -> Future[Any]:
         if self._pool is None:
             raise RuntimeError("the reader is closed")
-        return self._pool.schedule(_read_and_cut, args=[str(root), document], timeout=self._limits.seconds)
+        return self._pool.schedule(work or _read_and_cut, args=[str(root), document], timeout=self._limits.seconds)
 
 
-def _outcome(future: Future[Any], seconds: float) -> list[Passage] | DocumentUnreadable | None:
+def _outcome(future: Future[Any], seconds: float) -> list[Any] | DocumentUnreadable | None:
     try:
-        made: list[Passage] | str = future.result(timeout=_TICK)
+        made: list[Any] | str = future.result(timeout=_TICK)
     except StillRunning:
         return ReaderKilled(f"took longer than {seconds:g} s to read") if future.done() else None
     except ProcessExpired as error:
@@ -185,10 +207,29 @@ def _warm() -> None:
 
 
 def _read_and_cut(root: str, document: str) -> list[Passage] | str:
+    nodes = _read(root, document, lambda documents: _splitter().split(documents))
+    if isinstance(nodes, str):
+        return nodes
+    return [Passage(node.node_id, node.text, node.metadata, passage_hash(node)) for node in nodes]
+
+
+def _read_whole(root: str, document: str) -> list[str] | str:
+    return _read(root, document, lambda documents: [shortened("\n\n".join(map(_headed, documents)), WHOLE_TOKENS)])
+
+
+def _read(root: str, document: str, make: Callable[[list[Document]], list[_Made]]) -> list[_Made] | str:
+    """What is made of a file, or the reason why nothing is."""
     try:
-        nodes = _splitter().split(read(Path(root), document))
+        return make(read(Path(root), document))
     except DocumentUnreadable as error:
         return error.words
     except MemoryError:
         os._exit(_OUT_OF_MEMORY)  # what is held would be missed by the next file: that one gets a fresh child
-    return [Passage(node.node_id, node.text, node.metadata, passage_hash(node)) for node in nodes]
+
+
+def _headed(document: Document) -> str:
+    """One page, slide or sheet below a line that says which, where there is more than one."""
+    page = document.metadata.get("page")
+    parts = [str(document.metadata.get("section") or ""), "" if page is None else f"page {page}"]
+    heading = ", ".join(filter(None, parts))
+    return f"## {heading}\n\n{document.text}" if heading else document.text

@@ -38,6 +38,9 @@ OPENAI_BASE: Final = "https://api.openai.com/v1"
 FALLBACK_WINDOW: Final = 8_192
 """Context window in tokens of a model that says nothing about itself: what the smallest servers in use offer."""
 
+ANSWER_TOKENS: Final = 1_024
+"""The longest answer, in tokens, unless another length is chosen."""
+
 MODEL_FAULTS: Final = (openai.OpenAIError, httpx.HTTPError, ValueError, TimeoutError)
 """What a model's client raises. ``ValueError`` is an event that is not JSON."""
 
@@ -46,22 +49,43 @@ _TIMEOUT: Final = httpx.Timeout(
     120.0, connect=5.0
 )  # seconds; whoever waits for deltas has earlier deadlines of its own
 _TEMPERATURE: Final = 0.1
+_THINKING_TOKENS: Final = 4_096
 _REASONING_NAME: Final = re.compile(r"(^|/)(o\d|gpt-5)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class LanguageModelChoice:
-    """A model that writes. ``api_base`` None is OpenAI's own; ``context_window`` is in tokens, None if unknown."""
+    """A model that writes. ``api_base`` None is OpenAI's own; ``context_window`` is in tokens, None if unknown.
+
+    ``answer_tokens`` is how long an answer may become.
+    """
 
     name: str
     api_base: str | None = None
     api_key: SecretStr | None = None
     context_window: int | None = None
+    answer_tokens: int = ANSWER_TOKENS
 
     @property
     def window(self) -> int:
         """The context window in tokens: as chosen, else as known for OpenAI's models, else ``FALLBACK_WINDOW``."""
         return self.context_window or ALL_AVAILABLE_MODELS.get(self.name, FALLBACK_WINDOW)
+
+    @property
+    def longest_answer(self) -> int:
+        """The longest answer in tokens: as chosen, but no more than a quarter of the window, which is to be read in."""
+        return max(1, min(self.answer_tokens, self.window // 4))
+
+    @property
+    def is_openais(self) -> bool:
+        """Whether it is asked at OpenAI itself, not at a server that only speaks like it."""
+        return (urlsplit(self.api_base or OPENAI_BASE).hostname or "").endswith("openai.com")
+
+    @property
+    def may_think(self) -> bool:
+        """Whether it may think before it writes: models known for it, and OpenAI's that are too new to be known."""
+        is_reasoning = self.name in O1_MODELS or _REASONING_NAME.search(self.name) is not None
+        return is_reasoning or (self.is_openais and self.name not in ALL_AVAILABLE_MODELS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +165,7 @@ def language_model(choice: LanguageModelChoice) -> StreamingModel:
             is_chat_model=True,
             context_window=choice.window,
             temperature=_TEMPERATURE,
+            max_tokens=None if choice.is_openais else _length_limit(choice),
             additional_kwargs=_extra_arguments(choice),
             **_connection(choice),
         )
@@ -206,15 +231,18 @@ async def _forbid_waiting(response: httpx.Response) -> None:
 
 
 def _extra_arguments(choice: LanguageModelChoice) -> dict[str, Any]:
-    is_openai = (urlsplit(choice.api_base or OPENAI_BASE).hostname or "").endswith("openai.com")
-    is_reasoning = choice.name in O1_MODELS or _REASONING_NAME.search(choice.name) is not None
-    is_unknown = is_openai and choice.name not in ALL_AVAILABLE_MODELS
     extra: dict[str, Any] = {}
-    if is_reasoning or is_unknown:
+    if choice.may_think:
         extra["temperature"] = openai.omit  # reasoning models refuse a request that has one
-    if is_openai:
+    if choice.is_openais:
         extra["stream_options"] = {"include_usage": True}  # some gateways refuse a request that has these
+        extra["max_completion_tokens"] = _length_limit(choice)  # OpenAI's newer models refuse ``max_tokens``
     return extra
+
+
+def _length_limit(choice: LanguageModelChoice) -> int:
+    """What the server is told to write at most. What a model thinks counts as written there, and is not the answer."""
+    return choice.longest_answer + (_THINKING_TOKENS if choice.may_think else 0)
 
 
 _REFUSED: Final = (

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bot.errors import DocumentUnreadable, IngestionRefused
-from bot.knowledge.readers import READING, Found, listed, read_bytes
+from bot.knowledge.readers import READING, Found, collection_of, listed, read_bytes
 from bot.knowledge.splitting import SPLITTING
 from bot.knowledge.web_addresses import is_list, list_of
 
@@ -27,6 +27,7 @@ class Plan:
     """What the folder holds against what is searchable. Hashes are of content and of the way it is read and split.
 
     ``kept`` are documents that nobody could look at, and that stay as they are; ``pages`` is where fetched pages lie.
+    With a ``collection``, all this is about its documents alone. ``is_full``: everything is read, changed or not.
     """
 
     hashes: Mapping[str, str]
@@ -34,11 +35,21 @@ class Plan:
     failed: Mapping[str, str]
     kept: AbstractSet[str] = frozenset()
     pages: Path | None = None
+    collection: str | None = None
+    is_full: bool = False
 
     @property
     def to_read(self) -> list[str]:
-        """Documents that are new or have changed, in the order in which they are read."""
-        return sorted(name for name, digest in self.hashes.items() if self.indexed.get(name) != digest)
+        """Documents that are new or have changed, in the order in which they are read; all with ``is_full``."""
+        return sorted(name for name in self.hashes if self.is_full or not self.is_unchanged(name))
+
+    def is_unchanged(self, document: str) -> bool:
+        """Whether a document is searchable as it is now."""
+        return self.indexed.get(document) == self.hashes[document]
+
+    def is_about(self, document: str) -> bool:
+        """Whether this plan says anything of a document."""
+        return self.collection in {None, collection_of(document)}
 
     @property
     def removed(self) -> list[str]:
@@ -57,17 +68,27 @@ class Plan:
         return {old: came.popleft() for old in self.removed if (came := arrived.get(self.indexed[old]))}
 
 
-def planned(root: Path, indexed: Mapping[str, str], web: WebPages, *, note: Callable[[bool], None]) -> Plan:
-    """Hash every file of the folder, and every page that its lists name.
+def planned(  # noqa: PLR0913 - what is looked at, and how; all but the first three by name
+    root: Path,
+    indexed: Mapping[str, str],
+    web: WebPages,
+    *,
+    collection: str | None = None,
+    is_full: bool = False,
+    note: Callable[[bool], None],
+) -> Plan:
+    """Hash every file of the folder, or of a collection's, and every page that its lists name.
 
     ``note`` is told after each whether it will have to be read; it is called while pages are fetched, too.
 
     Raises:
         StoreUnusable: fetched pages cannot be written down.
     """
+    plan = Plan({}, {}, {}, collection=collection, is_full=is_full)
+    known = {name: digest for name, digest in indexed.items() if plan.is_about(name)}
     hashes: dict[str, str] = {}
     failed: dict[str, str] = {}
-    found_files = listed(root)
+    found_files = [found for found in listed(root) if plan.is_about(found.relative)]
     for found in found_files:
         if is_list(found.relative) or list_of(found.relative):
             continue
@@ -75,13 +96,22 @@ def planned(root: Path, indexed: Mapping[str, str], web: WebPages, *, note: Call
             hashes[found.relative] = content_hash(root, found)
         except DocumentUnreadable as error:
             failed[found.relative] = error.words
-        note(found.relative in hashes and indexed.get(found.relative) != hashes[found.relative])
+        is_there = found.relative in hashes
+        note(is_there and (is_full or known.get(found.relative) != hashes[found.relative]))
     lists = [found for found in found_files if is_list(found.relative)]
-    gathered = web.gathered(root, lists, indexed, lambda: note(False))  # noqa: FBT003 - as the note is declared
+    # What is kept of other collections' pages is not looked at, so nothing can be said to be needless.
+    gathered = web.gathered(root, lists, known, lambda: note(False), forgets=collection is None)  # noqa: FBT003 - as the note is declared
     for document, digest in gathered.hashed.items():
         hashes[document] = _hash(digest)
-        note(indexed.get(document) != hashes[document])
-    return Plan(hashes, indexed, failed | gathered.failed, frozenset(gathered.kept), web.folder)
+        note(is_full or known.get(document) != hashes[document])
+    return replace(
+        plan,
+        hashes=hashes,
+        indexed=known,
+        failed=failed | gathered.failed,
+        kept=frozenset(gathered.kept),
+        pages=web.folder,
+    )
 
 
 def content_hash(root: Path, found: Found) -> str:

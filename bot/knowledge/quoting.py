@@ -15,11 +15,13 @@ import numpy as np
 from llama_index.core.base.llms.types import CompletionResponse, CompletionResponseGen, LLMMetadata
 from llama_index.core.llms import CustomLLM
 from llama_index.core.response_synthesizers import BaseSynthesizer
-from llama_index.core.schema import QueryBundle
+from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 
+from bot.answering import Source
+from bot.citations import escaped
 from bot.knowledge.evidence import coverages
 from bot.knowledge.models import MODEL_FAULTS
-from bot.knowledge.prompts import heading
+from bot.knowledge.prompts import NO_PASSAGES, heading
 from bot.knowledge.retrieval import gathered, merged, sources_of
 from bot.knowledge.synthesis import StreamedAnswer
 from bot.knowledge.units import Unit, units
@@ -31,9 +33,8 @@ if TYPE_CHECKING:
     from llama_index.core.base.embeddings.base import BaseEmbedding
     from llama_index.core.base.response.schema import AsyncStreamingResponse
     from llama_index.core.prompts.mixin import PromptDictType
-    from llama_index.core.schema import NodeWithScore
 
-    from bot.answering import Source
+    from bot.answering import Attached
 
 HEADING: Final = "**No model is set: quoting your documents**"
 DOUBT: Final = "*This may not answer your question.*"
@@ -55,6 +56,9 @@ DOUBTFUL: Final = 0.35
 FARAWAY: Final = 0.3
 """Below this best score, or this cosine of the nearest passage, the answer says that it may be none. On the sample
 documents one right answer of 22 is below, and two of three questions without an answer are, or are turned away."""
+
+UNNUMBERED: Final = 0
+"""The number of what is quoted like a source and is none: a file that came with the question."""
 
 _WORD_PAUSE: Final = 0.002  # seconds between two words: enough for the loop to turn, too little to wait for
 _log = logging.getLogger(__name__)
@@ -130,10 +134,13 @@ def chosen(quotes: Sequence[Quote]) -> list[Quote]:
 
 
 def laid_out(quotes: Sequence[Quote], *, is_doubtful: bool = False) -> Iterator[str]:
-    """The answer's paragraphs: per source, in the order of the best, its heading with [n] and then what is quoted."""
+    """The answer's paragraphs: per source, in the order of the best, its heading with [n] and then what is quoted.
+
+    A file that came with the question is no source, and has no number.
+    """
     for source in dict.fromkeys(quote.source for quote in quotes):
         own = sorted((quote for quote in quotes if quote.source == source), key=lambda quote: quote.place)
-        yield f"\n\n**{heading(source)}** [{source.number}]"
+        yield f"\n\n**{heading(source)}**" + (f" [{source.number}]" if source.number != UNNUMBERED else "")
         shown: set[str] = set()
         for quote in own:
             yield from _lines(quote.unit, has_lead=quote.unit.lead not in shown)
@@ -211,7 +218,7 @@ class Quoter(BaseSynthesizer):
     async def _deltas(self, question: str) -> AsyncGenerator[str, None]:
         yield HEADING
         quotes = chosen(await self._scored(question))
-        is_doubtful = not quotes or quotes[0].score < DOUBTFUL or self._found.is_far
+        is_doubtful = not quotes or quotes[0].score < DOUBTFUL or (self._found.is_far and not self._found.files)
         for piece in laid_out(quotes, is_doubtful=is_doubtful):
             for word in re.findall(r"\s*\S+\s*?|\s+", piece):
                 yield word
@@ -219,13 +226,8 @@ class Quoter(BaseSynthesizer):
 
     async def _scored(self, question: str) -> list[Quote]:
         """Every unit with its score; one that was not looked at closely has 0."""
-        everything = [
-            Quote(unit, source, place, 0.0)
-            for source in self._found.sources
-            for place, unit in enumerate(units(source.passage))
-        ]
-        titled = [f"{heading(quote.source)}: {quote.unit.whole}" for quote in everything]
-        shared = dict(zip(everything, coverages(question, [set(stems(text)) for text in titled]), strict=True))
+        shared = await asyncio.to_thread(self._shared, question)
+        everything = list(shared)
         read = promising(everything, {quote: shared[quote] + self._found.rank(quote.source) for quote in everything})
         similar = await self._similarities(question, read)
         scored = {
@@ -238,6 +240,16 @@ class Quoter(BaseSynthesizer):
             )
         }
         return [scored.get(quote, quote) for quote in everything]
+
+    def _shared(self, question: str) -> dict[Quote, float]:
+        """Every unit, in order, and the part of the question's words that it holds. A long file takes its time."""
+        everything = [
+            Quote(unit, source, place, 0.0)
+            for source in (*self._found.sources, *self._found.files)
+            for place, unit in enumerate(units(source.passage))
+        ]
+        titled = [f"{heading(quote.source)}: {quote.unit.whole}" for quote in everything]
+        return dict(zip(everything, coverages(question, [set(stems(text)) for text in titled]), strict=True))
 
     async def _similarities(self, question: str, quotes: Sequence[Quote]) -> list[float] | None:
         """How near each unit and its passage are in meaning, weighted; None without an embedding."""
@@ -260,19 +272,23 @@ class Quoter(BaseSynthesizer):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What there is to quote from: sources, and for each its rank score (0 to 1) and its cosine, where there is one."""
+    """What there is to quote from: sources, and for each its rank score (0 to 1) and its cosine, where there is one.
+
+    ``files`` came with the question: quoted like sources, but without a number.
+    """
 
     sources: Sequence[Source]
     ranks: Sequence[float]
     cosines: Sequence[float | None]
+    files: Sequence[Source] = ()
 
     def rank(self, source: Source) -> float:
-        """How well its passage was found."""
-        return self.ranks[source.number - 1]
+        """How well its passage was found; what came with the question needed no finding."""
+        return 1.0 if source.number == UNNUMBERED else self.ranks[source.number - 1]
 
     def cosine(self, source: Source) -> float | None:
         """How near its passage is."""
-        return self.cosines[source.number - 1]
+        return None if source.number == UNNUMBERED else self.cosines[source.number - 1]
 
     @property
     def is_far(self) -> bool:
@@ -293,11 +309,12 @@ async def quoted(
     embedding: BaseEmbedding | None,
     *,
     cosines: Mapping[str, float] | None = None,
-    notice: str = "",
+    attached: Sequence[Attached] = (),
 ) -> StreamedAnswer:
     """An answer made of quotes from the best passages; what to quote is chosen when the first delta is awaited.
 
-    ``cosines`` are of the passages that were near in meaning, by node id.
+    ``cosines`` are of the passages that were near in meaning, by node id. Files that came with the question are quoted
+    from as well, each under its name, and are not among the sources.
     """
     hits = merged(gathered(ranked[:PASSAGES_READ]))
     near = cosines or {}
@@ -306,6 +323,9 @@ async def quoted(
         sources_of(hits),
         [hit.score or 0.0 for hit in hits],
         [near.get(hit.node.node_id, farthest) for hit in hits],
+        [Source(UNNUMBERED, "", f"Your attachment {escaped(file.name)}", file.text) for file in attached],
     )
-    response = await Quoter(found, embedding).asynthesize(QueryBundle(question), hits)
-    return StreamedAnswer(cast("AsyncStreamingResponse", response), found.sources, notice=notice)
+    # LlamaIndex would answer in its own words where there is no node at all; which ones there are is not looked at.
+    nodes = hits or [NodeWithScore(node=TextNode(text=NO_PASSAGES))]
+    response = await Quoter(found, embedding).asynthesize(QueryBundle(question), nodes)
+    return StreamedAnswer(cast("AsyncStreamingResponse", response), found.sources)

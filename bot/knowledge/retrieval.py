@@ -6,7 +6,6 @@ import asyncio
 import logging
 import math
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import TYPE_CHECKING, Final, Protocol
 
 from llama_index.core.retrievers import BaseRetriever
@@ -17,6 +16,7 @@ from bot.knowledge.evidence import Evidence, coverages
 from bot.knowledge.local import LocalEmbedding
 from bot.knowledge.models import MODEL_FAULTS
 from bot.knowledge.splitting import passage_node, searched_text
+from bot.knowledge.stores.rows import written_date
 from bot.knowledge.words import language, stems
 
 if TYPE_CHECKING:
@@ -264,13 +264,5 @@ def _source(number: int, node: TextNode) -> Source:
         section=str(node.metadata.get("section") or ""),
         page=node.metadata.get("page"),
         url=node.metadata.get("url"),
-        date=_date(node.metadata.get("modified")),
+        date=written_date(node.metadata.get("modified")),
     )
-
-
-def _date(text: object) -> datetime | None:
-    """When the document was last changed, as its reader wrote it down (ISO 8601)."""
-    try:
-        return datetime.fromisoformat(str(text)) if text else None
-    except ValueError:
-        return None

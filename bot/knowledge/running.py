@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from bot.answering import IngestionReport, Progress
-from bot.errors import DocumentUnreadable
+from bot.errors import DocumentUnreadable, IngestionRefused
 from bot.knowledge.child import ChildReader, Passage, ReaderKilled
 from bot.knowledge.embedding import EmbeddingRequests, dollars
 from bot.knowledge.readers import readable_stem
@@ -39,10 +39,12 @@ class _Reading:
         self._read: dict[str, str] = {}
         self._failed = dict(plan.failed)
         self._nodes = 0
+        self.is_in_place = False
+        """Whether what was read is what is searched: then it is too late to stop."""
 
     def _passages(self, child: ChildReader, root: Path) -> Iterator[tuple[str, list[Passage] | None]]:
         """Each document that can be read, with its passages; None while the child takes its time."""
-        spooled = self._spool.files()
+        spooled = {} if self._plan.is_full else self._spool.files()
         fresh: list[str] = []
         for document in self._plan.to_read:
             known = spooled.get(document)
@@ -107,11 +109,12 @@ class _Reading:
         return Progress(done, len(self._plan.to_read), nodes_done, document)
 
     def _report(self, *, embedded: int, is_dry: bool, tokens: int = 0, price: float | None = None) -> IngestionReport:
+        read = [name for name in sorted(self._read) if not self._plan.is_unchanged(name)]
         return IngestionReport(
-            new=[name for name in sorted(self._read) if name not in self._plan.indexed],
-            changed=[name for name in sorted(self._read) if name in self._plan.indexed],
+            new=[name for name in read if name not in self._plan.indexed],
+            changed=[name for name in read if name in self._plan.indexed],
             removed=self._plan.removed,
-            unchanged=len(self._plan.hashes) - len(self._plan.to_read),
+            unchanged=sum(map(self._plan.is_unchanged, self._plan.hashes.keys() - self._failed.keys())),
             failed=dict(sorted(self._failed.items())),
             nodes=self._nodes,
             embedded=embedded,
@@ -163,10 +166,21 @@ class DryRun(_Reading):
 class Run(_Reading):
     """One run: what was read waits in the spool until every passage has its vector, and is then put in place."""
 
-    def __init__(self, plan: Plan, store: Store, spool: Spool, requests: EmbeddingRequests | None, batch: int) -> None:
+    def __init__(  # noqa: PLR0913 - its parts, and the operator's two choices by name
+        self,
+        plan: Plan,
+        store: Store,
+        spool: Spool,
+        requests: EmbeddingRequests | None,
+        *,
+        batch: int,
+        tokens_limit: int | None = None,
+    ) -> None:
         super().__init__(plan, store, spool)
         self._requests = requests
         self._batch = batch
+        self._tokens_limit = tokens_limit
+        self._tokens = 0
         self._waiting: dict[str, str] = {}
         self._sent: set[str] = set()
 
@@ -180,10 +194,14 @@ class Run(_Reading):
             yield self._progress(self._ready, document)
         if self._requests is not None:
             yield from self._embed_what_is_missing()
+        yield self._progress(self._ready)
         if self._has_news():
             nodes = (_node(passage) for passage in self._spool.passages(self._read))
-            self._store.replace(self._read, nodes, removed=self._plan.removed)
-        self._spool.clear(self._plan.hashes)
+            # Other collections' passages that wait for their place have vectors that no passage in place needs.
+            is_whole = self._plan.collection is None
+            self._store.replace(self._read, nodes, removed=self._plan.removed, forgets=is_whole)
+        self.is_in_place = True
+        self._spool.clear(self._plan.hashes, is_about=self._plan.is_about)
         yield self._progress(self._nodes)
 
     def report(self) -> IngestionReport:
@@ -240,6 +258,7 @@ class Run(_Reading):
                 self._requests.settle(_TICK)
                 yield self._progress(self._ready, document)
             batch = dict(islice(self._waiting.items(), self._batch))
+            yield from self._afforded(batch, document)
             self._requests.send(batch)
             self._sent.update(batch)
             for digest in batch:
@@ -248,6 +267,27 @@ class Run(_Reading):
         while is_last and not self._requests.is_idle:
             self._requests.settle(_TICK)
             yield self._progress(self._ready, document)
+
+    def _afforded(self, batch: Mapping[str, str], document: str) -> Iterator[Progress]:
+        """Nothing, unless the batch would cost more than this run may: then what is under way is still waited for.
+
+        Raises:
+            IngestionRefused: it would.
+        """
+        if self._tokens_limit is None or self._requests is None:
+            return
+        self._tokens += sum(map(token_count, batch.values()))
+        if self._tokens <= self._tokens_limit:
+            return
+        while not self._requests.is_idle:
+            self._requests.settle(_TICK)
+            yield self._progress(self._ready, document)
+        others = (text for digest, text in self._waiting.items() if digest not in batch)
+        raise IngestionRefused(
+            f"This run would embed {self._tokens + sum(map(token_count, others)):,} tokens at least, and"
+            f" EMBED_TOKENS_PER_RUN allows {self._tokens_limit:,}; the old index still serves. What was embedded is"
+            " kept: run reindex again to go on from there, or have whoever runs Docent raise the limit."
+        )
 
 
 def _node(passage: Passage) -> TextNode:

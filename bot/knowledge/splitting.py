@@ -26,6 +26,10 @@ OVERLAP_TOKENS: Final = 32
 SEARCHED_METADATA: Final = ("title", "section")
 """What stands above a passage where it is embedded and searched by keywords."""
 
+CUT: Final = "\n\n(Cut here: this is the beginning of a longer text.)"
+"""What stands at the end of a text that was shortened."""
+
+_COUNTED = 1_000  # characters whose tokens are counted at once: a run without spaces costs the square of its length
 _LONGEST_HEADER = 240  # characters of title and headings counted above a passage: some 60 tokens of the 256
 _PART = 16_000  # characters given to LlamaIndex at once: it moves all that is left for every piece that it takes
 _CERTAINLY_TOO_LONG = 8_192  # characters; such a text is cut without its tokens being counted first
@@ -59,6 +63,34 @@ def searched_text(node: TextNode) -> str:
 def token_count(text: str) -> int:
     """How many tokens a text is to a model of OpenAI's, and about as many to any other."""
     return len(get_tokenizer()(text))
+
+
+def shortened(text: str, tokens: int) -> str:
+    """The text, or its beginning and a remark that it is cut, together so many tokens at most.
+
+    It takes time in proportion to the tokens, whatever the text: it is counted in small pieces.
+    """
+    kept = _beginning(text, tokens)
+    if len(kept) == len(text):
+        return text
+    kept = _beginning(text, max(tokens - token_count(CUT), 0))
+    last_gap = max(kept.rfind("\n"), kept.rfind(" "))
+    return (kept[:last_gap] if last_gap > len(kept) // 2 else kept).rstrip() + CUT
+
+
+def _beginning(text: str, tokens: int) -> str:
+    place = 0
+    while place < len(text) and (taken := token_count(text[place : place + _COUNTED])) <= tokens:
+        tokens -= taken
+        place += _COUNTED
+    fits, too_long = 0, len(text[place : place + _COUNTED])
+    while too_long - fits > 1:
+        middle = (fits + too_long) // 2
+        if token_count(text[place : place + middle]) <= tokens:
+            fits = middle
+        else:
+            too_long = middle
+    return text[: place + fits]
 
 
 def passage_hash(node: TextNode) -> str:

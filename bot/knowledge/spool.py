@@ -13,7 +13,7 @@ from bot.errors import StoreUnusable
 from bot.knowledge.child import Passage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 _PAGE = 500  # passages held in memory at once while many are taken out
@@ -100,17 +100,20 @@ class Spool:
                 for _, digest, node_id, text, metadata in page:
                     yield Passage(node_id, text, json.loads(metadata), digest)
 
-    def clear(self, present: Mapping[str, str]) -> None:
-        """Forget all passages, and the faults of files that are not ``present`` at that content hash any longer."""
+    def clear(self, present: Mapping[str, str], *, is_about: Callable[[str], bool] = lambda _: True) -> None:
+        """Forget all passages, and the faults of files that are not ``present`` at that content hash any longer.
+
+        ``is_about`` says of which documents; what waits here of others stays.
+        """
         outdated = [
             (document,)
             for document, spooled in self.files().items()
-            if not spooled.fault or present.get(document) != spooled.digest
+            if is_about(document) and (not spooled.fault or present.get(document) != spooled.digest)
         ]
         if not outdated:
             return
         with self._writing() as connection:
-            connection.execute("DELETE FROM passages")
+            connection.executemany("DELETE FROM passages WHERE document = ?", outdated)
             connection.executemany("DELETE FROM files WHERE document = ?", outdated)
         self._connection.execute("VACUUM")
 

@@ -59,9 +59,17 @@ class WebPages:
         self._bounds = bounds
 
     def gathered(
-        self, root: Path, lists: Iterable[Found], indexed: Collection[str], note: Callable[[], None]
+        self,
+        root: Path,
+        lists: Iterable[Found],
+        indexed: Collection[str],
+        note: Callable[[], None],
+        *,
+        forgets: bool = True,
     ) -> Gathered:
         """Fetch what the lists of a documents' folder name; ``note`` is called all the while, and may raise.
+
+        With ``forgets`` these are all lists, and what is kept of pages that are on none is deleted.
 
         Raises:
             StoreUnusable: pages cannot be written down.
@@ -81,6 +89,8 @@ class WebPages:
             wanted += [(found.relative, each) for each in asked[:ADDRESSES_PER_LIST]]
         if wanted:
             asyncio.run(self._gather(wanted, frozenset(indexed), made, note))
+        if not forgets:
+            return made
         try:
             forget_other_pages(self.folder, {*made.hashed, *made.failed, *made.kept, *indexed})
         except OSError as error:

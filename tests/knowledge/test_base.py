@@ -2,17 +2,20 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 from pydantic import SecretStr
 
-from bot.answering import Question, Scope, Turn, Usage
+from bot.answering import Attached, Question, Scope, Turn, Usage
 from bot.errors import IndexBuilding, IndexEmpty, IngestionRefused, ModelUnknown, NothingFound, QuestionInvalid
-from bot.knowledge import EmbeddingChoice, KnowledgeBase, LanguageModelChoice
+from bot.knowledge import EmbeddingChoice, KnowledgeBase, LanguageModelChoice, Local
 from bot.knowledge.base import KEYWORDS_ONLY
+from bot.knowledge.local import local_embedding
 from tests.fakes.openai_server import OpenAIServer, Speech, model_missing, rate_limited, spoken
 
 if TYPE_CHECKING:
@@ -190,6 +193,66 @@ async def test_without_a_model_nothing_is_spent(root: Path) -> None:
         assert answer.usage == Usage(0, 0)
 
 
+async def test_a_question_that_the_documents_do_not_speak_of_is_answered_from_the_file_it_came_with(
+    root: Path,
+) -> None:
+    async with (
+        OpenAIServer(spoken("It crossed under the ice, as your file says.")) as server,
+        opened(root, LanguageModelChoice("fake", server.url, KEY)) as base,
+    ):
+        await base.reindex()
+        attached = await base.read("log.md", b"# Log\n\nThe submarine crossed under the ice.\n")
+        question = Question("Which submarine crossed the arctic under thick ice?", "1", attached=(attached,))
+        answer = await base.answer(question)
+
+        assert answer.sources == ()
+        assert not answer.is_confident
+        assert await text_of(answer) == "It crossed under the ice, as your file says."
+        assert "File: log.md\n# Log\n\nThe submarine crossed under the ice." in server.chats[0].prompt
+        assert not (root / "log.md").exists()
+        assert (await base.state()).documents == 3
+
+
+async def test_an_empty_index_stays_empty_whatever_file_comes_with_a_question(root: Path) -> None:
+    async with opened(root) as base:
+        with pytest.raises(IndexEmpty):
+            await base.answer(Question("Summarise this", "1", attached=(Attached("a.md", "Text."),)))
+
+
+async def test_a_question_that_points_at_its_file_finds_what_the_file_is_about_and_is_not_rewritten(root: Path) -> None:
+    async with (
+        OpenAIServer(spoken("Yes [1].")) as server,
+        opened(root, LanguageModelChoice("fake", server.url, KEY)) as base,
+    ):
+        await base.reindex()
+        attached = (Attached("plan.md", "Our bicycles are to be kept in the cellar."),)
+        before = (Turn("Ada", "Which colour has the kettle?"),)
+        answer = await base.answer(Question("Is this right?", "1", attached=attached, conversation=before))
+
+        assert [source.document for source in answer.sources] == ["bicycle.md"]
+        assert answer.searched_for == ""
+        await text_of(answer)
+        assert len(server.chats) == 1
+        assert server.chats[0].prompt.endswith("Question: Is this right?")
+
+
+async def test_without_a_model_the_file_is_quoted_under_its_name_and_is_no_source(root: Path) -> None:
+    async with opened(root) as base:
+        await base.reindex()
+        attached = (Attached("my *plan*.md", "Bicycles are kept in the attic from May on. Cats sleep."),)
+        answer = await base.answer(Question("Where are the bicycles kept from May on?", "1", attached=attached))
+        text = await text_of(answer)
+        alone = await base.answer(
+            Question("Which submarine crossed?", "2", attached=(Attached("s.md", "A submarine."),))
+        )
+
+        assert "**Your attachment my \\*plan\\*.md**\n> Bicycles are kept in the attic from May on." in text
+        assert [source.document for source in answer.sources] == ["bicycle.md"]
+        assert "[0]" not in text
+        assert alone.sources == ()
+        assert "**Your attachment s.md**\n> A submarine." in await text_of(alone)
+
+
 async def test_the_old_index_answers_while_a_new_one_is_made(root: Path) -> None:
     documents: list[set[str]] = []
     async with opened(root) as base:
@@ -237,6 +300,92 @@ async def test_an_embedding_model_that_fails_a_reindex_is_named_and_a_later_run_
 
         server.embedding_refusal = None
         assert (await base.reindex()).embedded == 3
+
+
+async def test_a_run_in_progress_is_cancelled_and_the_next_one_runs(root: Path) -> None:
+    async with opened(root) as base:
+        assert not base.cancel()
+        loop, outcomes = asyncio.get_running_loop(), list[bool]()
+        is_cancelled = threading.Event()
+
+        def cancel(_: Progress) -> None:
+            if not is_cancelled.is_set():
+                loop.call_soon_threadsafe(lambda: (outcomes.append(base.cancel()), is_cancelled.set()))
+                assert is_cancelled.wait(10)
+
+        with pytest.raises(IngestionRefused, match="stopped"):
+            await base.reindex(on_progress=cancel)
+        state = await base.state()
+        assert (outcomes, base.cancel(), state.running, state.documents) == ([True], False, None, 0)
+        assert len((await base.reindex()).new) == 3
+
+
+async def test_a_run_that_nobody_waits_for_any_more_ends(root: Path) -> None:
+    async with opened(root) as base:
+        begun = threading.Event()
+        waiting = asyncio.create_task(base.reindex(on_progress=lambda _: begun.wait(0.05) or begun.set()))
+        await asyncio.to_thread(begun.wait, 10)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        assert (await base.state()).running is None
+        report = None
+        async with asyncio.timeout(30):
+            while report is None:  # until the thread has noticed
+                with suppress(IngestionRefused):
+                    report = await base.reindex()
+        assert len(report.new) == 3
+
+
+async def test_a_second_run_that_is_refused_does_not_hide_the_first(root: Path) -> None:
+    async with opened(root) as base:
+        loop, seen = asyncio.get_running_loop(), list[object]()
+
+        async def look() -> None:
+            with suppress(IngestionRefused):
+                await base.reindex()
+            seen.append((await base.state()).running)
+
+        await base.reindex(on_progress=lambda _: asyncio.run_coroutine_threadsafe(look(), loop).result(10))
+        assert None not in seen
+
+
+async def test_the_state_says_which_generation_serves_and_since_when(root: Path) -> None:
+    async with opened(root) as base:
+        state = await base.state()
+        assert (state.generation, state.built_at) == (0, None)
+        began = datetime.now(UTC).replace(microsecond=0)
+        await base.reindex()
+        state = await base.state()
+        assert state.generation == 1
+        assert state.built_at is not None
+        assert began <= state.built_at <= datetime.now(UTC)
+
+
+async def test_a_collection_without_documents_is_a_collection(root: Path) -> None:
+    (root / "@empty").mkdir()
+    async with opened(root) as base:
+        assert base.collections() == {"board", "empty"}
+        await base.reindex()
+        assert base.collections() == {"", "board", "empty"}
+        assert list((await base.reindex(collection="empty")).new) == []  # nothing to read, and no complaint
+
+
+async def test_a_run_keeps_to_what_it_may_send_to_a_model_elsewhere_but_not_on_this_machine(root: Path) -> None:
+    async with OpenAIServer() as server:
+        choice = EmbeddingChoice("fake-embedding", server.url, KEY)
+        base = await asyncio.to_thread(
+            KnowledgeBase.open, root, root.parent / "state", None, choice, embed_tokens_per_run=3
+        )
+        with pytest.raises(IngestionRefused, match="EMBED_TOKENS_PER_RUN allows 3;"):
+            await base.reindex()
+        assert server.embeddings == []
+        await base.close()
+    if local_embedding() is not None:
+        base = await asyncio.to_thread(
+            KnowledgeBase.open, root, root.parent / "other", None, Local(), embed_tokens_per_run=3
+        )
+        assert (await base.reindex()).embedded == 3
+        await base.close()
 
 
 async def test_one_run_at_a_time(root: Path) -> None:

@@ -68,7 +68,13 @@ class Place:
         return SqliteStore(self.path, name)
 
     def ingestion(
-        self, name: str = "hash", *, batch: int = 64, in_flight: int = 1, patience: Patience = AT_ONCE
+        self,
+        name: str = "hash",
+        *,
+        batch: int = 64,
+        in_flight: int = 1,
+        patience: Patience = AT_ONCE,
+        tokens: int | None = None,
     ) -> Ingestion:
         embed = None if name == NO_EMBEDDING else self.embed
         return Ingestion(
@@ -80,6 +86,7 @@ class Place:
             in_flight=in_flight,
             spool=self.path.with_name("reading.sqlite"),
             patience=patience,
+            tokens_limit=tokens,
         )
 
     async def found(self, text: str) -> set[str]:
@@ -430,6 +437,186 @@ def test_a_stop_does_not_wait_for_the_models_patience(place: Place) -> None:
     with pytest.raises((IngestionRefused, ModelUnreachable)):
         ingestion.run()
     stopping.join()
+
+
+@pytest.mark.parametrize("moment", ["planned", "reading", "embedding"])
+def test_a_run_that_is_cancelled_leaves_the_old_state_and_the_next_runs_to_its_end(place: Place, moment: str) -> None:
+    place.put(old="Old text.")
+    place.ingestion().run()
+    before = place.store().generation()
+    place.put(old="Newer text.", **{f"f{n}": f"Text {n}." for n in range(8)})
+    ingestion, ending = place.ingestion(batch=2), threading.Event()
+    files = {"planned": 0, "reading": 3, "embedding": 9}[moment]
+
+    def cancel(progress: Progress) -> None:
+        if progress.files_done >= files:
+            ending.set()
+
+    with pytest.raises(IngestionRefused, match="stopped; the old index still serves"):
+        ingestion.run(on_progress=cancel, ending=ending)
+    assert place.store().generation() == before
+    paid = len(place.embed.paid)
+    report = ingestion.run()
+    assert (len(report.new), report.changed) == (8, ["old.md"])
+    assert len(place.embed.paid) == len(set(place.embed.paid)) == 1 + 9
+    assert report.embedded == 10 - paid
+
+
+def test_a_run_that_is_cancelled_before_it_began_does_nothing(place: Place) -> None:
+    place.put(a="Alpha.")
+    ending = threading.Event()
+    ending.set()
+    with pytest.raises(IngestionRefused, match="stopped"):
+        place.ingestion().run(ending=ending)
+    assert place.embed.paid == []
+
+
+def test_what_is_in_place_already_is_reported_however_late_a_run_is_cancelled(place: Place) -> None:
+    place.put(a="Alpha.")
+    ending = threading.Event()
+
+    def cancel_once_in_place(_: Progress) -> None:
+        if place.store().manifest():
+            ending.set()
+
+    assert place.ingestion().run(on_progress=cancel_once_in_place, ending=ending).new == ["a.md"]
+    assert ending.is_set()
+
+
+def test_after_a_stop_there_is_no_later_run(place: Place) -> None:
+    ingestion = place.ingestion()
+    ingestion.stop()
+    place.put(a="Alpha.")
+    with pytest.raises(IngestionRefused, match="stopped"):
+        ingestion.run()
+    assert place.store().manifest() == {}
+
+
+# --- One collection, everything anew, and what a run may cost ---------------------------------------------------------
+
+
+def collected(place: Place) -> None:
+    """Two collections and a shared document, all searchable."""
+    for name in ("legal", "board"):
+        (place.root / f"@{name}").mkdir()
+        (place.root / f"@{name}" / "a.md").write_text(f"The {name} word.")
+    place.put(a="Shared word.")
+    place.ingestion().run()
+
+
+async def test_a_run_over_one_collection_leaves_the_others_as_they_are(place: Place) -> None:
+    collected(place)
+    for folder in ("@legal", "@board", "."):
+        (place.root / folder / "a.md").unlink()
+        (place.root / folder / "b.md").write_text(f"New word of {folder}.")
+    report = place.ingestion().run(collection="legal")
+    assert (report.new, report.removed, report.unchanged) == (["@legal/b.md"], ["@legal/a.md"], 0)
+    assert place.store().manifest().keys() == {"@legal/b.md", "@board/a.md", "a.md"}
+    report = place.ingestion().run(collection="")
+    assert (report.new, report.removed) == (["b.md"], ["a.md"])
+    assert place.store().manifest().keys() == {"@legal/b.md", "@board/a.md", "b.md"}
+
+
+@pytest.mark.parametrize("name", ["nowhere", "..", "../legal", "legal/../board", "@legal", "a.md", "/", "\x00"])
+def test_a_collection_that_is_nowhere_is_refused_in_words(place: Place, name: str) -> None:
+    collected(place)
+    before = place.store().generation()
+    with pytest.raises(IngestionRefused, match=r"There is no collection .* a folder @NAME"):
+        place.ingestion().run(collection=name)
+    assert place.store().generation() == before
+
+
+def test_a_collection_whose_folder_is_gone_can_still_be_emptied(place: Place) -> None:
+    collected(place)
+    (place.root / "@legal" / "a.md").unlink()
+    (place.root / "@legal").rmdir()
+    assert place.ingestion().run(collection="legal").removed == ["@legal/a.md"]
+    with pytest.raises(IngestionRefused, match="no collection"):
+        place.ingestion().run(collection="legal")
+
+
+def test_a_collection_that_lost_most_of_its_documents_is_refused_unless_forced(place: Place) -> None:
+    (place.root / "@legal").mkdir()
+    for n in range(6):
+        (place.root / "@legal" / f"{n}.md").write_text(f"Text {n}.")
+    place.put(**{f"f{n}": f"Text {n}." for n in range(20)})
+    place.ingestion().run()
+    for n in range(5):
+        (place.root / "@legal" / f"{n}.md").unlink()
+    with pytest.raises(IngestionRefused, match="5 of 6"):
+        place.ingestion().run(collection="legal")
+    assert len(place.ingestion().run(collection="legal", force=True).removed) == 5
+
+
+def test_what_an_interrupted_run_has_read_and_paid_for_outlives_a_run_over_a_collection(place: Place) -> None:
+    collected(place)
+    place.put(**{f"f{n}": f"Text {n}." for n in range(6)})
+    (place.root / "bad.pdf").write_bytes(b"%PDF-1.4\ncut")
+    place.embed.fails_at_batch = len(place.embed.batches) + 2
+    with pytest.raises(ModelUnreachable):
+        place.ingestion(batch=2).run()
+    place.embed.fails_at_batch = None
+    (place.root / "@legal" / "a.md").write_text("New law.")
+    assert place.ingestion().run(collection="legal").embedded == 1
+    with Spool(place.path.with_name("reading.sqlite")) as spool:
+        assert {"f0.md", "f5.md", "bad.pdf"} <= spool.files().keys()
+        assert spool.files()["bad.pdf"].fault == "damaged PDF"
+    assert place.ingestion().run().embedded == 2
+    assert len(place.embed.paid) == len(set(place.embed.paid))
+
+
+def test_a_full_run_reads_everything_anew_and_pays_for_nothing_twice(place: Place) -> None:
+    place.put(a="Alpha.", b="Beta.")
+    place.ingestion().run()
+    before = place.store().generation().number
+    with Spool(place.path.with_name("reading.sqlite")) as spool:  # what is read here would show
+        digest = place.store().manifest()["a.md"]
+        spool.put_fault("a.md", digest, "an old fault")
+    place.put(b="Beta two.", c="Gamma.")
+    seen: list[Progress] = []
+    report = place.ingestion().run(full=True, on_progress=seen.append)
+    assert seen[-1].files_total == 3
+    assert (report.new, report.changed, report.unchanged, report.failed) == (["c.md"], ["b.md"], 1, {})
+    assert report.embedded == 2
+    assert place.store().generation().number == before + 1
+    assert len(place.embed.paid) == len(set(place.embed.paid)) == 4
+
+
+def test_a_full_run_keeps_what_can_no_longer_be_read(place: Place) -> None:
+    place.put(a="Alpha.", b="Beta.")
+    place.ingestion().run()
+    (place.root / "a.md").write_bytes(b"\x7fELF\x00\x00")
+    report = place.ingestion().run(full=True)
+    assert (list(report.failed), report.unchanged) == (["a.md"], 1)
+    assert place.store().manifest().keys() == {"a.md", "b.md"}
+
+
+def test_a_run_that_would_cost_too_much_is_refused_before_the_excess_is_sent(place: Place) -> None:
+    place.put(**{f"f{n}": f"# Title {n}\n" + f"word{n} " * 30 for n in range(10)})
+    whole = place.ingestion("text-embedding-3-small").run(dry_run=True).tokens
+    limit = whole // 2
+    with pytest.raises(IngestionRefused, match=rf"EMBED_TOKENS_PER_RUN allows {limit:,};") as caught:
+        place.ingestion(batch=1, in_flight=2, tokens=limit).run()
+    sent = len(place.embed.paid)
+    assert 0 < sent <= 5
+    wanted = int(str(caught.value.words.split("embed ")[1].split(" ")[0]).replace(",", ""))
+    assert limit < wanted <= whole
+    assert place.store().manifest() == {}
+
+    with pytest.raises(IngestionRefused):
+        place.ingestion(batch=1, tokens=1).run()
+    assert len(place.embed.paid) == sent
+    report = place.ingestion(batch=1, tokens=whole - limit + whole // 10).run()
+    assert report.embedded == 10 - sent
+    assert len(place.embed.paid) == len(set(place.embed.paid)) == 10
+
+
+def test_a_run_within_its_limit_and_one_that_embeds_nothing_are_not_refused(place: Place) -> None:
+    place.put(a="Alpha beta gamma.")
+    tokens = place.ingestion("text-embedding-3-small").run(dry_run=True).tokens
+    assert place.ingestion(tokens=tokens).run().embedded == 1
+    assert place.ingestion(tokens=0).run().unchanged == 1
+    assert place.ingestion(NO_EMBEDDING, tokens=0).run().unchanged == 1
 
 
 def test_what_was_read_before_a_fault_is_not_read_again(place: Place) -> None:

@@ -9,6 +9,7 @@ from pydantic import SecretStr
 
 from bot import errors
 from bot.knowledge.models import (
+    ANSWER_TOKENS,
     FALLBACK_WINDOW,
     MODEL_FAULTS,
     OPENAI_BASE,
@@ -172,8 +173,41 @@ async def test_another_model_is_asked_soberly_and_without_extras_that_gateways_r
         await heard(model)
         assert server.chats[0].body["temperature"] == pytest.approx(0.1)
         assert "stream_options" not in server.chats[0].body
-        assert "max_tokens" not in server.chats[0].body
+        assert server.chats[0].body["max_tokens"] == ANSWER_TOKENS
+        assert "max_completion_tokens" not in server.chats[0].body
         await model.aclose()
+
+
+async def test_a_server_that_only_speaks_like_openai_is_told_the_longest_answer_that_was_chosen() -> None:
+    async with OpenAIServer() as server:
+        model = language_model(LanguageModelChoice("own", server.url, KEY, answer_tokens=300))
+        await heard(model)
+        assert server.chats[0].body["max_tokens"] == 300
+        await model.aclose()
+
+
+@pytest.mark.parametrize(
+    ("name", "most"), [("gpt-4.1-mini", 300), ("gpt-next", 300 + 4_096), ("gpt-5-mini", 300 + 4_096)]
+)
+def test_openai_is_told_the_longest_answer_in_the_way_all_its_models_take(name: str, most: int) -> None:
+    model = language_model(LanguageModelChoice(name, None, KEY, answer_tokens=300))
+    sent = model._get_model_kwargs(stream=True)
+    assert sent["max_completion_tokens"] == most
+    assert "max_tokens" not in sent
+
+
+async def test_a_reasoning_model_may_think_beyond_the_longest_answer() -> None:
+    async with OpenAIServer() as server:
+        model = language_model(LanguageModelChoice("o3-mini", server.url, KEY, answer_tokens=300))
+        await heard(model)
+        body = server.chats[0].body
+        assert body.get("max_completion_tokens", body.get("max_tokens")) == 300 + 4_096
+        await model.aclose()
+
+
+def test_an_answer_takes_no_more_than_a_quarter_of_the_window() -> None:
+    assert LanguageModelChoice("own", context_window=2_000, answer_tokens=4_000).longest_answer == 500
+    assert LanguageModelChoice("own", context_window=64_000, answer_tokens=4_000).longest_answer == 4_000
 
 
 def test_the_window_is_the_chosen_one_else_the_known_one_else_a_small_one() -> None:

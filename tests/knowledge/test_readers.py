@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bot.errors import DocumentUnreadable
-from bot.knowledge.readers import SIZE_LIMIT, Found, cleaned, collection_of, listed, read, readable_stem
+from bot.knowledge.readers import SIZE_LIMIT, Found, cleaned, collection_of, collections_in, listed, read, readable_stem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -155,6 +155,22 @@ def test_a_file_that_is_too_large_is_named(tmp_path: Path) -> None:
     assert [found.relative for found in listed(tmp_path)] == ["huge.txt"]
     with pytest.raises(DocumentUnreadable, match="larger than 50 MB"):
         read(tmp_path, "huge.txt")
+
+
+def test_the_rules_of_a_collection_are_no_document_and_what_only_looks_like_them_is(tmp_path: Path) -> None:
+    (tmp_path / "@legal").mkdir()
+    for name in ("@legal.toml", "@Board.TOML", "legal.toml", "@legal/@x.toml", "@legal.md"):
+        (tmp_path / name).write_text("a = 1")
+    assert [found.relative for found in listed(tmp_path)] == ["@legal.md", "@legal/@x.toml", "legal.toml"]
+
+
+def test_collections_are_the_folders_that_say_so_with_documents_or_without(tmp_path: Path) -> None:
+    for name in ("@legal", "@board/@inner", "@", "plain"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "@file").write_text("no folder")
+    (tmp_path / "@link").symlink_to(tmp_path / "plain")
+    assert collections_in(tmp_path) == {"legal", "board"}
+    assert collections_in(tmp_path / "nowhere") == frozenset()
 
 
 @pytest.mark.parametrize(

@@ -57,9 +57,14 @@ def listed(root: Path) -> list[Found]:
     return walked(root, is_known=_is_known)
 
 
-def _is_known(name: str) -> bool:
+def known_suffix(name: str) -> str | None:
+    """The ending of a file of a kind that can be read, in small letters; None of any other."""
     suffix = PurePosixPath(name).suffix.lower()
-    return suffix in _READERS or (suffix in LANGUAGES and not is_generated(name))
+    return suffix if suffix in _READERS or (suffix in LANGUAGES and not is_generated(name)) else None
+
+
+def _is_known(name: str) -> bool:
+    return known_suffix(name) is not None
 
 
 def read(root: Path, relative: str) -> list[Document]:

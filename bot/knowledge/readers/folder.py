@@ -35,7 +35,8 @@ class Found:
 def walked(root: Path, *, is_known: Callable[[str], bool]) -> list[Found]:
     """The regular files whose names are known, sorted by path.
 
-    Hidden files and folders are passed over, and links that lead out of the folder or to another folder.
+    Hidden files and folders are passed over, links that lead out of the folder or to another folder, and the rules of
+    collections.
     """
     top = root.resolve()
     found: list[Found] = []
@@ -48,6 +49,8 @@ def walked(root: Path, *, is_known: Callable[[str], bool]) -> list[Found]:
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in _NOT_OURS)
         for name in files:
             path = Path(folder, name)
+            if path.parent == top and is_rules(name):
+                continue
             if not name.startswith(".") and is_known(name) and (size := _size(top, path)) is not None:
                 found.append(_found(path.relative_to(top).as_posix(), size))
     return sorted(found, key=lambda each: each.relative)
@@ -112,6 +115,21 @@ def opened(root: Path, relative: str) -> Content:
     if not content:
         raise DocumentUnreadable("empty file")
     return Content(content, status.st_mtime)
+
+
+def is_rules(document: str) -> bool:
+    """Whether a file is a collection's rules, ``@NAME.toml`` directly in the documents' folder, and no document."""
+    return document.startswith("@") and "/" not in document and document.lower().endswith(".toml")
+
+
+def collections_in(root: Path) -> frozenset[str]:
+    """The collections that have a folder of their own, with documents or without."""
+    try:
+        with os.scandir(root) as entries:
+            folders = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+    except OSError:
+        return frozenset()
+    return frozenset(name[1:] for name in folders if name.startswith("@") and len(name) > 1)
 
 
 def collection_of(relative: str) -> str:

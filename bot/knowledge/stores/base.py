@@ -19,9 +19,12 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
+    from datetime import datetime
 
     from llama_index.core.schema import NodeWithScore, TextNode
     from numpy.typing import NDArray
+
+    from bot.answering import Shelved
 
 NO_EMBEDDING: Final = "none"
 """The embedding model's name where there is none: keywords only."""
@@ -49,11 +52,15 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """Which state of the index is searched: its number, from 0, and whose vectors, of how many numbers, it holds."""
+    """Which state of the index is searched: its number, from 0, and whose vectors, of how many numbers, it holds.
+
+    ``built`` is when it was put in place; None of the empty one, and where an earlier version did not write it down.
+    """
 
     number: int
     model: str
     dimension: int
+    built: datetime | None = None
 
 
 class Store(Protocol):
@@ -83,13 +90,23 @@ class Store(Protocol):
         """How much is searchable now."""
         ...
 
+    def shelved(self, collections: frozenset[str]) -> list[Shelved]:
+        """The searchable documents inside ``collections``, by path."""
+        ...
+
     def replace(
-        self, documents: Mapping[str, str], nodes: Iterable[TextNode], *, removed: Collection[str] = ()
+        self,
+        documents: Mapping[str, str],
+        nodes: Iterable[TextNode],
+        *,
+        removed: Collection[str] = (),
+        forgets: bool = True,
     ) -> None:
         """Make a new generation at one stroke: ``documents`` (with hashes) now consist of ``nodes``.
 
         ``nodes`` is consumed once, a batch at a time. Documents in ``removed`` are gone, and so are vectors that no
-        passage needs any longer; those of other models or dimensions too, unless this store has no model.
+        passage needs any longer; those of other models or dimensions too, unless this store has no model. Not so
+        without ``forgets``: then vectors stay that another run has paid for and will need.
         """
         ...
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from functools import partial
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -32,7 +33,7 @@ from bot.knowledge.stores.base import (
     normalised,
 )
 from bot.knowledge.stores.postgres_search import COLUMNS, among, by_keywords, by_vector, comparable, folded
-from bot.knowledge.stores.rows import FIELDS, Row, node_of, row_of, storable
+from bot.knowledge.stores.rows import FIELDS, Row, node_of, row_of, shelved_of, storable
 from bot.knowledge.words import SEGMENTATION, terms
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sqlalchemy import ColumnElement, Executable
     from sqlalchemy.engine.interfaces import DBAPIConnection
+
+    from bot.answering import Shelved
 
 PATIENCE: Final = 30.0
 """Seconds after which a search, or an attempt to connect, is given up."""
@@ -94,7 +97,7 @@ class PostgresStore:
     def generation(self) -> Generation:
         """What is searched now."""
         g = schema.generation.c
-        (row,) = self._rows(select(g.number, g.model, g.dimension))
+        (row,) = self._rows(select(g.number, g.model, g.dimension, g.built))
         return Generation(*row)
 
     def manifest(self) -> dict[str, str]:
@@ -110,13 +113,27 @@ class PostgresStore:
         (row,) = self._rows(select(*counts))
         return Counts(*row)
 
+    def shelved(self, collections: frozenset[str]) -> list[Shelved]:
+        """The searchable documents inside ``collections``, by path."""
+        n = schema.nodes.c
+        counted = func.count().over(partition_by=n.document)
+        first = select(n.document, n.title, n.collection, counted, n.others).distinct(n.document)
+        inside = first.where(among(n.collection, collections)).order_by(n.document, n.number)
+        return sorted((shelved_of(*row) for row in self._rows(inside)), key=lambda each: each.document)
+
     def replace(
-        self, documents: Mapping[str, str], nodes: Iterable[TextNode], *, removed: Collection[str] = ()
+        self,
+        documents: Mapping[str, str],
+        nodes: Iterable[TextNode],
+        *,
+        removed: Collection[str] = (),
+        forgets: bool = True,
     ) -> None:
         """Make a new generation in one transaction: ``documents`` (with hashes) now consist of ``nodes``.
 
         ``nodes`` is consumed once, a batch at a time. Documents in ``removed`` are gone, and so are vectors that no
-        passage needs any longer; those of other models or dimensions too, unless this store has no model.
+        passage needs any longer; those of other models or dimensions too, unless this store has no model. Not so
+        without ``forgets``: then vectors stay that another run has paid for and will need.
         """
         self._index_vectors()
         gone = list({*documents, *removed})
@@ -127,7 +144,8 @@ class PostgresStore:
             do(lambda c: _copied(c, "documents", ("id", "hash"), records, schema.SCHEMA))
             _insert(do, nodes)
             do(lambda c: _commit_generation(c, self.embed_name))
-            do(lambda c: _forget_needless_vectors(c, self.embed_name))
+            if forgets:
+                do(lambda c: _forget_needless_vectors(c, self.embed_name))
             do(lambda c: c.execute(text(f"ANALYZE {schema.SCHEMA}.nodes, {schema.SCHEMA}.vectors")))
 
     def add(self, nodes: Sequence[TextNode]) -> None:
@@ -419,7 +437,7 @@ async def _keep(connection: AsyncConnection, model: str, rows: Mapping[str, NDAr
 async def _commit_generation(connection: AsyncConnection, model: str) -> None:
     """Count on; from now on the vectors of this model are searched, if it is one."""
     g, m = schema.generation, schema.models.c
-    await connection.execute(update(g).values(number=g.c.number + 1))
+    await connection.execute(update(g).values(number=g.c.number + 1, built=datetime.now(UTC).replace(microsecond=0)))
     if model != NO_EMBEDDING:
         dimension = func.coalesce(select(m.dimension).where(m.name == model).scalar_subquery(), 0)
         await connection.execute(update(g).values(model=model, dimension=dimension))

@@ -5,7 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from pgvector.sqlalchemy import VECTOR
-from sqlalchemy import BigInteger, Column, Float, Identity, Index, Integer, MetaData, Table, Text, select, text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Float,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects.postgresql import TSVECTOR, insert
 
 from bot.errors import StoreUnusable
@@ -16,7 +30,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 SCHEMA: Final = "docent"
-VERSION: Final = 1
+VERSION: Final = 2
 LOCK: Final = 0x646F63656E74
 """The advisory lock that one ingestion holds: "docent" in ASCII."""
 
@@ -30,6 +44,7 @@ generation = Table(
     Column("dimension", Integer, nullable=False),
     Column("segmentation", Text, nullable=False),
     Column("version", Integer, nullable=False),
+    Column("built", DateTime(timezone=True)),
 )
 documents = Table("documents", _metadata, Column("id", Text, primary_key=True), Column("hash", Text, nullable=False))
 nodes = Table(
@@ -108,7 +123,7 @@ INSERT INTO docent.collections SELECT collection, count(*), sum(length) FROM doc
 
 
 async def prepare(connection: AsyncConnection) -> None:
-    """Make the schema, its tables and its way of stemming, unless they are there.
+    """Make the schema, its tables and its way of stemming, unless they are there, or bring them up to this version.
 
     Raises:
         StoreUnusable: they are of another version.
@@ -122,7 +137,11 @@ async def prepare(connection: AsyncConnection) -> None:
         await connection.run_sync(_metadata.create_all)
         first = {"number": 0, "model": NO_EMBEDDING, "dimension": 0, "segmentation": SEGMENTATION, "version": VERSION}
         await connection.execute(insert(generation).values(first))
-    if await connection.scalar(select(generation.c.version)) != VERSION:
+    version = await connection.scalar(select(generation.c.version))
+    if version == 1:  # it did not write down when a generation was put in place
+        await connection.execute(text(f"ALTER TABLE {SCHEMA}.generation ADD COLUMN built TIMESTAMPTZ"))
+        await connection.execute(update(generation).values(version=VERSION))
+    elif version != VERSION:
         raise StoreUnusable(
             f"The schema {SCHEMA} of STORE_URL's database was written by another version of Docent;"
             " rename it and run reindex."

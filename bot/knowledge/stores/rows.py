@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import astuple, dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
+from bot.answering import Shelved
 from bot.knowledge.splitting import passage_hash, passage_node
 from bot.knowledge.words import indexed
 
@@ -54,6 +56,20 @@ def node_of(row: Row) -> TextNode:
     """The node of a row."""
     named = {"document": row.document, "collection": row.collection, "title": row.title, "section": row.section}
     return passage_node(row.text, {**named, **json.loads(row.others)}, node_id=row.id)
+
+
+def shelved_of(document: str, title: str, collection: str, passages: int, others: str) -> Shelved:
+    """A document as other rooms know it, of its first passage's row and of how many it has."""
+    metadata = json.loads(others)
+    return Shelved(document, title, collection, passages, written_date(metadata.get("modified")), metadata.get("url"))
+
+
+def written_date(text: object) -> datetime | None:
+    """When a document was last changed, as its reader wrote it down (ISO 8601)."""
+    try:
+        return datetime.fromisoformat(str(text)) if text else None
+    except ValueError:
+        return None
 
 
 def storable(text: str) -> str:

@@ -7,6 +7,7 @@ import json
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
+from datetime import UTC, datetime
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
@@ -28,7 +29,7 @@ from bot.knowledge.stores.base import (
     normalised,
 )
 from bot.knowledge.stores.matrix import Matrix
-from bot.knowledge.stores.rows import FIELDS, Row, node_of, row_of, storable
+from bot.knowledge.stores.rows import FIELDS, Row, node_of, row_of, shelved_of, storable, written_date
 from bot.knowledge.stores.sqlite_schema import complaint, created, prepare
 from bot.knowledge.words import terms
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from llama_index.core.schema import TextNode
     from numpy.typing import NDArray
 
+    from bot.answering import Shelved
     from bot.knowledge.stores import matrix
 
 __all__ = ["NO_EMBEDDING", "Counts", "SqliteStore"]
@@ -98,13 +100,30 @@ class SqliteStore:
             ).fetchone()
             return Counts(*row)
 
+    def shelved(self, collections: frozenset[str]) -> list[Shelved]:
+        """The searchable documents inside ``collections``, by path."""
+        with self._reading() as connection:
+            # Beside a min(), SQLite gives every other column from the row that holds it: the first passage's.
+            rows = connection.execute(
+                "SELECT document, title, collection, count(*), others, min(number) FROM nodes"
+                " WHERE collection IN (SELECT value FROM json_each(?)) GROUP BY document",
+                (json.dumps([storable(name) for name in sorted(collections)]),),
+            )
+            return sorted((shelved_of(*row) for *row, _ in rows), key=lambda each: each.document)
+
     def replace(
-        self, documents: Mapping[str, str], nodes: Iterable[TextNode], *, removed: Collection[str] = ()
+        self,
+        documents: Mapping[str, str],
+        nodes: Iterable[TextNode],
+        *,
+        removed: Collection[str] = (),
+        forgets: bool = True,
     ) -> None:
         """Make a new generation in one transaction: ``documents`` (with hashes) now consist of ``nodes``.
 
         ``nodes`` is consumed once, a batch at a time. Documents in ``removed`` are gone, and so are vectors that no
-        passage needs any longer; those of other models or dimensions too, unless this store has no model.
+        passage needs any longer; those of other models or dimensions too, unless this store has no model. Not so
+        without ``forgets``: then vectors stay that another run has paid for and will need.
         """
         with self._writing() as connection:
             gone = json.dumps([storable(name) for name in {*documents, *removed}])
@@ -115,7 +134,8 @@ class SqliteStore:
             for batch in batched(nodes):
                 _insert(connection, batch)
             self._commit_generation(connection)
-            _forget_needless_vectors(connection, self.embed_name)
+            if forgets:
+                _forget_needless_vectors(connection, self.embed_name)
 
     def add(self, nodes: Sequence[TextNode]) -> None:
         """Make a new generation with these nodes added, or replaced by id, each with its ``embedding`` if it has one.
@@ -234,7 +254,8 @@ class SqliteStore:
 
     def _commit_generation(self, connection: sqlite3.Connection) -> None:
         """Count on; from now on the vectors of this store's model are searched, if it has one."""
-        connection.execute("UPDATE generation SET number = number + 1")
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        connection.execute("UPDATE generation SET number = number + 1, built = ?", (now,))
         if self.embed_name != NO_EMBEDDING:
             connection.execute(
                 "UPDATE generation SET model = ?,"
@@ -361,7 +382,8 @@ class SqliteStore:
 
 
 def _generation(connection: sqlite3.Connection) -> Generation:
-    return Generation(*connection.execute("SELECT number, model, dimension FROM generation").fetchone())
+    *columns, built = connection.execute("SELECT number, model, dimension, built FROM generation").fetchone()
+    return Generation(*columns, written_date(built))
 
 
 def _insert(connection: sqlite3.Connection, nodes: Sequence[TextNode]) -> None:

@@ -15,14 +15,15 @@ if TYPE_CHECKING:
     import sqlite3
     from pathlib import Path
 
-_VERSION: Final = 2
+_VERSION: Final = 3
 _ENOSPC: Final = 28
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS generation (
-    number INTEGER NOT NULL, model TEXT NOT NULL, dimension INTEGER NOT NULL, segmentation TEXT NOT NULL
+    number INTEGER NOT NULL, model TEXT NOT NULL, dimension INTEGER NOT NULL, segmentation TEXT NOT NULL,
+    built TEXT NOT NULL
 );
-INSERT INTO generation SELECT 0, 'none', 0, '' WHERE NOT EXISTS (SELECT 1 FROM generation);
+INSERT INTO generation SELECT 0, 'none', 0, '', '' WHERE NOT EXISTS (SELECT 1 FROM generation);
 CREATE TABLE IF NOT EXISTS documents (id TEXT PRIMARY KEY, hash TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS nodes (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -72,6 +73,11 @@ UPDATE generation SET (model, dimension) = (
     SELECT model, dimension FROM vectors JOIN nodes USING (passage) GROUP BY model, dimension ORDER BY count(*) DESC
 ) WHERE EXISTS (SELECT 1 FROM vectors JOIN nodes USING (passage));
 """
+# The second did not write down when a generation was put in place.
+_FROM_VERSION_2 = """
+ALTER TABLE generation ADD COLUMN built TEXT NOT NULL DEFAULT '';
+"""
+_UPGRADES = {0: "", 1: _FROM_VERSION_1 + _FROM_VERSION_2, 2: _FROM_VERSION_2, _VERSION: ""}
 
 _log = logging.getLogger(__name__)
 
@@ -84,9 +90,9 @@ def prepare(connection: sqlite3.Connection, path: Path) -> None:
     """
     connection.execute("BEGIN IMMEDIATE")
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version not in {0, 1, _VERSION}:
+    if version not in _UPGRADES:
         raise StoreUnusable(f"{path} was written by another version of Docent; move it away and run reindex.")
-    _execute_all(connection, (_FROM_VERSION_1 if version == 1 else "") + _SCHEMA)
+    _execute_all(connection, _UPGRADES[version] + _SCHEMA)
     (segmentation,) = connection.execute("SELECT segmentation FROM generation").fetchone()
     if segmentation != SEGMENTATION:
         _cut_words_anew(connection, path)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -354,6 +355,47 @@ def test_a_vector_that_no_passage_needs_is_forgotten_with_the_next_generation(pl
     store.replace({}, [])
     assert store.without_vector(["early"]) == {"early"}
     assert store.without_vector([passage_hash(node("east"))]) == set()
+
+
+def test_a_vector_that_no_passage_needs_yet_stays_where_the_store_is_asked_not_to_forget(place: Place) -> None:
+    store = filled(place.open(), node("east"), vectors=[[1, 0]])
+    store.keep_vectors({"early": [1.0, 0.0]})
+    store.replace({"b.md": "1"}, [node("west", "b.md")], forgets=False)
+    assert store.without_vector(["early"]) == set()
+    store.replace({}, [])
+    assert store.without_vector(["early"]) == {"early"}
+
+
+def test_each_generation_knows_when_it_was_put_in_place(place: Place) -> None:
+    store = place.open()
+    assert (store.generation().number, store.generation().built) == (0, None)
+    before = datetime.now(UTC).replace(microsecond=0)
+    store.replace({"a.md": "1"}, [node("east")])
+    built = place.open().generation().built
+    assert built is not None
+    assert before <= built <= datetime.now(UTC)
+    store.keep_vectors({"early": [1.0, 0.0]})
+    assert store.generation().built == built
+
+
+def test_what_is_searchable_is_listed_by_path_inside_the_collections_alone(place: Place) -> None:
+    dated = node("refund one", "z.md", title="Zoo")
+    dated.metadata |= {"modified": "2024-05-01T10:00:00+00:00", "url": "https://team.example/z", "position": 0}
+    second = node("refund two", "z.md", title="Zoo", section="Late")
+    second.metadata["position"] = 1
+    legal = node("refund law", "@legal/a.md", collection="legal", title="Law")
+    store = filled(place.open(), dated, second, legal, node("refund b", "b.md", title="Bee"))
+
+    shared = store.shelved(SHARED_ONLY)
+    assert [(each.document, each.title, each.collection, each.passages) for each in shared] == [
+        ("b.md", "Bee", "", 1),
+        ("z.md", "Zoo", "", 2),
+    ]
+    assert shared[1].date == datetime(2024, 5, 1, 10, tzinfo=UTC)
+    assert (shared[1].url, shared[0].url, shared[0].date) == ("https://team.example/z", None, None)
+    assert [each.document for each in store.shelved(frozenset({"legal"}))] == ["@legal/a.md"]
+    assert [each.document for each in store.shelved(EVERYWHERE)] == ["@legal/a.md", "b.md", "z.md"]
+    assert store.shelved(frozenset()) == []
 
 
 async def test_nodes_are_added_or_replaced_by_id(place: Place) -> None:

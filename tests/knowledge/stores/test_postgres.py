@@ -96,6 +96,21 @@ async def test_words_cut_in_another_way_are_indexed_anew(database: Place) -> Non
     assert await by_keywords(database.open(), "refund") == ["Refunds take thirty days."]
 
 
+async def test_an_index_of_the_first_version_is_read_on_and_knows_its_age_from_the_next_generation(
+    database: Place,
+) -> None:
+    store = filled(database.open(), node("refund"), vectors=[[1, 0]])
+    assert isinstance(store, postgres.PostgresStore)
+    with store._writing() as do:
+        do(lambda c: c.execute(text("ALTER TABLE docent.generation DROP COLUMN built")))
+        do(lambda c: c.execute(text("UPDATE docent.generation SET version = 1")))
+    again = database.open()
+    assert (again.generation().number, again.generation().built) == (1, None)
+    assert await by_keywords(again, "refund") == await near(again, [1, 0]) == ["refund"]
+    again.replace({}, [])
+    assert database.open().generation().built is not None
+
+
 async def test_an_index_of_another_version_is_named_with_what_to_do(database: Place) -> None:
     store = database.open()
     assert isinstance(store, postgres.PostgresStore)

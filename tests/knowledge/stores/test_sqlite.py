@@ -145,6 +145,20 @@ async def test_an_index_of_the_first_version_is_brought_up_to_date_and_keeps_wha
     assert caplog.text == ""
 
 
+async def test_an_index_of_the_second_version_is_read_on_and_knows_its_age_from_the_next_generation(path: Path) -> None:
+    filled(SqliteStore(path, "model"), node("Refunds take thirty days."), vectors=[[1, 0]]).close()
+    connection = sqlite3.connect(path)
+    connection.execute("ALTER TABLE generation DROP COLUMN built")
+    connection.execute("PRAGMA user_version = 2")
+    connection.commit()
+    connection.close()
+    store = SqliteStore(path, "model")
+    assert store.generation() == Generation(1, "model", 2)
+    assert await by_keywords(store, "refund") == await near(store, [1, 0]) == ["Refunds take thirty days."]
+    store.replace({}, [])
+    assert store.generation().built is not None
+
+
 def test_an_index_of_the_first_version_without_a_vector_is_brought_up_to_date(path: Path) -> None:
     of_the_first_version(path)
     connection = sqlite3.connect(path)
