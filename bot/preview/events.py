@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from bot.preview.channels import Channel
     from bot.preview.interactions import Interaction
     from bot.preview.messages import Message
-    from bot.preview.people import Guild
+    from bot.preview.people import Guild, Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class ChannelCreated(Event):
 
 @dataclass(frozen=True, slots=True)
 class ChannelChanged(Event):
-    """A channel's permissions changed."""
+    """Who may do what in a channel changed, or a thread was closed or opened."""
 
     channel: Channel
 
@@ -111,6 +111,54 @@ class GuildLeft(Event):
     """The bot was removed from a guild."""
 
     guild: Guild
+
+
+@dataclass(frozen=True, slots=True)
+class RoleCreated(Event):
+    """A guild has a new role."""
+
+    guild: Guild
+    role: Role
+
+
+@dataclass(frozen=True, slots=True)
+class RoleChanged(Event):
+    """A role allows something else than before; @everyone is the role that has the guild's id."""
+
+    guild: Guild
+    role: Role
+
+
+@dataclass(frozen=True, slots=True)
+class RoleDeleted(Event):
+    """A role is gone, and nobody wears it any more."""
+
+    guild: Guild
+    role: Role
+
+
+@dataclass(frozen=True, slots=True)
+class MemberJoined(Event):
+    """Somebody became a member of a guild."""
+
+    guild: Guild
+    user_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class MemberChanged(Event):
+    """A member was given a role, or lost one."""
+
+    guild: Guild
+    user_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class MemberLeft(Event):
+    """Somebody is no longer a member of a guild."""
+
+    guild: Guild
+    user_id: int
 
 
 @dataclass(frozen=True, slots=True)

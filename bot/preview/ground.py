@@ -7,11 +7,11 @@ import secrets
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from bot.preview.channels import Channel, ChannelKind
+from bot.preview.channels import Channel, ChannelKind, permitted
 from bot.preview.clock import Clock
 from bot.preview.components import first
 from bot.preview.events import ChannelCreated, Event, InteractionFailed, MessageCreated, MessageDeleted
-from bot.preview.people import EVERYTHING, ORDINARY, Guild, Permission, User
+from bot.preview.people import NOTHING, ORDINARY, Guild, Permission, User
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -75,14 +75,15 @@ class Ground:
     def permissions(self, user_id: int, channel: Channel) -> Permission:
         """What a user may do in a channel; a thread has its parent's rules."""
         if channel.kind is ChannelKind.DIRECT:
-            return ORDINARY if user_id in channel.recipients or user_id == self.bot.id else Permission(0)
-        guild = self.guilds[channel.guild_id or 0]
-        granted = guild.members.get(user_id, Permission(0))
-        if granted and (user_id == guild.owner_id or Permission.ADMINISTRATOR in granted):
-            return EVERYTHING
-        parent = self.channels.get(channel.parent_id or 0)
-        denied = channel.denied.get(user_id, Permission(0))
-        return granted & ~denied & ~(parent.denied.get(user_id, Permission(0)) if parent else Permission(0))
+            return ORDINARY if user_id in channel.recipients or user_id == self.bot.id else NOTHING
+        return permitted(
+            self.guilds[channel.guild_id or 0], channel, user_id, self.channels.get(channel.parent_id or 0)
+        )
+
+    def sees(self, user_id: int, channel_id: int) -> bool:
+        """Whether a user sees a channel at all; nobody sees one that is gone."""
+        channel = self.channels.get(channel_id)
+        return channel is not None and Permission.VIEW_CHANNEL in self.permissions(user_id, channel)
 
     # Who watches
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.preview.channels import Channel, ChannelKind
+from bot.preview.channels import Channel, ChannelKind, Overwrite
 from bot.preview.clock import Clock
 from bot.preview.deeds import Deeds
 from bot.preview.events import (
@@ -21,18 +21,24 @@ from bot.preview.events import (
     InteractionAcknowledged,
     InteractionCreated,
     InteractionFailed,
+    MemberChanged,
+    MemberJoined,
+    MemberLeft,
     MessageCreated,
     MessageDeleted,
     MessageEdited,
     ReactionAdded,
     RequestAnswered,
+    RoleChanged,
+    RoleCreated,
+    RoleDeleted,
     Typing,
 )
 from bot.preview.furnishing import Furnishing
 from bot.preview.ground import MESSAGE_CONTENT_INTENT
 from bot.preview.interactions import ACKNOWLEDGE_WITHIN, TOKEN_LIFETIME, Interaction, InteractionKind, ResponseKind
 from bot.preview.messages import Message, MessageFlag, MessageState
-from bot.preview.people import EVERYTHING, ORDINARY, Guild, Permission, User
+from bot.preview.people import EVERYTHING, NOTHING, ORDINARY, Guild, Permission, Role, User
 from bot.preview.responses import Responses
 
 if TYPE_CHECKING:
@@ -42,6 +48,7 @@ __all__ = [
     "ACKNOWLEDGE_WITHIN",
     "EVERYTHING",
     "MESSAGE_CONTENT_INTENT",
+    "NOTHING",
     "ORDINARY",
     "TOKEN_LIFETIME",
     "Channel",
@@ -59,20 +66,34 @@ __all__ = [
     "InteractionCreated",
     "InteractionFailed",
     "InteractionKind",
+    "MemberChanged",
+    "MemberJoined",
+    "MemberLeft",
     "Message",
     "MessageCreated",
     "MessageDeleted",
     "MessageEdited",
     "MessageFlag",
     "MessageState",
+    "Overwrite",
     "Permission",
     "ReactionAdded",
     "RequestAnswered",
     "ResponseKind",
+    "Role",
+    "RoleChanged",
+    "RoleCreated",
+    "RoleDeleted",
     "Typing",
     "User",
     "World",
 ]
+
+
+LOOKING_AFTER = (
+    Permission.MANAGE_GUILD | Permission.MANAGE_CHANNELS | Permission.MANAGE_MESSAGES | Permission.MANAGE_THREADS
+)
+"""What Mia may do besides."""
 
 
 class World(Furnishing, Deeds, Responses):
@@ -80,11 +101,22 @@ class World(Furnishing, Deeds, Responses):
 
     @classmethod
     def populated(cls, *, clock: Callable[[], float] | None = None) -> World:
-        """A world to start from: the guild "Harbour" with #general and #random, its owner, and Ada and Ben."""
+        """A world to start from: the guild "Harbour" with its channels and people.
+
+        Ada and Ben are members, Mia looks after the server, and Lea is of the People team, whose channel only that
+        team sees, and the bot.
+        """
         world = cls(clock=clock)
         guild = world.add_guild("Harbour")
+        people = [world.add_user(name) for name in ("Ada", "Ben", "Mia", "Lea")]
+        for user in people:
+            world.add_member(guild.id, user.id)
+        admins = world.add_role(guild.id, "Admins", LOOKING_AFTER)
+        team = world.add_role(guild.id, "People team")
+        world.give_role(guild.id, people[2].id, admins.id)
+        world.give_role(guild.id, people[3].id, team.id)
         for name in ("general", "random"):
             world.add_channel(guild.id, name)
-        for name in ("Ada", "Ben"):
-            world.add_member(guild.id, world.add_user(name).id)
+        world.add_channel(guild.id, "help", kind=ChannelKind.FORUM)
+        world.shut(world.add_channel(guild.id, "people-team").id, team.id, world.bot.id)
         return world
