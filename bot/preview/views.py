@@ -94,7 +94,7 @@ class Views:
             "guild": guild.name if guild else "Direct messages",
             "bot": self._person(self._world.bot.id),
             "viewer": self._person(self._viewer.id),
-            "channels": [self.channel(channel) for channel in self._world.channels.values()],
+            "channels": [self.channel(channel) for channel in self._world.channels.values() if self.sees(channel.id)],
             "commands": self.commands(),
             "menus": self.menus(),
         }
@@ -125,7 +125,15 @@ class Views:
 
     def is_visible(self, message: Message) -> bool:
         """Whether the viewer sees this message at all."""
-        return message.audience in {None, self._viewer.id}
+        return message.audience in {None, self._viewer.id} and self.sees(message.channel_id)
+
+    def sees(self, channel_id: int) -> bool:
+        """Whether the viewer sees this channel."""
+        return self._world.sees(self._viewer.id, channel_id)
+
+    def is_own(self, interaction: Interaction) -> bool:
+        """Whether it was the viewer who did this: nobody else is shown a command on its way."""
+        return interaction.user_id == self._viewer.id
 
     def _person(self, user_id: int) -> Json:
         user = self._world.users[user_id]

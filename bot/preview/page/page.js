@@ -534,7 +534,7 @@ const told = {
     world.messages.clear();
     world.waiting.clear();
     drawPlace(place);
-    drawSuggestions(suggestions);
+    if (suggestions) drawSuggestions(suggestions);
     messages.forEach(drawMessage);
     for (const view of world.messages.values()) clearTimeout(view.reading); // what was there before is not news
     interactions.forEach(drawWaiting);

@@ -1,0 +1,98 @@
+"""What people do: they write, use commands and menus, press buttons and fill in forms."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+from bot.preview.components import filled, first, walked
+from bot.preview.events import InteractionCreated, Typing
+from bot.preview.ground import Ground
+from bot.preview.interactions import Interaction, InteractionKind, ResponseKind
+from bot.preview.messages import Message, MessageState
+from bot.preview.options import option_values
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bot.preview.drafts import Json
+
+
+class Deeds(Ground):
+    """What a person may do, told to whoever watches."""
+
+    def say(self, channel_id: int, user_id: int, text: str, *, reply_to: int | None = None) -> Message:
+        """A person writes a message, perhaps in reply to another (which pings its author)."""
+        state = MessageState(self.clock(), text)
+        message = Message(self.new_id(), channel_id, user_id, [state], reference=reply_to)
+        return self._appear(message)
+
+    def type(self, channel_id: int, user_id: int) -> None:
+        """Somebody is seen typing."""
+        self.tell(Typing(self.clock(), channel_id, user_id))
+
+    def use_command(
+        self, channel_id: int, user_id: int, name: str, options: Mapping[str, object] | None = None
+    ) -> Interaction:
+        """A person uses a slash command; ``name`` may be "group command".
+
+        Raises:
+            LookupError: no such command is registered here.
+        """
+        first, *rest = name.split()
+        command = self.command(channel_id, first, kind=1)
+        values = option_values(command, rest, options or {})
+        data = {"id": command["id"], "name": first, "type": 1, "options": values}
+        return self._interact(InteractionKind.COMMAND, channel_id, user_id, data)
+
+    def use_menu(self, user_id: int, name: str, message_id: int) -> Interaction:
+        """A person picks a command from a message's menu.
+
+        Raises:
+            LookupError: no such command is registered here.
+        """
+        message = self.messages[message_id]
+        command = self.command(message.channel_id, name, kind=3)
+        data = {"id": command["id"], "name": name, "type": 3, "target_id": str(message_id)}
+        return self._interact(InteractionKind.COMMAND, message.channel_id, user_id, data)
+
+    def press(self, message_id: int, custom_id: str, user_id: int) -> Interaction:
+        """A person presses a button.
+
+        Raises:
+            LookupError: the message shows no such button, or it is disabled.
+        """
+        message = self.messages[message_id]
+        first(c for c in walked(message.now.components) if c.get("custom_id") == custom_id and not c.get("disabled"))
+        data = {"custom_id": custom_id, "component_type": 2}
+        return self._interact(InteractionKind.COMPONENT, message.channel_id, user_id, data, message_id=message_id)
+
+    def submit(self, interaction_id: int, values: Mapping[str, str]) -> Interaction:
+        """A person fills in the modal that an interaction was answered with, by the custom ids of its text inputs.
+
+        Raises:
+            LookupError: that interaction showed no modal.
+        """
+        shown = self.interactions[interaction_id]
+        if shown.response is not ResponseKind.MODAL or shown.response_data is None:
+            raise LookupError("no modal was shown")
+        modal = shown.response_data
+        data = {"custom_id": modal["custom_id"], "components": filled(modal["components"], values)}
+        return self._interact(InteractionKind.MODAL, shown.channel_id, shown.user_id, data, message_id=shown.message_id)
+
+    def command(self, channel_id: int, name: str, *, kind: int = 1) -> Json:
+        """The command of that name that people see in a channel, the guild's own before a global one."""
+        guild_id = self.channels[channel_id].guild_id
+        registered = [*self.commands.get(guild_id, []), *self.commands.get(None, [])]
+        return first(c for c in registered if c["name"] == name and c.get("type", 1) == kind)
+
+    def _interact(
+        self, kind: InteractionKind, channel_id: int, user_id: int, data: Json, *, message_id: int | None = None
+    ) -> Interaction:
+        now = self.clock()
+        interaction = Interaction(
+            self.new_id(), secrets.token_urlsafe(48), kind, channel_id, user_id, now, data, message_id
+        )
+        self.interactions[interaction.id] = self._by_token[interaction.token] = interaction
+        self.tell(InteractionCreated(now, interaction))
+        return interaction
