@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bot.preview.drafts import Attachment, Draft, Json, Refusal
 from bot.preview.limits import Bucket, Limits
+from bot.preview.requests import unknown
 from bot.preview.world import ResponseKind
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ class Routes:
             Route("GET", "/oauth2/applications/@me", lambda _: self._wire.application()),
             Route("GET", "/applications/@me", lambda _: self._wire.application()),
             Route("POST", "/users/@me/channels", self.open_direct),
+            Route("GET", "/guilds/{guild}/members/{user}", self.member),
         ]
 
     def _registered(self) -> list[Route]:
@@ -146,6 +148,15 @@ class Routes:
         """Where the gateway is, and how often one may identify oneself."""
         starts = {"total": 1000, "remaining": 1000, "reset_after": 0, "max_concurrency": 1}
         return {"url": self._gateway_url, "shards": 1, "session_start_limit": starts}
+
+    def member(self, call: Call) -> Reply:
+        """GET /guilds/{guild}/members/{user}: somebody in a guild that the bot is in."""
+        guild = self._world.guilds.get(call.id("guild"))
+        if guild is None or self._world.bot.id not in guild.members:
+            raise unknown("Guild", 10004)
+        if call.id("user") not in guild.members:
+            raise unknown("Member", 10007)
+        return self._wire.member(guild, call.id("user"))
 
     def open_direct(self, call: Call) -> Reply:
         """Open the direct messages with a user."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bot.admission import Admission
 from bot.answering import LibraryState
 from bot.asking import Asking
 from bot.client import DocentClient
@@ -20,11 +21,17 @@ from bot.preview.world import (
     MessageState,
 )
 from bot.records import MemoryRecords
+from bot.reindexing import Reindexing
 from bot.streaming import Driver, Lanes
 from bot.surfaces import rate_limit_trace
+from bot.visibility import Visibility
+from cogs.answers import Answers
 from cogs.ask import Ask
+from cogs.docs import Docs
+from cogs.forums import Forums
 from cogs.mentions import Manners, Mentions
 from cogs.menus import Menus
+from cogs.reindex import Reindex
 from tests.fakes.answerer import FakeAnswer, FakeAnswerer, FakeLibrary, Pause, Script
 from tests.fakes.discord_client import connected
 from tests.fakes.table import until
@@ -33,6 +40,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
 
     from bot.answering import Question
+    from bot.budgets import Limits
+    from bot.policy import Admins, Rule
     from bot.preview.standin import Request
     from bot.preview.world import Interaction, World
     from bot.records import Records
@@ -66,7 +75,10 @@ class Talk:
     client: DocentClient
     driver: Driver
     answerer: FakeAnswerer
-    replies: list[Message] = field(default_factory=list[Message])
+    records: Records
+    library: FakeLibrary
+    admission: Admission
+    reindexing: Reindexing
 
     @property
     def world(self) -> World:
@@ -139,18 +151,41 @@ async def talking(
     limit: int = 8,
     world: World | None = None,
     records: Records | None = None,
+    rules: Mapping[str, Rule] | None = None,
+    admins: Admins | None = None,
+    library: FakeLibrary | None = None,
+    limits: Limits | None = None,
+    estimate: int = 0,
 ) -> AsyncGenerator[Talk]:
     """Ada and Ben, in a guild with the bot, which is connected; with or without Discord's message-content intent."""
     answerer = answerer or Parrot()
+    records = records or MemoryRecords()
+    library = library or FakeLibrary(LibraryState(0, 0, "none"))
     lanes = Lanes()
     driver = Driver(lanes)
-    library = FakeLibrary(LibraryState(0, 0, "none"))
-    asking = Asking(answerer, driver, records or MemoryRecords(), library=library, limit=limit)
+
+    async def current() -> Mapping[str, Rule]:
+        return rules or {}
+
+    visibility = Visibility(current, admins)
+    admission = Admission(records, limits=limits, estimate=estimate)
+    await admission.open()
+    asking = Asking(answerer, driver, records, library=library, limit=limit, admission=admission)
+    reindexing = Reindexing(library, driver, records, interval=0.05)
     client = DocentClient(
-        cogs=[Ask(asking), Menus(asking), lambda client: Mentions(asking, client, manners)],
+        cogs=[
+            Ask(asking, visibility),
+            Answers(asking, records, visibility),
+            Menus(asking, visibility),
+            lambda client: Mentions(asking, client, manners, visibility=visibility),
+            lambda client: Forums(asking, client, visibility),
+            Reindex(asking, reindexing, records, visibility),
+            Docs(asking, library, records, visibility),
+        ],
         driver=driver,
         http_trace=rate_limit_trace(lanes),
         reads_messages=reads_messages,
+        once_ready=reindexing.resume,
     )
     client._connection.guild_ready_timeout = 0.05
     standin = StandIn(world)
@@ -158,4 +193,5 @@ async def talking(
         standin.world.enabled_intents = MESSAGE_CONTENT_INTENT
     async with standin, connected(client, standin):
         await until(lambda: any(standin.world.commands.values()))
-        yield Talk(standin, client, driver, answerer)
+        yield Talk(standin, client, driver, answerer, records, library, admission, reindexing)
+        await asking.settled()

@@ -536,3 +536,18 @@ async def test_content_is_hidden_from_a_bot_without_the_intent_unless_it_is_mean
             async with session.get(f"{standin.api_url}/channels/{channel}/messages/{message.id}") as response:
                 seen.append((await response.json())["content"])
         assert seen == ["of the bot", "", texts[1], "and"]
+
+
+async def test_a_member_can_be_looked_up_in_a_guild_of_the_bots() -> None:
+    async with (
+        StandIn() as standin,
+        aiohttp.ClientSession(headers={"Authorization": f"Bot {standin.world.token}"}) as http,
+    ):
+        world = standin.world
+        guild = world.channel_named("general").guild_id
+        async with http.get(f"{standin.api_url}/guilds/{guild}/members/{world.user_named('Ada').id}") as found:
+            member = await found.json()
+        async with http.get(f"{standin.api_url}/guilds/{guild}/members/1") as missing:
+            refused = await missing.json()
+    assert member["user"]["username"] == "Ada"
+    assert refused["code"] == 10_007

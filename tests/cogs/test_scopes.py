@@ -1,0 +1,175 @@
+"""Who is told what, where, by whichever way they ask: over the wire, with roles and channels that shut people out."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bot.answering import SHARED
+from bot.buttons import Deed, custom_id
+from bot.policy import Rule
+from bot.preview.world import World
+from cogs.answers import NOT_FOR_YOU
+from cogs.mentions import Manners
+from tests.fakes.answerer import Script
+from tests.fakes.table import until
+from tests.fakes.talk import Parrot, talking
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from bot.preview.world import Channel
+    from tests.fakes.talk import Talk
+
+QUESTION = "Who is paid what?"
+
+
+@dataclass(frozen=True, slots=True)
+class Town:
+    """Ada is on the staff, Ben is not; #general is everybody's, #back-room the staff's, #lobby has its own."""
+
+    talk: Talk
+    back_room: Channel
+    lobby: Channel
+    rules: dict[str, Rule]
+
+    async def asked(self, count: int = 1) -> frozenset[str]:
+        """The scope of the last of so many questions, once it is answered."""
+        await until(lambda: len(self.talk.answerer.asked) == count)
+        await self.talk.silence()
+        return self.talk.answerer.asked[-1].scope.collections
+
+    def place(self, name: str) -> Channel:
+        return {"general": self.talk.general, "back-room": self.back_room, "lobby": self.lobby}[name]
+
+
+@asynccontextmanager
+async def town(*, direct_messages: bool = False) -> AsyncGenerator[Town]:
+    world = World.populated()
+    general = world.channel_named("general")
+    guild_id = general.guild_id or 0
+    staff = world.add_role(guild_id, "staff")
+    world.give_role(guild_id, world.user_named("Ada").id, staff.id)
+    back_room, lobby = world.add_channel(guild_id, "back-room"), world.add_channel(guild_id, "lobby")
+    world.shut(back_room.id, staff.id, world.bot.id)
+    here = frozenset({guild_id})
+    rules = {
+        "team": Rule(guilds=here),
+        "pay": Rule(guilds=here, roles=frozenset({staff.id})),
+        "lobby": Rule(guilds=here, channels=frozenset({lobby.id})),
+        "other": Rule(guilds=frozenset({guild_id + 1})),
+        "shut": Rule(),
+    }
+    parrot = Parrot(taught={QUESTION: Script(["As the list says [1]."])})
+    async with talking(parrot, Manners(direct_messages=direct_messages), world=world, rules=rules) as talk:
+        yield Town(talk, back_room, lobby, rules)
+
+
+EVERYBODYS = {SHARED, "team"}
+MATRIX = [
+    ("Ada", "general", False, EVERYBODYS),
+    ("Ada", "general", True, EVERYBODYS | {"pay"}),
+    ("Ada", "back-room", False, EVERYBODYS | {"pay"}),
+    ("Ada", "back-room", True, EVERYBODYS | {"pay"}),
+    ("Ada", "lobby", False, EVERYBODYS | {"lobby"}),
+    ("Ben", "general", False, EVERYBODYS),
+    ("Ben", "general", True, EVERYBODYS),
+    ("Ben", "lobby", False, EVERYBODYS | {"lobby"}),
+    ("Ben", "lobby", True, EVERYBODYS | {"lobby"}),
+]
+
+
+@pytest.mark.parametrize(("who", "where", "private", "seen"), MATRIX)
+async def test_a_command_is_answered_from_what_the_asker_and_all_readers_may_see(
+    who: str, where: str, private: bool, seen: set[str]
+) -> None:
+    async with town() as here:
+        world = here.talk.world
+        options = {"question": QUESTION, "private": private}
+        world.use_command(here.place(where).id, world.user_named(who).id, "ask", options)
+        assert await here.asked() == seen
+
+
+@pytest.mark.parametrize(
+    ("who", "where", "seen"), [(who, where, seen) for who, where, alone, seen in MATRIX if not alone]
+)
+async def test_a_mention_and_a_reply_to_its_answer_too(who: str, where: str, seen: set[str]) -> None:
+    async with town() as here:
+        talk, place = here.talk, here.place(where)
+        answer = await talk.answered(talk.says(who, f"{talk.bot} {QUESTION}", place=place), place=place)
+        assert await here.asked() == seen
+        await talk.answered(talk.says(who, "and on weekends?", to=answer), place=place)
+        assert await here.asked(2) <= seen
+
+
+async def test_a_follow_up_by_somebody_who_may_see_more_sees_no_more_than_the_answer_before() -> None:
+    async with town() as here:
+        talk = here.talk
+        answer = await talk.answered(talk.says("Ben", f"{talk.bot} {QUESTION}"))
+        await here.asked()
+        await talk.answered(talk.says("Ada", "and on weekends?", to=answer))
+        assert await here.asked(2) == EVERYBODYS
+
+
+@pytest.mark.parametrize(("audience", "seen"), [("private", EVERYBODYS | {"pay"}), ("public", EVERYBODYS)])
+async def test_a_messages_menu_too(audience: str, seen: set[str]) -> None:
+    async with town() as here:
+        talk = here.talk
+        message = talk.says("Ben", QUESTION)
+        form = talk.use_menu("Ada", message)
+        await until(lambda: form.response is not None)
+        talk.world.submit(form.id, {"question": QUESTION, "audience": audience})
+        assert await here.asked() == seen
+
+
+async def test_a_direct_message_is_answered_from_what_its_author_may_see() -> None:
+    async with town(direct_messages=True) as here:
+        talk = here.talk
+        for number, (who, seen) in enumerate([("Ada", EVERYBODYS | {"pay"}), ("Ben", EVERYBODYS)], start=1):
+            place = talk.direct(who)
+            await talk.answered(talk.says(who, QUESTION, place=place), place=place)
+            assert await here.asked(number) == seen
+
+
+async def test_a_collection_not_everybody_here_may_see_is_answered_to_the_asker_alone() -> None:
+    async with town() as here:
+        world = here.talk.world
+        ada, ben = world.user_named("Ada").id, world.user_named("Ben").id
+        world.use_command(here.talk.general.id, ada, "ask", {"question": QUESTION, "collection": "@pay"})
+        assert await here.asked() == {"pay"}
+        assert all(message.audience == ada for message in here.talk.said())
+        world.use_command(here.talk.general.id, ben, "ask", {"question": QUESTION, "collection": "@pay"})
+        await until(lambda: any("no collection of that name" in message.now.content for message in here.talk.said()))
+        assert len(here.talk.answerer.asked) == 1
+
+
+async def test_asking_again_is_answered_from_what_the_one_who_clicks_may_see() -> None:
+    async with town() as here:
+        talk, world = here.talk, here.talk.world
+        ada = world.user_named("Ada").id
+        asked = world.use_command(here.back_room.id, ada, "ask", {"question": QUESTION})
+        assert await here.asked() == EVERYBODYS | {"pay"}
+        (answer,) = talk.said(here.back_room)
+        world.take_role(here.back_room.guild_id or 0, ada, next(iter(here.rules["pay"].roles)))
+        await talk.silence()
+        world.press(answer.id, custom_id(Deed.AGAIN, str(asked.id)), ada)
+        assert await here.asked(2) == EVERYBODYS
+
+
+async def test_passages_and_text_are_handed_only_to_those_who_may_see_them_still() -> None:
+    async with town() as here:
+        talk, world = here.talk, here.talk.world
+        ada = world.user_named("Ada").id
+        asked = world.use_command(here.talk.general.id, ada, "ask", {"question": QUESTION, "collection": "@pay"})
+        await here.asked()
+        (answer,) = talk.said()
+        world.take_role(here.back_room.guild_id or 0, ada, next(iter(here.rules["pay"].roles)))
+        await talk.silence()
+        for deed in (Deed.SOURCES, Deed.COPY):
+            before = len(talk.said())
+            world.press(answer.id, custom_id(deed, str(asked.id)), ada)
+            await until(lambda before=before: len(talk.said()) > before)
+            assert talk.said()[-1].now.content == NOT_FOR_YOU
