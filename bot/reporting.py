@@ -35,7 +35,7 @@ def under_way(progress: Progress, elapsed: float) -> str:
     share = done / total if total else 0.0
     filled = int(share * _CELLS)
     parts = [f"{done:,} of {_counted(total, 'file')}", _counted(progress.nodes_done, "passage")]
-    if elapsed > 0 and progress.nodes_done:
+    if elapsed >= 1 and progress.nodes_done:
         parts.append(f"{progress.nodes_done / elapsed:.0f}/s")
     if 0 < done < total:
         parts.append(f"{clock(elapsed * (total - done) / done)} left")
