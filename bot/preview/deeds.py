@@ -34,16 +34,46 @@ class Deeds(Ground):
     def use_command(
         self, channel_id: int, user_id: int, name: str, options: Mapping[str, object] | None = None
     ) -> Interaction:
-        """A person uses a slash command; ``name`` may be "group command".
+        """A person uses a slash command, whether it is offered to them or not; ``name`` may be "command sub-command".
+
+        An option takes text, a number, a boolean, or the id of a user, channel or role.
 
         Raises:
-            LookupError: no such command is registered here.
+            LookupError: no such command is registered here, or it has no such option.
+            ValueError: an option does not take that value, or one that is required is missing.
         """
-        first, *rest = name.split()
-        command = self.command(channel_id, first, kind=1)
-        values = option_values(command, rest, options or {})
-        data = {"id": command["id"], "name": first, "type": 1, "options": values}
+        command, *path = name.split()
+        registered = self.command(channel_id, command)
+        values = option_values(registered, path, options or {})
+        data = {"id": registered["id"], "name": command, "type": 1, "options": values}
         return self._interact(InteractionKind.COMMAND, channel_id, user_id, data)
+
+    def complete(
+        self, channel_id: int, user_id: int, name: str, options: Mapping[str, object], *, focused: str
+    ) -> Interaction:
+        """A person is typing the option ``focused`` of a slash command and waits for what the bot suggests.
+
+        Raises:
+            LookupError: no such command is registered here, or the option is not one that the bot suggests for.
+        """
+        command, *path = name.split()
+        registered = self.command(channel_id, command)
+        values = option_values(registered, path, {focused: ""} | dict(options), focused=focused)
+        data = {"id": registered["id"], "name": command, "type": 1, "options": values}
+        return self._interact(InteractionKind.AUTOCOMPLETE, channel_id, user_id, data)
+
+    async def suggested(self, interaction: Interaction) -> list[Json]:
+        """What the bot suggests, once it has; each a name and a value.
+
+        Raises:
+            TimeoutError: it did not answer within three seconds.
+        """
+        with self.subscribed() as events:
+            while interaction.choices is None:
+                if interaction.has_failed:
+                    raise TimeoutError("the bot suggested nothing in time")
+                await events.get()
+        return interaction.choices
 
     def use_menu(self, user_id: int, name: str, message_id: int) -> Interaction:
         """A person picks a command from a message's menu.
@@ -81,7 +111,7 @@ class Deeds(Ground):
         return self._interact(InteractionKind.MODAL, shown.channel_id, shown.user_id, data, message_id=shown.message_id)
 
     def command(self, channel_id: int, name: str, *, kind: int = 1) -> Json:
-        """The command of that name that people see in a channel, the guild's own before a global one."""
+        """The command of that name that is registered for a channel, the guild's own before a global one."""
         guild_id = self.channels[channel_id].guild_id
         registered = [*self.commands.get(guild_id, []), *self.commands.get(None, [])]
         return first(c for c in registered if c["name"] == name and c.get("type", 1) == kind)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bot.preview import world as happened
+from bot.preview.envelopes import Envelopes
 from bot.preview.wire import Intent, Wire, emoji_json, role_json
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Dispatches:
         """The dispatches that an event becomes for a bot with these intents: one or none."""
         match event:
             case happened.InteractionCreated(interaction=interaction):
-                yield "INTERACTION_CREATE", self.wire.interaction(interaction)
+                yield "INTERACTION_CREATE", Envelopes(self.wire).interaction(interaction)
             case happened.ReactionAdded() | happened.Typing():
                 yield from self._of_sign(event, intents)
             case happened.GuildJoined(guild=guild):

@@ -162,6 +162,13 @@ class MemberLeft(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class CommandSettingsChanged(Event):
+    """A server decided anew who is offered a command."""
+
+    guild: Guild
+
+
+@dataclass(frozen=True, slots=True)
 class RequestAnswered(Event):
     """The bot asked something over HTTP; ``route`` is the path's pattern, without ids and tokens."""
 

@@ -8,6 +8,7 @@ from bot.preview.world import (
     ChannelChanged,
     ChannelCreated,
     ChannelDeleted,
+    CommandSettingsChanged,
     InteractionAcknowledged,
     InteractionCreated,
     InteractionFailed,
@@ -82,7 +83,7 @@ class Feed:
     def _after_change(self, event: Event) -> list[Json]:
         """A new place, where something in it changed; everything anew, where other messages may now be seen."""
         match event:
-            case ChannelCreated() | ChannelDeleted():
+            case ChannelCreated() | ChannelDeleted() | CommandSettingsChanged():
                 return [{"type": "place", "place": self._views.place()}]
             case ChannelChanged() | RoleChanged() | RoleDeleted() | MemberChanged() | MemberLeft():
                 return [self.beginning()]

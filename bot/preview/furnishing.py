@@ -8,6 +8,7 @@ from bot.preview.channels import Channel, ChannelKind, Overwrite
 from bot.preview.events import (
     ChannelChanged,
     ChannelDeleted,
+    CommandSettingsChanged,
     GuildJoined,
     GuildLeft,
     MemberChanged,
@@ -79,17 +80,12 @@ class Furnishing(Ground):
             guild.members[role_id] = permissions
         else:
             guild.roles[role_id] = replace(guild.roles[role_id], permissions=permissions)
-        self.tell(RoleChanged(self.clock(), guild, self._role(guild, role_id)))
-
-    def _role(self, guild: Guild, role_id: int) -> Role:
-        if role_id == guild.id:
-            return guild.everyones_role
-        return guild.own_role(self.users[role_id]) if role_id in guild.members else guild.roles[role_id]
+        self.tell(RoleChanged(self.clock(), guild, self.role(guild, role_id)))
 
     def delete_role(self, guild_id: int, role_id: int) -> None:
         """Take a role away from everybody who wears it, and from every channel that names it."""
         guild = self.guilds[guild_id]
-        role = self._role(guild, role_id)
+        role = self.role(guild, role_id)
         if role.is_managed:
             guild.members[role_id] = NOTHING
         else:
@@ -113,6 +109,15 @@ class Furnishing(Ground):
         if role_id == user_id:
             guild.members[user_id] = NOTHING
         self.tell(MemberChanged(self.clock(), guild, user_id))
+
+    def offer_command(self, guild_id: int, name: str, whom: int, *, is_offered: bool = True) -> None:
+        """Let a server's own settings decide who is offered a command, whatever it asks for by default.
+
+        ``whom`` is the id of a user, of a role or, for everybody, of the guild. Nothing is refused on the way to the
+        bot: whoever uses a command is heard.
+        """
+        self.command_settings.setdefault((guild_id, name), {})[whom] = is_offered
+        self.tell(CommandSettingsChanged(self.clock(), self.guilds[guild_id]))
 
     # Channels
 

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 
 from bot.preview.channels import Channel, ChannelKind, permitted
 from bot.preview.clock import Clock
+from bot.preview.commands import is_offered, is_offered_directly
 from bot.preview.components import first
 from bot.preview.events import ChannelCreated, Event, InteractionFailed, MessageCreated, MessageDeleted
-from bot.preview.people import NOTHING, ORDINARY, Guild, Permission, User
+from bot.preview.people import NOTHING, ORDINARY, Guild, Permission, Role, User
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from bot.preview.drafts import Json
+    from bot.preview.drafts import Attachment, Json
     from bot.preview.interactions import Interaction
     from bot.preview.messages import Message
 
@@ -39,10 +40,14 @@ class Ground:
         self.guilds: dict[int, Guild] = {}
         self.channels: dict[int, Channel] = {}
         self.messages: dict[int, Message] = {}
+        self.uploads: dict[int, Attachment] = {}
+        """The files people gave to commands and forms."""
         self.interactions: dict[int, Interaction] = {}
         self._by_token: dict[str, Interaction] = {}
         self.commands: dict[int | None, list[Json]] = {}
         """Registered commands: of a guild by its id, global ones by None."""
+        self.command_settings: dict[tuple[int, str], dict[int, bool]] = {}
+        """What servers set themselves, by guild and command: who is offered it, by user, role or guild id."""
         self._watchers: list[Callable[[Event], None]] = []
         self._last_id = 0
         self.owner = self.add_user("Owner")
@@ -80,10 +85,30 @@ class Ground:
             self.guilds[channel.guild_id or 0], channel, user_id, self.channels.get(channel.parent_id or 0)
         )
 
+    def role(self, guild: Guild, role_id: int) -> Role:
+        """A role: @everyone by the guild's id, a member's own by theirs; ``LookupError`` if there is none."""
+        if role_id == guild.id:
+            return guild.everyones_role
+        return guild.own_role(self.users[role_id]) if role_id in guild.members else guild.roles[role_id]
+
     def sees(self, user_id: int, channel_id: int) -> bool:
         """Whether a user sees a channel at all; nobody sees one that is gone."""
         channel = self.channels.get(channel_id)
         return channel is not None and Permission.VIEW_CHANNEL in self.permissions(user_id, channel)
+
+    def offered(self, user_id: int, channel_id: int) -> list[Json]:
+        """The commands and menus that a user is offered in a channel, the guild's own before global ones."""
+        channel = self.channels[channel_id]
+        guild = self.guilds.get(channel.guild_id or 0)
+        everywhere = self.commands.get(None, [])
+        if guild is None:
+            return [command for command in everywhere if is_offered_directly(command)]
+        may = self.permissions(user_id, channel)
+        return [
+            command
+            for command in [*self.commands.get(guild.id, []), *everywhere]
+            if is_offered(command, guild, user_id, may, self.command_settings.get((guild.id, command["name"]), {}))
+        ]
 
     # Who watches
 

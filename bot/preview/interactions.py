@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
+from bot.preview.options import path_of
+
 if TYPE_CHECKING:
     from bot.preview.drafts import Json
 
@@ -22,6 +24,7 @@ class InteractionKind(IntEnum):
 
     COMMAND = 2
     COMPONENT = 3
+    AUTOCOMPLETE = 4
     MODAL = 5
 
 
@@ -58,6 +61,16 @@ class Interaction:
     def name(self) -> str:
         """What was used: the command's name, or the component's custom id."""
         return str(self.data.get("name", self.data.get("custom_id", "")))
+
+    @property
+    def path(self) -> str:
+        """What was used by its whole name, sub-commands included."""
+        return path_of(self.data) if "name" in self.data else self.name
+
+    @property
+    def choices(self) -> list[Json] | None:
+        """What the bot suggested for an option being typed; None while it has not answered."""
+        return (self.response_data or {}).get("choices", []) if self.response is ResponseKind.CHOICES else None
 
     def is_overdue(self, now: float) -> bool:
         """Whether the deadline for the first answer has passed without one."""

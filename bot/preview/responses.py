@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from bot.preview.drafts import Draft, Json, Refusal
 from bot.preview.events import InteractionAcknowledged
-from bot.preview.interactions import TOKEN_LIFETIME, Interaction, ResponseKind
+from bot.preview.interactions import TOKEN_LIFETIME, Interaction, InteractionKind, ResponseKind
 from bot.preview.messages import Message, MessageFlag, MessageState
 from bot.preview.requests import Requests, unknown
+
+CHOICES_LIMIT = 25
+"""Most suggestions for an option."""
+
+CHOICE_LIMIT = 100
+"""Longest name or value of a suggestion, in characters."""
 
 
 class Responses(Requests):
@@ -26,6 +32,7 @@ class Responses(Requests):
             raise unknown("interaction", 10062)
         if interaction.acknowledged_at is not None:
             raise Refusal(400, 40060, "Interaction has already been acknowledged.")
+        _check_kind(interaction, kind, data or {})
         self._respond(interaction, kind, draft)
         interaction.acknowledged_at = self.clock()
         interaction.response, interaction.response_data = kind, data
@@ -94,3 +101,19 @@ class Responses(Requests):
             return self._change(original, draft)
         ephemeral = MessageFlag(draft.flags or 0) & MessageFlag.EPHEMERAL
         return self._answer(interaction, self._first_state(draft, ephemeral))
+
+
+def _check_kind(interaction: Interaction, kind: ResponseKind, data: Json) -> None:
+    """Suggestions are for what is being typed, and for nothing else; a form is not answered with another."""
+    is_typing = interaction.kind is InteractionKind.AUTOCOMPLETE
+    is_form_again = interaction.kind is InteractionKind.MODAL and kind is ResponseKind.MODAL
+    if is_typing is not (kind is ResponseKind.CHOICES) or is_form_again:
+        raise Refusal.of_field("type", "INTERACTION_CALLBACK_TYPE_INVALID", "Invalid interaction callback type")
+    choices: list[Json] = data.get("choices") or []
+    if len(choices) > CHOICES_LIMIT:
+        words = f"Must be {CHOICES_LIMIT} or fewer in length."
+        raise Refusal.of_field("data.choices", "BASE_TYPE_MAX_LENGTH", words)
+    for text in (str(choice.get(part)) for choice in choices for part in ("name", "value")):
+        if not 1 <= len(text) <= CHOICE_LIMIT:
+            words = f"Must be between 1 and {CHOICE_LIMIT} in length."
+            raise Refusal.of_field("data.choices", "BASE_TYPE_BAD_LENGTH", words)

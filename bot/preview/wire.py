@@ -11,13 +11,9 @@ from bot.preview.world import (
     Channel,
     ChannelKind,
     Guild,
-    Interaction,
-    InteractionKind,
     Message,
-    MessageFlag,
     MessageState,
     Overwrite,
-    ResponseKind,
     Role,
     User,
     World,
@@ -195,7 +191,7 @@ class Wire:
             "content": state.content,
             "embeds": list(state.embeds),
             "components": list(state.components),
-            "attachments": [self._attachment(file) for file in state.attachments],
+            "attachments": [self.attachment(file) for file in state.attachments],
         }
         if not (has_content or self._is_for_bot(message)):
             written |= {"content": "", "embeds": [], "components": [], "attachments": []}
@@ -266,7 +262,8 @@ class Wire:
             for emoji, users in message.reactions.items()
         ]
 
-    def _attachment(self, file: Attachment) -> Json:
+    def attachment(self, file: Attachment) -> Json:
+        """A file."""
         url = f"{self.origin}/attachments/{file.id}/{file.filename}"
         return {
             "id": str(file.id),
@@ -276,66 +273,6 @@ class Wire:
             "url": url,
             "proxy_url": url,
         }
-
-    def interaction(self, interaction: Interaction) -> Json:
-        """An interaction as INTERACTION_CREATE carries it."""
-        channel = self.world.channels[interaction.channel_id]
-        bot_may = self.world.permissions(self.world.bot.id, channel)
-        written: Json = {
-            "id": str(interaction.id),
-            "application_id": str(self.world.application_id),
-            "type": int(interaction.kind),
-            "token": interaction.token,
-            "version": 1,
-            "channel_id": str(channel.id),
-            "channel": self.channel(channel)
-            | {"permissions": str(int(self.world.permissions(interaction.user_id, channel)))},
-            "app_permissions": str(int(bot_may)),
-            "locale": LOCALE,
-            "entitlements": [],
-            "attachment_size_limit": ATTACHMENT_SIZE_LIMIT,
-            "data": interaction.data | self._resolved(interaction),
-        }
-        if interaction.message_id is not None:
-            written["message"] = self.message(self.world.messages[interaction.message_id])
-        return written | self._interaction_place(interaction, channel)
-
-    def _interaction_place(self, interaction: Interaction, channel: Channel) -> Json:
-        if channel.guild_id is None:
-            user = self.user(self.world.users[interaction.user_id])
-            return {"user": user, "context": 1, "authorizing_integration_owners": {"0": "0"}}
-        guild = self.world.guilds[channel.guild_id]
-        may = self.world.permissions(interaction.user_id, channel)
-        return {
-            "guild_id": str(guild.id),
-            "guild": {"id": str(guild.id), "locale": LOCALE, "features": []},
-            "guild_locale": LOCALE,
-            "context": 0,
-            "authorizing_integration_owners": {"0": str(guild.id)},
-            "member": self.member(guild, interaction.user_id) | {"permissions": str(int(may))},
-        }
-
-    def _resolved(self, interaction: Interaction) -> Json:
-        """The message a menu was opened on, with its content whatever the intents."""
-        target = interaction.data.get("target_id")
-        if interaction.kind is not InteractionKind.COMMAND or target is None:
-            return {}
-        return {"resolved": {"messages": {target: self.message(self.world.messages[int(target)])}}}
-
-    def acknowledgement(self, interaction: Interaction) -> Json:
-        """The reply to a first answer, where ``with_response`` asked for one."""
-        original = self.world.messages.get(interaction.original_id or 0)
-        about: Json = {"id": str(interaction.id), "type": int(interaction.kind)}
-        written: Json = {"interaction": about}
-        if original is not None:
-            about |= {
-                "response_message_id": str(original.id),
-                "response_message_loading": original.now.is_thinking,
-                "response_message_ephemeral": MessageFlag.EPHEMERAL in original.now.flags,
-            }
-            kind = interaction.response or ResponseKind.MESSAGE
-            written["resource"] = {"type": int(kind), "message": self.message(original)}
-        return written
 
     def application(self) -> Json:
         """The application with its owner."""
