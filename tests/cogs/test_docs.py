@@ -10,13 +10,13 @@ from bot.policy import Rule
 from bot.preview.world import InteractionKind, World
 from bot.visibility import FOR_ADMINS
 from cogs.docs import NOT_YOURS, UNKNOWN, digest
-from tests.cogs.test_reindex import admitted, whispered
+from tests.cogs.test_reindex import admitted
 from tests.fakes.answerer import FakeLibrary
 from tests.fakes.table import until
 from tests.fakes.talk import talking
 
 if TYPE_CHECKING:
-    from bot.preview.world import Interaction, Message
+    from bot.preview.world import Interaction
     from tests.fakes.talk import Talk
 
 DATED = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -41,17 +41,11 @@ def uses(talk: Talk, command: str, who: str = "Ada", **options: object) -> Inter
     return talk.world.use_command(talk.general.id, talk.world.user_named(who).id, f"docs {command}", options)
 
 
-async def last_whisper(talk: Talk, count: int = 1) -> Message:
-    """The latest of so many messages that only one person sees."""
-    await until(lambda: len([m for m in talk.said() if m.audience is not None and m.now.content]) >= count)
-    return [message for message in talk.said() if message.audience is not None][-1]
-
-
 async def test_the_list_holds_what_an_admin_may_see_and_nothing_else() -> None:
     world = admitted()
     async with talking(library=library(), world=world, rules=rules(world)) as talk:
         uses(talk, "list")
-        text = (await last_whisper(talk)).now.content
+        text = (await talk.whispered()).now.content
     assert text.startswith("**2 documents, 5 passages**")
     assert "refunds.md · Refunds · 3 passages · <t:1767355200:d>" in text
     assert "plan.md" in text
@@ -63,7 +57,7 @@ async def test_a_long_list_is_paged_by_buttons_that_outlive_a_restart() -> None:
     world = admitted()
     async with talking(library=library(shelf), world=world) as talk:
         uses(talk, "list", collection="shared")
-        message = await last_whisper(talk)
+        message = await talk.whispered()
     assert "doc00" in message.now.content
     assert "Page 1 of 3" in message.now.content
     world.commands.clear()
@@ -77,17 +71,17 @@ async def test_one_document_is_shown_in_full() -> None:
     world = admitted()
     async with talking(library=library(), world=world, rules=rules(world)) as talk:
         uses(talk, "show", document="refunds.md")
-        text = (await last_whisper(talk)).now.content
+        text = (await talk.whispered()).now.content
         assert "Lives at: `https://wiki.example/refunds`" in text
         uses(talk, "show", document="@pay/list.csv")
-        assert (await last_whisper(talk, 2)).now.content == UNKNOWN
+        assert (await talk.whispered(2)).now.content == UNKNOWN
 
 
 async def test_a_page_is_put_on_the_list_of_a_collection() -> None:
     world = admitted()
     async with talking(library=library(), world=world, rules=rules(world)) as talk:
         uses(talk, "add", collection="@team", url="https://wiki.example/plan")
-        assert "on the list of @team" in (await last_whisper(talk)).now.content
+        assert "on the list of @team" in (await talk.whispered()).now.content
         assert talk.library.pages == [("team", "https://wiki.example/plan")]
         (act,) = await talk.records.acts(talk.general.guild_id, 5)
         assert act.name == "docs add"
@@ -97,9 +91,9 @@ async def test_nothing_is_added_to_another_guilds_collection() -> None:
     world = admitted()
     async with talking(library=library(), world=world, rules=rules(world)) as talk:
         uses(talk, "add", collection="@pay", url="https://wiki.example/plan")
-        assert (await last_whisper(talk)).now.content == NOT_YOURS
+        assert (await talk.whispered()).now.content == NOT_YOURS
         uses(talk, "remove", document="@pay/list.csv")
-        assert (await last_whisper(talk, 2)).now.content == UNKNOWN
+        assert (await talk.whispered(2)).now.content == UNKNOWN
         assert not talk.library.pages
         assert not talk.library.removed
 
@@ -108,7 +102,7 @@ async def test_a_document_is_removed_once_that_was_confirmed() -> None:
     world = admitted()
     async with talking(library=library(), world=world, rules=rules(world)) as talk:
         uses(talk, "remove", document="refunds.md")
-        question = await last_whisper(talk)
+        question = await talk.whispered()
         assert "Remove refunds.md (Refunds) for good?" in question.now.content
         assert not talk.library.removed
         talk.world.press(question.id, f"docs:remove:{digest('refunds.md')}", world.user_named("Ada").id)
@@ -120,14 +114,14 @@ async def test_a_forged_button_removes_nothing_that_is_not_the_clickers() -> Non
     world = admitted()
     async with talking(library=library(), world=world, rules=rules(world)) as talk:
         uses(talk, "list")
-        message = await last_whisper(talk)
+        message = await talk.whispered()
         for count, (who, document, words) in enumerate(
             [("Ben", "refunds.md", FOR_ADMINS), ("Ada", "@pay/list.csv", UNKNOWN)], start=2
         ):
             data = {"custom_id": f"docs:remove:{digest(document)}", "component_type": 2}
             who_id = world.user_named(who).id
             world._interact(InteractionKind.COMPONENT, talk.general.id, who_id, data, message_id=message.id)
-            assert (await last_whisper(talk, count)).now.content == words
+            assert (await talk.whispered(count)).now.content == words
         assert not talk.library.removed
 
 
@@ -139,8 +133,7 @@ async def test_a_member_is_refused_whatever_the_server_shows_them() -> None:
             ("add", {"url": "https://wiki.example"}),
             ("remove", {"document": "refunds.md"}),
         ):
-            before = len(whispered(talk))
+            count = len(talk.whispers()) + 1
             uses(talk, command, "Ben", **options)
-            await until(lambda before=before: len(whispered(talk)) > before)
-            assert whispered(talk)[-1] == FOR_ADMINS
+            assert (await talk.whispered(count)).now.content == FOR_ADMINS
         assert not talk.library.pages

@@ -137,10 +137,9 @@ async def test_where_several_guilds_are_served_an_admin_brings_up_to_date_what_i
     rules = {"team": Rule(guilds=frozenset({guild_id})), "theirs": Rule(guilds=frozenset({guild_id + 1}))}
     async with talking(library=library(), world=world, rules=rules) as talk:
         for collection in (None, "shared", "@theirs", "@unheard"):
-            before = len(whispered(talk))
+            count = len(talk.whispers()) + 1
             runs(talk, **({"collection": collection} if collection else {}))
-            await until(lambda before=before: len(whispered(talk)) > before)
-            assert whispered(talk)[-1] == NOT_YOURS
+            assert (await talk.whispered(count)).now.content == NOT_YOURS
         runs(talk, collection="@team")
         await until(lambda: ended(talk))
         assert {run.collection for run in talk.library.runs} == {"team"}
@@ -182,10 +181,11 @@ async def test_buttons_of_runs_that_are_over_or_forgotten_say_so() -> None:
         await until(lambda: ended(talk))
         (message,) = messages(talk)
         ada = talk.world.user_named("Ada").id
-        for name, words in ((f"{CANCEL}{run.id}", ENDED), (f"{FAILURES}77", FORGOTTEN)):
+        buttons = ((f"{CANCEL}{run.id}", ENDED), (f"{FAILURES}77", FORGOTTEN))
+        for count, (name, words) in enumerate(buttons, start=1):
             data = {"custom_id": name, "component_type": 2}
             talk.world._interact(InteractionKind.COMPONENT, talk.general.id, ada, data, message_id=message.id)
-            await until(lambda words=words: words in whispered(talk))
+            assert (await talk.whispered(count)).now.content == words
 
 
 async def test_what_an_admin_did_is_noted() -> None:

@@ -169,7 +169,6 @@ async def test_passages_and_text_are_handed_only_to_those_who_may_see_them_still
         world.take_role(here.back_room.guild_id or 0, ada, next(iter(here.rules["pay"].roles)))
         await talk.silence()
         for deed in (Deed.SOURCES, Deed.COPY):
-            before = len(talk.said())
+            count = len(talk.whispers()) + 1
             world.press(answer.id, custom_id(deed, str(asked.id)), ada)
-            await until(lambda before=before: len(talk.said()) > before)
-            assert talk.said()[-1].now.content == NOT_FOR_YOU
+            assert (await talk.whispered(count)).now.content == NOT_FOR_YOU

@@ -122,6 +122,15 @@ class Talk:
         """What the bot wrote in a channel, oldest first."""
         return [m for m in self.world.history((place or self.general).id) if m.author_id == self.world.bot.id]
 
+    def whispers(self) -> list[Message]:
+        """What the bot told one person alone in #general, oldest first."""
+        return [message for message in self.said() if message.audience is not None and message.now.content]
+
+    async def whispered(self, count: int = 1) -> Message:
+        """The last of at least so many messages that only one person sees."""
+        await until(lambda: len(self.whispers()) >= count)
+        return self.whispers()[-1]
+
     def calls(self, method: str, path: str) -> list[Request]:
         return [call for call in self.standin.requests if path in call.path and method == call.method]
 
