@@ -31,6 +31,7 @@ from bot.knowledge.quoting import quoted
 from bot.knowledge.readers import collection_of, collections_in
 from bot.knowledge.retrieval import FusedRetriever, nearest_titles
 from bot.knowledge.rewriting import self_contained, stands_alone
+from bot.knowledge.shelf import Shelf, ensure_name, safe_name
 from bot.knowledge.splitting import token_count
 from bot.knowledge.stores import FILE_NAME, opened
 from bot.knowledge.stores.base import NO_EMBEDDING
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from llama_index.core.base.embeddings.base import BaseEmbedding
     from llama_index.core.schema import NodeWithScore
 
-    from bot.answering import Scope, Source
+    from bot.answering import Scope, Shelved, Source
     from bot.knowledge.retrieval import Reranker
     from bot.knowledge.stores.base import Store
     from bot.knowledge.synthesis import StreamedAnswer
@@ -87,6 +88,7 @@ class KnowledgeBase:
         self._window = window
         self._answer_tokens = answer_tokens
         self._running: Progress | None = None
+        self._shelf = Shelf(root)
         self._endings: set[Event] = set()
         self._closed = Event()
         self._reading = asyncio.Semaphore(READ_AT_ONCE)
@@ -288,6 +290,42 @@ class KnowledgeBase:
         """
         async with self._reading:
             return await asyncio.to_thread(read_attached, name, content, is_stopped=self._closed.is_set)
+
+    async def shelved(self, scope: Scope) -> Sequence[Shelved]:
+        """The searchable documents inside a scope, by path.
+
+        Raises:
+            StoreUnusable: the index cannot be read.
+        """
+        return await asyncio.to_thread(self._store.shelved, scope.collections)
+
+    async def add(self, collection: str, name: str, content: bytes) -> str:
+        """Put a file into a collection's folder, once it has been read like any other; gives its document's path.
+
+        Raises:
+            DocumentUnreadable: it cannot be read, the words say why; or no collection may be called that.
+            StoreUnusable: the folder cannot be written.
+        """
+        ensure_name(collection)
+        await self.read(safe_name(name), content)
+        return await asyncio.to_thread(self._shelf.add, collection, name, content)
+
+    async def add_page(self, collection: str, url: str) -> str:
+        """Put a web page's address on the collection's list; gives the address as it stands there.
+
+        Raises:
+            DocumentUnreadable: it is no public http or https address, or no collection may be called that.
+            StoreUnusable: the folder cannot be written.
+        """
+        return await asyncio.to_thread(self._shelf.add_page, collection, url)
+
+    async def remove(self, document: str) -> bool:
+        """Take a document's file out of the folder, or a page off its list; False if there is none.
+
+        Raises:
+            StoreUnusable: the folder cannot be written.
+        """
+        return await asyncio.to_thread(self._shelf.remove, document)
 
     async def close(self) -> None:
         """Stop a run, and give back the connections to models and index. Nothing may be asked afterwards."""

@@ -31,8 +31,8 @@ _GIVEN_LANGUAGE: Final = "- Answer in this language, whatever that of the questi
 
 _GROUNDED: Final = """\
 - After each statement name the passages it rests on, by number in square brackets: [1], or [1][3].
-- If the passages do not hold the answer, say so in one sentence, and name what they do say that comes close. Never fill
-  a gap from what you know otherwise.
+- If nothing you were given holds the answer, say so in one sentence, and name what does come close. Never fill a gap
+  from what you know otherwise.
 - Begin with the answer itself. Be brief; keep figures, names, commands and dates exactly as they are written. Use plain
   Markdown, and code blocks for commands. Do not list the sources at the end: they are shown below your answer."""
 

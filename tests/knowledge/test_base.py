@@ -12,7 +12,15 @@ import pytest
 from pydantic import SecretStr
 
 from bot.answering import Attached, Question, Scope, Turn, Usage
-from bot.errors import IndexBuilding, IndexEmpty, IngestionRefused, ModelUnknown, NothingFound, QuestionInvalid
+from bot.errors import (
+    DocumentUnreadable,
+    IndexBuilding,
+    IndexEmpty,
+    IngestionRefused,
+    ModelUnknown,
+    NothingFound,
+    QuestionInvalid,
+)
 from bot.knowledge import EmbeddingChoice, KnowledgeBase, LanguageModelChoice, Local
 from bot.knowledge.base import KEYWORDS_ONLY
 from bot.knowledge.local import local_embedding
@@ -44,6 +52,10 @@ async def opened(
     base = await asyncio.to_thread(KnowledgeBase.open, root, root.parent / "state", language, embedding)
     yield base
     await base.close()
+
+
+def everything(root: Path) -> list[Path]:
+    return sorted(root.rglob("*"))
 
 
 async def text_of(answer: Answer) -> str:
@@ -306,12 +318,12 @@ async def test_a_run_in_progress_is_cancelled_and_the_next_one_runs(root: Path) 
     async with opened(root) as base:
         assert not base.cancel()
         loop, outcomes = asyncio.get_running_loop(), list[bool]()
-        is_cancelled = threading.Event()
+
+        async def cancelled() -> bool:
+            return base.cancel()
 
         def cancel(_: Progress) -> None:
-            if not is_cancelled.is_set():
-                loop.call_soon_threadsafe(lambda: (outcomes.append(base.cancel()), is_cancelled.set()))
-                assert is_cancelled.wait(10)
+            outcomes.append(asyncio.run_coroutine_threadsafe(cancelled(), loop).result(10))
 
         with pytest.raises(IngestionRefused, match="stopped"):
             await base.reindex(on_progress=cancel)
@@ -323,7 +335,12 @@ async def test_a_run_in_progress_is_cancelled_and_the_next_one_runs(root: Path) 
 async def test_a_run_that_nobody_waits_for_any_more_ends(root: Path) -> None:
     async with opened(root) as base:
         begun = threading.Event()
-        waiting = asyncio.create_task(base.reindex(on_progress=lambda _: begun.wait(0.05) or begun.set()))
+
+        def slowly(_: Progress) -> None:
+            begun.set()
+            time.sleep(0.05)
+
+        waiting = asyncio.create_task(base.reindex(on_progress=slowly))
         await asyncio.to_thread(begun.wait, 10)
         waiting.cancel()
         await asyncio.wait([waiting])
@@ -386,6 +403,65 @@ async def test_a_run_keeps_to_what_it_may_send_to_a_model_elsewhere_but_not_on_t
         )
         assert (await base.reindex()).embedded == 3
         await base.close()
+
+
+async def test_what_is_added_is_searchable_after_the_next_run_and_listed_inside_its_scope(root: Path) -> None:
+    async with opened(root) as base:
+        await base.reindex()
+        document = await base.add("legal", "../Terms.md", b"# Terms\n\nSubmarines are not insured.\n")
+        assert document == "@legal/Terms.md"
+        legal, shared = Scope(frozenset({"legal"})), Scope()
+        assert await base.shelved(legal) == []
+
+        assert list((await base.reindex(collection="legal")).new) == [document]
+        (shelved,) = await base.shelved(legal)
+        assert (shelved.document, shelved.title, shelved.collection, shelved.passages) == (
+            document,
+            "Terms",
+            "legal",
+            1,
+        )
+        assert shelved.date is not None
+        assert [(each.document, each.url) for each in await base.shelved(shared)] == [
+            ("bicycle.md", None),
+            ("kettle.md", "https://tea.example/"),
+        ]
+        assert (await base.answer(Question("Are submarines insured?", "1", legal))).sources[0].document == document
+
+        assert await base.remove(document)
+        assert not await base.remove(document)
+        assert (await base.shelved(legal))[0].document == document
+        assert list((await base.reindex(collection="legal")).removed) == [document]
+        assert await base.shelved(legal) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("report.md", b"%PDF-1.7 and so on", "binary content"),
+        ("report.pdf", b"plain text", "damaged PDF"),
+        ("tool.txt", b"\x7fELF" + bytes(99), "binary content"),
+        ("page.html", b"\xff\xd8\xff\xe0 picture", "binary content"),
+        ("sheet.xlsx", b"PK\x03\x04 cut", "damaged XLSX"),
+        ("empty.md", b"", "empty file"),
+        ("tool.exe", b"text", "no known format"),
+        ("urls.txt", b"https://evil.example/ *", "list of web pages"),
+    ],
+)
+async def test_what_could_not_be_read_later_is_not_added(root: Path, name: str, content: bytes, words: str) -> None:
+    before = everything(root)
+    async with opened(root) as base:
+        with pytest.raises(DocumentUnreadable, match=words):
+            await base.add("legal", name, content)
+    assert everything(root) == before
+
+
+async def test_a_page_is_put_on_its_collections_list_and_taken_off_again(root: Path) -> None:
+    async with opened(root) as base:
+        assert await base.add_page("legal", "https://team.example/terms#a") == "https://team.example/terms"
+        assert (root / "@legal" / "urls.txt").read_text() == "https://team.example/terms\n"
+        assert await base.remove("@legal/urls.txt/team.example/terms")
+        assert (root / "@legal" / "urls.txt").read_text() == ""
 
 
 async def test_one_run_at_a_time(root: Path) -> None:

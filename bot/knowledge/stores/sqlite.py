@@ -382,8 +382,9 @@ class SqliteStore:
 
 
 def _generation(connection: sqlite3.Connection) -> Generation:
-    *columns, built = connection.execute("SELECT number, model, dimension, built FROM generation").fetchone()
-    return Generation(*columns, written_date(built))
+    row = connection.execute("SELECT number, model, dimension, built FROM generation").fetchone()
+    number, model, dimension, built = row
+    return Generation(number, model, dimension, written_date(built))
 
 
 def _insert(connection: sqlite3.Connection, nodes: Sequence[TextNode]) -> None:
