@@ -62,11 +62,12 @@ class Place:
         url = f"sqlite+aiosqlite:///{self.where}" if is_file else str(self.where)
         ways = {} if is_file else {"server_settings": {"search_path": SCHEMA}}
         engine = create_async_engine(url, poolclass=NullPool, connect_args=ways)
-        async with engine.begin() as connection:
-            result = await connection.execute(sa.text(statement))
-            found = [tuple(row) for row in result] if result.returns_rows else []
-        await engine.dispose()
-        return found
+        try:
+            async with engine.begin() as connection:
+                result = await connection.execute(sa.text(statement))
+                return [tuple(row) for row in result] if result.returns_rows else []
+        finally:
+            await engine.dispose()
 
 
 @pytest.fixture(scope="session")

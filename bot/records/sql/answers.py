@@ -56,7 +56,7 @@ class SqlAnswers(Database):
         thumbs = sa.select(votes.c.is_up, sa.func.count()).join(answers).where(meant).group_by(votes.c.is_up)
         async with self._reading() as connection:
             of_fates = (await connection.execute(fates)).all()
-            of_thumbs = dict((await connection.execute(thumbs)).tuples().all())
+            of_thumbs: dict[bool, int] = dict((await connection.execute(thumbs)).tuples().all())
             return Statistics(
                 answers=sum(count for _, count, _ in of_fates),
                 by_fate={Fate(fate): count for fate, count, _ in of_fates},
@@ -84,17 +84,21 @@ class SqlAnswers(Database):
     async def forget_person(self, user_id: int, *, guild_id: int | None = None, everywhere: bool = False) -> Forgotten:
         """As ``Answers.forget_person``."""
         there = sa.true() if everywhere else of_guild(answers.c.guild_id, guild_id)
-        then = sa.true() if everywhere else of_guild(spendings.c.guild_id, guild_id)
-        keys_there = sa.select(answers.c.key).where(there)
-        given = sa.delete(votes).where(votes.c.user_id == user_id, votes.c.key.in_(keys_there))
-        asked = sa.delete(answers).where(answers.c.asker_id == user_id, there).returning(answers.c.key)
-        spent = sa.update(spendings).where(
-            spendings.c.user_id == user_id, then, spendings.c.at < self._clock() - OPEN_BUDGET
+        spent_there = sa.true() if everywhere else of_guild(spendings.c.guild_id, guild_id)
+        touched = (answers.c.asker_id == user_id) | answers.c.key.in_(
+            sa.select(votes.c.key).where(votes.c.user_id == user_id)
         )
+        given = sa.delete(votes).where(
+            votes.c.user_id == user_id, votes.c.key.in_(sa.select(answers.c.key).where(there))
+        )
+        asked = sa.delete(answers).where(answers.c.asker_id == user_id, there).returning(answers.c.key)
+        is_closed = (spendings.c.user_id == user_id) & (spendings.c.at < self._clock() - OPEN_BUDGET)
         async with self._writing() as connection:
+            # Answers before votes, as whoever votes does: otherwise the two might wait for each other.
+            await connection.execute(sa.select(answers.c.key).where(there, touched).with_for_update())
             thumbs = (await connection.execute(given)).rowcount
             gone = (await connection.scalars(asked)).all()
-            await connection.execute(spent.values(user_id=NOBODY))
+            await connection.execute(sa.update(spendings).where(is_closed, spent_there).values(user_id=NOBODY))
         self._texts.forget(gone)
         await self._wipe()
         return Forgotten(len(gone), thumbs)

@@ -52,7 +52,9 @@ class Database:
         self._is_sqlite = engine.dialect.name == "sqlite"
         # An SQLite file has one writer at a time: in line, ours do not wait for one another by trying again.
         self._writer = asyncio.Lock() if self._is_sqlite else nullcontext()
-        self._faults = (SQLAlchemyError, OSError) if self._is_sqlite else (SQLAlchemyError, OSError, *_server_faults())
+        self._faults: tuple[type[Exception], ...] = (SQLAlchemyError, OSError)
+        if not self._is_sqlite:
+            self._faults += _server_faults()
         self._texts = Texts(are_written=keeps_texts)
         self._clock = clock
 

@@ -22,9 +22,11 @@ class SqlVotes(Database):
 
     async def vote(self, vote: Vote) -> bool:
         """As ``Votes.vote``."""
+        known = sa.select(answers.c.key).where(answers.c.key == vote.key).with_for_update()
         mine = (votes.c.key == vote.key) & (votes.c.user_id == vote.user_id)
         async with self._writing() as connection:
-            if (await connection.execute(sa.select(answers.c.key).where(answers.c.key == vote.key))).first() is None:
+            # The answer is locked, so that a person's thumb and words, sent together, do not overlook each other.
+            if (await connection.execute(known)).first() is None:
                 return False
             row = (await connection.execute(sa.select(votes).where(mine))).one_or_none()
             merged = vote.after(None if row is None else Vote(**row._asdict()))
