@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
 
 from bot.preview.components import filled, first, walked
+from bot.preview.drafts import Attachment, Json
 from bot.preview.events import InteractionCreated, Typing
 from bot.preview.ground import Ground
 from bot.preview.interactions import Interaction, InteractionKind, ResponseKind
@@ -13,19 +15,40 @@ from bot.preview.messages import Message, MessageState
 from bot.preview.options import option_values
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from bot.preview.drafts import Json
+    from collections.abc import Mapping, Sequence
 
 
 class Deeds(Ground):
     """What a person may do, told to whoever watches."""
 
-    def say(self, channel_id: int, user_id: int, text: str, *, reply_to: int | None = None) -> Message:
-        """A person writes a message, perhaps in reply to another (which pings its author)."""
-        state = MessageState(self.clock(), text)
+    def say(
+        self, channel_id: int, user_id: int, text: str, *, reply_to: int | None = None, files: Sequence[Attachment] = ()
+    ) -> Message:
+        """A person writes a message, perhaps in reply to another (which pings its author), perhaps with files."""
+        state = MessageState(self.clock(), text, attachments=self._numbered(files))
         message = Message(self.new_id(), channel_id, user_id, [state], reference=reply_to)
         return self._appear(message)
+
+    def _numbered(self, files: Sequence[Attachment]) -> tuple[Attachment, ...]:
+        return tuple(replace(file, id=self.new_id()) for file in files)
+
+    def upload(self, file: Attachment) -> Attachment:
+        """A person gives a file to a command or a form; it can be fetched until it is thrown away."""
+        (file,) = self._numbered([file])
+        self.uploads[file.id] = file
+        return file
+
+    def throw_away(self, file_id: int) -> None:
+        """Discord keeps what was given to a command or a form for a while only."""
+        del self.uploads[file_id]
+
+    def _given(self, value: object) -> object:
+        """What a person gave, with each file taken in and named by its id."""
+        if isinstance(value, Attachment):
+            return str(self.upload(value).id)
+        if isinstance(value, list | tuple):
+            return [self._given(one) for one in cast("Sequence[object]", value)]
+        return value
 
     def type(self, channel_id: int, user_id: int) -> None:
         """Somebody is seen typing."""
@@ -36,7 +59,7 @@ class Deeds(Ground):
     ) -> Interaction:
         """A person uses a slash command, whether it is offered to them or not; ``name`` may be "command sub-command".
 
-        An option takes text, a number, a boolean, or the id of a user, channel or role.
+        An option takes text, a number, a boolean, a file, or the id of a user, channel or role.
 
         Raises:
             LookupError: no such command is registered here, or it has no such option.
@@ -44,7 +67,8 @@ class Deeds(Ground):
         """
         command, *path = name.split()
         registered = self.command(channel_id, command)
-        values = option_values(registered, path, options or {})
+        given = {option: self._given(value) for option, value in (options or {}).items()}
+        values = option_values(registered, path, given)
         data = {"id": registered["id"], "name": command, "type": 1, "options": values}
         return self._interact(InteractionKind.COMMAND, channel_id, user_id, data)
 

@@ -110,6 +110,19 @@ class Ground:
             if is_offered(command, guild, user_id, may, self.command_settings.get((guild.id, command["name"]), {}))
         ]
 
+    def file(self, file_id: int) -> Attachment:
+        """A file that can still be fetched: at a message as it stands, or given to a command or a form.
+
+        Raises:
+            LookupError: it is gone, or never was.
+        """
+        return self.uploads[file_id] if file_id in self.uploads else self.message_with(file_id)[1]
+
+    def message_with(self, file_id: int) -> tuple[Message, Attachment]:
+        """The message at which a file stands, and the file; ``LookupError`` if there is none."""
+        standing = (message for message in self.messages.values() if message.deleted_at is None)
+        return first((m, file) for m in standing for file in m.now.attachments if file.id == file_id)
+
     # Who watches
 
     def watch(self, watcher: Callable[[Event], None]) -> Callable[[], None]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 MENTION = re.compile(r"<@!?(\d+)>")
 ROLE_MENTION = re.compile(r"<@&(\d+)>")
 EVERYONE = re.compile(r"@(?:everyone|here)\b")
+UNSAFE_IN_URL = re.compile(r"[^A-Za-z0-9._-]")
 LOCALE = "en-GB"
 ATTACHMENT_SIZE_LIMIT = 10 * 1024 * 1024
 """Largest file at a message, in bytes."""
@@ -264,12 +265,12 @@ class Wire:
 
     def attachment(self, file: Attachment) -> Json:
         """A file."""
-        url = f"{self.origin}/attachments/{file.id}/{file.filename}"
+        url = f"{self.origin}/attachments/{file.id}/{UNSAFE_IN_URL.sub('_', file.filename).lstrip('.') or 'file'}"
         return {
             "id": str(file.id),
             "filename": file.filename,
             "size": len(file.content),
-            "content_type": file.content_type,
+            "content_type": file.media_type,
             "url": url,
             "proxy_url": url,
         }

@@ -182,7 +182,8 @@ class Librarian(discord.Client):
             await interaction.response.send_message("seen", ephemeral=True)
             self.heard.put_nowait((member, channel, role, much, deep))
 
-        self.made = suggest, never, at
+        self.suggesting: list[object] = [suggest, never]
+        assert at.name == "at"
         self.tree.add_command(docs)
 
     async def next(self) -> Any:
