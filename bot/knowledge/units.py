@@ -24,6 +24,7 @@ class Unit:
         return f"{self.lead} {self.text}" if self.lead else self.text
 
 
+_QUOTATION: Final = re.compile(r"\s*>\s?")
 _FENCE: Final = re.compile(r"^ {0,3}(`{3,}|~{3,})")
 _ITEM: Final = re.compile(r"^\s*(?:[-*+•]|\d{1,9}[.)])\s+")
 _ROW: Final = re.compile(r"^\s*\|.*\|\s*$")
@@ -36,7 +37,10 @@ _ABBREVIATION: Final = re.compile(
 
 
 def units(passage: str) -> list[Unit]:
-    """The passage's units, in order. Lines wrapped by an editor are joined; code and tables keep their lines."""
+    """The passage's units, in order. Lines wrapped by an editor are joined; code and tables keep their lines.
+
+    What the passage itself quotes loses its marks.
+    """
     found: list[Unit] = []
     before = ""
     for block in _blocks(passage.splitlines()):
@@ -48,10 +52,18 @@ def units(passage: str) -> list[Unit]:
 
 
 def _blocks(lines: Sequence[str]) -> Iterator[list[str]]:
-    """Runs of lines that belong together: a code block, a table, a list item, a heading, a paragraph."""
+    """Runs of lines that belong together: a code block, a table, a list item, a heading, a paragraph.
+
+    None reaches from one depth of quotation into another; code that is cut off there or at the end is closed.
+    """
     block: list[str] = []
-    fence = ""
-    for line in lines:
+    fence, depth = "", 0
+    for marked in lines:
+        line, own = _unquoted(marked, depth if fence else len(marked))
+        if own != depth and block:
+            yield _closed(block, fence)
+            block, fence = [], ""
+        depth = own
         if fence:
             block.append(line)
             if line.strip().startswith(fence):
@@ -67,7 +79,19 @@ def _blocks(lines: Sequence[str]) -> Iterator[list[str]]:
         if line.strip():
             block.append(line)
     if block:
-        yield block
+        yield _closed(block, fence)
+
+
+def _unquoted(line: str, most: int) -> tuple[str, int]:
+    """The line without its marks of quotation, so many at most, and how many they were."""
+    depth = 0
+    while depth < most and (mark := _QUOTATION.match(line)):
+        line, depth = line[mark.end() :], depth + 1
+    return line, depth
+
+
+def _closed(block: list[str], fence: str) -> list[str]:
+    return [*block, fence] if fence else block
 
 
 def _begins_block(line: str, block: Sequence[str]) -> bool:

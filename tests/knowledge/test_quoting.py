@@ -73,11 +73,32 @@ def test_a_code_block_is_one_unit_with_the_line_leading_in() -> None:
     ]
 
 
+def test_what_a_document_quotes_is_cut_as_if_it_stood_alone() -> None:
+    assert units(
+        "It says:\n> > - The value\n> >   that counts. More.\n> > - Another.\n>\n> Plain\n> words.\nOurs."
+    ) == [
+        Unit("It says:"),
+        Unit("- The value that counts. More.", "It says:"),
+        Unit("- Another.", "It says:"),
+        Unit("Plain words."),
+        Unit("Ours."),
+    ]
+
+
+def test_quoted_code_keeps_its_own_signs_and_is_closed_where_the_quotation_ends() -> None:
+    assert texts("> ```\n>   a >> b\n> > c\n> ```\n> ~~~\n> d\nOurs.") == [
+        "```\n  a >> b\n> c\n```",
+        "~~~\nd\n~~~",
+        "Ours.",
+    ]
+    assert texts("```\n> a\n```") == ["```\n> a\n```"]
+
+
 @given(st.lists(st.sampled_from([*"aB1 .!?:\n|-*`#>\t", "```", "\n\n", "| a | b |\n", "- "]), max_size=80).map("".join))
 def test_every_unit_stands_in_its_passage_word_for_word(passage: str) -> None:
-    flat = " ".join(passage.split())
+    flat = " ".join(passage.replace(">", " ").split())
     for unit in units(passage):
-        assert " ".join(unit.text.split()) in flat
+        assert " ".join(unit.text.replace(">", " ").split()).rstrip("` ") in flat
 
 
 @given(st.text(max_size=300))

@@ -286,6 +286,13 @@ def test_restructured_text_becomes_markdown(tmp_path: Path) -> None:
     ]
 
 
+def test_what_sphinx_shows_as_the_source_of_a_page_is_restructured_text(tmp_path: Path) -> None:
+    source = "Scope\n=====\n\nMust be read. [#]_ See :ref:`the rules <s1>` [#note]_\nand [1]_.\n\n.. [#] Informally.\n"
+    document = only(tmp_path, "_sources/a.rst.txt", source)
+    assert document.metadata["title"] == "Scope"
+    assert document.text.split() == ["#", "Scope", "Must", "be", "read.", "See", "the", "rules", "and", "[1]_."]
+
+
 def test_tables_of_restructured_text_are_not_taken_for_headings(tmp_path: Path) -> None:
     table = "=====  =====\nA      B\n=====  =====\n1      2\n=====  ====="
     assert only(tmp_path, "a.rst", table).text == table

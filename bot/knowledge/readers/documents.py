@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-READING: Final = "2"
+READING: Final = "3"
 """Names this way of reading. Change it with the way, and every file is read anew at the next ingestion."""
 
 _READERS: Final[Mapping[str, Callable[[bytes], list[Page]]]] = {
@@ -82,13 +82,18 @@ def read(root: Path, relative: str) -> list[Document]:
         return _read_kept(root, relative)
     content = opened(root, relative)
     path = PurePosixPath(relative)
-    suffix = path.suffix.lower()
+    suffix = _suffix(path)
     made = _READERS[suffix](content.data) if suffix in _READERS else read_source(content.data, path.name)
     modified = datetime.fromtimestamp(content.modified, UTC).isoformat(timespec="seconds")
     return [
         _document(relative, place, page, modified)
         for place, page in enumerate(_readable(made, is_pdf=suffix == ".pdf"))
     ]
+
+
+def _suffix(path: PurePosixPath) -> str:
+    """What says how a file is read: a name's ending, or the one before it where Sphinx shows what it was made from."""
+    return ".rst" if path.name.lower().endswith(".rst.txt") else path.suffix.lower()
 
 
 def _read_kept(folder: Path, document: str) -> list[Document]:

@@ -146,7 +146,8 @@ def _trimmed(block: Sequence[str]) -> list[str]:
 
 
 def _inline(line: str) -> str:
-    """Roles, references and doubled backquotes in the way Markdown has them."""
+    """Roles, references and doubled backquotes in the way Markdown has them; marks of footnotes are dropped."""
+    line = re.sub(r"\s*\[[#*][\w-]*\]_(?!\w)", "", line)
     line = re.sub(r"``(.+?)``", r"`\1`", line)
     line = re.sub(r":[\w:.+-]+:`([^`<]+?)\s*<[^`>]*>`", r"\1", line)
     line = re.sub(r":[\w:.+-]+:`[~!]?([^`]+)`", r"`\1`", line)
