@@ -218,6 +218,18 @@ def test_a_mark_that_a_break_leaves_hanging_makes_no_link_in_code_live(text: str
     assert [link for page in pager.pages for link in foreign_links(page.shown)] == []
 
 
+@pytest.mark.parametrize("start", range(0, 400, 40))
+@pytest.mark.parametrize("joint", [",", "", "**", "** ", "* ", "||"])
+def test_code_after_code_without_a_blank_is_never_cut_so_that_a_link_in_it_is_live(joint: str, start: int) -> None:
+    lead = "Refunds are paid within four days of the day. " * 60
+    spans = joint.join(f"`k{number} > http://evil.test/?q=S`" for number in range(80))
+    for length in range(start, start + 40):
+        pager = Pager()
+        pager.feed(defused(f"{lead[:length].rstrip()} {spans}\n\nDone.", ALLOWED))
+        pager.flush()
+        assert [link for page in pager.pages for link in foreign_links(page.shown)] == []
+
+
 @given(hostile, hostile)
 @unhurried
 def test_what_is_shown_ahead_is_what_taking_it_in_would_show(text: str, more: str) -> None:
