@@ -126,7 +126,7 @@ def foreign_links(message: str) -> list[str]:
 
 
 def is_allowed(link: str, url: str) -> bool:
-    return link.startswith(url) and re.match(r"[)\]>.,:;!?'\"*_~|”’»]{0,6}(?:\[|\Z)", link[len(url) :]) is not None
+    return link.startswith(url) and re.match(r"[)\]>.,:;!?'\"*_~|”’»]{0,6}\Z", link[len(url) :]) is not None
 
 
 def test_the_detector_sees_live_links() -> None:
@@ -293,6 +293,12 @@ def test_what_is_safe_stays_exact(text: str) -> None:
         ("steam://run/1 discord://x", "steam[:]//run/1 discord[:]//x"),
         ("discord.gg/abc", "discord[.]gg/abc"),
         ("<bob@evil.test> <mailto:b@c.test> <+4930>", "<bob[@]evil.test> <mailto[:]b@c.test> <[+]4930>"),
+        (f"{SOURCE}[1] and {SOURCE}.[2]", f"{SOURCE} [1] and {SOURCE}. [2]"),
+        (f"{SOURCE}[SECRET {SOURCE}[1]SECRET", f"{SOURCE} [SECRET {SOURCE} [1]SECRET"),
+        (f"<{SOURCE}[SECRET> [x]({SOURCE}[SECRET)", f"<{SOURCE} [SECRET> [x]({SOURCE} [SECRET)"),
+        (f"x]({SOURCE})[SECRET", f"x]({SOURCE}) [SECRET"),
+        (f"\\[x]({SOURCE})[SECRET", f"\\[x]({SOURCE}) [SECRET"),
+        (f"[https://a.b]({SOURCE})[SECRET", f"[hxxps://a[.]b]({SOURCE}) [SECRET"),
         (f"{SOURCE}/more", "hxxps://docs[.]example[.]com/handbook/more"),
         (f"{SOURCE.upper()}", "hxxps://DOCS[.]EXAMPLE[.]COM/HANDBOOK"),
         (f"{BARE}@evil.test", "hxxps://example[.]com@evil[.]test"),
