@@ -48,6 +48,9 @@ _HTTP = re.compile(r"https?\Z", re.IGNORECASE)
 _HOST_ENDS = r"\s/?#\\<>()\[\]{}\"'`|,;"
 _HOST = re.compile(rf"(?:[^.:{_HOST_ENDS}]|[.:](?=[^{_HOST_ENDS}]))*")
 _AFTER_LINK = re.compile(r"[)\]>.,:;!?'\"*_~|”’»]{0,6}")
+_PLAIN_LABEL = re.compile(r"(?:\A|[^\\])\[[\w \-]{1,80}\Z")
+_LABEL_REACH = 84
+"""Longest beginning of a masked link that is remembered, in characters."""
 _UNSEEN_ONE = re.compile(f"[{_UNSEEN}]")
 
 
@@ -98,6 +101,7 @@ class _Prose:
         self._allowed = sorted({url for url in allowed if 0 < len(url) <= LONGEST_LINK}, key=len, reverse=True)
         self._tail = ""
         self._is_in_host = False
+        self._before = ""
 
     def copy(self) -> _Prose:
         """Another in the same state, to look ahead with."""
@@ -109,7 +113,9 @@ class _Prose:
 
     def closed(self, terminator: str) -> str:
         """The tail, decided by what comes after it: something that ends with a space, and is not given."""
-        return self.feed(terminator)[: -len(terminator)] if self._tail or self._is_in_host else ""
+        given = self.feed(terminator)[: -len(terminator)] if self._tail or self._is_in_host else ""
+        self._before = ""
+        return given
 
     def feed(self, text: str) -> str:
         """Take in text; give what is decided."""
@@ -121,6 +127,7 @@ class _Prose:
 
     def _take(self, count: int) -> str:
         taken, self._tail = self._tail[:count], self._tail[count:]
+        self._before = (self._before + taken)[-_LABEL_REACH:]
         return taken
 
     def _next(self) -> str | None:
@@ -154,31 +161,36 @@ class _Prose:
         return f"{taken[:-1]}[{taken[-1]}]"
 
     def _masked(self, end: int) -> str | None:
-        length = self._allowed_at(end)
-        if length is None:
-            return None
-        if length:
-            return self._take(end + length)
-        self._take(2)
-        return "] ("
+        is_labelled = _PLAIN_LABEL.search(self._before) is not None
+        kept = self._allowed_at(end, is_labelled=is_labelled)
+        if kept is not None and not kept[0]:
+            self._take(2)
+            return "] ("
+        return self._kept(end, kept)
+
+    def _kept(self, start: int, kept: tuple[int, str] | None) -> str | None:
+        """The text up to the end of an allowed address that stands at ``start``, and what is put behind it."""
+        return None if kept is None else self._take(start + kept[0]) + kept[1]
 
     def _address(self, trigger: re.Match[str]) -> str | None:
         name = _UNSEEN_ONE.sub("", trigger["scheme"])
         http = _HTTP.search(trigger["scheme"])
         start = http.start() if http else 0
-        length = self._allowed_at(start)
-        if length is None:
-            return None
-        if length:
-            return self._take(start + length)
+        kept = self._allowed_at(start)
+        if kept is None or kept[0]:
+            return self._kept(start, kept)
         self._take(trigger.end())
         if not _HTTP.search(name) and len(trigger["slashes"]) == 1:
             return trigger[0]
         self._is_in_host = True
         return _inert_scheme(name) + trigger["slashes"]
 
-    def _allowed_at(self, start: int) -> int | None:
-        """How long the allowed address is that stands here: 0 for none, None as long as that is open."""
+    def _allowed_at(self, start: int, *, is_labelled: bool = False) -> tuple[int, str] | None:
+        """How many characters of what stands here are an allowed address and its end, and what is put behind them.
+
+        0 for none, None as long as that is open. A bracket would be part of the address, and whatever is in it with it,
+        so a space ends the address before; only behind ``[label](address)`` nothing can be.
+        """
         for url in self._allowed:
             here = self._tail[start : start + len(url)]
             if here == url:
@@ -186,11 +198,14 @@ class _Prose:
                 end = after.end() if after else start
                 if end == len(self._tail):
                     return None
-                if self._tail[end].isspace() or self._tail[end] == "[":
-                    return len(url)
+                if self._tail[end].isspace():
+                    return len(url), ""
+                if self._tail[end] == "[":
+                    is_ended = is_labelled and after is not None and after[0] == ")"
+                    return end - start, "" if is_ended else " "
             elif start + len(here) == len(self._tail) and url.startswith(here):
                 return None
-        return 0
+        return 0, ""
 
 
 def _inert_scheme(name: str) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 FENCE = "```"
 INFO_LIMIT = 24
@@ -22,7 +22,7 @@ INFO_LIMIT = 24
 MARKS_LIMIT = 8
 """So many characters of different marks may be open in one line; a break in it closes and reopens them."""
 
-_SPAN_LIMIT = 240
+SPAN_LIMIT = 240
 """Longest code in a line that :class:`CodeReader` waits for, in characters with its marks."""
 
 _LINE_LIMIT = 2_000
@@ -125,7 +125,7 @@ def is_settled(line: str) -> bool:
 def open_marks(text: str) -> tuple[str, ...]:
     """The marks that the text's last line leaves open, in their order, backticks among them; more than fit are none."""
     line = text.rpartition("\n")[2]
-    words = _without_code(line)
+    words = without_code(line, codes(line))
     tick = _RUN.search(words)
     found = _unpaired(words[: tick.start()] if tick else words)
     return _if_few([*found, tick[0]] if tick and len(tick[0]) < len(FENCE) else found)
@@ -137,7 +137,8 @@ def open_wide_marks(text: str) -> tuple[str, ...]:
     A single asterisk or underscore seldom is, nor is a mark that a blank follows.
     """
     found: list[str] = []
-    for line in _without_code(text[_paragraph_start(text) :]).split("\n"):
+    paragraph = text[_paragraph_start(text) :]
+    for line in without_code(paragraph, codes(paragraph)).split("\n"):
         _unpaired(line, found, is_wide=True)
     return _if_few(found)
 
@@ -153,11 +154,14 @@ def _unpaired(line: str, found: list[str] | None = None, *, is_wide: bool = Fals
     return found
 
 
-def _without_code(text: str) -> str:
-    """The text with a letter for each character of its code."""
-    for code in reversed(codes(text)):
-        text = text[: code.start] + "x" * (code.end - code.start) + text[code.end :]
-    return text
+def without_code(text: str, found: Iterable[Code]) -> str:
+    """The text with a letter for each character of the code found in it."""
+    pieces: list[str] = []
+    place = 0
+    for code in found:
+        pieces += [text[place : code.start], "x" * (code.end - code.start)]
+        place = code.end
+    return "".join(pieces) + text[place:]
 
 
 def _if_few(marks: list[str]) -> tuple[str, ...]:
@@ -274,10 +278,10 @@ class CodeReader:
     def _code_in_line(self, mark: str) -> Segment | None:
         if len(mark) >= len(FENCE) or self._line.endswith("\\"):
             return self._doubt()
-        window = self._tail[:_SPAN_LIMIT]
+        window = self._tail[:SPAN_LIMIT]
         stop = line_end(window, 0)
         end = inline_end(window, mark, len(mark), stop)
-        is_decided = stop < len(window) or len(window) == _SPAN_LIMIT
+        is_decided = stop < len(window) or len(window) == SPAN_LIMIT
         if end is None or end == len(window):
             return self._doubt() if is_decided else None
         is_code = is_settled(self._line)

@@ -17,12 +17,14 @@ from bot.streaming.markdown import (
     FENCE,
     INFO_LIMIT,
     MARKS_LIMIT,
+    SPAN_LIMIT,
     Code,
     codes,
     fence_left_open,
     is_settled,
     open_marks,
     open_wide_marks,
+    without_code,
 )
 from bot.streaming.tables import head
 
@@ -88,8 +90,8 @@ class Page:
 class _Carried:
     """What goes on after a break, as far as it can be said before the next page's first line is known.
 
-    ``marks`` are reopened if that line is words, ``items`` (indentation and mark, from the outside in) are named again
-    if it is an indented item.
+    ``marks`` are reopened if the break fell in mid-line or that line is words, ``items`` (indentation and mark, from the
+    outside in) are named again if it is an indented item.
     """
 
     marks: str = ""
@@ -190,10 +192,21 @@ class Pager:
         elif not self._opening:
             unseen = _BLANK.match(self._rest)
             self._drop(unseen.end() if unseen else 0)
-            if self._carried is not None and not _MAY_BE_BLOCK_START.match(self._rest):
+            if self._carried is not None and self._rest and self._is_known_to_go_on:
                 self._opening, self._carried = self._going_on(self._carried), None
 
+    @property
+    def _is_known_to_go_on(self) -> bool:
+        """Whether it is certain what the rest goes on with. In mid-line it can begin no block, whatever it looks like."""
+        return not self._goes_on_below or not _MAY_BE_BLOCK_START.match(self._rest)
+
+    @property
+    def _goes_on_below(self) -> bool:
+        return "\n" in self._gap
+
     def _going_on(self, carried: _Carried) -> str:
+        if not self._goes_on_below:
+            return carried.marks
         if not _ITEM_LINE.match(self._rest):
             return "" if _BLOCK_START.match(self._rest) else carried.marks
         indent = self._gap.rpartition("\n")[2]
@@ -306,10 +319,12 @@ class _Breaks:
         self.last = len(rest) - 1
         self._first = len(rest) - len(rest.lstrip()) + 1
         shift = len(opening)
+        found = codes(opening + rest)
         self._codes = [
-            replace(code, start=code.start - shift, inner=code.inner - shift, end=code.end - shift)
-            for code in codes(opening + rest)
+            replace(code, start=code.start - shift, inner=code.inner - shift, end=code.end - shift) for code in found
         ]
+        self._words = without_code(opening + rest, found)[shift:]
+        self._unpartnered = self._words.find("`", max(self._line_start(len(rest)), len(rest) - SPAN_LIMIT))
 
     def latest(self, pattern: re.Pattern[str], share: float, is_good: Callable[[int], bool]) -> int | None:
         """The last match that leaves at least ``share`` of the page filled, as the place to break before."""
@@ -325,33 +340,55 @@ class _Breaks:
         """Not within code, nor between a mark and its partner."""
         if self._code(place) is not None:
             return False
-        line = self._rest[self._line_start(place) : place]
-        for code in reversed(codes(line)):
-            line = line[: code.start] + line[code.end :]
+        line = self._words[self._line_start(place) : place]
         return "`" not in line and is_settled(line)
 
     def is_filled(self, place: int) -> bool:
         """Not straight after the opening of a fence, and not within code in a line."""
         code = self._code(place)
         if code is None:
-            return not self._is_beside_sign(place)
+            return self._can_be_marked(place) and not self._is_in_short_code(place)
         return code.is_fence and not self._rest[max(code.inner, 0) : place].isspace()
 
     def graphemes(self) -> Iterator[int]:
-        """Places from the last on that split neither a character as seen, nor a run of backticks, nor a link."""
+        """Places from the last on that split neither a character as seen, nor a run of backticks, nor a link.
+
+        Those within short code come last: the links in it are left as they are, and a page that shows half of it shows
+        them outside code.
+        """
         lowest = max(self.last // 2, self._first - 1)
         links = [link.span() for link in _LINK.finditer(self._rest)]
-        return (
+        places = [
             place
             for place in range(self.last, lowest, -1)
-            if not _is_joined(self._rest, place)
-            and not self._is_beside_sign(place)
-            and not any(start < place < end for start, end in links)
-        )
+            if not _is_joined(self._rest, place) and not any(start < place < end for start, end in links)
+        ]
+        for is_within in (False, True):
+            yield from (
+                place
+                for place in places
+                if self._is_in_short_code(place) is is_within
+                and (self._can_be_marked(place) or self._is_between_codes(place))
+            )
 
-    def _is_beside_sign(self, place: int) -> bool:
-        """Whether a mark stands at the break: one put there to close or reopen another would melt with it."""
-        return self._rest[:place].rstrip()[-1:] in _SIGNS or self._rest[place:].lstrip()[:1] in _SIGNS
+    def _can_be_marked(self, place: int) -> bool:
+        """Whether no mark stands at the break: one put there to close or reopen another would melt with it."""
+        return not any(side in _SIGNS for side in self._sides(place))
+
+    def _is_between_codes(self, place: int) -> bool:
+        """Whether code is the only mark at the break, and nothing need be closed or reopened there."""
+        return all(side not in _SIGNS or side == "`" for side in self._sides(place)) and self.is_calm(place)
+
+    def _sides(self, place: int) -> tuple[str, str]:
+        """What is seen to the left of a break and to the right of it."""
+        return self._rest[:place].rstrip()[-1:], self._rest[place:].lstrip()[:1]
+
+    def _is_in_short_code(self, place: int) -> bool:
+        """Whether a place is within code in a line, or behind a backtick whose partner may be on the next page."""
+        if 0 <= self._unpartnered < place:
+            return True
+        code = self._code(place)
+        return code is not None and not code.is_fence and code.end - code.start <= SPAN_LIMIT
 
     def _code(self, place: int) -> Code | None:
         return next((code for code in self._codes if code.start < place < code.end), None)

@@ -126,7 +126,7 @@ def foreign_links(message: str) -> list[str]:
 
 
 def is_allowed(link: str, url: str) -> bool:
-    return link.startswith(url) and re.match(r"[)\]>.,:;!?'\"*_~|”’»]{0,6}(?:\[|\Z)", link[len(url) :]) is not None
+    return link.startswith(url) and re.match(r"[)\]>.,:;!?'\"*_~|”’»]{0,6}\Z", link[len(url) :]) is not None
 
 
 def test_the_detector_sees_live_links() -> None:
@@ -218,6 +218,18 @@ def test_a_mark_that_a_break_leaves_hanging_makes_no_link_in_code_live(text: str
     assert [link for page in pager.pages for link in foreign_links(page.shown)] == []
 
 
+@pytest.mark.parametrize("start", range(0, 400, 40))
+@pytest.mark.parametrize("joint", [",", "", "**", "** ", "* ", "||"])
+def test_code_after_code_without_a_blank_is_never_cut_so_that_a_link_in_it_is_live(joint: str, start: int) -> None:
+    lead = "Refunds are paid within four days of the day. " * 60
+    spans = joint.join(f"`k{number} > http://evil.test/?q=S`" for number in range(80))
+    for length in range(start, start + 40):
+        pager = Pager()
+        pager.feed(defused(f"{lead[:length].rstrip()} {spans}\n\nDone.", ALLOWED))
+        pager.flush()
+        assert [link for page in pager.pages for link in foreign_links(page.shown)] == []
+
+
 @given(hostile, hostile)
 @unhurried
 def test_what_is_shown_ahead_is_what_taking_it_in_would_show(text: str, more: str) -> None:
@@ -281,6 +293,12 @@ def test_what_is_safe_stays_exact(text: str) -> None:
         ("steam://run/1 discord://x", "steam[:]//run/1 discord[:]//x"),
         ("discord.gg/abc", "discord[.]gg/abc"),
         ("<bob@evil.test> <mailto:b@c.test> <+4930>", "<bob[@]evil.test> <mailto[:]b@c.test> <[+]4930>"),
+        (f"{SOURCE}[1] and {SOURCE}.[2]", f"{SOURCE} [1] and {SOURCE}. [2]"),
+        (f"{SOURCE}[SECRET {SOURCE}[1]SECRET", f"{SOURCE} [SECRET {SOURCE} [1]SECRET"),
+        (f"<{SOURCE}[SECRET> [x]({SOURCE}[SECRET)", f"<{SOURCE} [SECRET> [x]({SOURCE} [SECRET)"),
+        (f"x]({SOURCE})[SECRET", f"x]({SOURCE}) [SECRET"),
+        (f"\\[x]({SOURCE})[SECRET", f"\\[x]({SOURCE}) [SECRET"),
+        (f"[https://a.b]({SOURCE})[SECRET", f"[hxxps://a[.]b]({SOURCE}) [SECRET"),
         (f"{SOURCE}/more", "hxxps://docs[.]example[.]com/handbook/more"),
         (f"{SOURCE.upper()}", "hxxps://DOCS[.]EXAMPLE[.]COM/HANDBOOK"),
         (f"{BARE}@evil.test", "hxxps://example[.]com@evil[.]test"),
