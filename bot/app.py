@@ -340,6 +340,7 @@ def opened(settings: Settings) -> KnowledgeBase:
             settings.state_dir,
             _language(settings),
             _embedding(settings),
+            embed_tokens_per_run=settings.embed_tokens_per_run or None,
             store_url=None if settings.store_url is None else settings.store_url.get_secret_value(),
         )
 
@@ -382,7 +383,11 @@ def _language(settings: Settings) -> LanguageModelChoice | None:
     if not settings.has_model:
         return None
     return LanguageModelChoice(
-        settings.llm_model, settings.model_url, settings.openai_api_key, settings.llm_context_window
+        settings.llm_model,
+        settings.model_url,
+        settings.openai_api_key,
+        settings.llm_context_window,
+        answer_tokens=settings.answer_tokens,
     )
 
 

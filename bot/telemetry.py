@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _INTERACTION_TOKEN = re.compile(r"(/(?:webhooks|interactions)/\d+/)[\w\-.~%=]+")
 _REPLACEMENT = "[redacted]"
 
-_CHATTY = ("httpx", "httpcore", "openai", "asyncio", "aiohttp.access", "discord.gateway", "discord.client")
+_CHATTY = ("alembic", "httpx", "httpcore", "openai", "asyncio", "aiohttp.access", "discord.gateway", "discord.client")
 """Libraries whose INFO lines name every request; their warnings are wanted, the rest only at DEBUG."""
 
 

@@ -18,7 +18,7 @@ from bot.records import MemoryRecords, Record
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bot.records import Spending
+    from bot.records import Json, Spending
 
 NOW = 100 * 86_400.0 + 3_600
 FREE = Limits(per_minute=0, at_once=0)
@@ -39,7 +39,7 @@ class Unwritable(MemoryRecords):
     async def begin_spending(self, spending: Spending) -> None:
         raise RecordsUnusable(f"What answer {spending.key} costs cannot be written.")
 
-    async def guild_settings(self, guild_id: int) -> Mapping[str, object]:
+    async def guild_settings(self, guild_id: int) -> Mapping[str, Json]:
         raise RecordsUnusable(f"The settings of {guild_id} cannot be read.")
 
 

@@ -10,7 +10,16 @@ from functools import partial
 from threading import Event
 from typing import TYPE_CHECKING, Final, Self
 
-from bot.answering import QUESTION_LIMIT, Answer, Attached, IngestionReport, LibraryState, Progress, Question
+from bot.answering import (
+    QUESTION_LIMIT,
+    Answer,
+    Attached,
+    IngestionReport,
+    LibraryState,
+    Progress,
+    Question,
+    collection_of,
+)
 from bot.citations import escaped
 from bot.errors import DocentError, IndexBuilding, IndexEmpty, NothingFound, QuestionInvalid
 from bot.knowledge.attachments import read_attached, searched_with
@@ -28,7 +37,7 @@ from bot.knowledge.models import (
     named_fault,
 )
 from bot.knowledge.quoting import quoted
-from bot.knowledge.readers import collection_of, collections_in
+from bot.knowledge.readers import collections_in
 from bot.knowledge.retrieval import FusedRetriever, nearest_titles
 from bot.knowledge.rewriting import self_contained, stands_alone
 from bot.knowledge.shelf import Shelf, ensure_name, safe_name

@@ -8,13 +8,13 @@ from tempfile import TemporaryDirectory
 from threading import Event
 from typing import TYPE_CHECKING, Final
 
-from bot.answering import SHARED
+from bot.answering import SHARED, collection_of
 from bot.citations import escaped
 from bot.errors import DocumentUnreadable, IngestionRefused
 from bot.knowledge.child import ChildReader, Limits
 from bot.knowledge.embedding import Embed, EmbeddingRequests, Patience
 from bot.knowledge.planning import Plan, content_hash, page_hash, planned, refuse_great_loss
-from bot.knowledge.readers import Found, collection_of, collections_in
+from bot.knowledge.readers import Found, collections_in
 from bot.knowledge.running import DryRun, Run
 from bot.knowledge.spool import Spool
 from bot.knowledge.web import WebPages

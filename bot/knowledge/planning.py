@@ -7,8 +7,9 @@ from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from bot.answering import collection_of
 from bot.errors import DocumentUnreadable, IngestionRefused
-from bot.knowledge.readers import READING, Found, collection_of, listed, read_bytes
+from bot.knowledge.readers import READING, Found, listed, read_bytes
 from bot.knowledge.splitting import SPLITTING
 from bot.knowledge.web_addresses import is_list, list_of
 

@@ -90,8 +90,8 @@ class Page:
 class _Carried:
     """What goes on after a break, as far as it can be said before the next page's first line is known.
 
-    ``marks`` are reopened if the break fell in mid-line or that line is words, ``items`` (indentation and mark, from the
-    outside in) are named again if it is an indented item.
+    ``marks`` are reopened if the break fell in mid-line or that line is words, ``items`` (indentation and mark, from
+    the outside in) are named again if it is an indented item.
     """
 
     marks: str = ""
@@ -197,7 +197,7 @@ class Pager:
 
     @property
     def _is_known_to_go_on(self) -> bool:
-        """Whether it is certain what the rest goes on with. In mid-line it can begin no block, whatever it looks like."""
+        """Whether it is certain what the rest goes on with: in mid-line it begins no block, whatever it looks like."""
         return not self._goes_on_below or not _MAY_BE_BLOCK_START.match(self._rest)
 
     @property

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bot.answering import collection_of
 from bot.errors import DocumentUnreadable
-from bot.knowledge.readers import SIZE_LIMIT, Found, cleaned, collection_of, collections_in, listed, read, readable_stem
+from bot.knowledge.readers import SIZE_LIMIT, Found, cleaned, collections_in, listed, read, readable_stem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

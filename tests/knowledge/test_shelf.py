@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.answering import collection_of
 from bot.errors import DocumentUnreadable, StoreUnusable
 from bot.knowledge import shelf as room
-from bot.knowledge.readers import collection_of, known_suffix, listed
+from bot.knowledge.readers import known_suffix, listed
 from bot.knowledge.shelf import NAME_BYTES, Shelf, public_address, safe_name
 from bot.knowledge.web_addresses import listed_urls, page_name
 

@@ -7,7 +7,7 @@ file, and takes place in a child process with limits; pdfium is not made for thr
 from __future__ import annotations
 
 from bot.knowledge.readers.documents import READING, known_suffix, listed, read
-from bot.knowledge.readers.folder import SIZE_LIMIT, Found, collection_of, collections_in, read_bytes
+from bot.knowledge.readers.folder import SIZE_LIMIT, Found, collections_in, read_bytes
 from bot.knowledge.readers.pages import TEXT_LIMIT, cleaned, readable_stem
 
 __all__ = [
@@ -16,7 +16,6 @@ __all__ = [
     "TEXT_LIMIT",
     "Found",
     "cleaned",
-    "collection_of",
     "collections_in",
     "known_suffix",
     "listed",

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from llama_index.core.schema import Document, MediaResource
 
+from bot.answering import collection_of
 from bot.errors import DocumentUnreadable
-from bot.knowledge.readers.folder import Found, collection_of, opened, walked
+from bot.knowledge.readers.folder import Found, opened, walked
 from bot.knowledge.readers.hypertext import read_html
 from bot.knowledge.readers.kept import kept_page
 from bot.knowledge.readers.office import read_docx, read_pptx

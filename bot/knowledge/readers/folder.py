@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from bot.answering import SHARED
 from bot.errors import DocumentUnreadable
 
 if TYPE_CHECKING:
@@ -130,9 +129,3 @@ def collections_in(root: Path) -> frozenset[str]:
     except OSError:
         return frozenset()
     return frozenset(name[1:] for name in folders if name.startswith("@") and len(name) > 1)
-
-
-def collection_of(relative: str) -> str:
-    """``@NAME/…`` belongs to the collection NAME; everything else is shared."""
-    first, slash, _ = relative.partition("/")
-    return first[1:] if slash and first.startswith("@") and len(first) > 1 else SHARED
