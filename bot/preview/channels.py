@@ -19,6 +19,7 @@ class ChannelKind(IntEnum):
 
     TEXT = 0
     DIRECT = 1
+    VOICE = 2
     THREAD = 11
     FORUM = 15
 
@@ -34,7 +35,10 @@ class Overwrite:
 
 @dataclass(slots=True)
 class Channel:
-    """A text channel, a thread (``parent_id`` names its channel) or a direct message (no guild; two members)."""
+    """A channel of a guild, a thread in one (``parent_id``), or direct messages (no guild; two members).
+
+    A post in a forum is a thread that has the id of its first message; a voice channel has a text chat too.
+    """
 
     id: int
     name: str
@@ -48,6 +52,8 @@ class Channel:
     is_archived: bool = False
     slow_mode: int = 0
     """Seconds between two messages of one person; bots are exempt."""
+    owner_id: int | None = None
+    """Who opened a thread."""
 
 
 WITH_SENDING = Permission.MENTION_EVERYONE | Permission.EMBED_LINKS | Permission.ATTACH_FILES

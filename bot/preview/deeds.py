@@ -6,9 +6,10 @@ import secrets
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-from bot.preview.components import filled, first, walked
+from bot.preview.channels import Channel, ChannelKind
+from bot.preview.components import filled, first, pressed, walked
 from bot.preview.drafts import Attachment, Json
-from bot.preview.events import InteractionCreated, Typing
+from bot.preview.events import InteractionCreated, MessageEdited, Typing
 from bot.preview.ground import Ground
 from bot.preview.interactions import Interaction, InteractionKind, ResponseKind
 from bot.preview.messages import Message, MessageState
@@ -49,6 +50,22 @@ class Deeds(Ground):
         if isinstance(value, list | tuple):
             return [self._given(one) for one in cast("Sequence[object]", value)]
         return value
+
+    def post(self, forum_id: int, user_id: int, title: str, text: str, files: Sequence[Attachment] = ()) -> Message:
+        """A person opens a post in a forum: a thread, and in it the message that has its id."""
+        forum = self.channels[forum_id]
+        if forum.kind is not ChannelKind.FORUM:
+            raise LookupError("posts stand in forums alone")
+        post = Channel(self.new_id(), title, forum.guild_id, ChannelKind.THREAD, forum.id, owner_id=user_id)
+        state = MessageState(self.clock(), text, attachments=self._numbered(files))
+        self._open(post)
+        return self._appear(Message(post.id, post.id, user_id, [state]))
+
+    def rewrite(self, message_id: int, text: str) -> None:
+        """A person edits their message."""
+        message = self.messages[message_id]
+        message.states.append(replace(message.now, time=self.clock(), content=text))
+        self.tell(MessageEdited(message.now.time, message))
 
     def type(self, channel_id: int, user_id: int) -> None:
         """Somebody is seen typing."""
@@ -110,28 +127,34 @@ class Deeds(Ground):
         data = {"id": command["id"], "name": name, "type": 3, "target_id": str(message_id)}
         return self._interact(InteractionKind.COMMAND, message.channel_id, user_id, data)
 
-    def press(self, message_id: int, custom_id: str, user_id: int) -> Interaction:
-        """A person presses a button.
+    def press(self, message_id: int, custom_id: str, user_id: int, values: Sequence[object] = ()) -> Interaction:
+        """A person presses a button, or chooses ``values`` in a select: texts, or ids of users, roles or channels.
 
         Raises:
-            LookupError: the message shows no such button, or it is disabled.
+            LookupError: the message shows no such button or option, or it is disabled.
+            ValueError: too few are chosen, or too many.
         """
         message = self.messages[message_id]
-        first(c for c in walked(message.now.components) if c.get("custom_id") == custom_id and not c.get("disabled"))
-        data = {"custom_id": custom_id, "component_type": 2}
+        shown = (c for c in walked(message.now.components) if c.get("custom_id") == custom_id)
+        data = pressed(first(component for component in shown if not component.get("disabled")), values)
         return self._interact(InteractionKind.COMPONENT, message.channel_id, user_id, data, message_id=message_id)
 
-    def submit(self, interaction_id: int, values: Mapping[str, str]) -> Interaction:
-        """A person fills in the modal that an interaction was answered with, by the custom ids of its text inputs.
+    def submit(self, interaction_id: int, values: Mapping[str, object]) -> Interaction:
+        """A person fills in the modal that an interaction was answered with, by the custom ids of its components.
+
+        A value is text, a boolean, or what was chosen: one text, id or file, or several of them. What is left out
+        comes back as the bot had chosen it; a text input comes back empty.
 
         Raises:
-            LookupError: that interaction showed no modal.
+            LookupError: that interaction showed no modal, or there is no such option in it.
+            ValueError: too few are chosen, or too many.
         """
         shown = self.interactions[interaction_id]
         if shown.response is not ResponseKind.MODAL or shown.response_data is None:
             raise LookupError("no modal was shown")
         modal = shown.response_data
-        data = {"custom_id": modal["custom_id"], "components": filled(modal["components"], values)}
+        given = {custom_id: self._given(value) for custom_id, value in values.items()}
+        data = {"custom_id": modal["custom_id"], "components": filled(modal["components"], given)}
         return self._interact(InteractionKind.MODAL, shown.channel_id, shown.user_id, data, message_id=shown.message_id)
 
     def command(self, channel_id: int, name: str, *, kind: int = 1) -> Json:

@@ -102,7 +102,8 @@ class Dispatches:
         if channel.kind is not happened.ChannelKind.THREAD:
             yield f"CHANNEL_{NAMES[type(event)]}", self.wire.channel(channel)
         elif happened.Permission.VIEW_CHANNEL in self._world.permissions(bot, channel):
-            yield f"THREAD_{NAMES[type(event)]}", self.wire.channel(channel)
+            new = {"newly_created": True} if isinstance(event, happened.ChannelCreated) else {}
+            yield f"THREAD_{NAMES[type(event)]}", self.wire.channel(channel) | new
 
     def _of_role(self, event: RoleEvent, intents: int) -> Iterator[Dispatch]:
         if not intents & Intent.GUILDS or self._world.bot.id not in event.guild.members:

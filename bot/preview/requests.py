@@ -15,6 +15,9 @@ from bot.preview.people import Guild, Permission
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+OPEN_TO_THREADS = {ChannelKind.TEXT}
+"""Where the bot may start a thread: its posts in forums are not known here."""
+
 NONCE_MEMORY = 5 * 60.0
 """Seconds for which a channel remembers a nonce."""
 
@@ -52,6 +55,8 @@ class Requests(Ground):
     def send(self, channel_id: int, draft: Draft) -> Message:
         """The bot writes a message; the same nonce twice, where it is enforced, gives the first message back."""
         channel = self.channel_for_bot(channel_id)
+        if channel.kind is ChannelKind.FORUM:
+            raise Refusal(400, 50008, "Cannot send messages in a non-text channel")
         in_thread = channel.kind is ChannelKind.THREAD
         self.require(channel, Permission.SEND_MESSAGES_IN_THREADS if in_thread else Permission.SEND_MESSAGES)
         if channel.is_locked and Permission.MANAGE_THREADS not in self.permissions(self.bot.id, channel):
@@ -91,12 +96,15 @@ class Requests(Ground):
     def open_thread(self, channel_id: int, name: str, message_id: int | None = None) -> Channel:
         """The bot starts a thread; one that starts at a message has its id."""
         channel = self.channel_for_bot(channel_id)
+        if channel.kind not in OPEN_TO_THREADS:
+            raise Refusal(400, 50024, "Cannot execute action on this channel type")
         self.require(channel, Permission.CREATE_PUBLIC_THREADS)
         if message_id is not None:
             self.message_for_bot(channel_id, message_id)
             if message_id in self.channels:
                 raise Refusal(400, 160004, "A thread has already been created for this message")
         thread = Channel(message_id or self.new_id(), name, channel.guild_id, ChannelKind.THREAD, channel.id)
+        thread.owner_id = self.bot.id
         return self._open(thread)
 
     def open_direct(self, user_id: int) -> Channel:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bot.preview.offers import commands, menus
 from bot.preview.options import OptionKind, values_of
-from bot.preview.world import ChannelKind, InteractionKind, ResponseKind
+from bot.preview.world import InteractionKind, ResponseKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -101,8 +101,8 @@ class Views:
 
     def channel(self, channel: Channel) -> Json:
         """One line of the channel list."""
-        kind = {ChannelKind.DIRECT: "direct", ChannelKind.THREAD: "thread"}.get(channel.kind, "text")
-        return {"id": str(channel.id), "name": channel.name, "kind": kind}
+        parent = str(channel.parent_id or "")
+        return {"id": str(channel.id), "name": channel.name, "kind": channel.kind.name.lower(), "parent": parent}
 
     def offers(self) -> Json:
         """What the viewer is offered in the channels they see."""

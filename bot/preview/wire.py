@@ -26,6 +26,18 @@ MENTION = re.compile(r"<@!?(\d+)>")
 ROLE_MENTION = re.compile(r"<@&(\d+)>")
 EVERYONE = re.compile(r"@(?:everyone|here)\b")
 UNSAFE_IN_URL = re.compile(r"[^A-Za-z0-9._-]")
+CHANNEL_EXTRAS: dict[ChannelKind, Json] = {
+    ChannelKind.VOICE: {"bitrate": 64_000, "user_limit": 0, "rtc_region": None, "video_quality_mode": 1},
+    ChannelKind.FORUM: {
+        "available_tags": [],
+        "default_reaction_emoji": None,
+        "default_sort_order": None,
+        "default_forum_layout": 0,
+        "default_auto_archive_duration": 1440,
+    },
+}
+"""What some kinds of channel have besides."""
+
 LOCALE = "en-GB"
 ATTACHMENT_SIZE_LIMIT = 10 * 1024 * 1024
 """Largest file at a message, in bytes."""
@@ -150,19 +162,23 @@ class Wire:
         common |= {"name": channel.name, "guild_id": str(channel.guild_id), "rate_limit_per_user": channel.slow_mode}
         if channel.kind is ChannelKind.THREAD:
             return common | self._thread(channel)
-        return common | {
-            "position": 0,
-            "nsfw": False,
-            "topic": None,
-            "parent_id": None,
-            "permission_overwrites": [_overwrite(whom, given) for whom, given in channel.overwrites.items()],
-        }
+        return (
+            common
+            | CHANNEL_EXTRAS.get(channel.kind, {})
+            | {
+                "position": 0,
+                "nsfw": False,
+                "topic": None,
+                "parent_id": None,
+                "permission_overwrites": [_overwrite(whom, given) for whom, given in channel.overwrites.items()],
+            }
+        )
 
     def _thread(self, thread: Channel) -> Json:
         return {
             "parent_id": str(thread.parent_id),
-            "owner_id": str(self.world.bot.id),
-            "message_count": 0,
+            "owner_id": str(thread.owner_id or self.world.bot.id),
+            "message_count": len(self.world.history(thread.id)),
             "member_count": 1,
             "thread_metadata": {
                 "archived": thread.is_archived,
