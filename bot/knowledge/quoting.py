@@ -94,6 +94,12 @@ _HINTS: Final = (
         _any(r"\d", r"\b(one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|dozen|half)\b"),
     ),
     (_any(r"\b(command|code|script|install|configure)\b"), _any("`", "~~~")),
+    (
+        _any(r"\bdefaults?\b"),
+        _any(
+            r"\bdefault", r"\b(unless|otherwise|normally|initially|unset|omitted)\b", r"\bnot (given|set|specified)\b"
+        ),
+    ),
     (_any(r"\bwhere\b"), re.compile(r"\b(?:in|at|on|under|near|above|below) (?:the )?[A-Z`/]|`|://|#\w")),
 )
 """What a question asks for, and what an answer to it looks like. English only; elsewhere no hint is given."""
@@ -118,19 +124,39 @@ class Quote:
 
 
 def chosen(quotes: Sequence[Quote]) -> list[Quote]:
-    """What to quote of all there is, best first: what comes near the best, little of it, no unit twice.
+    """What to quote of all there is, best first: what comes near the best, little of it, nothing twice.
 
     A line that ends in a colon brings along what it introduces.
     """
+    following = {(quote.source, quote.place - 1): quote for quote in quotes}
     kept: list[Quote] = []
-    seen: set[Unit] = set()
+    brought: list[Quote] = []
     for quote in sorted(quotes, key=lambda quote: -quote.score):
-        is_near = not kept or quote.score >= kept[0].score * NEAR
-        if is_near and quote.unit not in seen and len(kept) < QUOTE_LIMIT:
-            kept.append(quote)
-            seen.add(quote.unit)
-    introduced = {(quote.source, quote.place + 1) for quote in kept if quote.unit.text.endswith(":")}
-    return kept + [quote for quote in quotes if (quote.source, quote.place) in introduced and quote not in kept]
+        if len(kept) == QUOTE_LIMIT or (kept and quote.score < kept[0].score * NEAR):
+            break
+        if quote in brought or any(_is_copy(_words(quote.unit), _words(other.unit)) for other in kept + brought):
+            continue
+        kept.append(quote)
+        introduced = following.get((quote.source, quote.place)) if quote.unit.text.endswith(":") else None
+        if introduced is not None and introduced not in kept:
+            brought.append(introduced)
+    return kept + brought
+
+
+def _words(unit: Unit) -> list[str]:
+    """What a unit says, without its marks: the same in a page, in its source and as plain text. Code stays as it is."""
+    if unit.is_block:
+        return unit.whole.split()
+    return re.findall(r"[^\W_]+", re.sub(r"\]\([^)\s]*\)", " ", unit.whole).casefold())
+
+
+def _is_copy(words: Sequence[str], others: Sequence[str]) -> bool:
+    """Whether all of it is said by the others, or the same but for numbers that one of both lacks: those of notes."""
+    if f" {' '.join(words)} " in f" {' '.join(others)} ":
+        return True
+    own, theirs = ({word for word in each if word.isdecimal()} for each in (words, others))
+    is_alike = [word for word in words if word not in own] == [word for word in others if word not in theirs]
+    return is_alike and (own < theirs or theirs < own)
 
 
 def laid_out(quotes: Sequence[Quote], *, is_doubtful: bool = False) -> Iterator[str]:

@@ -115,6 +115,8 @@ def test_any_passage_falls_apart_without_an_error_and_every_word_of_prose_is_kep
         ("When is lunch?", "On Mondays.", "In the kitchen."),
         ("How many rooms?", "There are twelve.", "There are some."),
         ("Which command starts it?", "Run `nest`.", "It starts."),
+        ("What is the default priority?", "Unless given, it is `optional`.", "It is one of four."),
+        ("Which branch is built by default?", "The default is main.", "The branch is built."),
     ],
 )
 def test_a_text_that_holds_what_is_asked_for_is_hinted_at(question: str, answer: str, other: str) -> None:
@@ -146,6 +148,33 @@ def test_only_what_comes_near_the_best_is_quoted_and_nothing_twice() -> None:
     assert [quote.unit.text for quote in chosen(quotes)] == ["Best.", "Near."]
 
 
+@pytest.mark.parametrize(
+    ("text", "copy"),
+    [
+        ("Use *either* [the form](https://example.org/form) or `nest`.", "Use either the form or nest."),
+        ("Approved by Lotte 3 within 14 days.", "Approved by Lotte within 14 days."),
+        ("- It must be signed.", "2. It must be signed!"),
+    ],
+)
+def test_what_another_file_says_in_the_same_words_is_not_quoted_again(text: str, copy: str) -> None:
+    quotes = [Quote(Unit(text), source(1), 0, 0.9), Quote(Unit(copy), source(2), 0, 0.89)]
+    assert chosen(quotes) == quotes[:1]
+
+
+@pytest.mark.parametrize(
+    ("unit", "other"),
+    [
+        (Unit("It must be signed."), Unit("It must not be signed.")),
+        (Unit("A hotel costs 140 euros."), Unit("A hotel costs 150 euros.")),
+        (Unit("- Fire.", "Wake us for:"), Unit("- Fire.", "Never wake us for:")),
+        (Unit("```\na < b\n```", is_block=True), Unit("```\na > b\n```", is_block=True)),
+    ],
+)
+def test_what_differs_in_a_word_that_counts_is_quoted_as_well(unit: Unit, other: Unit) -> None:
+    quotes = [Quote(unit, source(1), 0, 0.9), Quote(other, source(2), 0, 0.89)]
+    assert chosen(quotes) == quotes
+
+
 def test_a_line_that_ends_in_a_colon_brings_what_it_introduces() -> None:
     code = Unit("```\nrun\n```", "Do this:", is_block=True)
     quotes = [Quote(Unit("Do this:"), source(), 0, 0.9), Quote(code, source(), 1, 0.1)]
@@ -153,6 +182,17 @@ def test_a_line_that_ends_in_a_colon_brings_what_it_introduces() -> None:
     text = "".join(laid_out(chosen(quotes)))
 
     assert text == "\n\n**Doc 1 › Part** [1]\n> Do this:\n```\nrun\n```"
+
+
+def test_what_a_quoted_line_introduces_is_not_quoted_again_from_another_file() -> None:
+    one, other = (
+        [
+            Quote(Unit("One of these:"), source(number), 0, score),
+            Quote(Unit("- Red.", "One of these:"), source(number), 1, 0.8),
+        ]
+        for number, score in ((1, 0.9), (2, 0.7))
+    )
+    assert chosen([*one, *other]) == one
 
 
 def test_rows_of_one_table_share_its_head() -> None:
