@@ -12,6 +12,7 @@ import re
 from typing import TYPE_CHECKING
 
 from bot.streaming.markdown import CodeReader
+from bot.streaming.marks import PAGE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -55,11 +56,14 @@ _UNSEEN_ONE = re.compile(f"[{_UNSEEN}]")
 
 
 class LinkGuard:
-    """Makes foreign links inert while text grows. Fed piece by piece it gives what the whole text would give."""
+    """Makes foreign links inert while text grows. Fed piece by piece it gives what the whole text would give.
 
-    def __init__(self, allowed: Collection[str] = ()) -> None:
-        self._reader = CodeReader()
-        self._prose = _Prose(allowed)
+    ``page`` is how many characters will stand on one page: no link is kept that cannot be kept in one piece.
+    """
+
+    def __init__(self, allowed: Collection[str] = (), page: int = PAGE) -> None:
+        self._reader = CodeReader(page)
+        self._prose = _Prose(url for url in allowed if 0 < len(url) <= min(LONGEST_LINK, page // 4))
 
     def feed(self, delta: str) -> str:
         """Take in newly arrived text; give what is safe to show and will not change."""
@@ -78,7 +82,7 @@ class LinkGuard:
     def ahead(self, text: str) -> str:
         """What may be shown after all that was given if this text came next; nothing is taken in."""
         other = LinkGuard()
-        other._reader, other._prose = copy.copy(self._reader), self._prose.copy()
+        other._reader, other._prose = self._reader.copy(), self._prose.copy()
         return other.feed(text) + other.pending
 
     def _shown(self, segments: Iterable[Segment]) -> str:
@@ -97,8 +101,8 @@ def defused(text: str, allowed: Collection[str] = ()) -> str:
 class _Prose:
     """The part outside code: text in, text with inert links out, an undecided tail kept."""
 
-    def __init__(self, allowed: Collection[str]) -> None:
-        self._allowed = sorted({url for url in allowed if 0 < len(url) <= LONGEST_LINK}, key=len, reverse=True)
+    def __init__(self, allowed: Iterable[str]) -> None:
+        self._allowed = sorted(set(allowed), key=len, reverse=True)
         self._tail = ""
         self._is_in_host = False
         self._before = ""

@@ -7,20 +7,19 @@ odd places only; where readings can differ, :class:`CodeReader` calls nothing co
 
 from __future__ import annotations
 
+import copy
 import re
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bot.streaming.marks import MARKS_LIMIT, PAGE, Line
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
 FENCE = "```"
 INFO_LIMIT = 24
 """Longest language name that is carried over to the next page, in characters."""
-
-MARKS_LIMIT = 8
-"""So many characters of different marks may be open in one line; a break in it closes and reopens them."""
 
 SPAN_LIMIT = 240
 """Longest code in a line that :class:`CodeReader` waits for, in characters with its marks."""
@@ -36,10 +35,11 @@ _MAY_BECOME_OPENING = re.compile(r"[ \t]{0,16}(?:`{0,2}|```[A-Za-z0-9_+\-.#]{0,3
 _CLOSING = re.compile(r"[ \t]{0,64}```[ \t]{0,8}\n")
 _MAY_BECOME_CLOSING = re.compile(r"[ \t]{0,64}(?:`{0,2}|```[ \t]{0,8})\Z")
 _INFO = re.compile(r"([A-Za-z0-9_+\-.#]*)\n")
-_MARK = re.compile(r"\*+|_+|~{2,}|\|{2,}")
+_WIDE_MARK = re.compile(r"\*{2,}|_{2,}|~{2,}|\|{2,}")
 _BLANK_LINE = re.compile(r"\n[ \t]*\n")
-_BULLET = re.compile(r"\s*[*+-]\s")
-_UNFINISHED_ANGLE = re.compile(r"<[^ >]*\Z")
+_CODE_SIGN = "."
+"""What stands for a character of code where only the words around it matter: no letter, no blank, no mark."""
+_UNCLEAR_IN_CODE = re.compile(r"[*_~|\[\]<>\\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,27 +108,14 @@ def fence_left_open(text: str) -> Code | None:
     return found[-1] if found and not found[-1].is_closed else None
 
 
-def is_settled(line: str) -> bool:
-    """Whether a line without code closes every mark it opens: bold, italic, strike, spoiler, brackets.
-
-    Discord looks for the other half of a mark on later lines too, and inside code. When in doubt the answer is no.
-    """
-    counts = Counter(mark[0] for mark in _marks(line))
-    return (
-        all(count % 2 == 0 for count in counts.values())
-        and sum(map(len, counts)) <= MARKS_LIMIT
-        and line.count("[") == line.count("]")
-        and not _UNFINISHED_ANGLE.search(line)
-    )
-
-
 def open_marks(text: str) -> tuple[str, ...]:
     """The marks that the text's last line leaves open, in their order, backticks among them; more than fit are none."""
     line = text.rpartition("\n")[2]
     words = without_code(line, codes(line))
     tick = _RUN.search(words)
-    found = _unpaired(words[: tick.start()] if tick else words)
-    return _if_few([*found, tick[0]] if tick and len(tick[0]) < len(FENCE) else found)
+    read = Line(PAGE)
+    read.words(words[: tick.start()] if tick else words, tick[0][0] if tick else "")
+    return _if_few([*read.open, tick[0]] if tick and len(tick[0]) < len(FENCE) else read.open)
 
 
 def open_wide_marks(text: str) -> tuple[str, ...]:
@@ -139,27 +126,25 @@ def open_wide_marks(text: str) -> tuple[str, ...]:
     found: list[str] = []
     paragraph = text[_paragraph_start(text) :]
     for line in without_code(paragraph, codes(paragraph)).split("\n"):
-        _unpaired(line, found, is_wide=True)
+        _unpaired(line, found)
     return _if_few(found)
 
 
-def _unpaired(line: str, found: list[str] | None = None, *, is_wide: bool = False) -> list[str]:
-    """The marks without partner, after those ``found`` before, which it changes."""
-    found = [] if found is None else found
-    for mark in _marks(line):
+def _unpaired(line: str, found: list[str]) -> None:
+    """Change the marks found open before into those open at the line's end."""
+    for mark in _WIDE_MARK.finditer(line):
         if mark[0] in found:
             found.remove(mark[0])
-        elif not is_wide or (mark[0] not in {"*", "_"} and line[mark.end() : mark.end() + 1].strip()):
+        elif line[mark.end() : mark.end() + 1].strip():
             found.append(mark[0])
-    return found
 
 
 def without_code(text: str, found: Iterable[Code]) -> str:
-    """The text with a letter for each character of the code found in it."""
+    """The text with a point for each character of the code found in it."""
     pieces: list[str] = []
     place = 0
     for code in found:
-        pieces += [text[place : code.start], "x" * (code.end - code.start)]
+        pieces += [text[place : code.start], _CODE_SIGN * (code.end - code.start)]
         place = code.end
     return "".join(pieces) + text[place:]
 
@@ -170,19 +155,6 @@ def _if_few(marks: list[str]) -> tuple[str, ...]:
 
 def _paragraph_start(text: str) -> int:
     return max((blank.end() for blank in _BLANK_LINE.finditer(text)), default=0)
-
-
-def _marks(line: str) -> Iterator[re.Match[str]]:
-    """Every mark in a line that may be half of a pair; a list's bullet is none."""
-    bullet = _BULLET.match(line)
-    return (mark for mark in _MARK.finditer(line, bullet.end() if bullet else 0) if _can_pair(line, mark))
-
-
-def _can_pair(line: str, mark: re.Match[str]) -> bool:
-    before, after = line[: mark.start()][-1:], line[mark.end() :][:1]
-    if mark[0] == "_":
-        return not (before.isalnum() and after.isalnum())
-    return mark[0] != "*" or not (before.isspace() and after.isspace())
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,15 +169,25 @@ class CodeReader:
     """Growing text → segments. What it calls code is code in every reading, whatever comes later.
 
     The first thing that can be read in two ways (a backtick without partner, a fence in mid-line, a bold mark left
-    hanging) ends its confidence, and from there on nothing is code. It holds back an undecided tail of bounded length.
+    hanging, no place for long where a ``page`` may be broken) ends its confidence: from there on nothing is code. It
+    holds back an undecided tail of bounded length.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, page: int = PAGE) -> None:
+        self._page = page
         self._tail = ""
-        self._line = ""
+        self._line = Line(page)
+        self._words_before = ""
+        self._line_length = 0
         self._is_line_start = True
         self._is_sure = True
         self._fence: _OpenFence | None = None
+
+    def copy(self) -> CodeReader:
+        """Another that has read the same, to look ahead with."""
+        other = copy.copy(self)
+        other._line = self._line.copy()  # noqa: SLF001 - another of ours
+        return other
 
     def feed(self, delta: str) -> list[Segment]:
         """Take in newly arrived text; give what is decided."""
@@ -264,19 +246,26 @@ class CodeReader:
         return self._words(blank) if blank else self._in_prose()
 
     def _words(self, count: int) -> Segment:
-        if len(self._line) + count > _LINE_LIMIT:
+        self._line_length += count
+        if self._line_length > _LINE_LIMIT:
             return self._doubt()
-        self._line += self._tail[:count]
+        self._words_before += self._tail[:count]
         return self._take(count, is_code=False)
 
+    def _read_up_to(self, after: str) -> Line:
+        """The line with all words before this character read."""
+        self._line.words(self._words_before, after)
+        self._words_before = ""
+        return self._line
+
     def _line_end(self) -> Segment:
-        if not is_settled(self._line):
+        if not self._read_up_to("\n").is_certain:
             self._is_sure = False
-        self._line = ""
+        self._line, self._line_length = Line(self._page), 0
         return self._take(1, is_code=False)
 
     def _code_in_line(self, mark: str) -> Segment | None:
-        if len(mark) >= len(FENCE) or self._line.endswith("\\"):
+        if len(mark) >= len(FENCE) or self._words_before.endswith("\\"):
             return self._doubt()
         window = self._tail[:SPAN_LIMIT]
         stop = line_end(window, 0)
@@ -284,9 +273,15 @@ class CodeReader:
         is_decided = stop < len(window) or len(window) == SPAN_LIMIT
         if end is None or end == len(window):
             return self._doubt() if is_decided else None
-        is_code = is_settled(self._line)
-        self._line += "x"
-        return self._take(end, is_code=is_code)
+        return self._code_between(self._read_up_to("`"), self._tail[len(mark) : end - len(mark)], end)
+
+    def _code_between(self, line: Line, code: str, end: int) -> Segment:
+        """A piece of code whose both marks are there. Where a mark is open before it, one in it may be its partner."""
+        if FENCE in code or (not line.is_settled and _UNCLEAR_IN_CODE.search(code)):
+            return self._doubt()
+        self._line_length += 1
+        line.code(end)
+        return self._take(end, is_code=line.is_certain)
 
     def _in_fence(self, fence: _OpenFence) -> Segment | None:
         if self._is_line_start:

@@ -10,28 +10,29 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from bisect import bisect_right
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bot.streaming.markdown import (
     FENCE,
     INFO_LIMIT,
-    MARKS_LIMIT,
     SPAN_LIMIT,
     Code,
     codes,
     fence_left_open,
-    is_settled,
+    line_end,
     open_marks,
     open_wide_marks,
     without_code,
 )
+from bot.streaming.marks import MARKS_LIMIT, PAGE, SIGNS, turns
 from bot.streaming.tables import head
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-PAGE_LIMIT = 2_000
+PAGE_LIMIT = PAGE
 """Longest page in UTF-16 code units: safe whether Discord counts those or characters."""
 
 SHORTEST_LIMIT = 16
@@ -61,7 +62,6 @@ _WORD = re.compile(r"\s+")
 _HEADING = re.compile(r"#{1,6}\s")
 
 _LINK = re.compile(r"https?://[^\s<>]*", re.IGNORECASE)
-_SIGNS = frozenset("*_~|`\\")
 
 _JOINERS = "\u200d\U0001f3fb\U0001f3fc\U0001f3fd\U0001f3fe\U0001f3ff"
 
@@ -197,7 +197,7 @@ class Pager:
 
     @property
     def _is_known_to_go_on(self) -> bool:
-        """Whether it is certain what the rest goes on with: in mid-line it begins no block, whatever it looks like."""
+        """Whether it is certain what the rest goes on with. In mid-line no block begins, whatever it looks like."""
         return not self._goes_on_below or not _MAY_BE_BLOCK_START.match(self._rest)
 
     @property
@@ -243,7 +243,7 @@ class Pager:
     def _open_marks(self, body: str, after: str) -> tuple[str, ...]:
         """The marks that a break between these two falls between."""
         gap = after[: len(after) - len(after.lstrip())]
-        is_beside_sign = body[-1:] in _SIGNS or after[len(gap) :][:1] in _SIGNS
+        is_beside_sign = body[-1:] in SIGNS or after[len(gap) :][:1] in SIGNS
         if _PARAGRAPH.match(gap) or is_beside_sign:
             return ()
         marks = (open_wide_marks if "\n" in gap else open_marks)(self._opening + body)
@@ -318,13 +318,15 @@ class _Breaks:
         self._rest = rest
         self.last = len(rest) - 1
         self._first = len(rest) - len(rest.lstrip()) + 1
-        shift = len(opening)
+        self._shift = shift = len(opening)
         found = codes(opening + rest)
         self._codes = [
             replace(code, start=code.start - shift, inner=code.inner - shift, end=code.end - shift) for code in found
         ]
-        self._words = without_code(opening + rest, found)[shift:]
-        self._unpartnered = self._words.find("`", max(self._line_start(len(rest)), len(rest) - SPAN_LIMIT))
+        self._words = without_code(opening + rest, found)
+        last_line = self._words.rfind("\n") + 1
+        self._unpartnered = self._words.find("`", max(last_line, len(self._words) - SPAN_LIMIT)) - shift
+        self._turns: dict[int, list[tuple[int, bool]]] = {}
 
     def latest(self, pattern: re.Pattern[str], share: float, is_good: Callable[[int], bool]) -> int | None:
         """The last match that leaves at least ``share`` of the page filled, as the place to break before."""
@@ -340,8 +342,13 @@ class _Breaks:
         """Not within code, nor between a mark and its partner."""
         if self._code(place) is not None:
             return False
-        line = self._words[self._line_start(place) : place]
-        return "`" not in line and is_settled(line)
+        end = place + self._shift
+        start = self._words.rfind("\n", 0, end) + 1
+        if self._words.find("`", start, end) >= 0:
+            return False
+        if start not in self._turns:
+            self._turns[start] = turns(self._words[start : line_end(self._words, start)])
+        return self._turns[start][bisect_right(self._turns[start], (end - start, True)) - 1][1]
 
     def is_filled(self, place: int) -> bool:
         """Not straight after the opening of a fence, and not within code in a line."""
@@ -363,21 +370,23 @@ class _Breaks:
             for place in range(self.last, lowest, -1)
             if not _is_joined(self._rest, place) and not any(start < place < end for start, end in links)
         ]
-        for is_within in (False, True):
-            yield from (
-                place
-                for place in places
-                if self._is_in_short_code(place) is is_within
-                and (self._can_be_marked(place) or self._is_between_codes(place))
-            )
+        yield from (place for place in places if self._is_clean(place))
+        yield from (place for place in range(self.last, lowest, -1) if self._is_clean(place))
+        yield from (place for place in places if self._can_be_marked(place))
+
+    def _is_clean(self, place: int) -> bool:
+        """Whether what goes on after the break is read as it would have been without."""
+        if self._is_in_short_code(place):
+            return False
+        return self._can_be_marked(place) or self._is_between_codes(place)
 
     def _can_be_marked(self, place: int) -> bool:
         """Whether no mark stands at the break: one put there to close or reopen another would melt with it."""
-        return not any(side in _SIGNS for side in self._sides(place))
+        return not any(side in SIGNS for side in self._sides(place))
 
     def _is_between_codes(self, place: int) -> bool:
         """Whether code is the only mark at the break, and nothing need be closed or reopened there."""
-        return all(side not in _SIGNS or side == "`" for side in self._sides(place)) and self.is_calm(place)
+        return all(side not in SIGNS or side == "`" for side in self._sides(place)) and self.is_calm(place)
 
     def _sides(self, place: int) -> tuple[str, str]:
         """What is seen to the left of a break and to the right of it."""

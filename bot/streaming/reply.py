@@ -90,7 +90,7 @@ class Reply:
         self._limit = extent.page
         self._most_pages = extent.pages
         self._pager = Pager(extent.page)
-        self._dialect = Dialect(allowed_links)
+        self._dialect = Dialect(allowed_links, extent.page)
         self._rewriting: Rewriting | None = None
         self._status = status
         self._started = self._heard = self._not_before = now
@@ -137,7 +137,7 @@ class Reply:
         if links is not None or rewriting is not None:
             if self._received:
                 raise RuntimeError("what is done to the text must be known before the first of it")
-            self._dialect = Dialect(links or ())
+            self._dialect = Dialect(links or (), self._limit)
             self._rewriting = rewriting
         self._status = status
         self._heard = now

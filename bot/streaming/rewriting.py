@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from bot.streaming.inline import Inline, inlined, looks_like_formula, without_arriving_tag
 from bot.streaming.links import LinkGuard
 from bot.streaming.markdown import FENCE, codes
+from bot.streaming.marks import PAGE
 from bot.streaming.tables import Table, table
 
 if TYPE_CHECKING:
@@ -402,9 +403,9 @@ class Dialect:
     Fed piece by piece it gives what the whole text would give.
     """
 
-    def __init__(self, allowed_links: Collection[str] = ()) -> None:
+    def __init__(self, allowed_links: Collection[str] = (), page: int = PAGE) -> None:
         self._rewriter = Rewriter()
-        self._guard = LinkGuard(allowed_links)
+        self._guard = LinkGuard(allowed_links, page)
 
     def feed(self, delta: str) -> str:
         """Take in newly arrived text; give what is safe to show and will not change."""

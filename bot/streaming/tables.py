@@ -14,7 +14,8 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from bot.streaming.inline import inlined, plain
-from bot.streaming.markdown import FENCE, codes, is_settled
+from bot.streaming.markdown import FENCE, codes
+from bot.streaming.marks import is_settled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -230,6 +230,31 @@ def test_code_after_code_without_a_blank_is_never_cut_so_that_a_link_in_it_is_li
         assert [link for page in pager.pages for link in foreign_links(page.shown)] == []
 
 
+CODES_AND_MARKS = [
+    *("`http://evil.test/ **`", "`** http://evil.test/ *`", "`|| http://evil.test/`", "`_ http://evil.test/ _`"),
+    *("`[ http://evil.test/ ]( `", "`> http://evil.test`", "`k1`", "``http://evil.test/ ` ``", "`~~ http://evil.test`"),
+    *("**", "*", "_", "||", "~~", "__", "[", "]", "\\", "<", " ", " word ", ",", "\n", "**bold** ", f"{SOURCE} "),
+]
+
+
+@given(
+    st.lists(st.sampled_from(CODES_AND_MARKS), min_size=1, max_size=5).map("".join),
+    st.integers(0, 400),
+    st.integers(1, 400),
+    st.sampled_from([128, 300, 2_000]),
+)
+@example("***`**`***`http://evil.test/ **`", 0, 9, 128)
+@example("**`**`**`http://evil.test/` ", 0, 1, 2_000)
+@example("é**,word`http://evil.test/ **`,**é", 0, 20, 2_000)
+@settings(max_examples=60, deadline=None)
+def test_nothing_said_over_and_over_has_a_live_link_on_any_page(said: str, lead: int, times: int, page: int) -> None:
+    text = "x y " * (lead // 4) + (said * times)[:5_000]
+    guard, pager = LinkGuard(ALLOWED, page), Pager(page)
+    pager.feed(guard.feed(text) + guard.flush())
+    pager.flush()
+    assert [link for page in pager.pages for link in foreign_links(page.shown)] == []
+
+
 @given(hostile, hostile)
 @unhurried
 def test_what_is_shown_ahead_is_what_taking_it_in_would_show(text: str, more: str) -> None:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.streaming.markdown import Code, CodeReader, codes, fence_left_open, is_settled
+from bot.streaming.markdown import Code, CodeReader, codes, fence_left_open
+from bot.streaming.marks import is_settled
 
 unhurried = settings(deadline=None)  # machines that run tests are shared, and time is not what these test
 
@@ -84,6 +85,8 @@ def test_a_fence_left_open(text: str, fence: Code | None) -> None:
         "- a\n|  ```sh\n  x\n  ```\n|end",
         "a `b\nand `c` and\n```\nd\n```",
         "a ```b``` `c`",
+        "a ` ``` ` `c`",
+        "**`**`** `c`",
         "|```\n|```\n`a`",
         "**a `b` c** |`d`|",
         "x\\`a` `b`",
@@ -102,6 +105,8 @@ def test_a_settled_line(line: str) -> None:
     assert is_settled(line)
 
 
-@pytest.mark.parametrize("line", ["**a", "a*", "_a", "||x", "~~x", "[a", "a]", "<a", "**a*"])
+@pytest.mark.parametrize(
+    "line", ["**a", "a*", "_a", "||x", "~~x", "[a", "a]", "<a", "**a*", "*a **b* c**", "] [", "*a **b** c*"]
+)
 def test_an_unsettled_line(line: str) -> None:
     assert not is_settled(line)

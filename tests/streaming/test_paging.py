@@ -327,7 +327,7 @@ def test_a_long_language_is_not_carried_over() -> None:
     [("**", ""), ("*", ""), ("||", ""), ("~~", ""), ("__", ""), ("`", ""), ("**", "\n"), ("||", "\n")],
 )
 def test_marks_that_a_break_falls_between_are_closed_and_reopened(mark: str, around: str) -> None:
-    words = ["some", "more", "words", "on", "each", "line"] * 9
+    words = ["some", "more", "words", "on", "each", "line"] * 10
     text = mark + "".join(f"{word}{around or ' '}" for word in words).rstrip() + mark + " end"
     if mark == "`":
         text = text.replace(" ", ".")
