@@ -32,7 +32,7 @@ from bot.records import MemoryRecords, SqlRecords
 from bot.reindexing import Reindexing
 from bot.rules import Rules
 from bot.settings import ids
-from bot.streaming import Driver, Extent, Lanes, Pace
+from bot.streaming import Deadlines, Driver, Extent, Lanes, Pace
 from bot.surfaces import rate_limit_trace
 from bot.visibility import Visibility
 from cogs.answers import Answers
@@ -149,7 +149,12 @@ async def serve(settings: Settings, *, always_ingest: bool = False, stop: asynci
     """
     token = settings.required_token().get_secret_value()
     lanes = Lanes()
-    driver = Driver(lanes, pace=Pace(shortest=settings.edit_interval), extent=Extent(pages=settings.answer_pages))
+    driver = Driver(
+        lanes,
+        pace=Pace(shortest=settings.edit_interval),
+        extent=Extent(pages=settings.answer_pages),
+        deadlines=Deadlines(first_delta=settings.model_patience),
+    )
     point_at(settings.discord_api_url, settings.discord_gateway_url)
     async with _opening(settings) as library, _remembering(settings) as records:
         admission = Admission(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from bot.streaming import Begun, Cause, Closing, Driver, Streamable, Surface
 
-CONCURRENT_ANSWERS = 8
+CONCURRENT_ANSWERS = 12
 
 _REMINDER = 15.0
 """So many seconds after which an answer that waits says again that it does: silence is for models that stall."""

@@ -168,8 +168,11 @@ class Settings(BaseSettings):
         default=True, description="`true` to remove the answer to a question that is deleted, else `false`"
     )
     allowed_bots: str = Field("", description="the names of bots and webhooks that are answered, separated by commas")
+    model_patience: float = Field(
+        60, ge=5, le=3_600, description="the number of seconds a model may take for its first words"
+    )
     concurrent_answers: int = Field(
-        8, ge=1, le=200, description="the number of answers that are written at the same time; others wait in line"
+        12, ge=1, le=200, description="the number of answers that are written at the same time; others wait in line"
     )
     crowded_channel: int = Field(
         4, ge=1, le=200, description="the number of answers in one channel from which on the next opens a thread"
