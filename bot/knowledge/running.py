@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from itertools import islice
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -105,8 +106,13 @@ class _Reading:
         """Let passages have the vectors of their twins."""
 
     def _progress(self, nodes_done: int, document: str = "") -> Progress:
-        done = len(self._read) + len(self._failed) - len(self._plan.failed)
+        done = len(self._read) + len(self._failed) - len(self._plan.failed) - self._unfinished
         return Progress(done, len(self._plan.to_read), nodes_done, document)
+
+    @property
+    def _unfinished(self) -> int:
+        """Files that have been read, some of whose passages still wait for their vectors."""
+        return 0
 
     def _report(self, *, embedded: int, is_dry: bool, tokens: int = 0, price: float | None = None) -> IngestionReport:
         read = [name for name in sorted(self._read) if not self._plan.is_unchanged(name)]
@@ -183,6 +189,9 @@ class Run(_Reading):
         self._tokens = 0
         self._waiting: dict[str, str] = {}
         self._sent: set[str] = set()
+        self._asked = 0
+        self._ends: list[int] = []
+        """How many vectors had been asked for behind each file that was read."""
 
     def steps(self, child: ChildReader, root: Path) -> Generator[Progress]:
         """Do the work, a file or a batch at a time."""
@@ -190,6 +199,7 @@ class Run(_Reading):
         for document, passages in self._passages(child, root):
             if passages is not None:
                 self._ask_for(self._wanted(document, passages) if self._requests else {})
+                self._ends.append(self._asked)
             yield from self._send(document)
             yield self._progress(self._ready, document)
         if self._requests is not None:
@@ -243,11 +253,22 @@ class Run(_Reading):
 
     @property
     def _ready(self) -> int:
-        return max(self._nodes - len(self._waiting), 0)
+        return max(self._nodes - self._asked + self._arrived, 0)
+
+    @property
+    def _unfinished(self) -> int:
+        return len(self._ends) - bisect_right(self._ends, self._arrived)
+
+    @property
+    def _arrived(self) -> int:
+        """How many vectors came of those that were asked for; nearly in order, as few are under way at once."""
+        return self._requests.embedded if self._requests else 0
 
     def _ask_for(self, texts: Mapping[str, str]) -> None:
         """Put in line what is not under way already."""
+        before = len(self._waiting)
         self._waiting.update((digest, text) for digest, text in texts.items() if digest not in self._sent)
+        self._asked += len(self._waiting) - before
 
     def _send(self, document: str, *, is_last: bool = False) -> Iterator[Progress]:
         """Send full batches, and at the end the rest; no more at once than the model is to have."""

@@ -415,7 +415,7 @@ def test_a_run_can_be_stopped_from_another_thread(place: Place) -> None:
     ingestion = place.ingestion(batch=2)
 
     def stop_after_two_files(progress: Progress) -> None:
-        if progress.files_done == 3:
+        if progress.files_done >= 3:
             thread = threading.Thread(target=ingestion.stop)
             thread.start()
             thread.join()
@@ -634,6 +634,18 @@ def test_what_was_read_before_a_fault_is_not_read_again(place: Place) -> None:
     assert hits == {"From the spool."}
     with Spool(place.path.with_name("reading.sqlite")) as spool:
         assert spool.files() == {}
+
+
+def test_a_file_is_done_when_its_passages_have_their_vectors(place: Place) -> None:
+    place.put(a="Short.", b="\n\n".join(f"# H{n}\n\nPassage {n}." for n in range(6)))
+    counts: list[tuple[int, int, int]] = []
+    place.ingestion(batch=2).run(
+        on_progress=lambda state: counts.append((state.files_done, state.nodes_done, len(place.embed.paid)))
+    )
+    assert all(nodes <= paid for _, nodes, paid in counts)
+    assert all(files <= (paid >= 1) + (paid >= 7) for files, _, paid in counts)
+    assert any(files == 1 and 1 < nodes < 7 for files, nodes, _ in counts)
+    assert counts[-1] == (2, 7, 7)
 
 
 def test_progress_counts_up_to_all_files_and_passages(place: Place) -> None:
