@@ -23,6 +23,7 @@ from bot.knowledge.ingestion import Ingestion
 from bot.knowledge.planning import Plan
 from bot.knowledge.spool import Spool
 from bot.knowledge.stores.sqlite import NO_EMBEDDING, SqliteStore
+from tests.fakes.passages import keyword_hits, vector_hits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,7 +84,7 @@ class Place:
         )
 
     async def found(self, text: str) -> set[str]:
-        hits = await self.store().search_keywords(text, collections=EVERYTHING, top_k=100)
+        hits = await keyword_hits(self.store(), text, EVERYTHING, top_k=100)
         return {hit.node.get_content() for hit in hits}
 
 
@@ -101,9 +102,7 @@ async def test_what_is_in_the_folder_becomes_searchable(place: Place) -> None:
     assert (report.nodes, report.embedded, report.failed, report.is_dry_run) == (3, 3, {}, False)
     assert await place.found("refunds") == {"Thirty days.", "The terms of refunds."}
     store = place.store()
-    (hit,) = await store.search_vectors(
-        place.embed(["Refunds\nDeadline\n\nThirty days."])[0], collections=frozenset({""}), top_k=1
-    )
+    (hit,) = await vector_hits(store, place.embed(["Refunds\nDeadline\n\nThirty days."])[0], frozenset({""}), top_k=1)
     assert hit.node.get_content() == "Thirty days."
     assert hit.score == pytest.approx(1.0)
 
@@ -307,7 +306,7 @@ async def test_the_old_vectors_serve_until_all_of_another_model_are_there(place:
     place.embed.fails_at_batch = 2
     with pytest.raises(ModelUnreachable):
         place.ingestion("two", batch=1).run()
-    old = await place.store("one").search_vectors(question, collections=EVERYTHING, top_k=1)
+    old = await vector_hits(place.store("one"), question, EVERYTHING, top_k=1)
     assert [hit.node.get_content() for hit in old] == ["Alpha."]
     place.embed.fails_at_batch = None
     assert place.ingestion("two", batch=1).run().embedded == 1
