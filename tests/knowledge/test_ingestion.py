@@ -18,6 +18,7 @@ import pytest
 
 from bot.answering import Progress
 from bot.errors import AnswerUnavailable, IngestionRefused, ModelUnreachable
+from bot.knowledge.child import Limits
 from bot.knowledge.embedding import Patience
 from bot.knowledge.ingestion import Ingestion
 from bot.knowledge.planning import Plan
@@ -69,7 +70,13 @@ class Place:
         return SqliteStore(self.path, name)
 
     def ingestion(
-        self, name: str = "hash", *, batch: int = 64, in_flight: int = 1, patience: Patience = AT_ONCE
+        self,
+        name: str = "hash",
+        *,
+        batch: int = 64,
+        in_flight: int = 1,
+        patience: Patience = AT_ONCE,
+        limits: Limits | None = None,
     ) -> Ingestion:
         embed = None if name == NO_EMBEDDING else self.embed
         return Ingestion(
@@ -81,6 +88,7 @@ class Place:
             in_flight=in_flight,
             spool=self.path.with_name("reading.sqlite"),
             patience=patience,
+            limits=limits,
         )
 
     async def found(self, text: str) -> set[str]:
@@ -248,6 +256,22 @@ def test_a_file_that_cannot_be_read_costs_nothing_until_it_changes(place: Place)
     assert place.ingestion().run().failed["bad.pdf"] == "damaged PDF: it does not begin like one"
     (place.root / "bad.pdf").unlink()
     assert place.ingestion().run().failed == {}
+
+
+def test_a_file_that_takes_its_reader_down_twice_is_left_alone_until_it_changes(place: Place) -> None:
+    place.put(big="Some words about refunds and days.\n\n" * 100_000)
+    strict = Limits(seconds=0.2)
+    for _ in range(2):
+        assert "took longer" in place.ingestion(limits=strict).run().failed["big.md"]
+    assert "took longer" in place.ingestion().run().failed["big.md"]
+    place.put(big="Some words.")
+    assert place.ingestion().run().new == ["big.md"]
+
+
+def test_a_file_that_took_its_reader_down_once_may_have_met_a_busy_machine(place: Place) -> None:
+    place.put(big="Some words about refunds and days.\n\n" * 20_000)
+    assert "took longer" in place.ingestion(limits=Limits(seconds=0.05)).run().failed["big.md"]
+    assert place.ingestion().run().new == ["big.md"]
 
 
 def test_a_dry_run_says_what_the_embedding_takes(place: Place) -> None:
