@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Protocol
 
 from llama_index.core.vector_stores import SimpleVectorStore
@@ -71,10 +70,7 @@ class Ours:
     async def ask(self, seed: int) -> None:
         """Both sides at once."""
         words, vector = self._corpus.words(seed, 6), self._corpus.vector(seed)
-        await asyncio.gather(
-            self._store.search_keywords(words, collections=COLLECTIONS, top_k=TOP_K),
-            self._store.search_vectors(vector, collections=COLLECTIONS, top_k=TOP_K),
-        )
+        await self._store.search(words, vector, collections=COLLECTIONS, top_k=TOP_K)
 
     def close(self) -> None:
         """Close the store."""

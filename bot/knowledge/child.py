@@ -172,6 +172,10 @@ def _context() -> Any:
 
 
 def _limit_this_process(memory: int) -> None:
+    # A library that gives up writes a page about itself; what became of the file is told in our words.
+    silence = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silence, 2)
+    os.close(silence)
     try:
         import resource  # noqa: PLC0415 - not on every system
     except ImportError:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from bot.answering import Question, Scope
 from bot.citations import marked_numbers
@@ -17,7 +17,7 @@ from bot.errors import AnswerUnavailable, DocentError, NothingFound
 from bot.knowledge.retrieval import text_node
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
     from pathlib import Path
 
     from llama_index.core.schema import NodeWithScore
@@ -30,6 +30,8 @@ RANKS: Final = 10
 KEYWORDS: Final = "keywords"
 VECTORS: Final = "vectors"
 FUSED: Final = "fused"
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,17 +129,21 @@ async def evaluated(
 async def _searched(base: KnowledgeBase, case: Case, scope: Scope) -> dict[str, tuple[int | None, float]]:
     """The rank of the right document and the seconds taken, by the way of searching."""
     retriever = base.retriever(scope)
-    began = time.perf_counter()
-    by_keywords = await retriever.by_keywords(case.question)
-    between = time.perf_counter()
-    by_vectors = await retriever.by_vectors(case.question)
-    both = await retriever.weighed(case.question, by_keywords, by_vectors)
-    ended = time.perf_counter()
-    found = {KEYWORDS: (rank(case.source, by_keywords), between - began)}
+    vector, embedding = await _timed(retriever.embedded(case.question))
+    ways: dict[str, tuple[str, Sequence[float] | None]] = {KEYWORDS: (case.question, None)}
     if base.embedding is not None:
-        found[VECTORS] = (rank(case.source, by_vectors), ended - between)
-        found[FUSED] = (rank(case.source, both), ended - began)
+        ways |= {VECTORS: ("", vector), FUSED: (case.question, vector)}
+    found: dict[str, tuple[int | None, float]] = {}
+    for way, asked in ways.items():
+        hits, searching = await _timed(retriever.ranked(*asked))
+        found[way] = (rank(case.source, hits), searching + (0.0 if way == KEYWORDS else embedding))
     return found
+
+
+async def _timed(work: Awaitable[_T]) -> tuple[_T, float]:
+    """What comes of it, and the seconds it took."""
+    began = time.perf_counter()
+    return await work, time.perf_counter() - began
 
 
 async def _told(base: KnowledgeBase, case: Case, scope: Scope) -> str:

@@ -98,17 +98,32 @@ class FusedRetriever(BaseRetriever):
 
     async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         text = query_bundle.query_str
-        by_keywords, by_vectors = await asyncio.gather(self.by_keywords(text), self.by_vectors(text))
-        hits = await self.weighed(text, by_keywords, by_vectors)
+        hits = await self.ranked(text, await self.embedded(text))
         return hits if self._reranker is None else list(await self._reranker.reranked(text, hits))
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         return asyncio.run(self._aretrieve(query_bundle))
 
-    async def weighed(
-        self, text: str, by_keywords: Sequence[NodeWithScore], by_vectors: Sequence[NodeWithScore]
-    ) -> list[NodeWithScore]:
-        """Both sides fused, each with the weight it deserves on this question."""
+    async def embedded(self, text: str) -> Sequence[float] | None:
+        """The question's vector; None without a model, or when it fails."""
+        if self._embedding is None:
+            return None
+        try:
+            return await self._embedding.aget_query_embedding(text)
+        except MODEL_FAULTS as error:
+            # The message of such an error may quote the question or the key: its kind is enough.
+            _log.warning("the embedding model failed (%s): keywords answer alone", type(error).__name__)
+            self.is_keywords_only = True
+            return None
+
+    async def ranked(self, text: str, vector: Sequence[float] | None) -> list[NodeWithScore]:
+        """What shares words with the text and what is near the vector, each with the weight it deserves, best first.
+
+        Both are searched for at once, and only now: a run that ends while a question is being embedded must not give
+        one answer two states of a document.
+        """
+        found = await self._store.search(text, vector, collections=self._scope.collections, top_k=CANDIDATES)
+        by_keywords, by_vectors = found.by_keywords, found.by_vectors
         self.cosines = {hit.node.node_id: hit.score or 0.0 for hit in by_vectors}
         candidates = [*by_keywords, *by_vectors]
         # Some twenty milliseconds of a processor, which the event loop does not have.
@@ -116,23 +131,6 @@ class FusedRetriever(BaseRetriever):
         self.evidence = Evidence(max(covered, default=0.0), max(self.cosines.values(), default=None))
         trust = trust_in(self._embedding, text)
         return fused(by_keywords, by_vectors, replace(trust, keywords=math.sqrt(covered[0])) if by_keywords else trust)
-
-    async def by_keywords(self, text: str) -> list[NodeWithScore]:
-        """One side alone: what shares words with the question."""
-        return await self._store.search_keywords(text, collections=self._scope.collections, top_k=CANDIDATES)
-
-    async def by_vectors(self, text: str) -> list[NodeWithScore]:
-        """The other side alone: what is near in meaning; nothing without a model, or when it fails."""
-        if self._embedding is None:
-            return []
-        try:
-            vector = await self._embedding.aget_query_embedding(text)
-        except MODEL_FAULTS as error:
-            # The message of such an error may quote the question or the key: its kind is enough.
-            _log.warning("the embedding model failed (%s): keywords answer alone", type(error).__name__)
-            self.is_keywords_only = True
-            return []
-        return await self._store.search_vectors(vector, collections=self._scope.collections, top_k=CANDIDATES)
 
 
 def fused(

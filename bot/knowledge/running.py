@@ -39,6 +39,7 @@ class _Reading:
         self._origins = {new: old for old, new in plan.moved.items()}
         self._read: dict[str, str] = {}
         self._failed = dict(plan.failed)
+        self._tried_before: set[str] = set()
         self._nodes = 0
         self.is_in_place = False
         """Whether what was read is what is searched: then it is too late to stop."""
@@ -50,6 +51,9 @@ class _Reading:
         for document in self._plan.to_read:
             known = spooled.get(document)
             if known is None or known.digest != self._plan.hashes[document]:
+                fresh.append(document)
+            elif not known.is_final:
+                self._tried_before.add(document)
                 fresh.append(document)
             elif known.fault:
                 self._failed[document] = known.fault
@@ -242,8 +246,8 @@ class Run(_Reading):
 
     def _refuse(self, document: str, fault: DocumentUnreadable) -> None:
         super()._refuse(document, fault)
-        if not isinstance(fault, ReaderKilled):
-            self._spool.put_fault(document, self._plan.hashes[document], fault.words)
+        is_final = not isinstance(fault, ReaderKilled) or document in self._tried_before
+        self._spool.put_fault(document, self._plan.hashes[document], fault.words, is_final=is_final)
 
     def _spool_if_needed(self, document: str, passages: Sequence[Passage]) -> None:
         self._spool.put(document, self._plan.hashes[document], passages)

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 _PAGE = 500  # passages held in memory at once while many are taken out
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS files (document TEXT PRIMARY KEY, digest TEXT NOT NULL, fault TEXT) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS files (
+    document TEXT PRIMARY KEY, digest TEXT NOT NULL, fault TEXT, is_final INTEGER NOT NULL
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS passages (
     number INTEGER PRIMARY KEY,
     document TEXT NOT NULL,
@@ -33,10 +35,14 @@ CREATE INDEX IF NOT EXISTS passages_by_document ON passages (document);
 
 @dataclass(frozen=True, slots=True)
 class Spooled:
-    """One file as it was read: at which content hash, and why it has no passages, if it has none."""
+    """One file as it was read: at which content hash, and why it has no passages, if it has none.
+
+    A fault that is not ``is_final`` may have been the machine's: the next run tries once more.
+    """
 
     digest: str
     fault: str = ""
+    is_final: bool = True
 
 
 class Spool:
@@ -68,24 +74,24 @@ class Spool:
 
     def files(self) -> dict[str, Spooled]:
         """Every file that was read and is not searchable yet, or cannot be."""
-        rows = self._connection.execute("SELECT document, digest, fault FROM files")
-        return {document: Spooled(digest, fault or "") for document, digest, fault in rows}
+        rows = self._connection.execute("SELECT document, digest, fault, is_final FROM files")
+        return {document: Spooled(digest, fault or "", bool(is_final)) for document, digest, fault, is_final in rows}
 
     def put(self, document: str, digest: str, passages: Sequence[Passage]) -> None:
         """Keep what a document consists of, in place of what was kept of it before."""
         rows = [(document, each.hash, each.node_id, each.text, json.dumps(each.metadata)) for each in passages]
         with self._writing() as connection:
             self._forget(connection, document)
-            connection.execute("INSERT INTO files VALUES (?, ?, NULL)", (document, digest))
+            connection.execute("INSERT INTO files VALUES (?, ?, NULL, TRUE)", (document, digest))
             connection.executemany(
                 "INSERT INTO passages (document, hash, id, text, metadata) VALUES (?, ?, ?, ?, ?)", rows
             )
 
-    def put_fault(self, document: str, digest: str, fault: str) -> None:
+    def put_fault(self, document: str, digest: str, fault: str, *, is_final: bool = True) -> None:
         """Remember why a document cannot be read."""
         with self._writing() as connection:
             self._forget(connection, document)
-            connection.execute("INSERT INTO files VALUES (?, ?, ?)", (document, digest, fault))
+            connection.execute("INSERT INTO files VALUES (?, ?, ?, ?)", (document, digest, fault, is_final))
 
     def passages(self, documents: Iterable[str]) -> Iterator[Passage]:
         """The passages of these documents, in their order."""
@@ -137,7 +143,7 @@ class Spool:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.executescript(_SCHEMA)
-            connection.execute("SELECT document, digest, fault FROM files LIMIT 1")
+            connection.execute("SELECT document, digest, fault, is_final FROM files LIMIT 1")
             connection.execute("SELECT number, document, hash, id, text, metadata FROM passages LIMIT 1")
         except BaseException:
             connection.close()

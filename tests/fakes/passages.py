@@ -9,7 +9,7 @@ from bot.knowledge.splitting import passage_hash, passage_node
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from llama_index.core.schema import TextNode
+    from llama_index.core.schema import NodeWithScore, TextNode
 
     from bot.knowledge.stores.base import Store
 
@@ -31,11 +31,23 @@ def filled(store: Store, *nodes: TextNode, vectors: Sequence[Sequence[float]] = 
 
 async def by_keywords(store: Store, text: str, collections: frozenset[str] = SHARED_ONLY) -> list[str]:
     """Texts found by their words, best first."""
-    hits = await store.search_keywords(text, collections=collections, top_k=10)
-    return [hit.node.get_content() for hit in hits]
+    return [hit.node.get_content() for hit in await keyword_hits(store, text, collections)]
 
 
 async def near(store: Store, vector: Sequence[float], collections: frozenset[str] = SHARED_ONLY) -> list[str]:
     """Texts found by their vectors, best first."""
-    hits = await store.search_vectors(vector, collections=collections, top_k=10)
-    return [hit.node.get_content() for hit in hits]
+    return [hit.node.get_content() for hit in await vector_hits(store, vector, collections)]
+
+
+async def keyword_hits(
+    store: Store, text: str, collections: frozenset[str] = SHARED_ONLY, top_k: int = 10
+) -> Sequence[NodeWithScore]:
+    """Passages found by their words alone."""
+    return (await store.search(text, None, collections=collections, top_k=top_k)).by_keywords
+
+
+async def vector_hits(
+    store: Store, vector: Sequence[float], collections: frozenset[str] = SHARED_ONLY, top_k: int = 10
+) -> Sequence[NodeWithScore]:
+    """Passages found by their vectors alone."""
+    return (await store.search("", vector, collections=collections, top_k=top_k)).by_vectors

@@ -15,6 +15,7 @@ import pytest
 
 from bot.errors import DocumentUnreadable
 from bot.knowledge.child import ChildReader, Limits, Passage, ReaderKilled
+from tests.knowledge.test_readers_office import xlsx
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,6 +113,24 @@ def test_what_is_no_regular_file_blocks_nothing(tmp_path: Path, name: str) -> No
     assert "not a regular file" in outcomes(root, [name])[name]
 
 
+ALONE = """
+import sys
+from pathlib import Path
+from bot.knowledge.child import ChildReader, Limits
+with ChildReader(Limits(memory=48 * 2**20)) as child:
+    for name, outcome in child.passages(Path(sys.argv[1]), ["a.xlsx"]):
+        if outcome is not None:
+            print(outcome.words)
+"""
+
+
+def test_what_a_library_writes_as_it_gives_up_is_not_seen(tmp_path: Path) -> None:
+    (tmp_path / "a.xlsx").write_bytes(xlsx({"a": [("A1", "x"), ("ZZ20000", "y")]}))
+    command = [sys.executable, "-c", ALONE, str(tmp_path)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - ourselves
+    assert (ended.stdout.strip(), ended.stderr) == ("broke its reader: it is damaged, or needs too much memory", "")
+
+
 NASTY = {
     "zero.md": (b"", "empty file"),
     "cut.pdf": (b"%PDF-1.7\n1 0 obj", "damaged PDF"),
@@ -125,7 +144,7 @@ NASTY = {
     "elf.txt": (b"\x7fELF\x02\x01\x01" + bytes(99), "binary content"),
     "jpeg.html": (b"\xff\xd8\xff\xe0\x00\x10JFIF", "binary content"),
     "pdf.txt": (b"%PDF-1.7 ...", "binary content"),
-    "deep.html": (b"<div>" * 200_000 + b"x", "HTML is nested too deeply|empty file|x"),
+    "deep.html": (b"<div>" * 200_000 + b"x", "HTML is nested too deeply"),
     "field.csv": (b'a,b\n"' + b"x" * 30_000_000, "damaged CSV"),
     "line.txt": (b"word refund " * 100_000, "word refund"),
     "chinese.txt": ("\u9000\u6b3e\u9700\u8981".encode() * 250_000, "\u9000\u6b3e"),

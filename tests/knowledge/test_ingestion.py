@@ -18,11 +18,13 @@ import pytest
 
 from bot.answering import Progress
 from bot.errors import AnswerUnavailable, IngestionRefused, ModelUnreachable
+from bot.knowledge.child import Limits
 from bot.knowledge.embedding import Patience
 from bot.knowledge.ingestion import Ingestion
 from bot.knowledge.planning import Plan
 from bot.knowledge.spool import Spool
 from bot.knowledge.stores.sqlite import NO_EMBEDDING, SqliteStore
+from tests.fakes.passages import keyword_hits, vector_hits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,6 +77,7 @@ class Place:
         in_flight: int = 1,
         patience: Patience = AT_ONCE,
         tokens: int | None = None,
+        limits: Limits | None = None,
     ) -> Ingestion:
         embed = None if name == NO_EMBEDDING else self.embed
         return Ingestion(
@@ -87,10 +90,11 @@ class Place:
             spool=self.path.with_name("reading.sqlite"),
             patience=patience,
             tokens_limit=tokens,
+            limits=limits,
         )
 
     async def found(self, text: str) -> set[str]:
-        hits = await self.store().search_keywords(text, collections=EVERYTHING, top_k=100)
+        hits = await keyword_hits(self.store(), text, EVERYTHING, top_k=100)
         return {hit.node.get_content() for hit in hits}
 
 
@@ -108,9 +112,7 @@ async def test_what_is_in_the_folder_becomes_searchable(place: Place) -> None:
     assert (report.nodes, report.embedded, report.failed, report.is_dry_run) == (3, 3, {}, False)
     assert await place.found("refunds") == {"Thirty days.", "The terms of refunds."}
     store = place.store()
-    (hit,) = await store.search_vectors(
-        place.embed(["Refunds\nDeadline\n\nThirty days."])[0], collections=frozenset({""}), top_k=1
-    )
+    (hit,) = await vector_hits(store, place.embed(["Refunds\nDeadline\n\nThirty days."])[0], frozenset({""}), top_k=1)
     assert hit.node.get_content() == "Thirty days."
     assert hit.score == pytest.approx(1.0)
 
@@ -258,6 +260,22 @@ def test_a_file_that_cannot_be_read_costs_nothing_until_it_changes(place: Place)
     assert place.ingestion().run().failed == {}
 
 
+def test_a_file_that_takes_its_reader_down_twice_is_left_alone_until_it_changes(place: Place) -> None:
+    place.put(big="Some words about refunds and days.\n\n" * 100_000)
+    strict = Limits(seconds=0.2)
+    for _ in range(2):
+        assert "took longer" in place.ingestion(limits=strict).run().failed["big.md"]
+    assert "took longer" in place.ingestion().run().failed["big.md"]
+    place.put(big="Some words.")
+    assert place.ingestion().run().new == ["big.md"]
+
+
+def test_a_file_that_took_its_reader_down_once_may_have_met_a_busy_machine(place: Place) -> None:
+    place.put(big="Some words about refunds and days.\n\n" * 20_000)
+    assert "took longer" in place.ingestion(limits=Limits(seconds=0.05)).run().failed["big.md"]
+    assert place.ingestion().run().new == ["big.md"]
+
+
 def test_a_dry_run_says_what_the_embedding_takes(place: Place) -> None:
     place.put(a="# Title\nAlpha beta.", b="# Title\nAlpha beta.")
     name = "text-embedding-3-small"
@@ -314,7 +332,7 @@ async def test_the_old_vectors_serve_until_all_of_another_model_are_there(place:
     place.embed.fails_at_batch = 2
     with pytest.raises(ModelUnreachable):
         place.ingestion("two", batch=1).run()
-    old = await place.store("one").search_vectors(question, collections=EVERYTHING, top_k=1)
+    old = await vector_hits(place.store("one"), question, EVERYTHING, top_k=1)
     assert [hit.node.get_content() for hit in old] == ["Alpha."]
     place.embed.fails_at_batch = None
     assert place.ingestion("two", batch=1).run().embedded == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import zipfile
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,9 @@ def reason(root: Path, name: str, content: bytes | str) -> str:
     with pytest.raises(DocumentUnreadable) as caught:
         made(root, name, content)
     return caught.value.words
+
+
+OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
 
 # --- Slides
@@ -84,8 +88,12 @@ def test_a_truncated_deck_is_damaged(tmp_path: Path, cut: int) -> None:
 
 
 def test_a_locked_deck_says_so(tmp_path: Path) -> None:
-    content = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600)
-    assert reason(tmp_path, "a.pptx", content) == "password-protected, or not a PPTX"
+    assert reason(tmp_path, "a.pptx", OLE + "EncryptedPackage".encode("utf-16-le") + bytes(600)) == "password-protected"
+
+
+def test_a_file_of_another_kind_is_not_called_damaged(tmp_path: Path) -> None:
+    assert reason(tmp_path, "a.pptx", OLE + bytes(600)) == "an older Office file: save it as PPTX"
+    assert reason(tmp_path, "a.pptx", b"\x89PNG" + bytes(600)) == "its content is not PPTX"
 
 
 # --- Workbooks
@@ -157,7 +165,8 @@ def test_each_of_several_sheets_is_a_section_and_hidden_ones_are_passed_over(tmp
         (xlsx({"a": [("A1", "x"), ("XFD1048576", "y")]}), "a sheet spans 16,384 columns and 1,048,576 rows"),
         (xlsx({"a": ROTA}, prolog='<!DOCTYPE a [<!ENTITY b "c">]>'), "contains a DTD"),
         (xlsx({"a": ROTA})[:300], "damaged XLSX"),
-        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "password-protected, or not a XLSX"),
+        (OLE + bytes(600), "an older Office file: save it as XLSX"),
+        (b"text", "its content is not XLSX"),
         (xlsx({"a": []}), "empty file"),
         (b"", "empty file"),
     ],
@@ -166,12 +175,38 @@ def test_a_bad_workbook_is_refused_with_its_reason(tmp_path: Path, content: byte
     assert reason(tmp_path, "a.xlsx", content).startswith(words)
 
 
-@pytest.mark.parametrize("name", ["a.xls", "a.ods"])
+def altered(content: bytes, name: str, new_name: str, part: bytes) -> bytes:
+    """The same archive, one part of it another and under another name."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as before, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as after:
+        for each in before.namelist():
+            after.writestr(new_name if each == name else each, part if each == name else before.read(each))
+    return file.getvalue()
+
+
+SHEET = "xl/worksheets/sheet1.xml"
+FAR = b'<sheetData><row r="1"><c r="A1"/></row><row r="1048576"><c r="XFD1048576"/></row></sheetData>'
+
+
 @pytest.mark.parametrize(
-    "content", [b"text", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), b"PK\x03\x04" + bytes(60)]
+    ("name", "part"),
+    [
+        ("xl/elsewhere.bin", FAR),
+        (SHEET, FAR.replace(b'r="XFD', b'r = "XFD')),
+        (SHEET, FAR.replace(b'r="XFD', b'x="a>b" r="XFD')),
+        (SHEET, FAR.replace(b"1048576", b"00000001048576")),
+        (SHEET, b"<sheetData><row>" + b"<c/>" * 9_000 + b"</row>" + b"<row/>" * 9_000),
+    ],
 )
+def test_a_vast_sheet_is_refused_however_it_is_written(tmp_path: Path, name: str, part: bytes) -> None:
+    content = altered(xlsx({"a": ROTA}), SHEET, name, part)
+    assert reason(tmp_path, "a.xlsx", content).startswith("a sheet spans ")
+
+
+@pytest.mark.parametrize("name", ["a.xls", "a.ods"])
+@pytest.mark.parametrize("content", [b"text", OLE + bytes(600), b"PK\x03\x04" + bytes(60)])
 def test_a_bad_workbook_of_another_make_is_refused(tmp_path: Path, name: str, content: bytes) -> None:
-    assert "damaged" in reason(tmp_path, name, content) or "password" in reason(tmp_path, name, content)
+    assert re.search("damaged|password|not|older", reason(tmp_path, name, content))
 
 
 def test_a_sheet_of_opendocument_is_read(tmp_path: Path) -> None:
@@ -230,6 +265,11 @@ def test_a_notebook_gives_its_prose_its_code_and_what_that_printed(tmp_path: Pat
 @pytest.mark.parametrize("content", ["no json", "[]", "{}", '{"cells": 3}', "[" * 100_000, '{"cells": [1, null, "x"]}'])
 def test_what_is_no_notebook_is_refused(tmp_path: Path, content: str) -> None:
     assert reason(tmp_path, "a.ipynb", content)
+
+
+def test_a_damaged_notebook_is_told_from_an_empty_one(tmp_path: Path) -> None:
+    assert reason(tmp_path, "a.ipynb", '{"cells": []}') == "empty file"
+    assert reason(tmp_path, "a.ipynb", '{"cells": 3}') == "damaged notebook: it holds no cells"
 
 
 JSON = st.recursive(

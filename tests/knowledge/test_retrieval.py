@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections.abc import Callable  # noqa: TC003  # the fake's fields are looked up
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from llama_index.core.embeddings import MockEmbedding
 from llama_index.core.schema import NodeWithScore
 from pydantic import SecretStr
 
@@ -26,7 +29,7 @@ from bot.knowledge.retrieval import (
     trimmed,
     trust_in,
 )
-from bot.knowledge.splitting import passage_node
+from bot.knowledge.splitting import passage_hash, passage_node
 from bot.knowledge.stores.sqlite import SqliteStore
 from tests.fakes.openai_server import OpenAIServer, credit_used_up, vector_of
 
@@ -239,6 +242,28 @@ async def test_words_and_vectors_are_searched_under_the_scope(tmp_path: Path) ->
         assert "secret" in names(board_hits)
         await embedding.aclose()
         store.close()
+
+
+class Slow(MockEmbedding):
+    """An embedding request during which something happens."""
+
+    meanwhile: Callable[[], None]
+
+    async def _aget_query_embedding(self, query: str) -> list[float]:
+        await asyncio.sleep(0.1)  # long enough for whatever does not wait for the vector
+        self.meanwhile()
+        return await super()._aget_query_embedding(query)
+
+
+async def test_an_answer_never_rests_on_two_states_of_a_document(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "index.sqlite", "model")
+    old, new = passage("old", "Refunds take five days."), passage("new", "Refunds take nine days.")
+    store.keep_vectors({passage_hash(node): [0.5, 0.5] for node in (old, new)})
+    store.replace({"a.md": "1"}, [old])
+    slow = Slow(embed_dim=2, meanwhile=lambda: store.replace({"a.md": "2"}, [new]))
+
+    assert names(await FusedRetriever(store, slow, Scope()).aretrieve("How long do refunds take?")) == ["new"]
+    store.close()
 
 
 async def test_keywords_answer_alone_when_the_embedding_fails_and_the_log_keeps_the_question_to_itself(

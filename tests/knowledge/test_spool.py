@@ -43,8 +43,12 @@ def test_when_all_is_searchable_only_the_faults_of_present_files_stay(tmp_path: 
         spool.put("a.md", "1", [passage("one")])
         for name in ("bad.pdf", "changed.pdf", "gone.pdf"):
             spool.put_fault(name, "1", "damaged")
-        spool.clear({"a.md": "1", "bad.pdf": "1", "changed.pdf": "2"})
-        assert spool.files() == {"bad.pdf": Spooled("1", "damaged")}
+        spool.put_fault("slow.pdf", "1", "too slow", is_final=False)
+        spool.clear({"a.md": "1", "bad.pdf": "1", "changed.pdf": "2", "slow.pdf": "1"})
+        assert spool.files() == {
+            "bad.pdf": Spooled("1", "damaged"),
+            "slow.pdf": Spooled("1", "too slow", is_final=False),
+        }
 
 
 def test_only_its_owner_may_read_it(tmp_path: Path) -> None:

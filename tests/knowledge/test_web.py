@@ -29,6 +29,7 @@ from bot.knowledge.web_addresses import (
     redirected,
 )
 from bot.knowledge.web_fetching import Bounds, Fetcher, Reach, _system_addresses
+from tests.fakes.passages import keyword_hits
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -330,11 +331,11 @@ async def test_a_listed_page_becomes_searchable_with_its_title_address_and_date(
     report = await place.run()
     document = page_name("@legal/urls.txt", place.site.at("/refunds"))
     assert (report.new, report.failed) == ([document], {})
-    (hit,) = await place.store().search_keywords("money", collections=frozenset({"legal"}), top_k=5)
+    (hit,) = await keyword_hits(place.store(), "money", frozenset({"legal"}), top_k=5)
     assert hit.node.metadata["title"] == "Refunds"
     assert hit.node.metadata["url"] == place.site.at("/refunds")
     assert hit.node.metadata["modified"] == "2026-09-01T10:00:00+00:00"
-    assert await place.store().search_keywords("money", collections=frozenset({""}), top_k=5) == []
+    assert await keyword_hits(place.store(), "money", frozenset({""}), top_k=5) == []
 
 
 async def test_an_unchanged_page_is_neither_sent_nor_read_again(place: Place) -> None:
@@ -356,7 +357,7 @@ async def test_a_changed_page_replaces_what_it_was(place: Place) -> None:
     assert (await place.run(is_dry=True)).changed == [place.name("/")]
     assert place.ingestion().has_changed(place.name("/"))
     assert (await place.run()).changed == [place.name("/")]
-    hits = await place.store().search_keywords("words", collections=EVERYTHING, top_k=5)
+    hits = await keyword_hits(place.store(), "words", EVERYTHING, top_k=5)
     assert [hit.node.get_content() for hit in hits] == ["New words."]
 
 
@@ -392,7 +393,7 @@ async def test_a_site_that_does_not_answer_keeps_what_was_fetched(place: Place) 
     assert report.removed == []
     assert "503" in report.failed[place.name("/")]
     assert "stays searchable" in report.failed[place.name("/")]
-    assert len(await place.store().search_keywords("refunds holidays", collections=EVERYTHING, top_k=5)) == 2
+    assert len(await keyword_hits(place.store(), "refunds holidays", EVERYTHING, top_k=5)) == 2
 
 
 async def test_pages_stay_when_their_start_is_lost_and_what_was_kept_of_it_too(place: Place) -> None:

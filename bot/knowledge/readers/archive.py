@@ -6,6 +6,7 @@ import io
 import zipfile
 import zlib
 from typing import Final
+from xml.parsers.expat import ExpatError, ParserCreate
 
 from bot.errors import DocumentUnreadable
 from bot.knowledge.readers.text import OLE
@@ -15,7 +16,7 @@ UNPACKED_LIMIT: Final = 100 * 2**20
 MEMBER_LIMIT: Final = 10_000
 
 _DAMAGES = (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, ValueError, RuntimeError, zlib.error)
-_PROLOG = 65_536  # bytes of a part in which a DTD would stand
+_PIECE = 65_536  # bytes of a part that are looked at at once
 
 
 def guarded(content: bytes, kind: str, part: str) -> zipfile.ZipFile:
@@ -24,8 +25,9 @@ def guarded(content: bytes, kind: str, part: str) -> zipfile.ZipFile:
     Raises:
         DocumentUnreadable: it is damaged, locked, too large inside, of another kind, or declares a DTD.
     """
-    if content.startswith(OLE):
-        raise DocumentUnreadable(f"password-protected, or not a {kind}")
+    refuse_older(content, kind)
+    if not content.startswith(b"PK"):
+        raise DocumentUnreadable(f"its content is not {kind}")
     try:
         archive = zipfile.ZipFile(io.BytesIO(content))
         members = archive.infolist()
@@ -38,7 +40,7 @@ def guarded(content: bytes, kind: str, part: str) -> zipfile.ZipFile:
         if part not in archive.namelist():
             raise DocumentUnreadable(f"damaged {kind}: it holds no document")
         for member in members:
-            if member.filename.endswith((".xml", ".rels")) and _declares_dtd(_begun(archive, member)):
+            if member.filename.endswith((".xml", ".rels")) and _declares_dtd(archive, member):
                 raise DocumentUnreadable("contains a DTD")
     except _DAMAGES as error:
         raise DocumentUnreadable(f"damaged {kind}") from error
@@ -57,11 +59,42 @@ def unpacked(archive: zipfile.ZipFile, name: str, kind: str) -> bytes:
         raise DocumentUnreadable(f"damaged {kind}") from error
 
 
-def _begun(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+def refuse_older(content: bytes, kind: str) -> None:
+    """Tell apart the two things that come in the wrapper of older Office files: a locked file, and an older one.
+
+    Raises:
+        DocumentUnreadable: it is one of them.
+    """
+    if content.startswith(OLE):
+        is_locked = "EncryptedPackage".encode("utf-16-le") in content
+        raise DocumentUnreadable("password-protected" if is_locked else f"an older Office file: save it as {kind}")
+
+
+class _Told(Exception):
+    """Whether a part declares a DTD."""
+
+    def __init__(self, *, is_declared: bool) -> None:
+        super().__init__()
+        self.is_declared = is_declared
+
+
+def _declares_dtd(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bool:
+    """Whether there is a DTD before a part's first element, where alone one can stand, however far down that is."""
+
+    def found(*_: object) -> None:
+        raise _Told(is_declared=True)
+
+    def over(*_: object) -> None:
+        raise _Told(is_declared=False)
+
+    parser = ParserCreate()
+    parser.StartDoctypeDeclHandler, parser.StartElementHandler = found, over
     with archive.open(member) as part:
-        return part.read(_PROLOG)
-
-
-def _declares_dtd(part: bytes) -> bool:
-    plain = part.replace(b"\x00", b"")
-    return b"<!DOCTYPE" in plain or b"<!ENTITY" in plain
+        try:
+            while piece := part.read(_PIECE):
+                parser.Parse(piece)
+        except _Told as told:
+            return told.is_declared
+        except ExpatError:
+            return b"<!DOCTYPE" in archive.read(member).replace(b"\x00", b"")  # another parser may be less strict
+    return False

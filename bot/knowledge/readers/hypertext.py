@@ -26,6 +26,7 @@ _HIDDEN = (
     )
     + "]"
 )
+_TOO_DEEP: Final = "HTML is nested too deeply"
 _WAY_SIGNS = frozenset(
     {"prev", "previous", "next", "up", "home", "index", "contents", "top", "back", "«", "»", "←", "→"}
 )
@@ -35,8 +36,8 @@ def read_html(content: bytes) -> list[Page]:
     """An HTML file as Markdown."""
     declared = re.search(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([\w-]{2,40})", content[:4096], re.IGNORECASE)
     try:
-        text = content.decode("utf-8")
-        decoded(content)
+        content.decode("utf-8")
+        text = decoded(content)
     except UnicodeDecodeError:
         text = _declared(content, declared.group(1).decode("ascii", "replace") if declared else "")
     return [page_of_html(text)]
@@ -66,6 +67,8 @@ def page_of_html(text: str) -> Page:
         tree = html.document_fromstring(cleaned(text).encode(), parser=parser)
     except (etree.ParserError, etree.XMLSyntaxError) as error:
         raise DocumentUnreadable("empty file") from error
+    if any(entry.type_name == "ERR_RESOURCE_LIMIT" for entry in parser.error_log):
+        raise DocumentUnreadable(_TOO_DEEP)  # the parser leaves out what stands deeper, and would not say so
     title = " ".join(str(tree.findtext(".//title") or "").split())
     canonical = [str(each.get("href", "")) for each in _every(tree, "//link[@rel='canonical']")]
     body = _visible(tree)
@@ -92,7 +95,7 @@ def _markdown(source: str) -> str:
             )
         )
     except RecursionError as error:
-        raise DocumentUnreadable("HTML is nested too deeply") from error
+        raise DocumentUnreadable(_TOO_DEEP) from error
 
 
 def _language(element: Any) -> str:

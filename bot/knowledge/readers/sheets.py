@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 CELL_LIMIT: Final = 20_000_000
 """How many cells the used part of a sheet may span, empty ones included: a reader makes room for all of them."""
 
-_REFERENCE = re.compile(rb"<(?:\w+:)?(?:c|row)\b[^>]*?\sr=[\"']([A-Z]{0,3})(\d{1,7})[\"']")
+# A row or a cell, with where it says it is, if it does. No "<" stands inside a tag, whatever else does.
+_PLACED = re.compile(
+    rb"<(?:\w+:)?(?:(?P<row>row)|c)\b(?:[^<]*?\sr\s*=\s*[\"']\s*(?P<column>[A-Z]{0,3})0*(?P<line>\d{1,9})\s*[\"'])?",
+    re.IGNORECASE,
+)
 
 
 def read_csv(content: bytes) -> list[Page]:
@@ -73,8 +77,9 @@ def read_xlsx(content: bytes) -> list[Page]:
     """
     archive = guarded(content, "XLSX", "xl/workbook.xml")
     for name in archive.namelist():
-        if name.startswith("xl/worksheets/") and name.endswith(".xml"):
-            _refuse_vast(unpacked(archive, name, "XLSX"))
+        part = unpacked(archive, name, "XLSX").replace(b"\x00", b"")
+        if b"sheetData" in part:  # wherever it stands: the workbook may lead anywhere
+            _refuse_vast(part)
     return _workbook(content, "XLSX")
 
 
@@ -99,18 +104,26 @@ def read_xls(content: bytes) -> list[Page]:
         DocumentUnreadable: as ``read_xlsx``.
     """
     if not content.startswith(OLE):
-        raise DocumentUnreadable("damaged XLS")
+        raise DocumentUnreadable("its content is not XLS")
     return _workbook(content, "XLS")
 
 
 def _refuse_vast(sheet: bytes) -> None:
-    """Look for a cell so far out that to make room for all before it would take the process down."""
+    """Look for a cell so far out that to make room for all before it would take the process down.
+
+    A row or cell that does not say where it is comes right behind the one before it.
+    """
     columns = rows = 1
-    for match in _REFERENCE.finditer(sheet):
-        rows = max(rows, int(match.group(2)))
-        columns = max(columns, _column(match.group(1)))
-    if columns * rows > CELL_LIMIT:
-        raise DocumentUnreadable(f"a sheet spans {columns:,} columns and {rows:,} rows; delete what stands far out")
+    column = row = 0
+    for match in _PLACED.finditer(sheet):
+        line, letters = match["line"], match["column"]
+        if match["row"]:
+            column, row = 0, int(line) if line else row + 1
+        else:
+            column, row = _column(letters.upper()) if letters else column + 1, int(line) if line else row
+        columns, rows = max(columns, column), max(rows, row)
+        if columns * rows > CELL_LIMIT:
+            raise DocumentUnreadable(f"a sheet spans {columns:,} columns and {rows:,} rows; delete what stands far out")
 
 
 def _column(letters: bytes) -> int:

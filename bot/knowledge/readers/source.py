@@ -84,9 +84,10 @@ def read_notebook(content: bytes) -> list[Page]:
     for sheet in _members(notebook, "worksheets"):  # as notebooks were before 2014
         cells.extend(_members(sheet, "cells"))
     if not cells:
-        raise DocumentUnreadable(
-            "damaged notebook: it holds no cells" if not isinstance(notebook, dict) else "empty file"
+        is_empty = isinstance(notebook, dict) and all(
+            isinstance(notebook.get(name, []), list) for name in ("cells", "worksheets")
         )
+        raise DocumentUnreadable("empty file" if is_empty else "damaged notebook: it holds no cells")
     language = _language(notebook)
     text = "\n\n".join(written for cell in cells if (written := _cell(cell, language)))
     return [Page(text, first_heading(text, is_markdown=True))]

@@ -23,6 +23,9 @@ BINARY: Final = (
 """How files begin that are no text, whatever their name says."""
 
 _JUDGED = 65_536  # characters that are looked at to tell text from anything else
+_MOSTLY = 0.4  # the part of every second byte that is zero where Latin text was written two bytes a letter
+# What a comment or code begins with. A line that opens a block holds no other mark of its kind behind it.
+_EVENT = re.compile(r"^ {0,3}(?P<fence>`{3,}(?=[^`\n]*$)|~{3,5}(?!~))|`+|<!--", re.MULTILINE)
 _ENOUGH_TO_JUDGE = 64  # bytes from which on an encoding can be guessed
 
 
@@ -38,15 +41,31 @@ def decoded(content: bytes) -> str:
                 return content.decode(encoding)
             except UnicodeDecodeError as error:
                 raise DocumentUnreadable("binary content") from error
-    if content.startswith(BINARY) or b"\x00" in content[:_JUDGED]:
+    if content.startswith(BINARY):
         raise DocumentUnreadable("binary content")
     try:
-        text = content.decode("utf-8")
+        text = content.decode(_unmarked(content))
     except UnicodeDecodeError:
         text = _guessed(content)
     if control_characters(text[:_JUDGED]) * 50 > len(text[:_JUDGED]):
         raise DocumentUnreadable("binary content")
     return text
+
+
+def _unmarked(content: bytes) -> str:
+    """The encoding without a byte order mark that the zeros of a text tell: UTF-16 has one beside each Latin letter.
+
+    Raises:
+        DocumentUnreadable: there are zeros, and they stand otherwise.
+    """
+    head = content[:_JUDGED]
+    if b"\x00" not in head:
+        return "utf-8"
+    for first, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
+        zeros, others = head[first::2].count(0), head[1 - first :: 2].count(0)
+        if not others and zeros > _MOSTLY * len(head) / 2:
+            return encoding
+    raise DocumentUnreadable("binary content")
 
 
 def _guessed(content: bytes) -> str:
@@ -81,7 +100,35 @@ def _front_matter(text: str) -> tuple[dict[str, str], str]:
 
 
 def _without_comments(text: str) -> str:
-    """Markdown without the HTML comments that no reader sees; those inside code stay."""
-    pieces = re.split(r"(^(?:```|~~~).*?^(?:```|~~~)[ \t]*$|`[^`\n]+`)", text, flags=re.DOTALL | re.MULTILINE)
-    pieces[::2] = [re.sub(r"<!--.*?-->", "", piece, flags=re.DOTALL) for piece in pieces[::2]]
-    return "".join(pieces)
+    """Markdown without the HTML comments that no reader sees; those inside code, and what is never closed, stay.
+
+    It goes through the text once, however it is made: no mark is looked for behind a place where it was not found.
+    """
+    kept: list[str] = []
+    place = start = 0
+    while (event := _EVENT.search(text, start)) is not None:
+        if event.group() == "<!--":
+            end = text.find("-->", event.end())
+            if end < 0:
+                break
+            kept.append(text[place : event.start()])
+            place = start = end + len("-->")
+        elif event["fence"]:
+            start = _behind_block(text, event)
+        else:
+            start = _behind_span(text, event)
+    return "".join([*kept, text[place:]])
+
+
+def _behind_block(text: str, opening: re.Match[str]) -> int:
+    """The place behind a code block; one that is never closed reaches to the end."""
+    mark = opening["fence"]
+    closing = re.compile(rf"^ {{0,3}}{mark}{mark[0]}*[ \t]*$", re.MULTILINE).search(text, opening.end())
+    return closing.end() if closing else len(text)
+
+
+def _behind_span(text: str, opening: re.Match[str]) -> int:
+    """The place behind code within a line; behind its opening marks where they do not close on that line."""
+    end = text.find(opening.group(), opening.end())
+    is_closed = end >= 0 and text.find("\n", opening.end(), end) < 0
+    return end + len(opening.group()) if is_closed else opening.end()

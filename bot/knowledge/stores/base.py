@@ -51,6 +51,14 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
+class Hits:
+    """What one search found on either side, the best first, all of it in one generation."""
+
+    by_keywords: Sequence[NodeWithScore] = ()
+    by_vectors: Sequence[NodeWithScore] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Generation:
     """Which state of the index is searched: its number, from 0, and whose vectors, of how many numbers, it holds.
 
@@ -157,16 +165,15 @@ class Store(Protocol):
         """
         ...
 
-    async def search_keywords(self, text: str, *, collections: frozenset[str], top_k: int) -> list[NodeWithScore]:
-        """Passages inside ``collections`` that share words with ``text``, best first; scores are above 0."""
-        ...
+    async def search(
+        self, text: str, embedding: Sequence[float] | None, *, collections: frozenset[str], top_k: int
+    ) -> Hits:
+        """Passages inside ``collections``: at most ``top_k`` by their words and as many by their vectors.
 
-    async def search_vectors(
-        self, embedding: Sequence[float], *, collections: frozenset[str], top_k: int
-    ) -> list[NodeWithScore]:
-        """Passages inside ``collections`` nearest to ``embedding``, best first; scores are cosines, -1 to 1.
-
-        Nothing is near a vector of another dimension, or while the generation holds vectors of another model.
+        The scores of those that share words with ``text`` are above 0; of those nearest to ``embedding`` they are
+        cosines, -1 to 1. Nothing shares a word with "". Nothing is near None or a vector of another dimension, or
+        while the generation holds vectors of another model. Both sides are of the same generation, whatever is
+        written meanwhile.
         """
         ...
 

@@ -28,6 +28,7 @@ from bot.knowledge.stores.base import (
     TERM_LIMIT,
     Counts,
     Generation,
+    Hits,
     alike,
     batched,
     normalised,
@@ -265,23 +266,30 @@ class PostgresStore:
 
     # --- What a question needs -----------------------------------------------------------------------------------
 
-    async def search_keywords(self, text: str, *, collections: frozenset[str], top_k: int) -> list[NodeWithScore]:
-        """Passages inside ``collections`` that share words with ``text``, best first; scores are above 0."""
-        wanted = terms(text)[:TERM_LIMIT]
-        return await self._found(by_keywords(wanted, collections, top_k)) if wanted and top_k > 0 else []
+    async def search(
+        self, text: str, embedding: Sequence[float] | None, *, collections: frozenset[str], top_k: int
+    ) -> Hits:
+        """Passages inside ``collections``, found by their words and by their vectors in one transaction."""
 
-    async def search_vectors(
-        self, embedding: Sequence[float], *, collections: frozenset[str], top_k: int
-    ) -> list[NodeWithScore]:
-        """Passages inside ``collections`` nearest to ``embedding``, best first; scores are cosines, -1 to 1.
+        async def searched() -> Hits:
+            async with asyncio.timeout(PATIENCE), self._engine.connect() as connection:
+                # At the usual level each statement would see what others have committed by then.
+                await connection.execution_options(isolation_level="REPEATABLE READ")
+                near = self._near(embedding, collections, top_k)
+                return Hits(
+                    await _found(connection, _sharing_words(text, collections, top_k)), await _found(connection, near)
+                )
 
-        Nothing is near a vector of another dimension, or while the generation holds vectors of another model.
-        """
+        with self._speaking_plainly():
+            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(searched(), self._loop))
+
+    def _near(self, embedding: Sequence[float] | None, collections: frozenset[str], top_k: int) -> Executable | None:
+        """What asks for the passages nearest to a vector; None where there is nothing to ask."""
         try:
-            wanted = normalised(embedding)
+            wanted = normalised(() if embedding is None else embedding)
         except ValueError:
-            return []
-        return await self._found(by_vector(wanted, self.embed_name, collections, top_k)) if top_k > 0 else []
+            return None
+        return by_vector(wanted, self.embed_name, collections, top_k) if top_k > 0 else None
 
     def warm(self) -> None:
         """Have the server read the vectors' index, by a first search."""
@@ -289,15 +297,6 @@ class PostgresStore:
         if dimension:
             held = [name for (name,) in self._rows(select(schema.collections.c.name))]
             self._rows(by_vector(normalised([1.0] * dimension), self.embed_name, held, 1))
-
-    async def _found(self, statement: Executable) -> list[NodeWithScore]:
-        async def search() -> list[NodeWithScore]:
-            async with asyncio.timeout(PATIENCE), self._engine.connect() as connection:
-                rows = (await connection.execute(statement)).all()
-                return [NodeWithScore(node=node_of(Row(*columns)), score=float(score)) for *columns, score in rows]
-
-        with self._speaking_plainly():
-            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(search(), self._loop))
 
     # --- Connections ---------------------------------------------------------------------------------------------
 
@@ -393,6 +392,17 @@ def _settle_session(connection: DBAPIConnection, _record: object) -> None:
         await raw.execute(_WAYS)
 
     connection.run_async(settle)
+
+
+def _sharing_words(text: str, collections: frozenset[str], top_k: int) -> Executable | None:
+    """What asks for the passages that share words with a text; None where there is nothing to ask."""
+    wanted = terms(text)[:TERM_LIMIT]
+    return by_keywords(wanted, collections, top_k) if wanted and top_k > 0 else None
+
+
+async def _found(connection: AsyncConnection, statement: Executable | None) -> list[NodeWithScore]:
+    rows = [] if statement is None else (await connection.execute(statement)).all()
+    return [NodeWithScore(node=node_of(Row(*columns)), score=float(score)) for *columns, score in rows]
 
 
 async def _executed(connection: AsyncConnection, statement: Executable) -> None:

@@ -24,6 +24,7 @@ from bot.knowledge.stores.base import (
     TITLE_WEIGHT,
     Counts,
     Generation,
+    Hits,
     alike,
     batched,
     normalised,
@@ -34,7 +35,7 @@ from bot.knowledge.stores.sqlite_schema import complaint, created, prepare
 from bot.knowledge.words import terms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from llama_index.core.schema import TextNode
@@ -265,49 +266,33 @@ class SqliteStore:
 
     # --- What a question needs -----------------------------------------------------------------------------------
 
-    async def search_keywords(self, text: str, *, collections: frozenset[str], top_k: int) -> list[NodeWithScore]:
-        """Passages inside ``collections`` that share words with ``text``, best first; scores are above 0."""
-        return await self._in_turn(self._search_keywords, text, collections, top_k)
-
-    async def search_vectors(
-        self, embedding: Sequence[float], *, collections: frozenset[str], top_k: int
-    ) -> list[NodeWithScore]:
-        """Passages inside ``collections`` nearest to ``embedding``, best first; scores are cosines, -1 to 1.
-
-        Nothing is near a vector of another dimension, or while the generation holds vectors of another model.
-        """
-        return await self._in_turn(self._search_vectors, embedding, collections, top_k)
+    async def search(
+        self, text: str, embedding: Sequence[float] | None, *, collections: frozenset[str], top_k: int
+    ) -> Hits:
+        """Passages inside ``collections``, found by their words and by their vectors in one state of the file."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._searching, self._search, text, embedding, collections, top_k)
 
     def warm(self) -> None:
         """Read what the first question would otherwise wait for: the matrix of vectors."""
         with self._reading() as connection:
             self._current_matrix(connection)
 
-    async def _in_turn(self, search: Callable[..., list[NodeWithScore]], *values: object) -> list[NodeWithScore]:
-        return await asyncio.get_running_loop().run_in_executor(self._searching, search, *values)
-
-    def _search_keywords(self, text: str, collections: frozenset[str], top_k: int) -> list[NodeWithScore]:
-        wanted = keyword_query(text)
-        if not wanted or top_k < 1:
-            return []
+    def _search(self, text: str, embedding: Sequence[float] | None, collections: frozenset[str], top_k: int) -> Hits:
         with self._reading() as connection:
-            found = connection.execute(
-                "SELECT nodes.number, -bm25(words, ?, ?, ?) AS score FROM words JOIN nodes ON number = words.rowid"
-                " WHERE words MATCH ? AND collection IN (SELECT value FROM json_each(?))"
-                " ORDER BY score DESC, nodes.number LIMIT ?",
-                (TITLE_WEIGHT, SECTION_WEIGHT, TEXT_WEIGHT, wanted, json.dumps(sorted(collections)), top_k),
-            ).fetchall()
-            return _scored(connection, found)
+            sharing = _sharing_words(connection, text, collections, top_k)
+            near = self._near(connection, embedding, collections, top_k)
+            return Hits(_scored(connection, sharing), _scored(connection, near))
 
-    def _search_vectors(
-        self, embedding: Sequence[float], collections: frozenset[str], top_k: int
-    ) -> list[NodeWithScore]:
+    def _near(
+        self, connection: sqlite3.Connection, embedding: Sequence[float] | None, collections: frozenset[str], top_k: int
+    ) -> list[tuple[int, float]]:
+        """Numbers and cosines of the passages nearest to a vector, best first."""
         try:
-            wanted = normalised(embedding)
+            wanted = normalised(() if embedding is None else embedding)
         except ValueError:
             return []
-        with self._reading() as connection:
-            return _scored(connection, self._current_matrix(connection).best(wanted, collections, top_k))
+        return self._current_matrix(connection).best(wanted, collections, top_k)
 
     def _current_matrix(self, connection: sqlite3.Connection) -> Matrix:
         """The vectors of the generation this connection reads; read anew when any process has written another."""
@@ -414,6 +399,21 @@ def _forget_needless_vectors(connection: sqlite3.Connection, model: str) -> None
             "DELETE FROM vectors WHERE (model, dimension) NOT IN (SELECT model, dimension FROM generation)"
         )
         connection.execute("DELETE FROM models WHERE name <> ?", (model,))
+
+
+def _sharing_words(
+    connection: sqlite3.Connection, text: str, collections: frozenset[str], top_k: int
+) -> list[tuple[int, float]]:
+    """Numbers and scores of the passages that share words with a text, best first."""
+    wanted = keyword_query(text)
+    if not wanted or top_k < 1:
+        return []
+    return connection.execute(
+        "SELECT nodes.number, -bm25(words, ?, ?, ?) AS score FROM words JOIN nodes ON number = words.rowid"
+        " WHERE words MATCH ? AND collection IN (SELECT value FROM json_each(?))"
+        " ORDER BY score DESC, nodes.number LIMIT ?",
+        (TITLE_WEIGHT, SECTION_WEIGHT, TEXT_WEIGHT, wanted, json.dumps(sorted(collections)), top_k),
+    ).fetchall()
 
 
 def _scored(connection: sqlite3.Connection, found: Sequence[tuple[int, float]]) -> list[NodeWithScore]:

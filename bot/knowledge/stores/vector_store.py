@@ -91,9 +91,11 @@ class VectorStore(BasePydanticVectorStore):
             raise ValueError("a search must be filtered by collection")
         inside, top_k = _filtered_collections(query.filters), query.similarity_top_k
         if query.mode == VectorStoreQueryMode.DEFAULT and query.query_embedding is not None:
-            hits = await self._store.search_vectors(query.query_embedding, collections=inside, top_k=top_k)
+            found = await self._store.search("", query.query_embedding, collections=inside, top_k=top_k)
+            hits = found.by_vectors
         elif query.mode in {VectorStoreQueryMode.TEXT_SEARCH, VectorStoreQueryMode.SPARSE}:
-            hits = await self._store.search_keywords(query.query_str or "", collections=inside, top_k=top_k)
+            found = await self._store.search(query.query_str or "", None, collections=inside, top_k=top_k)
+            hits = found.by_keywords
         else:
             raise ValueError(f"the mode {query.mode} is not offered, or there is no vector to search with")
         return VectorStoreQueryResult(

@@ -16,7 +16,7 @@ import pytest
 from bot.errors import IngestionRefused, StoreUnusable
 from bot.knowledge.splitting import passage_hash
 from bot.knowledge.stores.base import NO_EMBEDDING, Counts
-from tests.fakes.passages import SHARED_ONLY, by_keywords, filled, near, node
+from tests.fakes.passages import SHARED_ONLY, by_keywords, filled, keyword_hits, near, node, vector_hits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +31,7 @@ EVERYWHERE = frozenset({"", "a", "b", "legal"})
 async def test_what_is_stored_is_found_by_the_next_process(place: Place) -> None:
     filled(place.open(), node("Refunds take thirty days.", section="Refunds"), vectors=[[1, 0]]).close()
     again = place.open()
-    (hit,) = await again.search_keywords("refund", collections=SHARED_ONLY, top_k=3)
+    (hit,) = await keyword_hits(again, "refund", top_k=3)
     named = {"document": "a.md", "collection": "", "title": "T", "section": "Refunds", "position": 0}
     assert hit.node.metadata == named
     assert hit.node.ref_doc_id == "a.md"
@@ -81,7 +81,7 @@ async def test_words_are_found_in_scripts_with_spaces_or_not(place: Place, quest
 
 async def test_every_keyword_score_is_above_zero_and_falls(place: Place) -> None:
     store = filled(place.open(), *(node(f"common word {n} " + "rare " * n) for n in range(6)))
-    scores = [hit.score or 0.0 for hit in await store.search_keywords("common rare", collections=SHARED_ONLY, top_k=9)]
+    scores = [hit.score or 0.0 for hit in await keyword_hits(store, "common rare", top_k=9)]
     assert len(scores) == 6
     assert all(score > 0 for score in scores)
     assert scores == sorted(scores, reverse=True)
@@ -131,7 +131,7 @@ async def test_quotes_and_stranger_signs_stand_as_they_are_in_every_value(place:
     odd = 'O\'Brien "x" \\ %s :p $1 é漢😀 {} --'
     store = filled(place.open("it's"), node(f"refund {odd}", f"{odd}.md", collection=odd, title=odd, section=odd))
     store.keep_vectors({odd: [1.0, 0.0]})
-    (hit,) = await store.search_keywords("refund", collections=frozenset({odd}), top_k=2)
+    (hit,) = await keyword_hits(store, "refund", frozenset({odd}), top_k=2)
     assert hit.node.get_content() == f"refund {odd}"
     assert [hit.node.metadata[key] for key in ("title", "section", "collection")] == [odd] * 3
     assert store.manifest() == {f"{odd}.md": "hash"}
@@ -152,7 +152,7 @@ async def test_signs_that_no_database_takes_are_replaced_and_the_rest_is_kept(pl
 
 async def test_vectors_are_compared_by_direction(place: Place) -> None:
     store = filled(place.open(), node("east"), node("north"), node("west"), vectors=[[9, 0], [0, 0.1], [-3, 0]])
-    hits = await store.search_vectors([2, 1], collections=SHARED_ONLY, top_k=3)
+    hits = await vector_hits(store, [2, 1], top_k=3)
     assert [hit.node.get_content() for hit in hits] == ["east", "north", "west"]
     assert [hit.score for hit in hits] == pytest.approx([2 / math.sqrt(5), 1 / math.sqrt(5), -2 / math.sqrt(5)])
 
@@ -286,11 +286,10 @@ async def test_questions_are_answered_from_one_generation_while_another_is_writt
 
     async def ask() -> None:
         while not is_written.is_set():
-            words = await store.search_keywords("refund", collections=SHARED_ONLY, top_k=50)
-            nearest = await store.search_vectors([1.0, 1.0], collections=SHARED_ONLY, top_k=50)
-            for hits in (words, nearest):
-                assert len({hit.node.get_content().split()[1] for hit in hits}) == 1
-                assert len(hits) == 20
+            found = await store.search("refund", [1.0, 1.0], collections=SHARED_ONLY, top_k=50)
+            assert len(found.by_keywords) == len(found.by_vectors) == 20
+            hits = (*found.by_keywords, *found.by_vectors)
+            assert len({hit.node.get_content().split()[1] for hit in hits}) == 1
 
     def write() -> None:
         writer = place.open()
@@ -497,13 +496,10 @@ async def test_kill_9_amid_a_replacement_leaves_the_old_generation_and_what_was_
 
 async def test_the_loop_turns_while_the_store_searches(place: Place) -> None:
     store = filled(place.open(), *(node(f"refund {n}") for n in range(600)), vectors=[[1.0, n] for n in range(600)])
-    searches = [
-        asyncio.create_task(store.search_keywords("refund", collections=EVERYWHERE, top_k=50)),
-        asyncio.create_task(store.search_vectors([1.0, 5.0], collections=EVERYWHERE, top_k=50)),
-    ]
+    search = asyncio.create_task(store.search("refund", [1.0, 5.0], collections=EVERYWHERE, top_k=50))
     turns = 0
-    while not all(search.done() for search in searches):
+    while not search.done():
         turns += 1
         await asyncio.sleep(0)
-    assert all(len(search.result()) == 50 for search in searches)
+    assert len(search.result().by_keywords) == len(search.result().by_vectors) == 50
     assert turns > 10

@@ -12,7 +12,7 @@ from bot.knowledge.splitting import passage_hash
 from bot.knowledge.stores import opened
 from bot.knowledge.stores.base import NO_EMBEDDING, Counts
 from bot.knowledge.stores.migration import copied
-from tests.fakes.passages import SHARED_ONLY, by_keywords, filled, near, node
+from tests.fakes.passages import by_keywords, filled, keyword_hits, near, node
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,7 +65,7 @@ async def test_an_index_of_keywords_only_is_copied(place: Place, away: Path) -> 
     filled(place.open(NO_EMBEDDING), node("refund"))
     assert copied(place.where, away, on_progress=nothing) == Counts(1, 1, 0)
     copy = opened(away, NO_EMBEDDING)
-    hits = await copy.search_keywords("refunds", collections=SHARED_ONLY, top_k=1)
+    hits = await keyword_hits(copy, "refunds", top_k=1)
     assert [hit.node.get_content() for hit in hits] == ["refund"]
     copy.close()
 

@@ -15,7 +15,7 @@ from bot.errors import StoreUnusable
 from bot.knowledge.splitting import passage_hash
 from bot.knowledge.stores import opened
 from bot.knowledge.stores.sqlite import SqliteStore
-from tests.fakes.passages import SHARED_ONLY, by_keywords, filled, near, node
+from tests.fakes.passages import by_keywords, filled, keyword_hits, near, node, vector_hits
 
 for driver in ("asyncpg", "pgvector"):
     pytest.importorskip(driver, reason="the group `server` is not installed")
@@ -43,8 +43,8 @@ async def test_scores_are_those_of_fts5(database: Place, tmp_path: Path) -> None
     ours = filled(database.open(), *nodes)
     fts5 = filled(SqliteStore(tmp_path / "index.sqlite"), *nodes)
     for question in ("refunds shipping", "naive strasse", "退款", "user name v2", "renting customs held"):
-        expected = await fts5.search_keywords(question, collections=SHARED_ONLY, top_k=200)
-        found = await ours.search_keywords(question, collections=SHARED_ONLY, top_k=200)
+        expected = await keyword_hits(fts5, question, top_k=200)
+        found = await keyword_hits(ours, question, top_k=200)
         scores = {hit.node.node_id: hit.score for hit in found}
         assert scores == pytest.approx({hit.node.node_id: hit.score for hit in expected}, rel=1e-4)
     fts5.close()
@@ -67,7 +67,7 @@ async def test_many_vectors_get_an_index_that_keeps_to_the_scope(
     store = filled(database.open(), *nodes, vectors=rows.tolist())
     names = [name for (name,) in database_rows(store, "SELECT indexname FROM pg_indexes WHERE indexdef LIKE '%hnsw%'")]
     assert names == [f"vectors_near_{dimension}"]
-    hits = await store.search_vectors(rows[3].tolist(), collections=frozenset({"3"}), top_k=6)
+    hits = await vector_hits(store, rows[3].tolist(), frozenset({"3"}), top_k=6)
     assert len(hits) == 6
     assert hits[0].node.get_content() == "passage 3"
     assert hits[0].score == pytest.approx(1, abs=1e-3)

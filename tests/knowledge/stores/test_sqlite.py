@@ -16,7 +16,7 @@ from bot.knowledge.splitting import passage_hash
 from bot.knowledge.stores import opened
 from bot.knowledge.stores.base import TERM_LIMIT, Counts, Generation
 from bot.knowledge.stores.sqlite import SqliteStore, keyword_query
-from tests.fakes.passages import SHARED_ONLY, by_keywords, filled, near, node
+from tests.fakes.passages import by_keywords, filled, keyword_hits, near, node
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,7 +54,7 @@ def test_a_question_of_many_words_is_searched_by_the_first() -> None:
 @given(st.one_of(st.text(max_size=300), st.text('"*():^-+ANDORNOT aé漢.\x00\ud800', max_size=60)))
 async def test_no_question_at_all_upsets_the_index(path: Path, question: str) -> None:
     store = filled(SqliteStore(path), node("refund a é 漢"))
-    hits = await store.search_keywords(question, collections=SHARED_ONLY, top_k=3)
+    hits = await keyword_hits(store, question, top_k=3)
     assert all((hit.score or 0) > 0 for hit in hits)
     store.close()
 
