@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from bot.answering import Scope
 
+FOR_ADMINS = "This is for those who may manage the server, and for those whom the operator has named."
+"""What anybody else is told, whatever commands their server lets them see."""
+
 MEMBERSHIP_LIFE = 60.0
 """Seconds for which it is remembered who somebody in a direct message is in their guilds."""
 
