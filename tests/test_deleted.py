@@ -10,7 +10,7 @@ import discord
 import pytest
 
 from bot.preview.wire import Wire
-from bot.preview.world import Permission
+from bot.preview.world import NOTHING, Permission
 from bot.streaming import Lost
 from bot.surfaces import ChannelSurface, may_write
 from tests.fakes.answerer import Pause, Script
@@ -91,23 +91,22 @@ def silence(table: Table, _: discord.Guild) -> None:
 
 
 def take_from_role(table: Table, guild: discord.Guild) -> None:
-    world = table.standin.world
-    wire = Wire(world, "").guild(world.guilds[guild.id])
-    role = next(role for role in wire["roles"] if role["id"] == str(world.bot.id))
-    dispatch(table, "GUILD_ROLE_UPDATE", {"guild_id": str(guild.id), "role": role | {"permissions": "0"}})
+    table.standin.world.change_role(guild.id, guild.id, NOTHING)
+    table.standin.world.change_role(guild.id, table.standin.world.bot.id, NOTHING)
 
 
 def delete_role(table: Table, guild: discord.Guild) -> None:
-    dispatch(table, "GUILD_ROLE_DELETE", {"guild_id": str(guild.id), "role_id": str(table.standin.world.bot.id)})
+    table.standin.world.change_role(guild.id, guild.id, NOTHING)
+    table.standin.world.delete_role(guild.id, table.standin.world.bot.id)
 
 
 def take_from_member(table: Table, guild: discord.Guild) -> None:
-    member = Wire(table.standin.world, "").member(table.standin.world.bot.id) | {"roles": []}
-    dispatch(table, "GUILD_MEMBER_UPDATE", {"guild_id": str(guild.id), **member})
+    table.standin.world.change_role(guild.id, guild.id, NOTHING)
+    table.standin.world.take_role(guild.id, table.standin.world.bot.id, table.standin.world.bot.id)
 
 
 def dispatch(table: Table, event: str, data: Json) -> None:
-    """What only Discord's side decides: the stand-in knows no roles of its own."""
+    """What only Discord's side decides."""
     for session in table.standin.gateway.sessions.values():
         session.dispatch(event, data)
 

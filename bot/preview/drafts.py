@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mimetypes
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,9 @@ NONCE_LIMIT = 25
 EMBEDS_LIMIT = 10
 EMBED_TEXT_LIMIT = 6_000
 """Most text over all embeds of a message, in characters."""
+
+UNKNOWN_TYPE = "application/octet-stream"
+"""What a file is said to be where nobody knows."""
 
 EMBED_PART_LIMITS = {"title": 256, "description": 4_096}
 
@@ -51,8 +55,16 @@ class Attachment:
 
     filename: str
     content: bytes
-    content_type: str = "application/octet-stream"
+    content_type: str = UNKNOWN_TYPE
     id: int = 0
+
+    @property
+    def media_type(self) -> str:
+        """What it is, as Discord says it: guessed by its name where the sender did not say, and text in UTF-8."""
+        guessed = mimetypes.guess_type(self.filename)[0] if self.content_type == UNKNOWN_TYPE else None
+        media_type = guessed or self.content_type
+        is_bare_text = media_type.startswith("text/") and "charset" not in media_type
+        return f"{media_type}; charset=utf-8" if is_bare_text else media_type
 
 
 @dataclass(frozen=True, slots=True)

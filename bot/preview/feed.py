@@ -5,16 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bot.preview.world import (
+    ChannelChanged,
     ChannelCreated,
     ChannelDeleted,
+    CommandSettingsChanged,
     InteractionAcknowledged,
     InteractionCreated,
     InteractionFailed,
+    MemberChanged,
+    MemberLeft,
     MessageCreated,
     MessageDeleted,
     MessageEdited,
     ReactionAdded,
     RequestAnswered,
+    RoleChanged,
+    RoleDeleted,
     Typing,
 )
 
@@ -37,7 +43,9 @@ class Feed:
 
     def beginning(self) -> Json:
         """Everything there is."""
-        waiting = [i for i in self._world.interactions.values() if i.acknowledged_at is None]
+        interactions = self._world.interactions.values()
+        waiting = [i for i in interactions if i.acknowledged_at is None and self._views.is_own(i)]
+        self._told.clear()
         return {
             "type": "state",
             "place": self._views.place(),
@@ -63,16 +71,29 @@ class Feed:
                 | InteractionAcknowledged(interaction=interaction)
                 | InteractionFailed(interaction=interaction)
             ):
-                return [{"type": "interaction", "interaction": self._views.interaction(interaction)}]
+                is_own = self._views.is_own(interaction)
+                return [{"type": "interaction", "interaction": self._views.interaction(interaction)}] if is_own else []
             case Typing(channel_id=channel_id, user_id=user_id):
-                user = self._world.users[user_id]
-                return [{"type": "typing", "channel": str(channel_id), "name": user.name}]
-            case ChannelCreated() | ChannelDeleted():
-                return [{"type": "place", "place": self._views.place()}]
+                return self._after_typing(channel_id, user_id)
             case RequestAnswered(status=status, route=route):
                 return self._after_request(status, route)
             case _:
+                return self._after_change(event)
+
+    def _after_change(self, event: Event) -> list[Json]:
+        """A new place, where something in it changed; everything anew, where other messages may now be seen."""
+        match event:
+            case ChannelCreated() | ChannelDeleted() | CommandSettingsChanged():
+                return [{"type": "place", "place": self._views.place()}]
+            case ChannelChanged() | RoleChanged() | RoleDeleted() | MemberChanged() | MemberLeft():
+                return [self.beginning()]
+            case _:
                 return []
+
+    def _after_typing(self, channel_id: int, user_id: int) -> list[Json]:
+        name = self._world.users[user_id].name
+        told = {"type": "typing", "channel": str(channel_id), "name": name}
+        return [told] if self._views.sees(channel_id) else []
 
     def _after_request(self, status: int, route: str) -> list[Json]:
         if status == 429:  # noqa: PLR2004 - "too many requests" has no shorter name

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import ClientConnectionError, WSMsgType, web
 
-from bot.preview import world as happened
-from bot.preview.wire import Intent, Wire, emoji_json
+from bot.preview.dispatches import Dispatches
+from bot.preview.wire import Intent, Wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bot.preview.drafts import Json
+    from bot.preview.world import Event
 
 HEARTBEAT_INTERVAL = 41.25
 """Seconds between a client's heartbeats, as told to it."""
@@ -30,13 +31,6 @@ HEARTBEAT_INTERVAL = 41.25
 
 REPLAY_LIMIT = 5_000
 """How many payloads a session remembers for a resume."""
-
-
-CHANGES: dict[type[happened.Event], str] = {
-    happened.ChannelCreated: "CREATE",
-    happened.ChannelChanged: "UPDATE",
-    happened.ChannelDeleted: "DELETE",
-}
 
 
 class Op(IntEnum):
@@ -141,6 +135,7 @@ class Gateway:
     def __init__(self, wire: Wire, url: str, *, latency: float = 0.0) -> None:
         self._wire = wire
         self._world = wire.world
+        self._dispatches = Dispatches(wire)
         self._url = url
         self._latency = latency
         self.sessions: dict[str, Session] = {}
@@ -217,7 +212,7 @@ class Gateway:
             },
         )
         for guild in guilds:
-            session.dispatch("GUILD_CREATE", self._wire.guild(guild))
+            session.dispatch("GUILD_CREATE", self._wire.guild(guild, session.intents))
 
     async def _resume(self, connection: Connection, data: Json) -> None:
         session = self.sessions.get(data["session_id"]) if data["token"] == self._world.token else None
@@ -281,71 +276,7 @@ class Gateway:
 
     # What is told
 
-    def _hear(self, event: happened.Event) -> None:
+    def _hear(self, event: Event) -> None:
         for session in self.sessions.values():
-            for name, data in self._told(event, session.intents):
+            for name, data in self._dispatches.of(event, session.intents):
                 session.dispatch(name, data)
-
-    def _told(self, event: happened.Event, intents: int) -> Iterator[tuple[str, Json]]:
-        """The dispatches that an event becomes for a bot with these intents: one or none."""
-        match event:
-            case happened.InteractionCreated(interaction=interaction):
-                yield "INTERACTION_CREATE", self._wire.interaction(interaction)
-            case happened.MessageCreated() | happened.MessageEdited() | happened.MessageDeleted():
-                yield from self._told_of_message(event, intents)
-            case happened.ReactionAdded(message=message, emoji=emoji, user_id=user_id):
-                wanted = Intent.GUILD_REACTIONS, Intent.DIRECT_REACTIONS
-                if self._is_heard(message.channel_id, intents, *wanted):
-                    place = self._place(message.channel_id) | {"message_id": str(message.id)}
-                    yield (
-                        "MESSAGE_REACTION_ADD",
-                        place | {"user_id": str(user_id), "emoji": emoji_json(emoji), "type": 0},
-                    )
-            case happened.Typing(channel_id=channel_id, user_id=user_id):
-                if self._is_heard(channel_id, intents, Intent.GUILD_TYPING, Intent.DIRECT_TYPING):
-                    yield (
-                        "TYPING_START",
-                        self._place(channel_id) | {"user_id": str(user_id), "timestamp": int(event.time)},
-                    )
-            case happened.GuildJoined(guild=guild):
-                yield "GUILD_CREATE", self._wire.guild(guild)
-            case happened.GuildLeft(guild=guild):
-                yield "GUILD_DELETE", {"id": str(guild.id)}
-            case happened.ChannelCreated() | happened.ChannelChanged() | happened.ChannelDeleted():
-                yield from self._told_of_channel(event, intents)
-            case _:
-                pass
-
-    def _told_of_message(
-        self, event: happened.MessageCreated | happened.MessageEdited | happened.MessageDeleted, intents: int
-    ) -> Iterator[tuple[str, Json]]:
-        message = event.message
-        wanted = Intent.GUILD_MESSAGES, Intent.DIRECT_MESSAGES
-        if message.audience is not None or not self._is_heard(message.channel_id, intents, *wanted):
-            return
-        if isinstance(event, happened.MessageDeleted):
-            yield "MESSAGE_DELETE", self._place(message.channel_id) | {"id": str(message.id)}
-            return
-        name = "MESSAGE_CREATE" if isinstance(event, happened.MessageCreated) else "MESSAGE_UPDATE"
-        yield name, self._wire.message(message, has_content=bool(intents & Intent.MESSAGE_CONTENT))
-
-    def _told_of_channel(
-        self, event: happened.ChannelCreated | happened.ChannelChanged | happened.ChannelDeleted, intents: int
-    ) -> Iterator[tuple[str, Json]]:
-        channel = event.channel
-        if channel.guild_id is None or not intents & Intent.GUILDS:
-            return
-        what = "THREAD" if channel.kind is happened.ChannelKind.THREAD else "CHANNEL"
-        change = CHANGES[type(event)]
-        yield f"{what}_{change}", self._wire.channel(channel)
-
-    def _place(self, channel_id: int) -> Json:
-        guild_id = self._world.channels[channel_id].guild_id
-        return {"channel_id": str(channel_id)} | ({} if guild_id is None else {"guild_id": str(guild_id)})
-
-    def _is_heard(self, channel_id: int, intents: int, in_guild: int, in_direct: int) -> bool:
-        """Whether a bot with these intents hears of what happens in a channel: it must see it, too."""
-        channel = self._world.channels.get(channel_id)
-        if channel is None or not intents & (in_direct if channel.guild_id is None else in_guild):
-            return False
-        return happened.Permission.VIEW_CHANNEL in self._world.permissions(self._world.bot.id, channel)

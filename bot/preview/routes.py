@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bot.preview.drafts import Attachment, Draft, Json, Refusal
+from bot.preview.envelopes import Envelopes
 from bot.preview.limits import Bucket, Limits
 from bot.preview.world import ResponseKind
 
@@ -226,7 +227,7 @@ class Routes:
         draft = Draft.read(data, call.files) if is_message else Draft()
         interaction = self._world.acknowledge(call.id("interaction"), call.names["token"], kind, data, draft)
         wants_response = call.query.get("with_response", "").lower() in {"1", "true"}
-        return self._wire.acknowledgement(interaction) if wants_response else None
+        return Envelopes(self._wire).acknowledgement(interaction) if wants_response else None
 
     def follow_up(self, call: Call) -> Reply:
         """Send one more message for an interaction."""

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 PREFIX = "/api/v10"
+FILES = "/attachments/{id:[0-9]+}/{filename}"
+"""Where files are served, outside the API."""
+
 REMEMBERED = 10_000
 """How many requests are remembered."""
 
@@ -124,7 +127,7 @@ class StandIn:
         for route in table:
             app.router.add_route(route.method, PREFIX + route.path, self._server_of(route))
         app.router.add_get("/gateway", self.gateway.serve)
-        app.router.add_get("/attachments/{id}/{filename}", self._serve_file)
+        app.router.add_get(FILES, self._serve_file)
         app.router.add_route("*", "/{path:.*}", self._server_of(UNKNOWN))
 
     def _server_of(self, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
@@ -188,13 +191,23 @@ class StandIn:
             reset(request.transport)
         return web.Response(status=NEVER_SENT)
 
-    async def _serve_file(self, request: web.Request) -> web.Response:
-        """A file at a message."""
-        files = (f for m in self.world.messages.values() for state in m.states for f in state.attachments)
-        for file in files:
-            if str(file.id) == request.match_info["id"]:
-                return web.Response(body=file.content, content_type=file.content_type)
-        raise web.HTTPNotFound
+    async def _serve_file(self, request: web.Request) -> web.StreamResponse:
+        """A file, as long as it is there: without a token, as Discord's are."""
+        await asyncio.sleep(self._latency)
+        record = Request(request.method, FILES, request.path, self.world.clock())
+        self.requests.append(record)
+        fault = self.faults.claim(request.method, request.path)
+        response = self._file(request) if fault is None else await self._spoil(fault, request)
+        record.status = response.status
+        await asyncio.sleep(self._latency)
+        return response
+
+    def _file(self, request: web.Request) -> web.Response:
+        try:
+            file = self.world.file(int(request.match_info["id"]))
+        except LookupError:
+            return web.Response(status=404, text="This content is no longer available.")
+        return web.Response(body=file.content, headers={"Content-Type": file.media_type})
 
     def _expect_answer(self, event: Event) -> None:
         """Look again when an interaction's first answer is due."""

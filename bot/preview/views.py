@@ -6,7 +6,9 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from bot.preview.world import ChannelKind, InteractionKind, ResponseKind
+from bot.preview.offers import commands, menus
+from bot.preview.options import OptionKind, values_of
+from bot.preview.world import InteractionKind, ResponseKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +22,6 @@ _LINK_STYLE = 5
 _BUTTON_STYLES = {1: "primary", 2: "secondary", 3: "success", 4: "danger", _LINK_STYLE: "link"}
 _LONG_INPUT = 2
 _TEXT_INPUT = 4
-_MESSAGE_MENU = 3
 _CHOICES = {3, 21}
 """Discord's numbers for components of which one of several options is chosen: a select, a group of radio buttons."""
 _LONGEST_INPUT = 4_000
@@ -94,38 +95,32 @@ class Views:
             "guild": guild.name if guild else "Direct messages",
             "bot": self._person(self._world.bot.id),
             "viewer": self._person(self._viewer.id),
-            "channels": [self.channel(channel) for channel in self._world.channels.values()],
-            "commands": self.commands(),
-            "menus": self.menus(),
+            "channels": [self.channel(channel) for channel in self._world.channels.values() if self.sees(channel.id)],
+            **self.offers(),
         }
 
     def channel(self, channel: Channel) -> Json:
         """One line of the channel list."""
-        kind = {ChannelKind.DIRECT: "direct", ChannelKind.THREAD: "thread"}.get(channel.kind, "text")
-        return {"id": str(channel.id), "name": channel.name, "kind": kind}
+        parent = str(channel.parent_id or "")
+        return {"id": str(channel.id), "name": channel.name, "kind": channel.kind.name.lower(), "parent": parent}
 
-    def commands(self) -> list[Json]:
-        """The slash commands that have been registered, by name; those with sub-commands are left out."""
-        known: dict[str, Json] = {}
-        for commands in self._world.commands.values():
-            for command in commands:
-                options: list[Json] = command.get("options") or []
-                if command.get("type", 1) == 1 and all(option["type"] > 2 for option in options):  # noqa: PLR2004 - 1 and 2 are Discord's sub-commands and their groups
-                    known[command["name"]] = {
-                        "name": command["name"],
-                        "description": command.get("description", ""),
-                        "options": [option["name"] for option in options],
-                    }
-        return sorted(known.values(), key=lambda command: str(command["name"]))
-
-    def menus(self) -> list[str]:
-        """What can be picked from a message's menu, by name."""
-        registered = [command for commands in self._world.commands.values() for command in commands]
-        return sorted({str(command["name"]) for command in registered if command.get("type", 1) == _MESSAGE_MENU})
+    def offers(self) -> Json:
+        """What the viewer is offered in the channels they see."""
+        seen = [channel_id for channel_id in self._world.channels if self.sees(channel_id)]
+        offered = {channel_id: self._world.offered(self._viewer.id, channel_id) for channel_id in seen}
+        return {"commands": commands(offered), "menus": menus(offered)}
 
     def is_visible(self, message: Message) -> bool:
         """Whether the viewer sees this message at all."""
-        return message.audience in {None, self._viewer.id}
+        return message.audience in {None, self._viewer.id} and self.sees(message.channel_id)
+
+    def sees(self, channel_id: int) -> bool:
+        """Whether the viewer sees this channel."""
+        return self._world.sees(self._viewer.id, channel_id)
+
+    def is_own(self, interaction: Interaction) -> bool:
+        """Whether it was the viewer who did this: nobody else is shown a command on its way."""
+        return interaction.user_id == self._viewer.id
 
     def _person(self, user_id: int) -> Json:
         user = self._world.users[user_id]
@@ -134,7 +129,8 @@ class Views:
 
     def _names(self) -> Mapping[str, str]:
         people = {str(user.id): user.name for user in self._world.users.values()}
-        return people | {str(channel.id): channel.name for channel in self._world.channels.values()}
+        roles = {str(role.id): role.name for guild in self._world.guilds.values() for role in guild.roles.values()}
+        return people | roles | {str(channel.id): channel.name for channel in self._world.channels.values()}
 
     # Messages
 
@@ -197,9 +193,13 @@ class Views:
         return {"author": self._person(target.author_id), "html": self._html(target.now.content, target.now.time)}
 
     def _used(self, interaction: Interaction) -> Json:
-        options: list[Json] = interaction.data.get("options") or []
-        text = " ".join(str(option["value"]) for option in options if "value" in option)
-        return {"user": self._person(interaction.user_id), "command": interaction.name, "text": text}
+        text = " ".join(self._said(option) for option in values_of(interaction.data))
+        return {"user": self._person(interaction.user_id), "command": interaction.path, "text": text}
+
+    def _said(self, option: Json) -> str:
+        """An option's value as people read it: a name instead of an id."""
+        value = str(option["value"])
+        return self._names().get(value, value) if option["type"] > OptionKind.BOOLEAN else value
 
     # Interactions
 

@@ -11,13 +11,10 @@ from bot.preview.world import (
     Channel,
     ChannelKind,
     Guild,
-    Interaction,
-    InteractionKind,
     Message,
-    MessageFlag,
     MessageState,
-    Permission,
-    ResponseKind,
+    Overwrite,
+    Role,
     User,
     World,
 )
@@ -26,7 +23,21 @@ if TYPE_CHECKING:
     from bot.preview.drafts import Attachment, Json
 
 MENTION = re.compile(r"<@!?(\d+)>")
+ROLE_MENTION = re.compile(r"<@&(\d+)>")
 EVERYONE = re.compile(r"@(?:everyone|here)\b")
+UNSAFE_IN_URL = re.compile(r"[^A-Za-z0-9._-]")
+CHANNEL_EXTRAS: dict[ChannelKind, Json] = {
+    ChannelKind.VOICE: {"bitrate": 64_000, "user_limit": 0, "rtc_region": None, "video_quality_mode": 1},
+    ChannelKind.FORUM: {
+        "available_tags": [],
+        "default_reaction_emoji": None,
+        "default_sort_order": None,
+        "default_forum_layout": 0,
+        "default_auto_archive_duration": 1440,
+    },
+}
+"""What some kinds of channel have besides."""
+
 LOCALE = "en-GB"
 ATTACHMENT_SIZE_LIMIT = 10 * 1024 * 1024
 """Largest file at a message, in bytes."""
@@ -62,6 +73,15 @@ def mentioned(state: MessageState) -> set[int]:
     return named & {int(user_id) for user_id in allowed.get("users", [])}
 
 
+def mentioned_roles(state: MessageState) -> set[int]:
+    """The roles that a state's text may ping, by id."""
+    named = {int(role_id) for role_id in ROLE_MENTION.findall(state.content)}
+    allowed = state.allowed_mentions
+    if allowed is None or "roles" in allowed.get("parse", []):
+        return named
+    return named & {int(role_id) for role_id in allowed.get("roles", [])}
+
+
 def _pings_everyone(state: MessageState) -> bool:
     allowed = state.allowed_mentions
     is_allowed = allowed is None or "everyone" in allowed.get("parse", [])
@@ -86,21 +106,27 @@ class Wire:
             "bot": user.is_bot,
         }
 
-    def member(self, user_id: int) -> Json:
-        """A member of any guild, with a role of their own that carries their permissions there."""
+    def member(self, guild: Guild, user_id: int) -> Json:
+        """A member of a guild with the ids of their roles."""
         return {
             "user": self.user(self.world.users[user_id]),
-            "roles": [str(user_id)],
+            "nick": None,
+            "avatar": None,
+            "roles": [str(role_id) for role_id in sorted(guild.roles_of(user_id))],
             "joined_at": timestamp(self.world.clock()),
+            "premium_since": None,
+            "communication_disabled_until": None,
+            "pending": False,
             "deaf": False,
             "mute": False,
             "flags": 0,
         }
 
-    def guild(self, guild: Guild) -> Json:
-        """A guild as GUILD_CREATE carries it."""
+    def guild(self, guild: Guild, intents: int) -> Json:
+        """A guild as GUILD_CREATE carries it; its members only for a bot that may know them, else the bot alone."""
         channels = [channel for channel in self.world.channels.values() if channel.guild_id == guild.id]
-        nobody = _role(guild.id, "@everyone", Permission(0))
+        knows_members = intents & (Intent.GUILD_MEMBERS | Intent.GUILD_PRESENCES)
+        known = guild.members if knows_members else [self.world.bot.id]
         return {
             "id": str(guild.id),
             "name": guild.name,
@@ -109,15 +135,24 @@ class Wire:
             "features": [],
             "emojis": [],
             "stickers": [],
-            "roles": [nobody, *(_role(who, self.world.users[who].name, may) for who, may in guild.members.items())],
-            "members": [self.member(user_id) for user_id in guild.members],
+            "roles": [role_json(role) for role in self._roles(guild)],
+            "members": [self.member(guild, user_id) for user_id in known],
             "member_count": len(guild.members),
             "large": False,
             "voice_states": [],
             "presences": [],
             "channels": [self.channel(channel) for channel in channels if channel.kind is not ChannelKind.THREAD],
-            "threads": [self.channel(channel) for channel in channels if channel.kind is ChannelKind.THREAD],
+            "threads": [self.channel(channel) for channel in channels if self._is_thread_for_bot(channel)],
         }
+
+    def _roles(self, guild: Guild) -> list[Role]:
+        """@everyone, the roles there are, and those that carry what a member was given alone."""
+        own = [guild.own_role(self.world.users[user_id]) for user_id, given in guild.members.items() if given]
+        return [guild.everyones_role, *guild.roles.values(), *own]
+
+    def _is_thread_for_bot(self, channel: Channel) -> bool:
+        is_open = channel.kind is ChannelKind.THREAD and not channel.is_archived
+        return is_open and self.world.sees(self.world.bot.id, channel.id)
 
     def channel(self, channel: Channel) -> Json:
         """A channel, thread or direct message."""
@@ -127,22 +162,23 @@ class Wire:
         common |= {"name": channel.name, "guild_id": str(channel.guild_id), "rate_limit_per_user": channel.slow_mode}
         if channel.kind is ChannelKind.THREAD:
             return common | self._thread(channel)
-        denied = channel.denied.items()
-        return common | {
-            "position": 0,
-            "nsfw": False,
-            "topic": None,
-            "parent_id": None,
-            "permission_overwrites": [
-                {"id": str(user_id), "type": 1, "allow": "0", "deny": str(int(taken))} for user_id, taken in denied
-            ],
-        }
+        return (
+            common
+            | CHANNEL_EXTRAS.get(channel.kind, {})
+            | {
+                "position": 0,
+                "nsfw": False,
+                "topic": None,
+                "parent_id": None,
+                "permission_overwrites": [_overwrite(whom, given) for whom, given in channel.overwrites.items()],
+            }
+        )
 
     def _thread(self, thread: Channel) -> Json:
         return {
             "parent_id": str(thread.parent_id),
-            "owner_id": str(self.world.bot.id),
-            "message_count": 0,
+            "owner_id": str(thread.owner_id or self.world.bot.id),
+            "message_count": len(self.world.history(thread.id)),
             "member_count": 1,
             "thread_metadata": {
                 "archived": thread.is_archived,
@@ -167,12 +203,12 @@ class Wire:
             "flags": int(state.flags),
             "mention_everyone": _pings_everyone(state),
             "mentions": [self.user(self.world.users[user_id]) for user_id in sorted(self._pinged(message))],
-            "mention_roles": [],
+            "mention_roles": [str(role_id) for role_id in sorted(self._pinged_roles(message))],
             "reactions": self._reactions(message),
             "content": state.content,
             "embeds": list(state.embeds),
             "components": list(state.components),
-            "attachments": [self._attachment(file) for file in state.attachments],
+            "attachments": [self.attachment(file) for file in state.attachments],
         }
         if not (has_content or self._is_for_bot(message)):
             written |= {"content": "", "embeds": [], "components": [], "attachments": []}
@@ -190,7 +226,7 @@ class Wire:
         guild = self.world.guilds[channel.guild_id]
         place: Json = {"guild_id": str(guild.id)}
         if message.author_id in guild.members:
-            member = self.member(message.author_id)
+            member = self.member(guild, message.author_id)
             place["member"] = {key: value for key, value in member.items() if key != "user"}
         return place
 
@@ -226,6 +262,11 @@ class Wire:
             pinged.add(target.author_id)
         return pinged
 
+    def _pinged_roles(self, message: Message) -> set[int]:
+        channel = self.world.channels.get(message.channel_id)
+        guild = self.world.guilds.get(channel.guild_id or 0) if channel else None
+        return mentioned_roles(message.now) & {role.id for role in self._roles(guild)} if guild else set()
+
     def _is_for_bot(self, message: Message) -> bool:
         """Whether the bot sees the content without the intent: its own, to it alone, or pinging it."""
         is_own = message.author_id == self.world.bot.id
@@ -238,76 +279,17 @@ class Wire:
             for emoji, users in message.reactions.items()
         ]
 
-    def _attachment(self, file: Attachment) -> Json:
-        url = f"{self.origin}/attachments/{file.id}/{file.filename}"
+    def attachment(self, file: Attachment) -> Json:
+        """A file."""
+        url = f"{self.origin}/attachments/{file.id}/{UNSAFE_IN_URL.sub('_', file.filename).lstrip('.') or 'file'}"
         return {
             "id": str(file.id),
             "filename": file.filename,
             "size": len(file.content),
-            "content_type": file.content_type,
+            "content_type": file.media_type,
             "url": url,
             "proxy_url": url,
         }
-
-    def interaction(self, interaction: Interaction) -> Json:
-        """An interaction as INTERACTION_CREATE carries it."""
-        channel = self.world.channels[interaction.channel_id]
-        bot_may = self.world.permissions(self.world.bot.id, channel)
-        written: Json = {
-            "id": str(interaction.id),
-            "application_id": str(self.world.application_id),
-            "type": int(interaction.kind),
-            "token": interaction.token,
-            "version": 1,
-            "channel_id": str(channel.id),
-            "channel": self.channel(channel)
-            | {"permissions": str(int(self.world.permissions(interaction.user_id, channel)))},
-            "app_permissions": str(int(bot_may)),
-            "locale": LOCALE,
-            "entitlements": [],
-            "attachment_size_limit": ATTACHMENT_SIZE_LIMIT,
-            "data": interaction.data | self._resolved(interaction),
-        }
-        if interaction.message_id is not None:
-            written["message"] = self.message(self.world.messages[interaction.message_id])
-        return written | self._interaction_place(interaction, channel)
-
-    def _interaction_place(self, interaction: Interaction, channel: Channel) -> Json:
-        if channel.guild_id is None:
-            user = self.user(self.world.users[interaction.user_id])
-            return {"user": user, "context": 1, "authorizing_integration_owners": {"0": "0"}}
-        guild = self.world.guilds[channel.guild_id]
-        may = self.world.permissions(interaction.user_id, channel)
-        return {
-            "guild_id": str(guild.id),
-            "guild": {"id": str(guild.id), "locale": LOCALE, "features": []},
-            "guild_locale": LOCALE,
-            "context": 0,
-            "authorizing_integration_owners": {"0": str(guild.id)},
-            "member": self.member(interaction.user_id) | {"permissions": str(int(may))},
-        }
-
-    def _resolved(self, interaction: Interaction) -> Json:
-        """The message a menu was opened on, with its content whatever the intents."""
-        target = interaction.data.get("target_id")
-        if interaction.kind is not InteractionKind.COMMAND or target is None:
-            return {}
-        return {"resolved": {"messages": {target: self.message(self.world.messages[int(target)])}}}
-
-    def acknowledgement(self, interaction: Interaction) -> Json:
-        """The reply to a first answer, where ``with_response`` asked for one."""
-        original = self.world.messages.get(interaction.original_id or 0)
-        about: Json = {"id": str(interaction.id), "type": int(interaction.kind)}
-        written: Json = {"interaction": about}
-        if original is not None:
-            about |= {
-                "response_message_id": str(original.id),
-                "response_message_loading": original.now.is_thinking,
-                "response_message_ephemeral": MessageFlag.EPHEMERAL in original.now.flags,
-            }
-            kind = interaction.response or ResponseKind.MESSAGE
-            written["resource"] = {"type": int(kind), "message": self.message(original)}
-        return written
 
     def application(self) -> Json:
         """The application with its owner."""
@@ -325,16 +307,23 @@ class Wire:
         }
 
 
-def _role(role_id: int, name: str, permissions: Permission) -> Json:
-    return {
-        "id": str(role_id),
-        "name": name,
-        "permissions": str(int(permissions)),
-        "position": 0,
+def _overwrite(whom: int, given: Overwrite) -> Json:
+    kind = 0 if given.is_role else 1
+    return {"id": str(whom), "type": kind, "allow": str(int(given.allow)), "deny": str(int(given.deny))}
+
+
+def role_json(role: Role) -> Json:
+    """A role."""
+    tags = {"tags": {"bot_id": str(role.id)}} if role.is_managed else {}
+    return tags | {
+        "id": str(role.id),
+        "name": role.name,
+        "permissions": str(int(role.permissions)),
+        "position": role.position,
         "color": 0,
         "colors": {"primary_color": 0, "secondary_color": None, "tertiary_color": None},
         "hoist": False,
-        "managed": False,
+        "managed": role.is_managed,
         "mentionable": False,
         "flags": 0,
     }

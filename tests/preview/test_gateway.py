@@ -77,7 +77,7 @@ async def test_a_client_learns_its_guilds_channels_and_permissions() -> None:
     async with StandIn() as standin, connected(client, standin):
         (guild,) = client.guilds
         assert guild.name == "Harbour"
-        assert [channel.name for channel in guild.text_channels] == ["general", "random"]
+        assert [channel.name for channel in guild.text_channels] == ["general", "random", "people-team"]
         assert guild.me.id == standin.world.bot.id
         assert guild.text_channels[0].permissions_for(guild.me).send_messages
         assert not guild.me.guild_permissions.administrator

@@ -205,7 +205,7 @@ async def test_the_stream_begins_with_everything_there_is(browser: Browser) -> N
         state = await events.next()
     assert state["type"] == "state"
     assert state["suggestions"] == ["How long does a refund take?"]
-    assert [channel["name"] for channel in state["place"]["channels"]] == ["general", "random"]
+    assert [channel["name"] for channel in state["place"]["channels"]] == ["general", "random", "help"]
     assert [command["name"] for command in state["place"]["commands"]] == ["ask"]
     assert state["place"]["viewer"]["name"] == "Ada"
     (message,) = state["messages"]

@@ -110,9 +110,17 @@ def test_an_embeds_texts_are_rendered(world: World, views: Views) -> None:
     assert (shown["title"], shown["footer"]) == ("T", "f")
 
 
-def test_a_command_with_sub_commands_is_not_offered(world: World, views: Views) -> None:
-    group = {"name": "library", "type": 1, "options": [{"name": "state", "type": 1}]}
+def test_each_sub_command_is_offered_by_its_whole_name_with_its_options(world: World, views: Views) -> None:
+    state = {"name": "state", "type": 1, "description": "How it stands"}
+    add = {"name": "add", "type": 1, "options": [{"name": "file", "type": 11, "required": True}]}
+    group = {"name": "library", "type": 1, "options": [state, {"name": "docs", "type": 2, "options": [add]}]}
     menu = {"name": "Answer this", "type": 3}
-    plain = {"name": "about", "type": 1, "description": "About"}
+    choices = [{"name": "All of it", "value": "all"}]
+    plain = {"name": "about", "type": 1, "options": [{"name": "what", "type": 3, "choices": choices}]}
     world.register(None, [group, menu, plain])
-    assert [command["name"] for command in views.commands()] == ["about"]
+    offers = views.offers()
+    assert [command["name"] for command in offers["commands"]] == ["about", "library docs add", "library state"]
+    about, add, _ = offers["commands"]
+    assert about["options"][0]["choices"] == choices
+    assert (add["options"][0]["kind"], add["options"][0]["is_required"]) == ("attachment", True)
+    assert offers["menus"] == ["Answer this"]

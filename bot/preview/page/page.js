@@ -357,7 +357,7 @@ function drawComposer() {
   const here = world.place?.channels.find((channel) => channel.id === world.channel);
   const place = here ? `#${here.name}` : "the channel";
   if (command) {
-    armed.replaceChildren(`/${command.name}`, ...command.options.slice(0, 1).map((option) => make("span", {}, option)));
+    armed.replaceChildren(`/${command.name}`, ...command.options.slice(0, 1).map((option) => make("span", {}, option.name)));
     armed.title = `Leave /${command.name} (Escape) and write a plain message`;
   }
   if (world.target) {
@@ -368,7 +368,7 @@ function drawComposer() {
   const toAsk = command?.options.length ? "Ask away…" : "Press Enter to send";
   const plain = isMute ? "Waiting for the bot to connect…" : `Message ${place} · type / for commands`;
   input.placeholder = command ? toAsk : plain;
-  byId("text-label").textContent = command ? `/${command.name} ${command.options[0] ?? ""}` : `Message ${place}`;
+  byId("text-label").textContent = command ? `/${command.name} ${command.options[0]?.name ?? ""}` : `Message ${place}`;
   byId("suggestions").hidden = Boolean(isMute);
   drawCommands();
 }
@@ -386,7 +386,7 @@ function drawCommands() {
   const list = byId("commands");
   list.hidden = commands.length === 0;
   list.replaceChildren(...commands.map((command, index) => {
-    const parts = [make("b", {}, `/${command.name}`), ...command.options.map((option) => make("i", {}, option))];
+    const parts = [make("b", {}, `/${command.name}`), ...command.options.map((option) => make("i", {}, option.name))];
     const item = make("li", { role: "option", id: `command-${index}` }, ...parts, make("small", {}, command.description));
     item.setAttribute("aria-selected", String(index === chosen));
     item.addEventListener("mousedown", (event) => { event.preventDefault(); take(command); });
@@ -421,7 +421,7 @@ function use(command, words) {
   log.scrollTop = log.scrollHeight;
   if (command.name === "ask") return send("ask", { channel: world.channel, question: words });
   const [first] = command.options;
-  return send("command", { channel: world.channel, name: command.name, options: first ? { [first]: words } : {} });
+  return send("command", { channel: world.channel, name: command.name, options: first ? { [first.name]: words } : {} });
 }
 
 async function send(action, body) {
@@ -534,7 +534,7 @@ const told = {
     world.messages.clear();
     world.waiting.clear();
     drawPlace(place);
-    drawSuggestions(suggestions);
+    if (suggestions) drawSuggestions(suggestions);
     messages.forEach(drawMessage);
     for (const view of world.messages.values()) clearTimeout(view.reading); // what was there before is not news
     interactions.forEach(drawWaiting);
