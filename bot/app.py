@@ -9,12 +9,14 @@ import os
 import signal
 import sys
 import time
+import tomllib
 import webbrowser
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
@@ -32,16 +34,21 @@ from bot.records import MemoryRecords, SqlRecords
 from bot.reindexing import Reindexing
 from bot.rules import Rules
 from bot.settings import ids
+from bot.status import Parts
 from bot.streaming import Deadlines, Driver, Extent, Lanes, Pace
 from bot.surfaces import rate_limit_trace
 from bot.visibility import Visibility
 from cogs.answers import Answers
 from cogs.ask import Ask
 from cogs.docs import Docs
+from cogs.feedback import Feedback
 from cogs.forums import Forums
+from cogs.gaps import Gaps
+from cogs.house import House
 from cogs.mentions import Manners, Mentions
 from cogs.menus import Menus
-from cogs.meta import Meta
+from cogs.meta import Meta, Status
+from cogs.privacy import Privacy
 from cogs.reindex import Reindex
 
 if TYPE_CHECKING:
@@ -130,6 +137,17 @@ class Opening:
         """As ``KnowledgeBase.remove``."""
         return await (await self.knowledge()).remove(document)
 
+    async def embedded(self, texts: Sequence[str]) -> Sequence[Sequence[float]] | None:
+        """The texts' vectors; None without a model that embeds, or where it fails."""
+        model = (await self.knowledge()).embedding
+        if model is None:
+            return None
+        try:
+            return await asyncio.to_thread(model.get_text_embedding_batch, list(texts))
+        except Exception as error:  # noqa: BLE001 - whatever a model's server and its library come up with
+            _log.warning("Questions could not be embedded: %s", type(error).__name__)
+            return None
+
     async def close(self) -> None:
         """Wait until it is open, and close it."""
         try:
@@ -187,6 +205,18 @@ async def serve(settings: Settings, *, always_ingest: bool = False, stop: asynci
                 Meta(library),
                 Reindex(asking, reindexing, records, visibility),
                 Docs(asking, library, records, visibility),
+                House(asking, admission, records, visibility, reads_messages=settings.message_content),
+                Gaps(asking, records, visibility, library.embedded, keeps_questions=settings.remember_questions),
+                Feedback(asking, records, visibility),
+                Privacy(asking, records, visibility),
+                Status(
+                    _parts(settings, records),
+                    library,
+                    asking,
+                    admission=admission,
+                    records=records,
+                    visibility=visibility,
+                ),
             ],
             driver=driver,
             http_trace=rate_limit_trace(lanes),
@@ -368,6 +398,33 @@ def _no_collections() -> Generator[None]:
 async def _take_up(client: discord.Client, asking: Asking, reindexing: Reindexing) -> None:
     """Deal with what a process that went down has left: half-written answers, and a run cut off."""
     await asyncio.gather(asking.end_leftovers(client), reindexing.resume(client))
+
+
+def _version() -> str:
+    """The version as the project's own file says it; Docent runs from its folder and is never installed."""
+    try:
+        written = (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8")
+        return str(tomllib.loads(written)["project"]["version"])
+    except (OSError, KeyError, tomllib.TOMLDecodeError):
+        return "of unknown version"
+
+
+def _parts(settings: Settings, records: Records) -> Parts:
+    """What the bot is made of, in words that hold no key: of an address only its host is said."""
+    writes = "no model: the documents are quoted"
+    if settings.has_model:
+        writes = f"{settings.llm_model} at {urlsplit(settings.model_url).netloc}"
+    embeds = {"none": "nothing: keywords only", "local": "a small model on this machine"}.get(
+        settings.embedding, f"{settings.embedding} at {urlsplit(settings.embedding_url).netloc}"
+    )
+    kept = "PostgreSQL" if settings.records_url else "a SQLite file"
+    return Parts(
+        version=_version(),
+        writes=writes,
+        embeds=embeds,
+        index="PostgreSQL" if settings.store_url else "a SQLite file",
+        records="memory, until the restart" if isinstance(records, MemoryRecords) else kept,
+    )
 
 
 def _limits(settings: Settings) -> Limits:

@@ -160,6 +160,17 @@ class Asking:
         )
         return cause
 
+    @property
+    def standing(self) -> tuple[int, int]:
+        """How many answers are under way, and how many wait in line."""
+        return self._driver.standing
+
+    def is_answering(self, user_id: int, guild_id: int | None) -> bool:
+        """Whether a question of this person in this guild is still open: its record is yet to be written."""
+        return any(
+            (running.record.asker_id, running.record.guild_id) == (user_id, guild_id) for running in self._open.values()
+        )
+
     def running_in(self, channel_id: int) -> int:
         """How many answers are under way or waiting in one channel."""
         return self._driver.running_in(channel_id)

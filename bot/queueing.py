@@ -80,6 +80,11 @@ class Line:
         """How many go first; 0 once it is one's turn."""
         return self._waiting.index(ticket) + 1 if ticket in self._waiting else 0
 
+    @property
+    def standing(self) -> tuple[int, int]:
+        """How many answers are under way, and how many wait."""
+        return len(self._running), len(self._waiting)
+
     def running_in(self, place: int) -> int:
         """How many answers are under way or waiting in one place."""
         return sum(ticket.place == place for ticket in (*self._running, *self._waiting))
@@ -126,6 +131,11 @@ class QueuedDriver:
     def stop(self, key: str, by: str) -> bool:
         """As ``Driver.stop``; an answer that waits is stopped too."""
         return self._driver.stop(key, by)
+
+    @property
+    def standing(self) -> tuple[int, int]:
+        """How many answers are under way, and how many wait in line."""
+        return self._line.standing
 
     def running_in(self, place: int) -> int:
         """How many answers are under way or waiting in one channel."""

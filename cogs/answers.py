@@ -11,7 +11,6 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import aiohttp
 import discord
 from discord.ext import commands
 
@@ -20,13 +19,13 @@ from bot.answering import Scope
 from bot.asking import CUT_OFF, asked
 from bot.buttons import Deed
 from bot.citations import cited
+from bot.clicks import FORGED, answering, clicked
 from bot.client import whisper
-from bot.errors import DocentError, RecordsUnusable
+from bot.errors import RecordsUnusable
 from bot.handouts import MESSAGE_LIMIT, copied, quoted
 from bot.records import Fate, Vote
 from bot.streaming import WRITING
 from bot.surfaces import InteractionSurface, deferred
-from bot.telling import unexpected
 from bot.visibility import Visibility, channels_of, roles_of
 
 if TYPE_CHECKING:
@@ -42,7 +41,6 @@ WORDS_LIMIT = 1_000
 """Most characters in which someone may say what was missing."""
 
 GONE = "I no longer have the record of this answer. Ask again with /ask."
-FORGED = "That button is none that I made."
 ELSEWHERE = "That button belongs to an answer in another place."
 NOT_YOURS = "Only the person who asked, or someone who may manage messages here, can do that."
 NOT_FOR_YOU = "This answer rests on documents that you may not see."
@@ -80,21 +78,15 @@ class Answers(commands.Cog):
     @commands.Cog.listener()
     async def on_interaction(self, interaction: discord.Interaction[Any]) -> None:
         """Take what belongs to an answer; commands and other cogs' components are not for us."""
-        data: Any = interaction.data or {}
-        name = str(data.get("custom_id", ""))
+        name = clicked(interaction)
         if not buttons.is_ours(name) or not self._asking.is_new(interaction.id):
             return
-        try:
-            await self._answer_click(interaction, name)
-        except RecordsUnusable as error:
-            _log.warning("Click %s: %s", interaction.id, error.words)
-            await whisper(interaction, GONE)
-        except DocentError as error:
-            await whisper(interaction, error.words)
-        except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
-            _log.warning("Click %s could not be answered: %s", interaction.id, type(error).__name__)
-        except Exception as error:  # noqa: BLE001 - the edge: whoever clicked must not be left without a word
-            await whisper(interaction, unexpected(error, str(interaction.id)))
+        async with answering(interaction):
+            try:
+                await self._answer_click(interaction, name)
+            except RecordsUnusable as error:
+                _log.warning("Click %s: %s", interaction.id, error.words)
+                await whisper(interaction, GONE)
 
     async def _answer_click(self, interaction: discord.Interaction[Any], name: str) -> None:
         press = buttons.pressed(name)

@@ -15,13 +15,13 @@ from discord.ext import commands
 
 from bot.answering import SHARED, Scope
 from bot.citations import escaped
+from bot.clicks import answering, clicked
 from bot.client import whisper
 from bot.collections import named, shown
 from bot.errors import DocentError, RecordsUnusable
 from bot.listing import PER_PAGE, described, paged, taken_in
 from bot.records import Act
 from bot.surfaces import deferred
-from bot.telling import unexpected
 from bot.visibility import FOR_ADMINS
 
 if TYPE_CHECKING:
@@ -165,21 +165,16 @@ class Docs(commands.GroupCog, group_name="docs", group_description="The document
     @commands.Cog.listener()
     async def on_interaction(self, interaction: discord.Interaction[Any]) -> None:
         """Take the buttons below lists and questions; each click is judged anew."""
-        data: Any = interaction.data or {}
-        name = str(data.get("custom_id", ""))
+        name = clicked(interaction)
         if not name.startswith((_PAGE, _REMOVE)) or not self._asking.is_new(interaction.id):
             return
-        try:
+        async with answering(interaction):
             if not self._visibility.is_admin(interaction):
                 await whisper(interaction, FOR_ADMINS)
             elif name.startswith(_PAGE):
                 await self._turn_page(interaction, name.removeprefix(_PAGE))
             else:
                 await self._remove(interaction, name.removeprefix(_REMOVE))
-        except DocentError as error:
-            await whisper(interaction, error.words)
-        except Exception as error:  # noqa: BLE001 - the edge: whoever clicked must not be left without a word
-            await whisper(interaction, unexpected(error, str(interaction.id)))
 
     async def take_in(
         self, interaction: discord.Interaction[Any], collection: str, files: Sequence[discord.Attachment]

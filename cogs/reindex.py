@@ -13,13 +13,13 @@ from discord.ext import commands
 
 from bot import reporting
 from bot.answering import SHARED
+from bot.clicks import answering, clicked
 from bot.client import whisper
 from bot.collections import named, shown
 from bot.errors import RecordsUnusable
 from bot.records import Act, Run
 from bot.reindexing import CANCEL, FAILURES
 from bot.surfaces import InteractionSurface, deferred
-from bot.telling import unexpected
 from bot.visibility import FOR_ADMINS
 
 if TYPE_CHECKING:
@@ -108,19 +108,16 @@ class Reindex(commands.Cog):
     @commands.Cog.listener()
     async def on_interaction(self, interaction: discord.Interaction[Any]) -> None:
         """Take the buttons below a run's message; each click is judged anew."""
-        data: Any = interaction.data or {}
-        name = str(data.get("custom_id", ""))
+        name = clicked(interaction)
         if not name.startswith((CANCEL, FAILURES)) or not self._asking.is_new(interaction.id):
             return
-        try:
+        async with answering(interaction):
             if not self._visibility.is_admin(interaction):
                 await whisper(interaction, FOR_ADMINS)
             elif name.startswith(CANCEL):
                 await self._cancel(interaction, name.removeprefix(CANCEL))
             else:
                 await self._hand_out(interaction, name.removeprefix(FAILURES))
-        except Exception as error:  # noqa: BLE001 - the edge: whoever clicked must not be left without a word
-            await whisper(interaction, unexpected(error, str(interaction.id)))
 
     async def _refusal(self, interaction: discord.Interaction[Any], collection: str | None) -> str:
         if not self._visibility.is_admin(interaction):

@@ -13,6 +13,7 @@ import pytest
 from bot.answering import Scope
 from bot.asking import CUT_OFF, Asking
 from bot.buttons import Deed, custom_id, while_writing
+from bot.clicks import FORGED
 from bot.client import DocentClient
 from bot.errors import ModelInterrupted, RecordsUnusable
 from bot.preview.drafts import Draft
@@ -426,7 +427,7 @@ async def test_a_full_page_cut_off_by_a_crash_loses_nothing() -> None:
 )
 async def test_a_forged_button_is_refused_in_words(name: str) -> None:
     async with answered() as scene:
-        assert await scene.told(scene.forge(name)) == answers.FORGED
+        assert await scene.told(scene.forge(name)) == FORGED
 
 
 @pytest.mark.parametrize("deed", Deed)

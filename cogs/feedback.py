@@ -1,0 +1,90 @@
+"""/feedback export: what people said of answers in this server, as a file for a spreadsheet."""
+
+from __future__ import annotations
+
+import io
+import time
+from typing import TYPE_CHECKING, Any
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot.client import whisper
+from bot.exporting import exported
+from bot.records import Act
+from bot.surfaces import deferred
+from bot.visibility import FOR_ADMINS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from bot.answering import Scope
+    from bot.asking import Asking
+    from bot.records import Feedback as Given
+    from bot.records import Records
+    from bot.visibility import Visibility
+
+DAYS = 30
+MOST_DAYS = 365
+NAME = "feedback.csv"
+
+NOTHING = "Nobody has said anything of an answer in that time that you may see."
+HERE = "-# {votes} of the last {days}."
+LEFT_OUT = " The earliest {count:,} had no room in the file: ask for fewer days."
+
+_DAY = 24 * 3600.0
+
+
+@app_commands.guild_only()
+@app_commands.default_permissions(manage_guild=True)
+class Feedback(commands.GroupCog, group_name="feedback", group_description="What people said of answers"):
+    """What is said of answers. ``clock`` gives Unix seconds."""
+
+    def __init__(
+        self, asking: Asking, records: Records, visibility: Visibility, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        super().__init__()
+        self._asking = asking
+        self._records = records
+        self._visibility = visibility
+        self._clock = clock
+
+    @app_commands.command()
+    @app_commands.describe(days=f"How far to look back; {DAYS} days unless given")
+    async def export(
+        self, interaction: discord.Interaction[Any], days: app_commands.Range[int, 1, MOST_DAYS] = DAYS
+    ) -> None:
+        """All votes with what they were about and what people missed, as a CSV file."""
+        if not self._asking.is_new(interaction.id):
+            return
+        if not self._visibility.is_admin(interaction):
+            await whisper(interaction, FOR_ADMINS)
+        elif await deferred(interaction, ephemeral=True):
+            await self._hand_out(interaction, days)
+
+    async def _hand_out(self, interaction: discord.Interaction[Any], days: int) -> None:
+        now, guild_id = self._clock(), interaction.guild_id
+        own = await self._visibility.told(interaction, is_private=True)
+        file = exported(await self._seen(await self._records.feedback(guild_id, now - days * _DAY), own))
+        if not file.votes:
+            await whisper(interaction, NOTHING)
+            return
+        details = {"days": days, "votes": file.votes}
+        await self._records.audit(Act(now, guild_id, interaction.user.id, "feedback export", details))
+        words = HERE.format(votes=_counted(file.votes, "vote"), days=_counted(days, "day"))
+        words += LEFT_OUT.format(count=file.left_out) if file.left_out else ""
+        await whisper(interaction, words, files=[discord.File(io.BytesIO(file.content), NAME)])
+
+    async def _seen(self, given: Sequence[Given], own: Scope) -> list[Given]:
+        """The votes on answers whose whole scope this admin may see."""
+        may_see: dict[str, bool] = {}
+        for each in given:
+            if each.key not in may_see:
+                record = await self._records.recall(each.key)
+                may_see[each.key] = record is not None and record.scope.collections <= own.collections
+        return [each for each in given if may_see[each.key]]
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
