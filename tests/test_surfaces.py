@@ -569,12 +569,16 @@ async def test_what_only_the_asker_sees_is_never_tried_in_the_channel() -> None:
         assert surface.lane == interaction_lane(scene.interaction.token)
 
 
-async def test_an_answer_is_at_its_messages_its_channel_and_its_guild() -> None:
+async def test_an_answer_has_its_messages_and_is_in_its_channel_and_its_guild() -> None:
     async with asked() as scene:
         for surface in (InteractionSurface(scene.interaction), scene.reply()):
             await surface.post(Post("page"))
-            assert all(map(surface.is_at, [scene.shown()[-1].id, scene.channel.id, scene.channel.guild_id or 0]))
-            assert not surface.is_at(scene.standin.world.channel_named("random").id)
+            message, places = scene.shown()[-1].id, [scene.channel.id, scene.channel.guild_id or 0]
+            assert surface.has_message(message)
+            assert all(map(surface.is_in, places))
+            assert not surface.is_in(message)
+            assert not any(map(surface.has_message, places))
+            assert not surface.is_in(scene.standin.world.channel_named("random").id)
 
 
 @pytest.mark.parametrize(("scope", "elsewhere"), [("global", 7.0), ("shared", 0.0), ("user", 0.0)])

@@ -134,9 +134,13 @@ class Run:
             self._pump.cancel()
         self.wake()
 
-    def is_at(self, place: int) -> bool:
-        """Whether the answer appears there."""
-        return self._surface.is_at(place)
+    def has_message(self, message: int) -> bool:
+        """Whether this message is one of the answer's."""
+        return self._surface.has_message(message)
+
+    def is_in(self, place: int) -> bool:
+        """Whether the answer appears in this channel, thread or guild."""
+        return self._surface.is_in(place)
 
     @property
     def rests_on(self) -> int | None:

@@ -86,9 +86,13 @@ class _Messages:
         """The pages that are posted, by their messages' ids."""
         return tuple(self._messages)
 
-    def is_at(self, place: int) -> bool:
-        """Whether this id is one of the answer's messages, or of the channel, thread or guild they stand in."""
-        return place in {self._guild_id, self._channel_id, self._parent_id, *self._messages}
+    def has_message(self, message: int) -> bool:
+        """Whether this id is one of the answer's messages."""
+        return message in self._messages
+
+    def is_in(self, place: int) -> bool:
+        """Whether this id is of the channel, thread or guild that the answer stands in."""
+        return place in {self._guild_id, self._channel_id, self._parent_id}
 
     async def post(self, action: Post) -> None:
         """Show the next page.

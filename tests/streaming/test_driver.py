@@ -376,20 +376,26 @@ def test_a_pager_that_fails_leaves_what_was_visible_and_an_honest_end(
     run_virtual(scenario())
 
 
-def test_what_is_lost_is_hung_up_on_at_once_and_nothing_more_is_sent() -> None:
+@pytest.mark.parametrize("is_message", [True, False])
+def test_what_is_lost_is_hung_up_on_at_once_and_nothing_more_is_sent(is_message: bool) -> None:
     async def scenario() -> None:
         bench = Bench(FOREVER)
-        bench.surface.places = {17, 4}
+        bench.surface.messages, bench.surface.places = {17, 4}, {18, 5}
+        lost, other = bench.driver.lost_message, bench.driver.lost_place
+        here, elsewhere = 4, 5
+        if not is_message:
+            lost, other, here, elsewhere = other, lost, elsewhere, here
         answer = bench.start()
         await asyncio.sleep(3.0)
-        assert not bench.driver.lost(5)
-        assert bench.driver.lost(4)
+        assert not lost(elsewhere)
+        assert not other(here)
+        assert lost(here)
         assert isinstance(await answer, Lost)
         assert bench.telling.hung_up_at == pytest.approx(3.0)
         calls = bench.surface.calls
         await asyncio.sleep(60.0)
         assert bench.surface.calls == calls
-        assert not bench.driver.lost(4)
+        assert not lost(here)
 
     run_virtual(scenario())
 
