@@ -54,7 +54,7 @@ _BREATH = 64
 """After so many deltas in one go the pump lets other tasks run."""
 _RELUCTANCE = 256
 """So many breaths a cancelled pump is put off, until the model waits: only there does cancelling hang up on it."""
-_BITE = 1_000
+_BITE = 500
 """So many characters are paged in one go."""
 _FIRST_RETRY = 0.5
 _LAST_RETRY = 8.0
