@@ -134,24 +134,24 @@ class DocentClient(commands.Bot):
     async def on_guild_remove(self, guild: discord.Guild) -> None:
         """Forget a guild: should it take the bot in again, its commands are gone. Nothing more is said in it."""
         self._published.discard(guild.id)
-        self._driver.lost(guild.id)
+        self._driver.lost_place(guild.id)
 
     async def on_guild_channel_delete(self, channel: discord.abc.GuildChannel) -> None:
         """End the answers in a channel that is gone."""
-        self._driver.lost(channel.id)
+        self._driver.lost_place(channel.id)
 
     async def on_raw_thread_delete(self, payload: discord.RawThreadDeleteEvent) -> None:
         """End the answers in a thread that is gone."""
-        self._driver.lost(payload.thread_id)
+        self._driver.lost_place(payload.thread_id)
 
     async def on_raw_message_delete(self, payload: discord.RawMessageDeleteEvent) -> None:
         """End the answer whose message somebody has deleted."""
-        self._driver.lost(payload.message_id)
+        self._driver.lost_message(payload.message_id)
 
     async def on_raw_bulk_message_delete(self, payload: discord.RawBulkMessageDeleteEvent) -> None:
         """End the answers whose messages were deleted with others."""
         for message_id in payload.message_ids:
-            self._driver.lost(message_id)
+            self._driver.lost_message(message_id)
 
     # The bot's right to write withdrawn. An answer that still has its interaction's token needs none, and goes on.
 

@@ -22,10 +22,9 @@ from bot.citations import cited
 from bot.clicks import FORGED, answering, clicked
 from bot.client import whisper
 from bot.errors import RecordsUnusable
-from bot.handouts import MESSAGE_LIMIT, copied, quoted
+from bot.handouts import copied, quoted
 from bot.records import Fate, Vote
-from bot.streaming import WRITING
-from bot.surfaces import InteractionSurface, deferred
+from bot.surfaces import InteractionSurface, deferred, ended
 from bot.visibility import Visibility, channels_of, roles_of
 
 if TYPE_CHECKING:
@@ -145,17 +144,14 @@ class Answers(commands.Cog):
 
     async def _close_off(self, interaction: discord.Interaction[Any], record: Record) -> None:
         """End a message that was left half-written when the bot was killed, and offer to ask again."""
-        ended = replace(record, fate=Fate.RESTARTING, ended_at=self._clock())
-        shown = interaction.message.content if interaction.message else ""
-        said = shown.removesuffix(WRITING.strip()).rstrip()
-        content = f"{said}\n\n{CUT_OFF}"
+        closed = replace(record, fate=Fate.RESTARTING, ended_at=self._clock())
         await interaction.response.edit_message(
-            content=content if len(content) <= MESSAGE_LIMIT else said,
-            view=_view(buttons.afterwards(ended)),
+            content=ended(interaction.message.content if interaction.message else "", CUT_OFF),
+            view=_view(buttons.afterwards(closed)),
             suppress_embeds=True,
             allowed_mentions=discord.AllowedMentions.none(),
         )
-        await self._records.remember(ended)
+        await self._records.remember(closed)
 
     async def _ask_again(self, interaction: discord.Interaction[Any], record: Record) -> None:
         """Answer the question once more, for the one who clicks, in a message of its own.

@@ -69,6 +69,18 @@ async def test_a_thread_that_is_deleted_ends_the_answer_in_it() -> None:
         await until(lambda: table.answerer.answers[0].is_closed)
 
 
+async def test_the_message_that_a_thread_was_started_from_is_deleted_and_the_answer_in_the_thread_goes_on() -> None:
+    async with laid(Script(["Refunds take ", Pause(0.5), "four days."])) as table:
+        world = table.standin.world
+        thread = world.open_thread(table.channel.id, "Refunds")
+        world.use_command(thread.id, world.user_named("Ada").id, "ask", {"question": "How long?"})
+        await until(lambda: any("Refunds" in message.now.content for message in world.history(thread.id)))
+        starter = {"id": str(thread.id), "channel_id": str(table.channel.id)}
+        dispatch(table, "MESSAGE_DELETE", starter | {"guild_id": str(table.channel.guild_id)})
+        await until(lambda: not table.driver.open_answers)
+        assert any("four days." in message.now.content for message in world.history(thread.id))
+
+
 async def test_what_is_deleted_elsewhere_disturbs_nobody() -> None:
     async with laid(Script(["Refunds take ", Pause(0.5), "four days."])) as table:
         world = table.standin.world

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import time
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ import discord
 import pytest
 
 from bot.preview.faults import Fault, Trouble
+from bot.preview.limits import Counters
 from bot.preview.standin import StandIn
 from bot.preview.world import Clock, MessageFlag, Permission
 from bot.streaming import (
@@ -46,6 +47,7 @@ from tests.fakes.scripted_telling import ScriptedTelling
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
+    from bot.preview.limits import Bucket, Verdict
     from bot.preview.world import Channel, Message
 
 
@@ -113,6 +115,14 @@ class Buttons:
 
     async def finished(self, place: Place) -> None:
         self.told.append(place)
+
+
+class OneBudget(Counters):
+    """Counts posts and edits in the bucket that Discord names for both."""
+
+    def take(self, bucket: Bucket | None, now: float, *, counts_overall: bool) -> Verdict | None:
+        shared = replace(bucket, lane=bucket.hash) if bucket else None
+        return super().take(shared, now, counts_overall=counts_overall)
 
 
 class BrokenButtons(Buttons):
@@ -240,6 +250,23 @@ async def test_once_its_token_is_not_used_any_more_an_answer_rests_on_the_bots_r
         assert surface.rests_on == scene.channel.id
 
 
+async def test_a_right_withdrawn_before_the_token_dies_ends_the_answer_while_it_can_still_be_told() -> None:
+    now = 0.0
+    async with asked() as scene:
+        surface = InteractionSurface(scene.interaction, life=840.0, clock=lambda: now)
+        await surface.post(Post("page"))
+        world = scene.standin.world
+        world.deny(scene.channel.id, world.bot.id, Permission.VIEW_CHANNEL)
+        async with asyncio.timeout(5):
+            while surface.lasts_until is None:  # noqa: ASYNC110 - no event tells
+                await asyncio.sleep(0.01)
+        assert surface.lasts_until == 840.0
+        now = 841.0
+        await surface.edit(Edit(0, "the closing words", is_last=True))
+        assert scene.contents() == ["the closing words"]
+        assert surface.lane == interaction_lane(scene.interaction.token)
+
+
 async def test_what_only_the_asker_sees_ends_with_the_token() -> None:
     async with asked(is_ephemeral=True) as scene:
         surface = InteractionSurface(scene.interaction, life=840.0, clock=lambda: 100.0)
@@ -293,6 +320,40 @@ async def test_a_page_whose_reply_was_lost_is_not_created_twice_and_shows_the_ne
             await surface.post(Post("old"))
         await surface.post(Post("new"))
         assert [content for content in scene.contents() if content] == ["new"]
+
+
+async def test_a_page_that_is_created_again_as_it_was_needs_no_edit_that_no_lane_has_counted() -> None:
+    async with asked() as scene:
+        surface = scene.reply()
+        scene.standin.faults.add(Fault(Trouble.RESET, "POST", "/messages", is_applied=True))
+        with pytest.raises(SurfaceBusy):
+            await surface.post(Post("page"))
+        await surface.post(Post("page"))
+        assert [content for content in scene.contents() if content] == ["page"]
+        assert scene.routes() == ["POST channels", "POST channels"]
+
+
+async def test_pages_put_onto_an_earlier_answers_messages_leave_none_of_its_files_there() -> None:
+    async with asked() as scene:
+        earlier = scene.reply()
+        await earlier.post(Post("the end", is_sealed=True, is_last=True, attached="the whole of it"))
+        later = ChannelSurface(scene.client, scene.channel.id, key="answer 2", onto=earlier.message_ids)
+        await later.post(Post("another", is_sealed=True, is_last=True))
+        (message,) = [shown for shown in scene.shown() if shown.id in later.message_ids]
+        assert (message.now.content, list(message.now.attachments)) == ("another", [])
+
+
+async def test_should_posts_and_edits_be_one_budget_nothing_of_an_answer_is_lost() -> None:
+    words = [f"word{number} " for number in range(900)]
+    async with asked() as scene:
+        scene.standin.counters = OneBudget()
+        telling = ScriptedTelling([(0.005, word) for word in words])
+        answer = Driver(scene.lanes).run(telling, scene.reply(), key="1")
+        async with asyncio.timeout(60):
+            assert await answer == Ended()
+        shown = "\n".join(content for content in scene.contents() if content)
+    assert all(word.strip() in shown.split() for word in words)
+    assert shown.endswith(telling.footer)
 
 
 @pytest.mark.parametrize(
@@ -569,12 +630,16 @@ async def test_what_only_the_asker_sees_is_never_tried_in_the_channel() -> None:
         assert surface.lane == interaction_lane(scene.interaction.token)
 
 
-async def test_an_answer_is_at_its_messages_its_channel_and_its_guild() -> None:
+async def test_an_answer_has_its_messages_and_is_in_its_channel_and_its_guild() -> None:
     async with asked() as scene:
         for surface in (InteractionSurface(scene.interaction), scene.reply()):
             await surface.post(Post("page"))
-            assert all(map(surface.is_at, [scene.shown()[-1].id, scene.channel.id, scene.channel.guild_id or 0]))
-            assert not surface.is_at(scene.standin.world.channel_named("random").id)
+            message, places = scene.shown()[-1].id, [scene.channel.id, scene.channel.guild_id or 0]
+            assert surface.has_message(message)
+            assert all(map(surface.is_in, places))
+            assert not surface.is_in(message)
+            assert not any(map(surface.has_message, places))
+            assert not surface.is_in(scene.standin.world.channel_named("random").id)
 
 
 @pytest.mark.parametrize(("scope", "elsewhere"), [("global", 7.0), ("shared", 0.0), ("user", 0.0)])

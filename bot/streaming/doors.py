@@ -45,8 +45,12 @@ class Surface(Protocol):
         """The channel or thread, by its id, in which the bot's own right to write is needed now; None without need."""
         ...
 
-    def is_at(self, place: int) -> bool:
-        """Whether the answer appears there: in this message, channel, thread or guild, by its id."""
+    def has_message(self, message: int) -> bool:
+        """Whether this message, by its id, is one of the answer's."""
+        ...
+
+    def is_in(self, place: int) -> bool:
+        """Whether the answer appears in this channel, thread or guild, by its id."""
         ...
 
     async def post(self, action: Post) -> None:

@@ -82,15 +82,17 @@ class Driver:
         announced = [run.announce(status) for run in self._known_by(key)]
         return any(announced)
 
-    def lost(self, place: int) -> bool:
-        """What an answer stands in is gone (a message, channel, thread or guild, by its id): send nothing more there.
+    def lost_message(self, message: int) -> bool:
+        """A message, by its id, is gone: an answer that it is part of sends nothing more.
 
+        A thread has the id of the message it was started from: one is gone without the other, so they have two doors.
         Gives whether an open answer was concerned; its model is hung up on at once.
         """
-        concerned = [run for run in self._open.values() if run.is_at(place)]
-        for run in concerned:
-            run.abandon(SurfaceGone("deleted, or closed to the bot"))
-        return bool(concerned)
+        return _abandoned([run for run in self._open.values() if run.has_message(message)])
+
+    def lost_place(self, place: int) -> bool:
+        """A channel, thread or guild, by its id, is gone: nothing more is sent there; the rest as for a message."""
+        return _abandoned([run for run in self._open.values() if run.is_in(place)])
 
     @property
     def resting_on(self) -> frozenset[int]:
@@ -132,3 +134,9 @@ class Driver:
     def _wake(self, name: str) -> None:
         if name in self._open:
             self._open[name].wake()
+
+
+def _abandoned(concerned: list[Run]) -> bool:
+    for run in concerned:
+        run.abandon(SurfaceGone("deleted, or closed to the bot"))
+    return bool(concerned)

@@ -29,6 +29,8 @@ _SECOND = 1.0
 
 _SAME_WINDOW = 0.5
 """Two reports of a window's end that differ by less, in seconds, speak of the same window."""
+_SHORTEST = 0.25
+"""No window is taken to be shorter, in seconds."""
 _NEAR_END = 1.5
 """A window's last token may go to text when the window ends within so many intervals: a final then waits no longer."""
 _HEAD_START = 0.25
@@ -63,6 +65,7 @@ class _Budget:
     is_for_posts: bool = False
     spent: int = 0
     ends_at: float = float("-inf")
+    ended_before: float = float("-inf")
     is_confirmed: bool = False
     is_steady: bool = False
     last_spend: float = float("-inf")
@@ -87,14 +90,17 @@ class _Budget:
         self.is_steady = self.spent >= self.limit - 1 and now - self.ends_at <= 1.5 * self.interval
         if self.last_spend > self.blocked_until:
             self.strain = max(1.0, self.strain * 0.8)
+        if self.is_confirmed:
+            self.ended_before = self.ends_at
         self.spent, self.ends_at, self.is_confirmed = 0, now + self.period, False
         self.claimed = {key: at for key, at in self.claimed.items() if at > now - _COMPANY * self.period}
 
     def learn(self, limit: int, remaining: int, reset_after: float, now: float) -> None:
         reported, ends_at = limit - remaining, now + reset_after
-        is_first = reported <= 1
         self.limit = limit
-        self.period = reset_after if is_first else max(self.period, reset_after)
+        if self.is_over(ends_at) and now < self.ends_at:
+            return
+        self.period = self._period_by(reset_after, is_first=reported <= 1)
         if now >= self.ends_at:
             self.spent, self.ends_at, self.is_confirmed = reported, ends_at, True
         elif not self.is_confirmed or abs(ends_at - self.ends_at) < _SAME_WINDOW:
@@ -105,6 +111,14 @@ class _Budget:
             self.spent, self.ends_at = reported, max(self.ends_at, ends_at)
         # Somebody opened this window with a request, even if it was not this bot.
         self.last_spend = max(self.last_spend, self.ends_at - self.period)
+
+    def is_over(self, ends_at: float) -> bool:
+        """Whether a report is of the window before, which a slow answer brings when another has opened already."""
+        return not self.is_confirmed and abs(ends_at - self.ended_before) < _SAME_WINDOW
+
+    def _period_by(self, reset_after: float, *, is_first: bool) -> float:
+        """How long a window is, by one more report of how long it goes on; so close to its end that says nothing."""
+        return reset_after if is_first and reset_after >= _SHORTEST else max(self.period, reset_after)
 
     def refuse(self, retry_after: float, now: float) -> None:
         if self.left(now):

@@ -358,21 +358,21 @@ class _Breaks:
         return code.is_fence and not self._rest[max(code.inner, 0) : place].isspace()
 
     def graphemes(self) -> Iterator[int]:
-        """Places from the last on that split neither a character as seen, nor a run of backticks, nor a link.
+        """Places from the last on, best first: those that split no character as seen, nor a link, nor short code.
 
-        Those within short code come last: the links in it are left as they are, and a page that shows half of it shows
-        them outside code.
+        Rather than short code a character is split: links in such code are left as they are, and a page that shows
+        half of it shows them outside code.
         """
-        lowest = max(self.last // 2, self._first - 1)
         links = [link.span() for link in _LINK.finditer(self._rest)]
         places = [
             place
-            for place in range(self.last, lowest, -1)
-            if not _is_joined(self._rest, place) and not any(start < place < end for start, end in links)
+            for place in range(self.last, max(self.last // 2, self._first - 1), -1)
+            if not any(start < place < end for start, end in links)
         ]
+        seen = [place for place in places if not _is_joined(self._rest, place)]
+        yield from (place for place in seen if self._is_clean(place))
         yield from (place for place in places if self._is_clean(place))
-        yield from (place for place in range(self.last, lowest, -1) if self._is_clean(place))
-        yield from (place for place in places if self._can_be_marked(place))
+        yield from (place for place in seen if self._can_be_marked(place))
 
     def _is_clean(self, place: int) -> bool:
         """Whether what goes on after the break is read as it would have been without."""

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """How much is posted: so many ``pages`` of text, ``page`` UTF-16 code units each; the rest comes as a file."""
+    """How much is posted: so many ``pages`` of text, ``page`` UTF-16 code units each; the rest comes as a file.
+
+    Where no file may be attached, it is posted in further pages: nothing is lost.
+    """
 
     page: int = PAGE_LIMIT
     pages: int = 5
@@ -176,7 +179,7 @@ class Reply:
         self._end_with(self._last_pages(), now)
 
     def attach_nothing(self, now: float) -> None:
-        """The file that the last action carried cannot be attached here: say so in its place."""
+        """The file that the last action carried cannot be attached here: the rest is posted after all."""
         self._may_attach = False
         self._settled = min(self._settled, self._most_pages)
         self._end_with(self._last_pages(), now)
@@ -283,9 +286,9 @@ class Reply:
         last = self._pager.open_page
         pages = [*self._pager.sealed, *([last] if last.strip() else [])]
         rest = sum(map(len, pages[self._most_pages :]))
-        if rest:
+        if rest and self._may_attach:
             # On a message of its own: what a reader has seen is not taken back to make room.
-            pages[self._most_pages :] = [_rest_in_file(rest) if self._may_attach else _rest_left_out(rest)]
+            pages[self._most_pages :] = [_rest_in_file(rest)]
         return _closed(pages, self._closing, self._limit)
 
     @property
@@ -362,10 +365,6 @@ def _rest_to_come(rest: int) -> str:
 
 def _rest_in_file(rest: int) -> str:
     return f"-# {rest:,} characters more: the whole answer is in {ATTACHMENT}."
-
-
-def _rest_left_out(rest: int) -> str:
-    return f"-# {rest:,} characters more, which cannot be shown: no file may be attached here."
 
 
 _MARKS = re.compile(rf"(?:\s{re.escape(WRITING.strip())}|\n-# still waiting for the model, \d+ s)\Z")

@@ -54,7 +54,7 @@ _BREATH = 64
 """After so many deltas in one go the pump lets other tasks run."""
 _RELUCTANCE = 256
 """So many breaths a cancelled pump is put off, until the model waits: only there does cancelling hang up on it."""
-_BITE = 1_000
+_BITE = 500
 """So many characters are paged in one go."""
 _FIRST_RETRY = 0.5
 _LAST_RETRY = 8.0
@@ -134,9 +134,13 @@ class Run:
             self._pump.cancel()
         self.wake()
 
-    def is_at(self, place: int) -> bool:
-        """Whether the answer appears there."""
-        return self._surface.is_at(place)
+    def has_message(self, message: int) -> bool:
+        """Whether this message is one of the answer's."""
+        return self._surface.has_message(message)
+
+    def is_in(self, place: int) -> bool:
+        """Whether the answer appears in this channel, thread or guild."""
+        return self._surface.is_in(place)
 
     @property
     def rests_on(self) -> int | None:

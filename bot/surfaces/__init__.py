@@ -4,7 +4,7 @@
 ``rights`` whether the bot may write at all, ``leftovers`` what a killed process did not finish.
 """
 
-from bot.surfaces.leftovers import Leftovers
+from bot.surfaces.leftovers import Leftovers, ended
 from bot.surfaces.limits import channel_lane, interaction_lane, lane_of, rate_limit_trace
 from bot.surfaces.messages import TOKEN_LIFE, ChannelSurface, Controls, InteractionSurface, Place, deferred
 from bot.surfaces.rights import is_open, may_write
@@ -18,6 +18,7 @@ __all__ = [
     "Place",
     "channel_lane",
     "deferred",
+    "ended",
     "interaction_lane",
     "is_open",
     "lane_of",

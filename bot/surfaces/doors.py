@@ -44,11 +44,15 @@ _SERVER_FAULT = 500
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How a message is to look: its text, its components (None: as they are), and a file in Markdown."""
+    """How a message is to look: its text, its components (None: as they are), and a file in Markdown.
+
+    Files that it has already stay, unless one is attached or ``drops_files`` says otherwise.
+    """
 
     text: str
     components: Sequence[Mapping[str, Any]] | None = None
     attached: str = ""
+    drops_files: bool = False
 
     def body(self) -> Json:
         """As JSON. Link previews and mentions are off every time: Discord reads both anew from each edit."""
@@ -59,8 +63,8 @@ class Look:
         }
         if self.components is not None:
             body["components"] = list(self.components)
-        if self.attached:
-            body["attachments"] = [{"id": 0, "filename": ATTACHMENT}]
+        if self.attached or self.drops_files:
+            body["attachments"] = [{"id": 0, "filename": ATTACHMENT}] if self.attached else []
         return body
 
 
@@ -143,14 +147,14 @@ class InChannel:
     """With the bot's own right in a channel; ``key`` is the answer's.
 
     A page is created once: a second try carries the first one's nonce, for which Discord returns the message that the
-    first may have made, and an edit then brings it up to date.
+    first may have made. If that was to look otherwise, an edit brings it up to date; the edit's headers tell the lane.
     """
 
     requests: Requests
     channel_id: int
     key: str
     reference: discord.MessageReference | None = None
-    _tried: set[int] = field(default_factory=set[int])
+    _tried: dict[int, list[Look]] = field(default_factory=dict[int, list[Look]])
 
     @property
     def lane(self) -> str:
@@ -159,13 +163,15 @@ class InChannel:
 
     async def create(self, page: int, look: Look) -> Json:
         """Send a message."""
-        is_retry = page in self._tried
-        self._tried.add(page)
+        tried = self._tried.setdefault(page, [])
+        # Any of them may have made the message: only a look that every try had is certain to be the one it has.
+        may_be_outdated = any(before != look for before in tried)
+        tried.append(look)
         body = look.body() | {"nonce": _nonce(self.key, page), "enforce_nonce": True}
         if page == 0 and self.reference:
             body["message_reference"] = self.reference.to_message_reference_dict()
         message: Json = await self.requests.json("POST", self._path, body, file=look.attached, as_bot=True)
-        if is_retry:
+        if may_be_outdated:
             await self.edit(int(message["id"]), look)
         return message
 

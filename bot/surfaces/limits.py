@@ -38,6 +38,8 @@ def channel_lane(channel_id: int | str) -> str:
 
 def lane_of(method: str, path: str) -> str | None:
     """The lane a request spends from; None if it is neither a new message nor an edit."""
+    # By the route, not by X-RateLimit-Bucket: posts and edits answer with the same hash and are counted apart. Should
+    # one budget be shared all the same, its headers tell both lanes of it, and a 429 is waited for.
     if webhook := _WEBHOOK_PATH.search(path):
         lane = interaction_lane(webhook[1])
     elif channel := _CHANNEL_PATH.search(path):

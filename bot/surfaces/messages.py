@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from asyncio import timeout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import aiohttp
@@ -25,7 +25,7 @@ from bot.surfaces.doors import (
     named,
     translated,
 )
-from bot.surfaces.rights import may_write
+from bot.surfaces.rights import is_open, may_write
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -86,9 +86,13 @@ class _Messages:
         """The pages that are posted, by their messages' ids."""
         return tuple(self._messages)
 
-    def is_at(self, place: int) -> bool:
-        """Whether this id is one of the answer's messages, or of the channel, thread or guild they stand in."""
-        return place in {self._guild_id, self._channel_id, self._parent_id, *self._messages}
+    def has_message(self, message: int) -> bool:
+        """Whether this id is one of the answer's messages."""
+        return message in self._messages
+
+    def is_in(self, place: int) -> bool:
+        """Whether this id is of the channel, thread or guild that the answer stands in."""
+        return place in {self._guild_id, self._channel_id, self._parent_id}
 
     async def post(self, action: Post) -> None:
         """Show the next page.
@@ -162,6 +166,7 @@ class InteractionSurface(_Messages):
         super().__init__(interaction.channel, interaction.channel_id, controls)
         self._guild_id = interaction.guild_id
         self._interaction_id = interaction.id
+        self._client = interaction.client
         self._responses = Responses(interaction)
         self._channel = _channel_behind(interaction)
         self._moves_at = clock() + life
@@ -171,12 +176,12 @@ class InteractionSurface(_Messages):
     @property
     def lane(self) -> str:
         """The lane the next call will use."""
-        return self._channel.lane if self._channel and self._has_moved else self._responses.lane
+        return self._channel.lane if self._channel and self._is_in_channel else self._responses.lane
 
     @property
     def lasts_until(self) -> float | None:
-        """When the token ends, where it is all there is."""
-        return None if self._channel else self._moves_at
+        """When the token ends, where it is all there is: a right that was withdrawn is not waited for until then."""
+        return None if self._channel and self._may_move else self._moves_at
 
     @property
     def rests_on(self) -> int | None:
@@ -186,6 +191,17 @@ class InteractionSurface(_Messages):
     @property
     def _has_moved(self) -> bool:
         return self._clock() >= self._moves_at
+
+    @property
+    def _may_move(self) -> bool:
+        """Whether the bot's own right would do now, as far as the gateway has told."""
+        channel = self._client.get_channel(self._channel_id or 0)
+        return is_open(channel) if isinstance(channel, discord.abc.GuildChannel | discord.Thread) else True
+
+    @property
+    def _is_in_channel(self) -> bool:
+        """Whether the next call takes the bot's own right; without it the token is tried until Discord lets it die."""
+        return self._has_moved and self._may_move
 
     async def _create(self, page: int, look: Look) -> Json:
         """Make a page's message, once: a follow-up knows no nonce, so after a reply that was lost we look for it."""
@@ -217,7 +233,7 @@ class InteractionSurface(_Messages):
         """Make a call with the interaction's token, or with the bot's own right once the token is dead."""
         if not self._channel:
             return await call(self._responses)
-        if not self._has_moved:
+        if not self._is_in_channel:
             try:
                 return await call(self._responses)
             except discord.HTTPException as error:
@@ -264,7 +280,8 @@ class ChannelSurface(_Messages):
 
     async def _create(self, page: int, look: Look) -> Json:
         if page < len(self._onto):
-            await self._channel.edit(self._onto[page], look)
+            # What an earlier answer had attached there goes with its text.
+            await self._channel.edit(self._onto[page], replace(look, drops_files=True))
             return {"id": self._onto[page]}
         return await self._channel.create(page, look)
 

@@ -84,6 +84,7 @@ class FakeSurface:
         self.sights: list[Sight] = []
         self.actions: list[Post | Edit] = []
         self.calls = 0
+        self.messages: set[int] = set()
         self.places: set[int] = set()
         self.lasts_until: float | None = None
         self.rests_on: int | None = None
@@ -91,7 +92,10 @@ class FakeSurface:
         self.takes_files = True
         self._created: int | None = None
 
-    def is_at(self, place: int) -> bool:
+    def has_message(self, message: int) -> bool:
+        return message in self.messages
+
+    def is_in(self, place: int) -> bool:
         return place in self.places
 
     async def post(self, action: Post) -> None:

@@ -112,6 +112,28 @@ def test_of_two_reports_on_one_window_the_stricter_counts() -> None:
     assert lanes.wait(CHANNEL, Urgency.FINAL, 0.2) == pytest.approx(4.8)
 
 
+def test_a_report_at_a_windows_very_end_says_nothing_of_how_long_windows_are() -> None:
+    lanes = Lanes()
+    lanes.spend(CHANNEL, 0.0)
+    lanes.learn(CHANNEL, limit=5, remaining=4, reset_after=0.0, now=0.1)
+    assert lanes.interval(CHANNEL) == lanes.interval("channel:18") == pytest.approx(1.0)
+
+
+def test_a_late_report_of_the_window_before_takes_nothing_from_the_one_that_is_open() -> None:
+    lanes = Lanes()
+    for second in range(5):
+        lanes.spend(CHANNEL, second)
+        lanes.learn(CHANNEL, limit=5, remaining=4 - second, reset_after=5.0 - second, now=second)
+    lanes.spend(CHANNEL, 5.2)
+    before = lanes.wait(CHANNEL, Urgency.TEXT, 5.3)
+    lanes.learn(CHANNEL, limit=5, remaining=0, reset_after=0.0, now=5.3)
+    assert lanes.wait(CHANNEL, Urgency.FINAL, 5.3) == 0.0
+    assert lanes.wait(CHANNEL, Urgency.TEXT, 5.3) == pytest.approx(before)
+    for _ in range(4):
+        lanes.spend(CHANNEL, 5.3)
+    assert lanes.wait(CHANNEL, Urgency.FINAL, 5.4) == pytest.approx(4.8)
+
+
 def test_posts_are_counted_apart_from_edits() -> None:
     lanes = Lanes()
     for _ in range(5):
