@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from bot.answering import LibraryState
     from bot.settings import Settings
 
-PERMISSIONS = 0x400 | 0x800 | 0x8000 | 0x10000 | 0x4000000000
-"""View Channel, Send Messages, Attach Files, Read Message History, Send Messages in Threads: the least that works."""
+PERMISSIONS = 0x400 | 0x800 | 0x8000 | 0x10000 | 0x800000000 | 0x4000000000
+"""View Channel, Send Messages, Attach Files, Read Message History, Create Public Threads, Send Messages in Threads: the
+least that works."""
 
 _PATIENCE = aiohttp.ClientTimeout(total=10)
 _LEAST_FREE = 200_000_000
