@@ -99,8 +99,8 @@ def _tabulated(begun: Table, rows: Sequence[str]) -> Iterator[str]:
     if text.startswith("```") and _cost(text) <= MESSAGE_LIMIT and not _has_unseen(text):
         yield text
         return
-    for row in map(cells, rows) if rows else [("",) * len(begun.header)]:
-        pairs = zip_longest(begun.header, row, fillvalue="")
+    for named in map(cells, rows) if rows else [()]:
+        pairs = zip_longest(begun.header, named, fillvalue="")
         yield from _quoted_line(" · ".join(": ".join(filter(None, pair)) for pair in pairs if any(pair)))
 
 
