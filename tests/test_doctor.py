@@ -116,13 +116,15 @@ async def test_without_a_model_it_says_that_nothing_leaves_the_machine(session: 
     assert "no text leaves this machine" in (await doctor.embeddings(session, load(None))).seen
 
 
-def test_a_missing_an_empty_and_a_filled_folder_are_told_apart(tmp_path: Path) -> None:
+def test_a_missing_folder_one_without_and_one_with_readable_files_are_told_apart(tmp_path: Path) -> None:
     folder = tmp_path / "documents"
     assert "is missing" in doctor.documents(folder).seen
     folder.mkdir()
-    assert "is empty" in doctor.documents(folder).seen
+    (folder / "photo.png").write_text("no document")
+    (folder / ".hidden.md").write_text("# Hidden")
+    assert doctor.documents(folder).seen == f"no file in {folder} can be read"
     (folder / "a.md").write_text("# A")
-    assert doctor.documents(folder).seen.startswith("1 files")
+    assert doctor.documents(folder).seen == f"1 readable file in {folder}"
 
 
 async def test_everything_is_examined_in_one_go(host: str, tmp_path: Path) -> None:
