@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from bot.answering import Ending, Question, Scope
+from bot.answering import QUESTION_LIMIT, Ending, Question, Scope
 from bot.asking import Asking
 from bot.client import GRACE, DocentClient, point_at
 from bot.doctor import examined
-from bot.errors import AnswerUnavailable, DocentError, RecordsUnusable
+from bot.errors import AnswerUnavailable, DocentError, QuestionInvalid, RecordsUnusable
 from bot.preview.page import Page
 from bot.preview.standin import StandIn
 from bot.records import MemoryRecords, SqlRecords
@@ -201,8 +201,13 @@ async def ask(settings: Settings, terminal: Terminal, text: str) -> None:
     """Answer one question in the terminal; an index that is still empty is built first.
 
     Raises:
+        QuestionInvalid: it is no question; nothing was opened for it.
         DocentError: there is no answer, or not the whole of it.
     """
+    if not text.strip() or len(text) > QUESTION_LIMIT:
+        raise QuestionInvalid(
+            f"A question has between 1 and {QUESTION_LIMIT:,} characters; this one has {len(text):,}."
+        )
     async with _opening(settings) as library:
         with terminal.waiting("Opening the index…"):
             state = await library.state()
