@@ -18,7 +18,7 @@ from bot.errors import DocentError, SettingsInvalid
 from bot.terminal import Terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Collection, Coroutine
 
     from bot.settings import Settings
 
@@ -45,7 +45,7 @@ commands = typer.Typer(
 def connect(context: typer.Context) -> None:
     """Connect to Discord, unless a command says otherwise."""
     if context.invoked_subcommand is None:
-        chosen = _settings()
+        chosen = _settings(required=("discord_token",))
         from bot.app import serve  # noqa: PLC0415  # each command loads only what it needs: --help is at once
 
         _run(serve(chosen))
@@ -147,8 +147,8 @@ def doctor() -> None:
     _run(diagnose(chosen, Terminal()))
 
 
-def _settings() -> Settings:
-    chosen = settings.load()
+def _settings(required: Collection[str] = ()) -> Settings:
+    chosen = settings.load(required=required)
     telemetry.configure(chosen.log_level, chosen.log_format, chosen.secrets)
     return chosen
 

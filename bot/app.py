@@ -21,12 +21,12 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from bot.admission import WRITTEN_ESTIMATE, Admission
-from bot.answering import Ending, Question, Scope
+from bot.answering import QUESTION_LIMIT, Ending, Question, Scope
 from bot.asking import Asking
 from bot.budgets import Limits
 from bot.client import GRACE, DocentClient, point_at
 from bot.doctor import examined
-from bot.errors import AnswerUnavailable, DocentError, RecordsUnusable
+from bot.errors import AnswerUnavailable, DocentError, QuestionInvalid, RecordsUnusable
 from bot.policy import Admins
 from bot.preview.page import Page
 from bot.preview.standin import StandIn
@@ -264,8 +264,13 @@ async def ask(settings: Settings, terminal: Terminal, text: str) -> None:
     """Answer one question in the terminal; an index that is still empty is built first.
 
     Raises:
+        QuestionInvalid: it is no question; nothing was opened for it.
         DocentError: there is no answer, or not the whole of it.
     """
+    if not text.strip() or len(text) > QUESTION_LIMIT:
+        raise QuestionInvalid(
+            f"A question has between 1 and {QUESTION_LIMIT:,} characters; this one has {len(text):,}."
+        )
     async with _opening(settings) as library:
         with terminal.waiting("Opening the index…"):
             state = await library.state()

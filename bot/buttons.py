@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from bot.answering import QUESTION_LIMIT
+
 if TYPE_CHECKING:
     from bot.records import Record
 
@@ -71,7 +73,7 @@ def afterwards(record: Record) -> list[dict[str, Any]]:
     """The buttons below an answer that has come to its end, whichever; where nothing was said there is little to do."""
     again = _button(Deed.AGAIN, record.key, "Retry" if record.fate.is_interrupted else "Regenerate")
     if not record.text.strip():
-        return [_row(again)]
+        return [_row(again)] if _can_be_asked(record.question) else []
     if record.is_automatic:
         return [_row(*_judging_an_automatic(record))]
     sources = [_button(Deed.SOURCES, record.key, "Sources")] if record.sources else []
@@ -84,6 +86,11 @@ def afterwards(record: Record) -> list[dict[str, Any]]:
             _button(Deed.DOWN, record.key, emoji="👎"),
         )
     ]
+
+
+def _can_be_asked(question: str) -> bool:
+    """Whether asking can help: a question that is empty or too long is refused every time."""
+    return bool(question.strip()) and len(question) <= QUESTION_LIMIT
 
 
 def _judging_an_automatic(record: Record) -> list[dict[str, Any]]:

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from bot.answering import LibraryState
     from bot.settings import Settings
 
-PERMISSIONS = 0x400 | 0x800 | 0x8000 | 0x10000 | 0x4000000000
-"""View Channel, Send Messages, Attach Files, Read Message History, Send Messages in Threads: the least that works."""
+PERMISSIONS = 0x400 | 0x800 | 0x8000 | 0x10000 | 0x800000000 | 0x4000000000
+"""View Channel, Send Messages, Attach Files, Read Message History, Create Public Threads, Send Messages in Threads: the
+least that works."""
 
 _PATIENCE = aiohttp.ClientTimeout(total=10)
 _LEAST_FREE = 200_000_000
@@ -107,16 +108,21 @@ async def embeddings(session: aiohttp.ClientSession, settings: Settings) -> Find
 
 
 def documents(folder: Path) -> Finding:
-    """Whether the documents' folder is there and holds files."""
+    """Whether the documents' folder is there and holds files that can be read."""
+    from bot.knowledge.readers import listed  # noqa: PLC0415  # two seconds of LlamaIndex, spent in this thread
+
     subject = "Documents"
     if not folder.is_dir():
         return Finding(
             subject, "ill", f"the folder {folder} is missing", "Create it, or set DATA_DIR to where they are."
         )
-    count = sum(1 for path in folder.rglob("*") if path.is_file())
-    if not count:
-        return Finding(subject, "ill", f"the folder {folder} is empty", "Put documents into it, then run `reindex`.")
-    return Finding(subject, "well", f"{count} files in {folder}")
+    readable = sum(not found.fault for found in listed(folder))
+    if not readable:
+        return Finding(
+            subject, "ill", f"no file in {folder} can be read",
+            "Put documents into it (Markdown, text, HTML, PDF, Office files, source code), then run `reindex`.",
+        )  # fmt: skip
+    return Finding(subject, "well", f"{readable} readable {'file' if readable == 1 else 'files'} in {folder}")
 
 
 async def searchable(index: Awaitable[LibraryState | str]) -> Finding:

@@ -9,12 +9,14 @@ import re
 import textwrap
 import unicodedata
 from dataclasses import dataclass
+from itertools import takewhile, zip_longest
 from typing import TYPE_CHECKING
 
 from bot.citations import escaped, located
+from bot.streaming import Table, cells, table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from bot.answering import Source
 
@@ -44,10 +46,13 @@ def copied(text: str) -> Handout:
     A file wherever a code block could not hold it as it is: too long, with a fence in it, or with signs nobody sees.
     """
     block = f"```md\n{text}\n```"
-    is_plain = not any(unicodedata.category(sign) in _UNSEEN for sign in text if sign not in "\n\t")
-    if is_plain and "```" not in text and _width(block) <= MESSAGE_LIMIT:
+    if not _has_unseen(text) and "```" not in text and _width(block) <= MESSAGE_LIMIT:
         return Handout((block,))
     return Handout(("-# The exact text of the answer.",), "answer.md", text.encode("utf-8", "replace"))
+
+
+def _has_unseen(text: str) -> bool:
+    return any(unicodedata.category(sign) in _UNSEEN for sign in text if sign not in "\n\t")
 
 
 def quoted(sources: Sequence[Source]) -> Handout:
@@ -61,11 +66,42 @@ def quoted(sources: Sequence[Source]) -> Handout:
 
 def _quotation(source: Source) -> list[str]:
     """A passage as lines of Discord's Markdown: where it stands, then itself as a quotation, then a blank line."""
-    lines = [f"**[{source.number}] {located(_title(source), source)}**"]
-    for line in source.passage.strip().splitlines():
-        pieces = textwrap.wrap(line, _LONGEST_LINE, break_on_hyphens=False) or [""]
-        lines += [f"> {_inert(piece)}".rstrip() for piece in pieces]
-    return [*lines, ""]
+    title = f"**[{source.number}] {located(_title(source), source)}**"
+    return [title, *_quoted_lines(source.passage.strip().splitlines()), ""]
+
+
+def _quoted_lines(lines: Sequence[str]) -> Iterator[str]:
+    """A passage's lines quoted; a table among them is one, an aligned block that must not be divided."""
+    place = 0
+    while place < len(lines):
+        begun = table(*lines[place : place + 2]) if place + 1 < len(lines) else None
+        if begun is None:
+            yield from _quoted_line(lines[place])
+            place += 1
+            continue
+        rows = list(takewhile(lambda line: "|" in line, lines[place + 2 :]))
+        yield from _tabulated(begun, rows)
+        place += 2 + len(rows)
+
+
+def _quoted_line(line: str) -> list[str]:
+    pieces = textwrap.wrap(line, _LONGEST_LINE, break_on_hyphens=False) or [""]
+    return [f"> {_inert(piece)}".rstrip() for piece in pieces]
+
+
+def _tabulated(begun: Table, rows: Sequence[str]) -> Iterator[str]:
+    """A table as in an answer: a block of code, or each row's cells by name where that is too wide or too long."""
+    text, shown = "", begun
+    for row in rows:
+        given, shown = shown.with_row(row)
+        text += given
+    text = (text + shown.ended()).rstrip("\n")
+    if text.startswith("```") and _cost(text) <= MESSAGE_LIMIT and not _has_unseen(text):
+        yield text
+        return
+    for named in map(cells, rows) if rows else [()]:
+        pairs = zip_longest(begun.header, named, fillvalue="")
+        yield from _quoted_line(" · ".join(": ".join(filter(None, pair)) for pair in pairs if any(pair)))
 
 
 def _inert(piece: str) -> str:

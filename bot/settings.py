@@ -7,6 +7,7 @@ to get it. Secrets are ``SecretStr``: they appear in no repr, and no complaint r
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -19,7 +20,9 @@ from bot.answering import QUESTION_LIMIT
 from bot.errors import Problem, SettingsInvalid
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
+
+    from pydantic_core import ErrorDetails
 
 ENV_FILE = Path(".env")
 
@@ -28,6 +31,15 @@ DISCORD_API_URL = "https://discord.com/api/v10"
 DISCORD_GATEWAY_URL = "wss://gateway.discord.gg/"
 OPENAI_URL = "https://api.openai.com/v1"
 OPENAI_EMBEDDING = "text-embedding-3-small"
+
+
+_COMPLAINTS = {
+    "int": "is not a whole number",
+    "float": "is not a number",
+    "bool": "is neither true nor false",
+    "literal": "is none of the words it may be",
+}
+"""What is wrong with a value, by the first word of pydantic's name for it."""
 
 
 def _web_address(value: str) -> str:
@@ -246,17 +258,21 @@ def setting_names() -> list[str]:
     return [name.upper() for name in Settings.model_fields]
 
 
-def load(env_file: Path | None = ENV_FILE, **overrides: Any) -> Settings:
+def load(env_file: Path | None = ENV_FILE, *, required: Collection[str] = (), **overrides: Any) -> Settings:
     """Read the environment and ``env_file``; ``overrides`` win over both (the preview points elsewhere).
+
+    ``required`` are fields that this time cannot be left empty.
 
     Raises:
         SettingsInvalid: with every problem found.
     """
-    problems = list(misspelt(_file_values(env_file)))
+    values = _file_values(env_file)
+    given = {name.lower() for source in (values, os.environ, overrides) for name, value in source.items() if value}
+    problems = [*misspelt(values), *(_missing(field) for field in required if field not in given)]
     try:
         settings = Settings(_env_file=env_file, **overrides)  # type: ignore[call-arg]  # pydantic-settings' own argument
     except ValidationError as error:
-        problems += [_problem(str(fault["loc"][0]), fault["msg"]) for fault in error.errors(include_input=False)]
+        problems += [_problem(fault) for fault in error.errors(include_input=False)]
     else:
         if not problems:
             return settings
@@ -296,10 +312,15 @@ def _missing(field: str) -> Problem:
     return Problem(field.upper(), "is missing", _remedy(field))
 
 
-def _problem(field: str, complaint: str) -> Problem:
-    words = complaint.removeprefix("Value error, ")
-    if not words.startswith(("is ", "contains ")):
-        words = f"is not valid: {words[:1].lower()}{words[1:]}"
+def _problem(fault: ErrorDetails) -> Problem:
+    """What pydantic found, in plain words; those of our own checks are plain already."""
+    field, kind, limits = str(fault["loc"][0]), fault["type"], fault.get("ctx", {})
+    if kind == "value_error":
+        words = fault["msg"].removeprefix("Value error, ")
+    elif kind in {"greater_than_equal", "less_than_equal"}:
+        words = f"is less than {limits['ge']:,}" if "ge" in limits else f"is more than {limits['le']:,}"
+    else:
+        words = _COMPLAINTS.get(kind.partition("_")[0], "is not valid")
     return Problem(field.upper(), words, _remedy(field))
 
 

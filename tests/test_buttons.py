@@ -45,6 +45,11 @@ def test_where_nothing_was_said_there_is_nothing_to_copy_or_judge() -> None:
     assert shown(replace(TOLD, text=" \n", fate=Fate.FAILED)) == ["Retry"]
 
 
+@pytest.mark.parametrize("question", [" ", "why " * 550])
+def test_a_question_that_is_refused_every_time_is_not_offered_again(question: str) -> None:
+    assert afterwards(replace(ASKED, question=question, fate=Fate.FAILED)) == []
+
+
 def test_an_answer_without_passages_shows_none() -> None:
     assert "Sources" not in shown(replace(TOLD, sources=()))
 

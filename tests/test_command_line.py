@@ -81,7 +81,8 @@ def test_settings_that_cannot_be_run_with_are_all_said_with_status_78(
     assert run(monkeypatch) == 78
     said = capsys.readouterr().err
     assert "OPENAI_BASE_URL is not an http or https address" in said
-    assert "EDIT_INTERVAL" in said
+    assert "EDIT_INTERVAL is not a number" in said
+    assert "DISCORD_TOKEN is missing" in said
 
 
 def test_the_missing_token_is_named_with_where_to_get_it(
@@ -120,6 +121,15 @@ def test_ask_builds_an_empty_index_and_quotes_without_a_model(
     assert "No model is set: quoting your documents" in shown
     assert "The dishwasher runs at six in the evening." in shown
     assert "[1] Kitchen" in shown
+
+
+@pytest.mark.parametrize("question", ["", "  ", "why " * 550])
+def test_ask_refuses_what_is_no_question_before_it_opens_anything(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, question: str
+) -> None:
+    assert run(monkeypatch, "ask", question) == 1
+    assert "between 1 and 2,000 characters" in capsys.readouterr().err
+    assert not (tmp_path / "state").exists()
 
 
 QUESTIONS = """

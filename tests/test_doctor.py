@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import aiohttp
+import discord
 import pytest
 from aiohttp import web
 
@@ -63,7 +64,15 @@ async def test_a_good_token_gives_the_invite_link(host: str, session: aiohttp.Cl
     finding = await doctor.discord_token(session, load(None, discord_token="good", discord_api_url=f"{host}/api"))
     assert finding.state == "well"
     assert "signed in as docent" in finding.seen
-    assert "client_id=42&scope=bot%20applications.commands" in finding.seen
+    assert "client_id=42&scope=bot%20applications.commands&permissions=" in finding.seen
+
+
+def test_the_invite_asks_for_what_answers_need_and_nothing_else() -> None:
+    asked = discord.Permissions(int(doctor.invite_link("42").rpartition("=")[2]))
+    assert {name for name, is_asked in asked if is_asked} == {
+        "read_messages", "send_messages", "attach_files", "read_message_history",
+        "create_public_threads", "send_messages_in_threads",
+    }  # fmt: skip
 
 
 async def test_a_refused_token_is_said_without_showing_it(host: str, session: aiohttp.ClientSession) -> None:
@@ -107,13 +116,15 @@ async def test_without_a_model_it_says_that_nothing_leaves_the_machine(session: 
     assert "no text leaves this machine" in (await doctor.embeddings(session, load(None))).seen
 
 
-def test_a_missing_an_empty_and_a_filled_folder_are_told_apart(tmp_path: Path) -> None:
+def test_a_missing_folder_one_without_and_one_with_readable_files_are_told_apart(tmp_path: Path) -> None:
     folder = tmp_path / "documents"
     assert "is missing" in doctor.documents(folder).seen
     folder.mkdir()
-    assert "is empty" in doctor.documents(folder).seen
+    (folder / "photo.png").write_text("no document")
+    (folder / ".hidden.md").write_text("# Hidden")
+    assert doctor.documents(folder).seen == f"no file in {folder} can be read"
     (folder / "a.md").write_text("# A")
-    assert doctor.documents(folder).seen.startswith("1 files")
+    assert doctor.documents(folder).seen == f"1 readable file in {folder}"
 
 
 async def test_everything_is_examined_in_one_go(host: str, tmp_path: Path) -> None:

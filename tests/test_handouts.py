@@ -59,6 +59,38 @@ def test_nothing_in_a_passage_works() -> None:
     assert "> 2\\. second" in message
 
 
+def test_a_table_in_a_passage_is_an_aligned_block() -> None:
+    passage = "Who approves\n\n| Amount | By |\n|---|---|\n| up to `50` € | Lotte |\n| more | the **board** |\nAlways."
+    (message,) = quoted([replace(HANDBOOK, passage=passage)]).messages
+    assert message == (
+        "**[1] Handbook › Refunds**\n> Who approves\n>\n"
+        "```\nAmount        By\n────────────  ─────────\nup to 50 €    Lotte\nmore          the board\n```\n> Always."
+    )
+
+
+def test_a_table_too_wide_for_a_block_is_a_line_for_each_row() -> None:
+    passage = f"| What | Why |\n|---|---|\n| Hotels | {'long ' * 25}|\n| Lunch | |"
+    (message,) = quoted([replace(HANDBOOK, passage=passage)]).messages
+    assert message.splitlines()[1:] == [f"> What\\: Hotels · Why\\: {'long ' * 25}".rstrip(), "> What\\: Lunch · Why"]
+
+
+@pytest.mark.parametrize("cell", ["```", "[x](https://evil.example)", "<@1> @everyone", "||s||", "\u202eleft"])
+def test_nothing_in_a_table_works(cell: str) -> None:
+    passage = f"| A | B |\n|---|---|\n| {cell} | b |\n| {'long words ' * 12} | {cell} |"
+    for table in (passage, passage[: passage.rindex("\n")]):
+        (message,) = quoted([replace(HANDBOOK, passage=table)]).messages
+        prose = re.sub(r"^```\n.*?^```$", "", message, flags=re.DOTALL | re.MULTILINE)
+        assert not re.search(r"(?<!\\)(@|\]\(|://|`|\|\|)", prose)
+        assert "\u202e" not in message
+
+
+def test_a_table_is_not_divided_where_a_message_ends() -> None:
+    table = "| A | B |\n|---|---|\n" + "| some words | more words |\n" * 30
+    sources = [Source(n, "a.md", "A", f"{'word ' * 200}\n\n{table}") for n in (1, 2)]
+    for message in quoted(sources).messages:
+        assert message.count("```") % 2 == 0
+
+
 def test_without_passages_there_is_nothing_to_hand_out() -> None:
     assert not quoted([]).messages
 

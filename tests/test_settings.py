@@ -61,6 +61,42 @@ def test_every_problem_is_said_at_once_and_no_value_is_repeated(tmp_path: Path) 
         assert value not in caught.value.words
 
 
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("LLM_CONTEXT_WINDOW=plenty", "is not a whole number"),
+        ("LLM_CONTEXT_WINDOW=10.5", "is not a whole number"),
+        ("LLM_CONTEXT_WINDOW=10", "is less than 2,000"),
+        ("ANSWER_PAGES=21", "is more than 20"),
+        ("EDIT_INTERVAL=soon", "is not a number"),
+        ("DIRECT_MESSAGES=perhaps", "is neither true nor false"),
+        ("LOG_LEVEL=loud", "is none of the words it may be"),
+        ("ADMIN_USERS=ada", "is not a list of ids"),
+    ],
+)
+def test_a_complaint_is_in_plain_words(tmp_path: Path, line: str, complaint: str) -> None:
+    with pytest.raises(SettingsInvalid) as caught:
+        load(env_file(tmp_path, line))
+    assert [problem.complaint for problem in caught.value.problems] == [complaint]
+
+
+@pytest.mark.parametrize("text", ["LOG_LEVEL=LOUD", "LOG_LEVEL=LOUD\nDISCORD_TOKEN="])
+def test_what_is_required_and_missing_is_said_with_everything_else(tmp_path: Path, text: str) -> None:
+    with pytest.raises(SettingsInvalid) as caught:
+        load(env_file(tmp_path, text), required=("discord_token",))
+    assert [(problem.setting, problem.complaint) for problem in caught.value.problems] == [
+        ("DISCORD_TOKEN", "is missing"),
+        ("LOG_LEVEL", "is none of the words it may be"),
+    ]
+
+
+def test_what_is_required_may_stand_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load(env_file(tmp_path, "discord_token=t"), required=("discord_token",)).discord_token is not None
+    assert load(None, required=("discord_token",), discord_token="t").discord_token is not None
+    monkeypatch.setenv("DISCORD_TOKEN", "t")
+    assert load(None, required=("discord_token",)).discord_token is not None
+
+
 def test_a_nearly_right_name_in_the_file_is_pointed_out(tmp_path: Path) -> None:
     with pytest.raises(SettingsInvalid, match=r"OPENAI_APIKEY is not a setting\. Did you mean OPENAI_API_KEY\?"):
         load(env_file(tmp_path, "OPENAI_APIKEY=sk-planted"))

@@ -22,6 +22,7 @@ from bot.streaming.lanes import Claim, Lanes, posting
 from bot.streaming.paging import PAGE_LIMIT, width
 from bot.streaming.reply import Extent, Pace, Reply, unmarked
 from bot.streaming.run import Deadlines
+from bot.streaming.tables import Table, cells, table
 
 __all__ = [
     "ATTACHMENT",
@@ -53,8 +54,11 @@ __all__ = [
     "Surface",
     "SurfaceBusy",
     "SurfaceGone",
+    "Table",
     "Urgency",
+    "cells",
     "posting",
+    "table",
     "unmarked",
     "width",
 ]
