@@ -78,7 +78,7 @@ class WebPages:
         wanted: list[tuple[str, Wanted]] = []
         for found in lists:
             try:
-                text = decoded(read_bytes(root, found.relative)) if found.size else ""
+                text = "" if not (found.size or found.fault) else decoded(read_bytes(root, found.relative))
             except DocumentUnreadable as error:
                 made.failed[found.relative] = error.words
                 made.kept.update(name for name in indexed if list_of(name) == found.relative)

@@ -260,6 +260,29 @@ def test_a_file_that_cannot_be_read_costs_nothing_until_it_changes(place: Place)
     assert place.ingestion().run().failed == {}
 
 
+async def test_what_became_a_link_or_a_pipe_is_named_and_stays_searchable(place: Place, tmp_path: Path) -> None:
+    (place.root / "sub").mkdir()
+    place.put(a="Alpha word.", b="Beta word.", c="Gamma word.", **{"sub/d": "Delta word."})
+    assert len(place.ingestion().run().new) == 4
+    (place.root / "sub").rename(tmp_path / "sub")
+    (place.root / "sub").symlink_to(tmp_path / "sub")
+    (place.root / "a.md").rename(tmp_path / "a.md")
+    (place.root / "a.md").symlink_to(tmp_path / "a.md")
+    (place.root / "b.md").unlink()
+    (place.root / "b.md").symlink_to("nowhere.md")
+    (place.root / "c.md").unlink()
+    os.mkfifo(place.root / "c.md")
+    report = place.ingestion().run()
+    assert report.removed == []
+    assert report.failed == {
+        "a.md": "a link out of the documents' folder",
+        "b.md": "a link that leads nowhere",
+        "c.md": "not a regular file",
+        "sub/": "a link out of the documents' folder",
+    }
+    assert await place.found("word") == {"Alpha word.", "Beta word.", "Gamma word.", "Delta word."}
+
+
 def test_a_file_that_takes_its_reader_down_twice_is_left_alone_until_it_changes(place: Place) -> None:
     place.put(big="Some words about refunds and days.\n\n" * 100_000)
     strict = Limits(seconds=0.2)

@@ -109,6 +109,13 @@ def test_files_of_known_kinds_are_listed_by_path(tmp_path: Path) -> None:
     assert listed(tmp_path) == [Found("a/c.pdf", 4), Found("a/z.TXT", 4), Found("b.md", 4)]
 
 
+@pytest.mark.parametrize("name", ["a.doc", "a.odt", "A.RTF", "a.ppt", "a.odp"])
+def test_a_format_that_is_not_read_says_which_to_save_it_as(tmp_path: Path, name: str) -> None:
+    put(tmp_path, name, "{\\rtf1 text}")
+    assert listed(tmp_path) == [Found(name, 12)]
+    assert reason(tmp_path, name, b"\xd0\xcf").startswith("format not supported: save it as ")
+
+
 def test_what_is_hidden_stays_hidden(tmp_path: Path) -> None:
     for name in [".secret.md", ".git/notes.md", "a/.cache/x.md"]:
         put(tmp_path, name, "text")
@@ -123,7 +130,14 @@ def test_links_are_followed_to_files_inside_the_folder_only(tmp_path: Path) -> N
     (root / "folder").symlink_to(tmp_path / "outside")
     (root / "dangling.md").symlink_to("nowhere.md")
     (root / "circle.md").symlink_to("circle.md")
-    assert [found.relative for found in listed(root)] == ["inside.md"]
+    (root / "alias").symlink_to(".data")
+    assert {found.relative: found.fault for found in listed(root)} == {
+        "inside.md": "",
+        "leaves.txt": "a link out of the documents' folder",
+        "folder/": "a link out of the documents' folder",
+        "dangling.md": "a link that leads nowhere",
+        "circle.md": "a link that leads nowhere",
+    }
     assert read(root, "inside.md")[0].text == "Inside."
 
 
@@ -135,7 +149,7 @@ def test_nothing_but_a_regular_file_inside_the_folder_is_read_and_nothing_blocks
     (root / "leaves.txt").symlink_to("../outside.txt")
     os.mkfifo(root / "pipe.txt")
     (root / "folder.md").mkdir()
-    assert listed(root) == []
+    assert {found.fault for found in listed(root)} == {"a link out of the documents' folder", "not a regular file"}
     with pytest.raises(DocumentUnreadable, match=r"regular file|cannot be opened"):
         read(root, relative)
 

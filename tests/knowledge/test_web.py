@@ -435,6 +435,10 @@ async def test_a_list_that_cannot_be_read_removes_nothing(place: Place) -> None:
     (place.root / "urls.txt").write_bytes(b"\x7fELF\x00\x00")
     report = await place.run()
     assert (report.removed, report.failed) == ([], {"urls.txt": "binary content"})
+    (place.root / "urls.txt").unlink()
+    (place.root / "urls.txt").symlink_to("nowhere.txt")
+    report = await place.run()
+    assert (report.removed, list(report.failed)) == ([], ["urls.txt"])
 
 
 async def test_a_run_stops_while_a_site_is_silent(place: Place) -> None:

@@ -30,6 +30,16 @@ if TYPE_CHECKING:
 READING: Final = "3"
 """Names this way of reading. Change it with the way, and every file is read anew at the next ingestion."""
 
+
+def _refused(other: str) -> Callable[[bytes], list[Page]]:
+    """The reader of a format that people take for one that can be read."""
+
+    def refuse(_: bytes) -> list[Page]:
+        raise DocumentUnreadable(f"format not supported: save it as {other}")
+
+    return refuse
+
+
 _READERS: Final[Mapping[str, Callable[[bytes], list[Page]]]] = {
     ".md": read_markdown,
     ".markdown": read_markdown,
@@ -47,13 +57,15 @@ _READERS: Final[Mapping[str, Callable[[bytes], list[Page]]]] = {
     ".xls": read_xls,
     ".ods": read_ods,
     ".ipynb": read_notebook,
+    **dict.fromkeys((".doc", ".odt", ".rtf"), _refused("DOCX or PDF")),
+    **dict.fromkeys((".ppt", ".odp"), _refused("PPTX or PDF")),
 }
 
 
 def listed(root: Path) -> list[Found]:
-    """The regular files of a kind that can be read, sorted by path.
+    """The files of a kind that is known, sorted by path; those that cannot be read with their fault.
 
-    Hidden files and folders are passed over, and links that lead out of the folder or to another folder.
+    Hidden files and folders are passed over.
     """
     return walked(root, is_known=_is_known)
 

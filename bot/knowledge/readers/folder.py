@@ -23,7 +23,7 @@ _NOT_OURS = frozenset({"node_modules", "__pycache__", "site-packages"})  # other
 class Found:
     """A file that would be read: its path relative to the folder, with "/", and its size in bytes.
 
-    A folder whose contents cannot be seen is found too, with "/" at its end and its ``fault``.
+    What is there and cannot be read is found too, with its ``fault``: a folder with "/" at its end.
     """
 
     relative: str
@@ -32,10 +32,10 @@ class Found:
 
 
 def walked(root: Path, *, is_known: Callable[[str], bool]) -> list[Found]:
-    """The regular files whose names are known, sorted by path.
+    """The files whose names are known, sorted by path; with its fault, what has such a name and is no regular file.
 
-    Hidden files and folders are passed over, links that lead out of the folder or to another folder, and the rules of
-    collections.
+    Hidden files and folders are passed over, and links to a folder inside this one: its files are found there. A link
+    to a folder elsewhere is found with its fault, and not followed. Collections' rules are no documents.
     """
     top = root.resolve()
     found: list[Found] = []
@@ -46,29 +46,30 @@ def walked(root: Path, *, is_known: Callable[[str], bool]) -> list[Found]:
 
     for folder, folders, files in os.walk(top, onerror=fault):
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in _NOT_OURS)
-        for name in files:
-            path = Path(folder, name)
-            if path.parent == top and is_rules(name):
-                continue
-            if not name.startswith(".") and is_known(name) and (size := _size(top, path)) is not None:
-                found.append(_found(path.relative_to(top).as_posix(), size))
+        links = (Path(folder, name) for name in folders)
+        found += [_found(top, link, "/") for link in links if link.is_symlink() and not _is_inside(top, link)]
+        paths = [Path(folder, name) for name in files if not name.startswith(".") and is_known(name)]
+        found += [_found(top, path) for path in paths if not (path.parent == top and is_rules(path.name))]
     return sorted(found, key=lambda each: each.relative)
 
 
-def _found(relative: str, size: int) -> Found:
-    """A file whose name can be written down, or one that is at fault for its name."""
+def _found(top: Path, path: Path, end: str = "") -> Found:
+    """What stands there, with its fault if it is no regular file of this folder whose name can be written down."""
+    relative = path.relative_to(top).as_posix() + end
     shown = relative.encode("utf-8", "replace").decode()
-    return Found(shown, size, "" if shown == relative else "its name is not UTF-8")
-
-
-def _size(top: Path, path: Path) -> int | None:
-    """The size of a regular file inside the folder; None for anything else."""
     try:
-        real = path.resolve(strict=True) if path.is_symlink() else path
-        status = real.lstat()
+        status = path.stat()
     except (OSError, RuntimeError):
-        return None
-    return status.st_size if stat.S_ISREG(status.st_mode) and real.is_relative_to(top) else None
+        return Found(shown, fault="a link that leads nowhere" if path.is_symlink() else "cannot be looked at")
+    if not _is_inside(top, path):
+        return Found(shown, fault="a link out of the documents' folder")
+    if not stat.S_ISREG(status.st_mode):
+        return Found(shown, fault="not a regular file")
+    return Found(shown, status.st_size, "" if shown == relative else "its name is not UTF-8")
+
+
+def _is_inside(top: Path, path: Path) -> bool:
+    return not path.is_symlink() or path.resolve().is_relative_to(top)
 
 
 @dataclass(frozen=True, slots=True)
