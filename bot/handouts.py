@@ -9,10 +9,11 @@ import re
 import textwrap
 import unicodedata
 from dataclasses import dataclass
-from itertools import takewhile, zip_longest
+from itertools import accumulate, takewhile, zip_longest
 from typing import TYPE_CHECKING
 
 from bot.citations import escaped, located
+from bot.marking import cited_spans
 from bot.streaming import Table, cells, table
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ _LONGEST_LINE = 600
 """Characters of a passage on one line: escaped, they still fit into a message."""
 _LINE_START = re.compile(r"^(\d*)([#+.)-])")
 """What would make a heading, a list or small print of a line."""
+_ITEM = re.compile(r"\s*(?:[-*+•]|\d{1,9}[.)])\s+")
 _UNSEEN = {"Cc", "Cf", "Co", "Cs"}
 
 
@@ -55,28 +57,35 @@ def _has_unseen(text: str) -> bool:
     return any(unicodedata.category(sign) in _UNSEEN for sign in text if sign not in "\n\t")
 
 
-def quoted(sources: Sequence[Source]) -> Handout:
-    """The passages an answer rests on, in full. Beyond three messages the whole of it is a file at the third."""
-    messages = _paged([_quotation(source) for source in sources])
+def quoted(sources: Sequence[Source], answer: str = "") -> Handout:
+    """The passages an answer rests on, in full, bold where they say what it cites them for.
+
+    Beyond three messages the whole of it is a file at the third.
+    """
+    messages = _paged([_quotation(source, answer) for source in sources])
     if len(messages) <= _MOST_MESSAGES:
         return Handout(tuple(messages))
     last = f"-# And more: all {len(sources)} passages in full are in the file."
     return Handout((*messages[: _MOST_MESSAGES - 1], last), "sources.md", _written(sources).encode("utf-8", "replace"))
 
 
-def _quotation(source: Source) -> list[str]:
+def _quotation(source: Source, answer: str) -> list[str]:
     """A passage as lines of Discord's Markdown: where it stands, then itself as a quotation, then a blank line."""
     title = f"**[{source.number}] {located(_title(source), source)}**"
-    return [title, *_quoted_lines(source.passage.strip().splitlines()), ""]
+    passage = source.passage.strip()
+    return [title, *_quoted_lines(passage, cited_spans(passage, source.number, answer)), ""]
 
 
-def _quoted_lines(lines: Sequence[str]) -> Iterator[str]:
+def _quoted_lines(passage: str, spans: Sequence[tuple[int, int]]) -> Iterator[str]:
     """A passage's lines quoted; a table among them is one, an aligned block that must not be divided."""
+    kept = passage.splitlines(keepends=True)
+    lines = [line.rstrip("\r\n") for line in kept]
+    starts = list(accumulate((len(line) for line in kept), initial=0))
     place = 0
     while place < len(lines):
         begun = table(*lines[place : place + 2]) if place + 1 < len(lines) else None
         if begun is None:
-            yield from _quoted_line(lines[place])
+            yield from _quoted_line(lines[place], [(a - starts[place], b - starts[place]) for a, b in spans])
             place += 1
             continue
         rows = list(takewhile(lambda line: "|" in line, lines[place + 2 :]))
@@ -84,9 +93,37 @@ def _quoted_lines(lines: Sequence[str]) -> Iterator[str]:
         place += 2 + len(rows)
 
 
-def _quoted_line(line: str) -> list[str]:
+def _quoted_line(line: str, spans: Sequence[tuple[int, int]] = ()) -> list[str]:
+    """A line quoted, in pieces where it is long; ``spans`` of it are bold where it is not."""
+    inside = [(max(a, 0), min(b, len(line))) for a, b in spans if a < len(line) and b > 0]
+    if inside and len(line) <= _LONGEST_LINE:
+        return [f"> {_with_bold(line, inside)}"]
     pieces = textwrap.wrap(line, _LONGEST_LINE, break_on_hyphens=False) or [""]
     return [f"> {_inert(piece)}".rstrip() for piece in pieces]
+
+
+def _with_bold(line: str, spans: Sequence[tuple[int, int]]) -> str:
+    """A line with parts of it in bold, all of it inert; the sign that begins an item stays outside."""
+    mark = _ITEM.match(line)
+    parts: list[str] = []
+    at = 0
+    for start, end in spans:
+        begin = max(start, mark.end() if mark else 0)
+        parts += [_bare(line[at:begin], is_first=not at), _bold(line[begin:end])]
+        at = max(end, begin)
+    return "".join((*parts, _bare(line[at:], is_first=not at))).strip()
+
+
+def _bold(words: str) -> str:
+    return f"**{escaped(words, limit=_LONGEST_LINE)}**" if words.strip() else ""
+
+
+def _bare(words: str, *, is_first: bool) -> str:
+    """Words of a line with a blank at either end where there was one."""
+    if not words.strip():
+        return words[:1]
+    inert = _inert(words) if is_first else escaped(words, limit=_LONGEST_LINE)
+    return f"{' ' * words[:1].isspace()}{inert}{' ' * words[-1:].isspace()}"
 
 
 def _tabulated(begun: Table, rows: Sequence[str]) -> Iterator[str]:

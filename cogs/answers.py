@@ -120,7 +120,7 @@ class Answers(commands.Cog):
             case Deed.SOURCES:
                 # What the lines below the answer name: the passages it cites, or if it cites none, those it was given.
                 passages = cited(record.text, record.sources) or record.sources
-                await _hand_out(interaction, quoted(passages), otherwise=NO_SOURCES)
+                await _hand_out(interaction, quoted(passages, record.text), otherwise=NO_SOURCES)
             case Deed.COPY:
                 await _hand_out(interaction, copied(record.text), otherwise=GONE)
             case Deed.UP:

@@ -13,7 +13,7 @@ from bot.knowledge.child import ChildReader, Limits
 from bot.knowledge.readers import SIZE_LIMIT, known_suffix
 from bot.knowledge.rewriting import stands_alone
 from bot.knowledge.splitting import shortened, token_count
-from bot.knowledge.words import stems
+from bot.words import stems
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

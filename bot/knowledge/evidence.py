@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from bot.knowledge.words import stems
+from bot.words import stems
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

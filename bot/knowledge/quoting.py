@@ -25,7 +25,7 @@ from bot.knowledge.prompts import NO_PASSAGES, heading
 from bot.knowledge.retrieval import gathered, merged, sources_of
 from bot.knowledge.synthesis import StreamedAnswer
 from bot.knowledge.units import Unit, units
-from bot.knowledge.words import stems
+from bot.words import stems
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence

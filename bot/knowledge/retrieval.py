@@ -17,7 +17,7 @@ from bot.knowledge.local import LocalEmbedding
 from bot.knowledge.models import MODEL_FAULTS
 from bot.knowledge.splitting import passage_node, searched_text
 from bot.knowledge.stores.rows import written_date
-from bot.knowledge.words import language, stems
+from bot.words import language, stems
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from bot.answering import QUESTION_LIMIT
 from bot.knowledge.models import MODEL_FAULTS
 from bot.knowledge.prompts import follow_up_prompt
-from bot.knowledge.words import stems
+from bot.words import stems
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -35,7 +35,7 @@ from bot.knowledge.stores.base import (
 )
 from bot.knowledge.stores.postgres_search import COLUMNS, among, by_keywords, by_vector, comparable, folded
 from bot.knowledge.stores.rows import FIELDS, Row, node_of, row_of, shelved_of, storable
-from bot.knowledge.words import SEGMENTATION, terms
+from bot.words import SEGMENTATION, terms
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Coroutine, Generator, Iterable, Iterator, Mapping, Sequence

@@ -24,7 +24,7 @@ from sqlalchemy.dialects.postgresql import TSVECTOR, insert
 
 from bot.errors import StoreUnusable
 from bot.knowledge.stores.base import NO_EMBEDDING
-from bot.knowledge.words import SEGMENTATION
+from bot.words import SEGMENTATION
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bot.answering import Shelved
 from bot.knowledge.splitting import passage_hash, passage_node
-from bot.knowledge.words import indexed
+from bot.words import indexed
 
 if TYPE_CHECKING:
     from llama_index.core.schema import TextNode

@@ -32,7 +32,7 @@ from bot.knowledge.stores.base import (
 from bot.knowledge.stores.matrix import Matrix
 from bot.knowledge.stores.rows import FIELDS, Row, node_of, row_of, shelved_of, storable, written_date
 from bot.knowledge.stores.sqlite_schema import complaint, created, prepare
-from bot.knowledge.words import terms
+from bot.words import terms
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from bot.errors import StoreUnusable
 from bot.knowledge.stores.base import batched
-from bot.knowledge.words import SEGMENTATION, indexed
+from bot.words import SEGMENTATION, indexed
 
 if TYPE_CHECKING:
     import sqlite3

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.knowledge.words import indexed, language, stems, terms
+from bot.words import indexed, language, stems, terms
 
 SIGNS = "aBz9_-é ßЯй\u0301黑豹队のがカー・한국ประเทศไทย฿हिन्दी\u200b?.\n"
 any_script = st.text(st.sampled_from(SIGNS) | st.characters(codec=None), max_size=60)
