@@ -65,6 +65,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _DAY = 24 * 60 * 60.0
+_SAME_SIGNAL = (
+    1.0  # seconds in which a signal that comes again is the same one: some supervisors tell process and group
+)
 
 _SAMPLE_QUESTIONS = {
     "people/time-off.md": "How many days of paid holiday do we have a year?",
@@ -542,14 +545,18 @@ async def _state_or_words(library: Opening) -> LibraryState | str:
 
 @contextmanager
 def _stopped_by_signals(stop: asyncio.Event) -> Generator[asyncio.Event]:
-    """SIGINT and SIGTERM set the event; the second one ends the process at once."""
+    """SIGINT and SIGTERM set the event; another one ends the process at once, unless it comes with the first."""
     loop = asyncio.get_running_loop()
+    patient_until = 0.0
 
     def note() -> None:
-        if stop.is_set():
+        nonlocal patient_until
+        if not stop.is_set():
+            _log.info("Stopping: open answers are being finished")
+            patient_until = loop.time() + _SAME_SIGNAL
+            stop.set()
+        elif loop.time() >= patient_until:
             os._exit(1)
-        _log.info("Stopping: open answers are being finished")
-        stop.set()
 
     signals = () if sys.platform == "win32" else (signal.SIGINT, signal.SIGTERM)
     for number in signals:

@@ -6,7 +6,9 @@ import asyncio
 import gc
 import io
 import re
+import signal
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -22,8 +24,6 @@ from tests.fakes.deployment import with_documents
 from tests.fakes.openai_server import Close, OpenAIServer, key_refused, spoken
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.fakes.openai_server import Script
 
 
@@ -255,3 +255,44 @@ def test_what_opening_makes_is_spared_by_the_garbage_collector() -> None:
     opened(load(None))
     assert gc.isenabled()
     assert gc.get_freeze_count() > 100_000
+
+
+STOPPING = """
+import asyncio, logging, sys
+from bot.app import _stopped_by_signals
+
+async def work():
+    with _stopped_by_signals(asyncio.Event()) as stop:
+        print("ready", flush=True)
+        await stop.wait()
+        print("stopping", flush=True)
+        await asyncio.sleep(60)
+
+asyncio.run(work())
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such signals")
+async def test_a_signal_told_twice_is_one_and_a_later_one_ends_the_process_at_once() -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", STOPPING),
+        cwd=Path(command_line.__file__).parents[1],
+        stdout=asyncio.subprocess.PIPE,
+    )
+    if process.stdout is None:
+        raise AssertionError
+    try:
+        async with asyncio.timeout(60):
+            assert await process.stdout.readline() == b"ready\n"
+            process.send_signal(signal.SIGTERM)
+            process.send_signal(signal.SIGINT)
+            assert await process.stdout.readline() == b"stopping\n"
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(1.5):
+                    await process.wait()
+            process.send_signal(signal.SIGTERM)
+            assert await process.wait() == 1
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()

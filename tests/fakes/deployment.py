@@ -120,7 +120,7 @@ async def deployed(
     """A bot that has published its commands, and has read its documents beforehand if ``is_indexed``."""
     async with StandIn() as standin, OpenAIServer(script) as model:
         values = {name.lower(): value for name, value in environment(standin, model, with_documents(folder)).items()}
-        settings = load(None, required=(), **(values | overrides))
+        settings = load(None, required=("discord_token",), **(values | overrides))
         if is_indexed:
             await ingested(settings)
         stop = asyncio.Event()
