@@ -82,7 +82,7 @@ class Line:
         if self.is_settled and (self._before == "`" or self._before not in SIGNS):
             self._unbroken = 0
         self._went(length)
-        self._before = "`"
+        self._before, self._in_link = "`", False
 
     def _went(self, count: int) -> None:
         self._unbroken += count

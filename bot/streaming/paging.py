@@ -61,7 +61,7 @@ _SENTENCE = re.compile(r"(?<=[.!?…])[\"'”’)\]]*(?=\s)|(?<=[。\uff01\uff1f
 _WORD = re.compile(r"\s+")
 _HEADING = re.compile(r"#{1,6}\s")
 
-_LINK = re.compile(r"https?://[^\s<>]*", re.IGNORECASE)
+_LINK = re.compile(r"https?://[^\s<>`]*", re.IGNORECASE)
 
 _JOINERS = "\u200d\U0001f3fb\U0001f3fc\U0001f3fd\U0001f3fe\U0001f3ff"
 

@@ -245,6 +245,7 @@ CODES_AND_MARKS = [
 )
 @example("***`**`***`http://evil.test/ **`", 0, 9, 128)
 @example("**`**`**`http://evil.test/` ", 0, 1, 2_000)
+@example(f"`{'*' * 100} http://evil.test/`*it*", 0, 60, 2_000)
 @example("é**,word`http://evil.test/ **`,**é", 0, 20, 2_000)
 @settings(max_examples=60, deadline=None)
 def test_nothing_said_over_and_over_has_a_live_link_on_any_page(said: str, lead: int, times: int, page: int) -> None:
