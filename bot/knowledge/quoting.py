@@ -23,7 +23,6 @@ from bot.knowledge.prompts import heading
 from bot.knowledge.retrieval import gathered, merged, sources_of
 from bot.knowledge.synthesis import StreamedAnswer
 from bot.knowledge.units import Unit, units
-from bot.knowledge.words import stems
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
@@ -225,7 +224,7 @@ class Quoter(BaseSynthesizer):
             for place, unit in enumerate(units(source.passage))
         ]
         titled = [f"{heading(quote.source)}: {quote.unit.whole}" for quote in everything]
-        shared = dict(zip(everything, coverages(question, [set(stems(text)) for text in titled]), strict=True))
+        shared = dict(zip(everything, coverages(question, titled), strict=True))
         read = promising(everything, {quote: shared[quote] + self._found.rank(quote.source) for quote in everything})
         similar = await self._similarities(question, read)
         scored = {
