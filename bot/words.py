@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 SEGMENTATION: Final = "1"
 """Names this way of cutting. Change it with the way, and keep it with an index: one cut otherwise must be rebuilt."""
@@ -27,6 +27,14 @@ _UNSPACED: Final = (
     "\uac00-\ud7af"  # Korean
 )
 _RUN: Final = re.compile(f"(?P<unspaced>(?:(?=[^\\W_])[{_UNSPACED}])+)|(?P<word>[^\\W_{_UNSPACED}]+)")
+_IS_UNSPACED: Final = re.compile(f"(?=[^\\W_])[{_UNSPACED}]")
+_WORD: Final = re.compile(f"[^\\W_{_UNSPACED}]+")
+MARKED: Final = re.compile(
+    "[\u0300-\u036f\u0483-\u0489\u0591-\u1dff\u20d0-\u20ff\u2c00-\u2dff\u302a-\u302f\u3099-\u309a\ua000-\uabff\ud7b0-\uffff"
+    "\U00010000-\U0001efff\U000e0000-\U000e0fff]"
+)
+"""What may be a mark: to look for one sign by sign takes longer than everything else that is done to a text."""
+
 # getUserName and HTTPServer are one name and several words.
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 # Endings of Russian cases and verbs, the longest first. The script alone tells where they apply.
@@ -118,6 +126,27 @@ def stems(text: str) -> list[str]:
     return [_bare(_stemmed(word)) for word in words if word not in silent]
 
 
+def held(wanted: Iterable[str], text: str) -> set[str]:
+    """Which of these stems a text holds, silent words and all; much sooner than all of its stems could be had."""
+    folded = _folded(text)
+    spread = f"{folded} {_HUMP.sub(' ', folded)}".casefold()
+    return {stem for stem in wanted if _is_held(stem, spread)}
+
+
+def _is_held(stem: str, spread: str) -> bool:
+    """Whether a word with this stem stands in a small text; every stem is what its word begins with."""
+    if _IS_UNSPACED.match(stem):
+        return stem in spread
+    place = spread.find(stem)
+    while place >= 0:
+        word = _WORD.match(spread, place)
+        is_begun = place == 0 or not _WORD.match(spread, place - 1)
+        if is_begun and word is not None and _bare(_stemmed(word.group())) == stem:
+            return True
+        place = spread.find(stem, place + 1)
+    return False
+
+
 def language(text: str) -> str:
     """The language a text is written in, as far as its small words tell: "en" where that is open.
 
@@ -132,11 +161,16 @@ def language(text: str) -> str:
 
 
 def _runs(text: str) -> Iterator[re.Match[str]]:
-    """The runs of one kind of script, without the marks that FTS5 would cut at (vowel signs of Thai or Hindi)."""
-    folded = unicodedata.normalize("NFKC", text)
-    if not folded.isascii():
-        folded = "".join(sign for sign in folded if not unicodedata.category(sign).startswith("M"))
-    return _RUN.finditer(folded)
+    """The runs of one kind of script."""
+    return _RUN.finditer(_folded(text))
+
+
+def _folded(text: str) -> str:
+    """The text with one way of writing each letter, and no marks, at which FTS5 would cut: vowel signs of Thai, say."""
+    folded = text if text.isascii() else unicodedata.normalize("NFKC", text)
+    if MARKED.search(folded):
+        return "".join(sign for sign in folded if not unicodedata.category(sign).startswith("M"))
+    return folded
 
 
 def _stored(run: re.Match[str]) -> list[str]:

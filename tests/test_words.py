@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import sys
+import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.words import indexed, language, stems, terms
+from bot.words import MARKED, held, indexed, language, stems, terms
 
 SIGNS = "aBz9_-é ßЯй\u0301黑豹队のがカー・한국ประเทศไทย฿हिन्दी\u200b?.\n"
 any_script = st.text(st.sampled_from(SIGNS) | st.characters(codec=None), max_size=60)
@@ -88,6 +90,37 @@ def test_a_run_without_spaces_is_asked_for_in_pairs_and_stored_in_pairs_and_sing
 
 def test_words_meet_their_plurals_and_other_endings() -> None:
     assert stems("Fridays refunded deploying policies") == stems("friday refund deploy policy")
+
+
+@given(any_script, any_script)
+def test_what_is_looked_for_in_a_text_is_found_where_its_stems_hold_it(wanted: str, text: str) -> None:
+    asked = set(stems(wanted)) | set(stems(text))
+    assert held(asked, text) >= asked & set(stems(text))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "text", "is_held"),
+    [
+        ("refunds", "We are refunding.", True),
+        ("refund", "prerefund", False),
+        ("refund", "refundable", False),
+        ("name", "Call getUserName first.", True),
+        ("getUserName", "Call getUserName first.", True),
+        ("user", "superuser", False),
+        ("возврата", "Срок возвратов", True),
+        ("退款", "我们的退款期限", True),
+        ("退款", "我们的退货付款", False),
+        ("2024", "in 2024.", True),
+        ("204", "in 2024.", False),
+    ],
+)
+def test_a_text_holds_words_and_not_parts_of_words(wanted: str, text: str, is_held: bool) -> None:
+    assert held(stems(wanted), text) == (set(stems(wanted)) if is_held else set())
+
+
+def test_no_mark_is_overlooked() -> None:
+    marks = filter(lambda sign: unicodedata.category(sign).startswith("M"), map(chr, range(sys.maxunicode + 1)))
+    assert all(map(MARKED.match, marks))
 
 
 @pytest.mark.parametrize(

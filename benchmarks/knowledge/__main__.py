@@ -39,10 +39,10 @@ def main(
     """Measure what keeping and finding passages costs: 1k, 10k and 100k of them, vectors of 384 and 1,536 numbers.
 
     Passages are 600 characters of words as rare as in real texts, ten to a document, in 50 collections; vectors are
-    random and come from nowhere, so that only the store is measured. A question has six words and a vector, and wants
-    the best 50 of either. SimpleVectorStore knows no words and is asked for vectors only; where it would take minutes
-    it is passed over. PostgreSQL is a server of its own, started here, if the package with one is installed; its memory
-    is the client's alone.
+    random and come from nowhere, so that no model is measured. A question has six words and a vector, and wants the
+    best 50 of either, weighed and in one order: all that the bot does until it knows its passages. SimpleVectorStore
+    knows no words and is asked for vectors only; where it would take minutes it is passed over. PostgreSQL is a server
+    of its own, started here, if the package with one is installed; its memory is the client's alone.
 
     first run: everything stored. nothing new, 1 % new: the store's part of such a run, until it can be searched. open:
     until the first question can be asked. loop late: the worst delay of the event loop, one question at a time and 16.

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from llama_index.core.embeddings import MockEmbedding
 from llama_index.core.vector_stores import SimpleVectorStore
 from llama_index.core.vector_stores.types import VectorStoreQuery
 
 from benchmarks.knowledge.corpus import A_DOCUMENT, COLLECTIONS, Corpus
+from bot.answering import Scope
+from bot.knowledge.retrieval import CANDIDATES, FusedRetriever
 from bot.knowledge.stores import opened
 from bot.knowledge.stores.base import batched
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-TOP_K = 50
 
 
 class Contender(Protocol):
@@ -36,6 +37,15 @@ class Contender(Protocol):
     def close(self) -> None:
         """Give everything back."""
         ...
+
+
+class _Given(MockEmbedding):
+    """A model that need not be asked: the vector is there."""
+
+    vector: list[float]
+
+    async def _aget_query_embedding(self, query: str) -> list[float]:  # noqa: ARG002 # as inherited
+        return self.vector
 
 
 class Ours:
@@ -68,9 +78,9 @@ class Ours:
             self._store.warm()
 
     async def ask(self, seed: int) -> None:
-        """Both sides at once."""
-        words, vector = self._corpus.words(seed, 6), self._corpus.vector(seed)
-        await self._store.search(words, vector, collections=COLLECTIONS, top_k=TOP_K)
+        """As the bot does: search by words and by vector, weigh what is found, put it in one order."""
+        given = _Given(embed_dim=self._corpus.dimension, vector=self._corpus.vector(seed))
+        await FusedRetriever(self._store, given, Scope(COLLECTIONS)).aretrieve(self._corpus.words(seed, 6))
 
     def close(self) -> None:
         """Close the store."""
@@ -107,7 +117,7 @@ class Simple:
 
     async def ask(self, seed: int) -> None:
         """Its asynchronous query, which computes on the loop."""
-        await self._store.aquery(VectorStoreQuery(self._corpus.vector(seed), similarity_top_k=TOP_K))
+        await self._store.aquery(VectorStoreQuery(self._corpus.vector(seed), similarity_top_k=CANDIDATES))
 
     def close(self) -> None:
         """Nothing is open."""

@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from bot.words import stems
+from bot.words import held, stems
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,9 +59,11 @@ class Evidence:
         return self.coverage >= SURE and (self.similarity is None or self.similarity >= NEAR)
 
 
-def coverages(question: str, bags: Sequence[set[str]]) -> list[float]:
-    """The part of the question's words that each bag of stems holds, rare words counting more; from 0 to 1."""
+def coverages(question: str, texts: Sequence[str]) -> list[float]:
+    """The part of the question's words that each text holds, rare words counting more; from 0 to 1."""
+    wanted = set(stems(question))
+    bags = [held(wanted, text) for text in texts]
     frequency = Counter(word for bag in bags for word in bag)
-    weights = {word: math.log(1 + len(bags) / (1 + frequency[word])) for word in set(stems(question))}
+    weights = {word: math.log(1 + len(bags) / (1 + frequency[word])) for word in wanted}
     total = sum(weights.values()) or 1.0
-    return [min(1.0, sum(weight for word, weight in weights.items() if word in bag) / total) for bag in bags]
+    return [min(1.0, sum(weights[word] for word in bag) / total) for bag in bags]

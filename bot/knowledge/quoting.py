@@ -25,7 +25,6 @@ from bot.knowledge.prompts import NO_PASSAGES, heading
 from bot.knowledge.retrieval import gathered, merged, sources_of
 from bot.knowledge.synthesis import StreamedAnswer
 from bot.knowledge.units import Unit, units
-from bot.words import stems
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
@@ -275,7 +274,7 @@ class Quoter(BaseSynthesizer):
             for place, unit in enumerate(units(source.passage))
         ]
         titled = [f"{heading(quote.source)}: {quote.unit.whole}" for quote in everything]
-        return dict(zip(everything, coverages(question, [set(stems(text)) for text in titled]), strict=True))
+        return dict(zip(everything, coverages(question, titled), strict=True))
 
     async def _similarities(self, question: str, quotes: Sequence[Quote]) -> list[float] | None:
         """How near each unit and its passage are in meaning, weighted; None without an embedding."""

@@ -17,7 +17,7 @@ from bot.knowledge.local import LocalEmbedding
 from bot.knowledge.models import MODEL_FAULTS
 from bot.knowledge.splitting import passage_node, searched_text
 from bot.knowledge.stores.rows import written_date
-from bot.words import language, stems
+from bot.words import language
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -126,7 +126,7 @@ class FusedRetriever(BaseRetriever):
         by_keywords, by_vectors = found.by_keywords, found.by_vectors
         self.cosines = {hit.node.node_id: hit.score or 0.0 for hit in by_vectors}
         candidates = [*by_keywords, *by_vectors]
-        # Some twenty milliseconds of a processor, which the event loop does not have.
+        # Some milliseconds of a processor, which the event loop does not have.
         covered = await asyncio.to_thread(_coverages, text, candidates)
         self.evidence = Evidence(max(covered, default=0.0), max(self.cosines.values(), default=None))
         trust = trust_in(self._embedding, text)
@@ -151,7 +151,7 @@ def fused(
 def _coverages(question: str, hits: Sequence[NodeWithScore]) -> list[float]:
     """The part of the question that each hit holds, in the hits' order; rare are the words that few of them hold."""
     texts = {hit.node.node_id: searched_text(text_node(hit)) for hit in hits}
-    covered = dict(zip(texts, coverages(question, [set(stems(text)) for text in texts.values()]), strict=True))
+    covered = dict(zip(texts, coverages(question, list(texts.values())), strict=True))
     return [covered[hit.node.node_id] for hit in hits]
 
 
