@@ -9,12 +9,13 @@ from bot.preview.drafts import Attachment, Draft, Json, Refusal
 from bot.preview.envelopes import Envelopes
 from bot.preview.limits import Bucket, Limits
 from bot.preview.requests import unknown
-from bot.preview.world import ResponseKind
+from bot.preview.world import ChannelKind, ResponseKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from bot.preview.wire import Wire
+    from bot.preview.world import Guild
 
 Reply = Json | list[Json] | None
 """What is sent back; None is 204."""
@@ -101,6 +102,9 @@ class Routes:
             Route("GET", "/oauth2/applications/@me", lambda _: self._wire.application()),
             Route("GET", "/applications/@me", lambda _: self._wire.application()),
             Route("POST", "/users/@me/channels", self.open_direct),
+            Route("GET", "/users/@me/guilds", self.guilds),
+            Route("GET", "/guilds/{guild}", lambda call: self._wire.guild_alone(self._guild(call))),
+            Route("GET", "/guilds/{guild}/channels", self.guild_channels),
             Route("GET", "/guilds/{guild}/members/{user}", self.member),
         ]
 
@@ -152,12 +156,29 @@ class Routes:
 
     def member(self, call: Call) -> Reply:
         """GET /guilds/{guild}/members/{user}: somebody in a guild that the bot is in."""
-        guild = self._world.guilds.get(call.id("guild"))
-        if guild is None or self._world.bot.id not in guild.members:
-            raise unknown("Guild", 10004)
+        guild = self._guild(call)
         if call.id("user") not in guild.members:
             raise unknown("Member", 10007)
         return self._wire.member(guild, call.id("user"))
+
+    def guilds(self, call: Call) -> Reply:
+        """GET /users/@me/guilds: the guilds the bot is in, the oldest first, 200 on a page."""
+        after, limit = int(call.query.get("after", "0")), int(call.query.get("limit", "200"))
+        own = [guild for guild in self._world.guilds.values() if self._world.bot.id in guild.members]
+        return [self._wire.guild_listed(guild) for guild in own if guild.id > after][:limit]
+
+    def guild_channels(self, call: Call) -> Reply:
+        """GET /guilds/{guild}/channels: all of a guild's channels, seen by the bot or not, but no threads."""
+        guild = self._guild(call)
+        own = [channel for channel in self._world.channels.values() if channel.guild_id == guild.id]
+        return [self._wire.channel(channel) for channel in own if channel.kind is not ChannelKind.THREAD]
+
+    def _guild(self, call: Call) -> Guild:
+        """The guild in the path, if the bot is in it."""
+        guild = self._world.guilds.get(call.id("guild"))
+        if guild is None or self._world.bot.id not in guild.members:
+            raise unknown("Guild", 10004)
+        return guild
 
     def open_direct(self, call: Call) -> Reply:
         """Open the direct messages with a user."""

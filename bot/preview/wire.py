@@ -59,6 +59,10 @@ class Intent:
     PRIVILEGED = GUILD_MEMBERS | GUILD_PRESENCES | MESSAGE_CONTENT
 
 
+INTENT_FLAGS = {Intent.GUILD_PRESENCES: 1 << 13, Intent.GUILD_MEMBERS: 1 << 15, Intent.MESSAGE_CONTENT: 1 << 19}
+"""The flag of an application for each privileged intent that is switched on, as a bot in few guilds has it."""
+
+
 def timestamp(seconds: float) -> str:
     """Unix seconds as Discord writes a time."""
     return datetime.fromtimestamp(seconds, UTC).isoformat()
@@ -143,6 +147,22 @@ class Wire:
             "presences": [],
             "channels": [self.channel(channel) for channel in channels if channel.kind is not ChannelKind.THREAD],
             "threads": [self.channel(channel) for channel in channels if self._is_thread_for_bot(channel)],
+        }
+
+    def guild_alone(self, guild: Guild) -> Json:
+        """A guild as it is given over HTTP: without what the gateway adds."""
+        added = {"members", "member_count", "large", "voice_states", "presences", "channels", "threads"}
+        return {key: value for key, value in self.guild(guild, 0).items() if key not in added}
+
+    def guild_listed(self, guild: Guild) -> Json:
+        """A guild in the list of the bot's own."""
+        return {
+            "id": str(guild.id),
+            "name": guild.name,
+            "icon": None,
+            "owner": False,
+            "permissions": str(int(guild.permissions(self.world.bot.id))),
+            "features": [],
         }
 
     def _roles(self, guild: Guild) -> list[Role]:
@@ -301,7 +321,7 @@ class Wire:
             "bot_public": False,
             "bot_require_code_grant": False,
             "verify_key": "",
-            "flags": 0,
+            "flags": sum(flag for intent, flag in INTENT_FLAGS.items() if self.world.enabled_intents & intent),
             "owner": self.user(self.world.owner),
             "team": None,
         }
