@@ -111,7 +111,7 @@ class _Reading:
 
     def _progress(self, nodes_done: int, document: str = "") -> Progress:
         done = len(self._read) + len(self._failed) - len(self._plan.failed) - self._unfinished
-        return Progress(done, len(self._plan.to_read), nodes_done, document)
+        return Progress(done, len(self._plan.to_read), nodes_done, document, len(self._failed))
 
     @property
     def _unfinished(self) -> int:
