@@ -23,7 +23,7 @@ from bot.knowledge.embedding import Patience
 from bot.knowledge.ingestion import Ingestion
 from bot.knowledge.planning import Plan
 from bot.knowledge.spool import Spool
-from bot.knowledge.stores.sqlite import NO_EMBEDDING, SqliteStore
+from bot.knowledge.stores.sqlite import NO_EMBEDDING, Counts, SqliteStore
 from tests.fakes.passages import keyword_hits, vector_hits
 
 if TYPE_CHECKING:
@@ -148,6 +148,18 @@ def test_a_changed_file_pays_for_its_new_passages_only(place: Place) -> None:
     place.put(a="# A\n## Zero\nNew.\n## One\nFirst.\n## Two\nSecond.")
     assert place.ingestion().run().embedded == 1
     assert place.embed.paid[-1] == "A\nZero\n\nNew."
+
+
+def test_what_comes_back_is_not_paid_for_again(place: Place) -> None:
+    for text in ("One.", "Two.", "One."):
+        place.put(a=text, b="Stays.")
+        place.ingestion().run()
+    (place.root / "a.md").unlink()
+    place.ingestion().run()
+    place.put(a="Two.")
+    assert place.ingestion().run().new == ["a.md"]
+    assert len(place.embed.paid) == 3
+    assert place.store().counts() == Counts(2, 2, 2)
 
 
 async def test_a_renamed_file_is_not_paid_for_again(place: Place) -> None:

@@ -35,6 +35,9 @@ TERM_LIMIT: Final = 64
 TITLE_WEIGHT, SECTION_WEIGHT, TEXT_WEIGHT = 2.0, 2.0, 1.0
 """What one occurrence of a word counts, by where it stands; the same in every store, so that their ranks agree."""
 
+SPARE_LEAST: Final = 2_000
+"""Vectors out of use that even a small index keeps: what was paid for once may be needed again."""
+
 BATCH: Final = 500
 """Nodes that are held in memory at once while many are written."""
 
@@ -112,9 +115,10 @@ class Store(Protocol):
     ) -> None:
         """Make a new generation at one stroke: ``documents`` (with hashes) now consist of ``nodes``.
 
-        ``nodes`` is consumed once, a batch at a time. Documents in ``removed`` are gone, and so are vectors that no
-        passage needs any longer; those of other models or dimensions too, unless this store has no model. Not so
-        without ``forgets``: then vectors stay that another run has paid for and will need.
+        ``nodes`` is consumed once, a batch at a time. Documents in ``removed`` are gone. Vectors that are not searched
+        from now on, be it for their passage or for their model, stay for the day they are needed again: as many as
+        there are passages, ``SPARE_LEAST`` in any case, and the longest unneeded go first. None goes without
+        ``forgets``: another run has paid for them and will need them.
         """
         ...
 

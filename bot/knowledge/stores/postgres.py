@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import asyncpg
 import numpy as np
 from llama_index.core.schema import NodeWithScore
-from sqlalchemy import ARRAY, Text, delete, event, func, literal, select, text, true, tuple_, update
+from sqlalchemy import ARRAY, Text, and_, delete, event, func, literal, select, text, true, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
@@ -25,6 +25,7 @@ from bot.knowledge.stores import postgres_schema as schema
 from bot.knowledge.stores.base import (
     BATCH,
     NO_EMBEDDING,
+    SPARE_LEAST,
     TERM_LIMIT,
     Counts,
     Generation,
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
     from llama_index.core.schema import TextNode
     from numpy.typing import NDArray
-    from sqlalchemy import ColumnElement, Executable
+    from sqlalchemy import ColumnElement, Executable, Table
     from sqlalchemy.engine.interfaces import DBAPIConnection
 
     from bot.answering import Shelved
@@ -132,9 +133,9 @@ class PostgresStore:
     ) -> None:
         """Make a new generation in one transaction: ``documents`` (with hashes) now consist of ``nodes``.
 
-        ``nodes`` is consumed once, a batch at a time. Documents in ``removed`` are gone, and so are vectors that no
-        passage needs any longer; those of other models or dimensions too, unless this store has no model. Not so
-        without ``forgets``: then vectors stay that another run has paid for and will need.
+        ``nodes`` is consumed once, a batch at a time. Documents in ``removed`` are gone, and of the vectors that are
+        not searched any longer those that have been unneeded longest, where there are too many; not so without
+        ``forgets``, which spares what another run has paid for and will need.
         """
         self._index_vectors()
         gone = list({*documents, *removed})
@@ -146,7 +147,7 @@ class PostgresStore:
             _insert(do, nodes)
             do(lambda c: _commit_generation(c, self.embed_name))
             if forgets:
-                do(lambda c: _forget_needless_vectors(c, self.embed_name))
+                do(_forget_spare_vectors)
             do(lambda c: c.execute(text(f"ANALYZE {schema.SCHEMA}.nodes, {schema.SCHEMA}.vectors")))
 
     def add(self, nodes: Sequence[TextNode]) -> None:
@@ -455,14 +456,29 @@ async def _commit_generation(connection: AsyncConnection, model: str) -> None:
     await connection.execute(text(schema.COUNTED_COLLECTIONS))
 
 
-async def _forget_needless_vectors(connection: AsyncConnection, model: str) -> None:
-    v, g, m = schema.vectors, schema.generation.c, schema.models
-    is_needed = select(schema.nodes.c.passage).where(schema.nodes.c.passage == v.c.passage).exists()
-    await connection.execute(delete(v).where(~is_needed))
-    if model != NO_EMBEDDING:
-        searched = select(g.model, g.dimension)
-        await connection.execute(delete(v).where(tuple_(v.c.model, v.c.dimension).not_in(searched)))
-        await connection.execute(delete(m).where(m.c.name != model))
+async def _forget_spare_vectors(connection: AsyncConnection) -> None:
+    """Note which vectors are out of use, and since when; of more than are to be kept, forget the longest unneeded."""
+    v, s, g, m = schema.vectors, schema.spare, schema.generation.c, schema.models
+
+    def key(table: Table) -> tuple[ColumnElement[Any], ...]:
+        return table.c.passage, table.c.model, table.c.dimension
+
+    def is_needed(table: Table) -> ColumnElement[bool]:
+        has_passage = select(schema.nodes.c.passage).where(schema.nodes.c.passage == table.c.passage).exists()
+        return has_passage & select(g.number).where(g.model == table.c.model, g.dimension == table.c.dimension).exists()
+
+    def alike(one: Table, other: Table) -> ColumnElement[bool]:
+        return and_(*(a == b for a, b in zip(key(one), key(other), strict=True)))
+
+    await connection.execute(delete(s).where(is_needed(s)))
+    number = select(g.number).scalar_subquery()
+    unneeded = select(*key(v), number).where(~is_needed(v))
+    await connection.execute(insert(s).from_select(list(s.c.keys()), unneeded).on_conflict_do_nothing())
+    nodes = await connection.scalar(select(func.count()).select_from(schema.nodes)) or 0
+    surplus = select(*key(s)).order_by(s.c.since.desc(), *key(s)).offset(max(nodes, SPARE_LEAST))
+    await connection.execute(delete(v).where(tuple_(*key(v)).in_(surplus)))
+    await connection.execute(delete(s).where(~select(v.c.passage).where(alike(v, s)).exists()))
+    await connection.execute(delete(m).where(~select(v.c.model).where(v.c.model == m.c.name).exists()))
 
 
 async def _cut_words_anew(connection: AsyncConnection) -> None:

@@ -83,6 +83,15 @@ vectors = Table(
     Column("vector", VECTOR(), nullable=False),
 )
 
+spare = Table(
+    "spare",
+    _metadata,
+    Column("passage", Text, primary_key=True),
+    Column("model", Text, primary_key=True),
+    Column("dimension", Integer, primary_key=True),
+    Column("since", BigInteger, nullable=False),
+)
+
 # The stemmer of FTS5, and nothing else: what a word is and which are left out was decided before, in one place for
 # every store.
 _WORDS = """
@@ -146,3 +155,4 @@ async def prepare(connection: AsyncConnection) -> None:
             f"The schema {SCHEMA} of STORE_URL's database was written by another version of Docent;"
             " rename it and run reindex."
         )
+    await connection.run_sync(spare.create, checkfirst=True)  # an index of this version may be older than this table

@@ -19,6 +19,7 @@ from bot.knowledge.splitting import passage_hash
 from bot.knowledge.stores.base import (
     NO_EMBEDDING,
     SECTION_WEIGHT,
+    SPARE_LEAST,
     TERM_LIMIT,
     TEXT_WEIGHT,
     TITLE_WEIGHT,
@@ -122,9 +123,9 @@ class SqliteStore:
     ) -> None:
         """Make a new generation in one transaction: ``documents`` (with hashes) now consist of ``nodes``.
 
-        ``nodes`` is consumed once, a batch at a time. Documents in ``removed`` are gone, and so are vectors that no
-        passage needs any longer; those of other models or dimensions too, unless this store has no model. Not so
-        without ``forgets``: then vectors stay that another run has paid for and will need.
+        ``nodes`` is consumed once, a batch at a time. Documents in ``removed`` are gone, and of the vectors that are
+        not searched any longer those that have been unneeded longest, where there are too many; not so without
+        ``forgets``, which spares what another run has paid for and will need.
         """
         with self._writing() as connection:
             gone = json.dumps([storable(name) for name in {*documents, *removed}])
@@ -136,7 +137,7 @@ class SqliteStore:
                 _insert(connection, batch)
             self._commit_generation(connection)
             if forgets:
-                _forget_needless_vectors(connection, self.embed_name)
+                _forget_spare_vectors(connection)
 
     def add(self, nodes: Sequence[TextNode]) -> None:
         """Make a new generation with these nodes added, or replaced by id, each with its ``embedding`` if it has one.
@@ -392,13 +393,28 @@ def _delete(connection: sqlite3.Connection, column: str, values: str) -> None:
     connection.execute(f"DELETE FROM nodes WHERE {where}", (values,))  # noqa: S608 - as above
 
 
-def _forget_needless_vectors(connection: sqlite3.Connection, model: str) -> None:
-    connection.execute("DELETE FROM vectors WHERE passage NOT IN (SELECT passage FROM nodes)")
-    if model != NO_EMBEDDING:
-        connection.execute(
-            "DELETE FROM vectors WHERE (model, dimension) NOT IN (SELECT model, dimension FROM generation)"
-        )
-        connection.execute("DELETE FROM models WHERE name <> ?", (model,))
+def _forget_spare_vectors(connection: sqlite3.Connection) -> None:
+    """Note which vectors are out of use, and since when; of more than are to be kept, forget the longest unneeded."""
+    connection.execute(
+        "DELETE FROM spare WHERE passage IN (SELECT passage FROM nodes)"
+        " AND (model, dimension) IN (SELECT model, dimension FROM generation)"
+    )
+    connection.execute(
+        "INSERT OR IGNORE INTO spare"
+        " SELECT passage, vectors.model, vectors.dimension, number FROM vectors CROSS JOIN generation"
+        " WHERE passage NOT IN (SELECT passage FROM nodes)"
+        " OR (vectors.model, vectors.dimension) <> (generation.model, generation.dimension)"
+    )
+    (nodes,) = connection.execute("SELECT count(*) FROM nodes").fetchone()
+    connection.execute(
+        "DELETE FROM vectors WHERE (passage, model, dimension) IN (SELECT passage, model, dimension FROM spare"
+        " ORDER BY since DESC, passage, model, dimension LIMIT -1 OFFSET ?)",
+        (max(nodes, SPARE_LEAST),),
+    )
+    connection.execute(
+        "DELETE FROM spare WHERE (passage, model, dimension) NOT IN (SELECT passage, model, dimension FROM vectors)"
+    )
+    connection.execute("DELETE FROM models WHERE name NOT IN (SELECT model FROM vectors)")
 
 
 def _sharing_words(

@@ -46,6 +46,13 @@ CREATE TABLE IF NOT EXISTS vectors (
     vector BLOB NOT NULL,
     PRIMARY KEY (passage, model, dimension)
 );
+CREATE TABLE IF NOT EXISTS spare (
+    passage TEXT NOT NULL,
+    model TEXT NOT NULL,
+    dimension INTEGER NOT NULL,
+    since INTEGER NOT NULL,
+    PRIMARY KEY (passage, model, dimension)
+) WITHOUT ROWID;
 CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5 (title, section, text, tokenize='porter unicode61');
 """
 

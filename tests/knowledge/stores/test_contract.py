@@ -15,7 +15,7 @@ import pytest
 
 from bot.errors import IngestionRefused, StoreUnusable
 from bot.knowledge.splitting import passage_hash
-from bot.knowledge.stores.base import NO_EMBEDDING, Counts
+from bot.knowledge.stores.base import NO_EMBEDDING, SPARE_LEAST, Counts
 from tests.fakes.passages import SHARED_ONLY, by_keywords, filled, keyword_hits, near, node, vector_hits
 
 if TYPE_CHECKING:
@@ -347,12 +347,25 @@ async def test_a_run_without_a_model_leaves_the_vectors_to_those_who_have_one(pl
     assert [each.text for each in store.nodes_without_vector()] == ["west"]
 
 
-def test_a_vector_that_no_passage_needs_is_forgotten_with_the_next_generation(place: Place) -> None:
+def test_a_passage_that_comes_back_has_its_vector_still(place: Place) -> None:
+    before, after = node("refund five"), node("refund nine")
+    store = filled(place.open(), before, vectors=[[1, 0]])
+    filled(store, after, vectors=[[0, 1]])
+    assert store.without_vector([passage_hash(before)]) == set()
+    store.replace({}, [], removed=["a.md"])
+    store.replace({"a.md": "3"}, [before])
+    assert store.counts() == Counts(1, 1, 1)
+    assert store.without_vector([passage_hash(after)]) == set()
+
+
+def test_of_the_vectors_that_nobody_needs_the_oldest_are_forgotten_and_never_one_that_is_needed(place: Place) -> None:
     store = filled(place.open(), node("east"), vectors=[[1, 0]])
-    store.keep_vectors({"early": [1.0, 0.0]})
-    assert store.without_vector(["early"]) == set()
+    spares = {f"spare {n}": [1.0, n] for n in range(SPARE_LEAST)}
+    store.keep_vectors({"oldest": [1.0, 0.0]})
     store.replace({}, [])
-    assert store.without_vector(["early"]) == {"early"}
+    store.keep_vectors(spares)
+    store.replace({}, [])
+    assert store.without_vector(["oldest", *spares]) == {"oldest"}
     assert store.without_vector([passage_hash(node("east"))]) == set()
 
 
@@ -361,8 +374,6 @@ def test_a_vector_that_no_passage_needs_yet_stays_where_the_store_is_asked_not_t
     store.keep_vectors({"early": [1.0, 0.0]})
     store.replace({"b.md": "1"}, [node("west", "b.md")], forgets=False)
     assert store.without_vector(["early"]) == set()
-    store.replace({}, [])
-    assert store.without_vector(["early"]) == {"early"}
 
 
 def test_each_generation_knows_when_it_was_put_in_place(place: Place) -> None:
@@ -395,6 +406,18 @@ def test_what_is_searchable_is_listed_by_path_inside_the_collections_alone(place
     assert [each.document for each in store.shelved(frozenset({"legal"}))] == ["@legal/a.md"]
     assert [each.document for each in store.shelved(EVERYWHERE)] == ["@legal/a.md", "b.md", "z.md"]
     assert store.shelved(frozenset()) == []
+
+
+async def test_two_models_on_one_index_do_not_take_each_others_vectors_away(place: Place) -> None:
+    one = filled(place.open("one"), node("east"), vectors=[[1, 0]])
+    two = place.open("two")
+    two.keep_vectors({passage_hash(node("east")): [0.0, 0.0, 1.0]})
+    for _ in range(3):
+        two.replace({}, [])
+        assert await near(two, [0, 0, 1]) == ["east"]
+        one.replace({}, [])
+        assert await near(one, [1, 0]) == ["east"]
+        assert [*one.nodes_without_vector(), *two.nodes_without_vector()] == []
 
 
 async def test_nodes_are_added_or_replaced_by_id(place: Place) -> None:
