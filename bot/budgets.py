@@ -31,7 +31,7 @@ class Limits:
     answers of one person under way at a time.
     """
 
-    per_minute: int = 6
+    per_minute: int = 10
     guild_per_minute: int = 0
     total_per_minute: int = 0
     at_once: int = 3

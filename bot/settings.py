@@ -140,7 +140,7 @@ class Settings(BaseSettings):
         1_024, ge=64, le=100_000, description="the number of tokens that the model writes at most in an answer"
     )
     questions_per_minute: int = Field(
-        6, ge=0, le=1_000, description="the number of questions of one person within a minute; 0 for any"
+        10, ge=0, le=1_000, description="the number of questions of one person within a minute; 0 for any"
     )
     server_questions_per_minute: int = Field(
         0, ge=0, le=100_000, description="the number of questions in one server within a minute; 0 for any"

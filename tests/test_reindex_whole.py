@@ -96,8 +96,6 @@ async def test_two_thousand_files_with_a_cancel_a_kill_and_a_resume_while_a_hund
 ) -> None:
     async with StandIn() as standin, OpenAIServer(spoken(SAID)) as model:
         environ = environment(standin, model, with_documents(tmp_path)) | {
-            "QUESTIONS_PER_MINUTE": "0",
-            "ANSWERS_PER_PERSON": "0",
             "CONCURRENT_ANSWERS": "50",
         }
         await ingested(load(None, **{name.lower(): value for name, value in environ.items()}))

@@ -98,6 +98,8 @@ def environment(standin: StandIn, model: OpenAIServer, folder: Path) -> dict[str
         "OPENAI_BASE_URL": model.url,
         "LLM_MODEL": "fake",
         "EMBED_MODEL": "fake-embedding",
+        "QUESTIONS_PER_MINUTE": "0",
+        "ANSWERS_PER_PERSON": "0",
         "DATA_DIR": str(folder / "documents"),
         "STATE_DIR": str(folder / "state"),
     }
