@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import signal
 import sys
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from bot.errors import SettingsInvalid
+from bot.knowledge.local import local_embedding
 from bot.preview.faults import Fault, Trouble
 from bot.preview.standin import StandIn
 from bot.settings import load, setting_names
@@ -20,7 +23,6 @@ from tests.fakes.openai_server import Close, OpenAIServer, Speech, credit_used_u
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
-    from pathlib import Path
 
 MARK = "[[1]](<https://wiki.example/refunds>)"
 FOOTER = "-# **Sources**\n-# [1] [Refunds](<https://wiki.example/refunds>) › Deadlines · 2026-01-02"
@@ -150,6 +152,26 @@ async def test_without_a_model_the_documents_are_quoted(tmp_path: Path) -> None:
     assert content.startswith("**No model is set: quoting your documents**")
     assert "The dishwasher runs at six in the evening." in content
     assert "Kitchen" in content
+
+
+@pytest.mark.skipif(local_embedding() is None, reason="the extra 'local' is not installed (Python 3.14 and newer)")
+async def test_the_loop_is_never_held_for_a_tenth_of_a_second_by_first_or_later_questions(tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.fakes.held_loop", str(tmp_path)),
+        cwd=Path(__file__).parent.parent,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(240):
+            output, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    held: dict[str, float] = dict(json.loads(line) for line in output.splitlines() if line.startswith(b"["))
+    assert process.returncode == 0
+    assert len(held) == 3
+    assert max(held.values()) < 0.1, held
 
 
 async def test_ten_people_at_once_are_each_answered_exactly_without_a_429(tmp_path: Path) -> None:
