@@ -92,6 +92,8 @@ def filled(components: Sequence[Json], values: Mapping[str, object]) -> list[Jso
 
 def _answered(component: Json, value: object) -> Json:
     kind = ComponentKind(component["type"])
+    if value == "" and kind is ComponentKind.RADIO_GROUP:
+        return {"value": None}  # required or not: a bot must be ready for a client that lets nothing be chosen
     if kind in SEVERAL or kind is ComponentKind.RADIO_GROUP:
         chosen = _chosen(component, _chosen_before(component) if value is None else _listed(value))
         return {"values": chosen} if kind in SEVERAL else {"value": next(iter(chosen), None)}
