@@ -92,16 +92,19 @@ def filled(components: Sequence[Json], values: Mapping[str, object]) -> list[Jso
 
 def _answered(component: Json, value: object) -> Json:
     kind = ComponentKind(component["type"])
-    if kind in SEVERAL:
-        one = isinstance(value, str | int)
-        values = [value] if one else list(cast("Sequence[object]", value or ()))
-        return {"values": _chosen(component, values or _chosen_before(component))}
-    if kind is ComponentKind.RADIO_GROUP:
-        chosen = [value] if value else _chosen_before(component)
-        return {"value": next(iter(_chosen(component, chosen)), None)}
+    if value == "" and kind is ComponentKind.RADIO_GROUP:
+        return {"value": None}  # required or not: a bot must be ready for a client that lets nothing be chosen
+    if kind in SEVERAL or kind is ComponentKind.RADIO_GROUP:
+        chosen = _chosen(component, _chosen_before(component) if value is None else _listed(value))
+        return {"values": chosen} if kind in SEVERAL else {"value": next(iter(chosen), None)}
     if kind is ComponentKind.CHECKBOX:
         return {"value": bool(component.get("default", False) if value is None else value)}
     return {"value": "" if value is None else str(value)}
+
+
+def _listed(value: object) -> list[object]:
+    """One value or several as several; no text is none."""
+    return ([value] if value != "" else []) if isinstance(value, str | int) else list(cast("Sequence[object]", value))
 
 
 def _chosen_before(component: Json) -> list[object]:
@@ -116,9 +119,11 @@ def _chosen(component: Json, values: Sequence[object]) -> list[str]:
     options: list[Json] | None = component.get("options")
     if options is not None and not set(chosen) <= {option["value"] for option in options}:
         raise LookupError("that is not one of the options")
+    if options is None and not all(value.isascii() and value.isdecimal() for value in chosen):
+        raise LookupError("that is not an id")
     is_group = component["type"] == ComponentKind.CHECKBOX_GROUP
     most = component.get("max_values") or (len(options or ()) if is_group else 1)
-    least = component.get("min_values", 1)
+    least = 1 if component.get("min_values") is None else component["min_values"]
     may_be_left = not chosen and (least == 0 or component.get("required") is False)
     if not may_be_left and not least <= len(chosen) <= most:
         raise ValueError(f"{least} to {most} of them are to be chosen")

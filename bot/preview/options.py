@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bot.preview.components import first
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from bot.preview.drafts import Json
 
@@ -30,7 +30,7 @@ class OptionKind(IntEnum):
 
 
 NESTING = {OptionKind.SUB_COMMAND, OptionKind.GROUP}
-NUMERIC = {OptionKind.INTEGER: int, OptionKind.NUMBER: float}
+NUMERIC: dict[OptionKind, Callable[[str], float]] = {OptionKind.INTEGER: int, OptionKind.NUMBER: float}
 
 
 def option_values(
@@ -80,18 +80,25 @@ def given(option: Json, value: object) -> object:
         case OptionKind.STRING:
             taken: object = _within(option, str(value), len(str(value)), "length")
         case OptionKind.INTEGER | OptionKind.NUMBER as kind:
-            number = NUMERIC[kind](str(value))
+            number = _number(kind, option["name"], value)
             taken = _within(option, number, number, "value")
         case OptionKind.BOOLEAN:
             if value not in {True, False}:
                 raise ValueError(f"{option['name']} is true or false")
             return bool(value)
         case _:
-            return str(int(str(value)))
+            return str(int(_number(OptionKind.INTEGER, option["name"], value)))
     choices: list[Json] = option.get("choices") or []
     if choices and taken not in [choice["value"] for choice in choices]:
         raise ValueError(f"{option['name']} is one of {', '.join(choice['name'] for choice in choices)}")
     return taken
+
+
+def _number(kind: OptionKind, name: str, value: object) -> float:
+    try:
+        return NUMERIC[kind](str(value))
+    except ValueError as error:
+        raise ValueError(f"{name} is not {value!r}") from error
 
 
 def _within(option: Json, value: object, size: float, what: str) -> object:

@@ -11,25 +11,32 @@ import json
 import secrets
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from aiohttp import web
 
+from bot.preview.acts import Acts
+from bot.preview.asked import BODY_LIMIT, invalid
 from bot.preview.feed import Feed
 from bot.preview.rendering import DiscordMarkdown
 from bot.preview.views import Views
+from bot.preview.wire import ATTACHMENT_SIZE_LIMIT
 from bot.preview.world import RequestAnswered
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
     from bot.preview.drafts import Json
-    from bot.preview.world import Event, Message, User, World
+    from bot.preview.world import Event, User, World
 
 _FILES = Path(__file__).parent / "page"
-_FILE_TYPES = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
+_SCRIPTS = ("page.js", "shared.js", "messages.js", "composer.js", "options.js", "fields.js")
+_FILE_TYPES = {"page.css": "text/css", "icon.svg": "image/svg+xml"} | dict.fromkeys(_SCRIPTS, "text/javascript")
+_POLICY = "Content-Security-Policy"
+_FILE_POLICY = "sandbox; default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 _HEADERS = {
-    "Content-Security-Policy": (
+    _POLICY: (
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
@@ -40,9 +47,7 @@ _HEADERS = {
     "Cache-Control": "no-store",
 }
 _KEY_HEADER = "X-Preview-Key"
-_BODY_LIMIT = 64 * 1024
-_TEXT_LIMIT = 4_000
-"""Longest text a person may send, in characters; the bot's own limit is below, so that its refusal can be seen."""
+_VIEWER_HEADER = "X-Preview-As"
 _KEEP_ALIVE = 15.0
 """Seconds after which an idle stream says that it is still there."""
 
@@ -52,7 +57,7 @@ class Page:
 
     Args:
         world: the stand-in's world.
-        viewer: the member the person at the browser is.
+        viewer: the member the person at the browser is, until they choose to be another.
         token: the key wanted in the page's address; a random one if not given.
         suggestions: questions offered to a reader who does not know what to ask.
     """
@@ -64,25 +69,21 @@ class Page:
         self._world = world
         self._viewer = viewer
         self._suggestions = list(suggestions)
-        self._views = Views(world, DiscordMarkdown(), viewer)
+        self._markdown = DiscordMarkdown()
         self._throttled: list[float] = []
         world.watch(self._note_throttling)
 
     def app(self) -> web.Application:
         """The routes, behind the checks."""
-        app = web.Application(middlewares=[self._guarded], client_max_size=_BODY_LIMIT)
+        app = web.Application(middlewares=[self._guarded], client_max_size=ATTACHMENT_SIZE_LIMIT + BODY_LIMIT)
         app.on_response_prepare.append(_harden)
         app.add_routes(
             [
                 web.get("/", self._index),
                 web.get("/{name:[a-z]+\\.[a-z]+}", self._file),
                 web.get("/events", self._events),
-                web.post("/ask", self._ask),
-                web.post("/command", self._command),
-                web.post("/say", self._say),
-                web.post("/press", self._press),
-                web.post("/menu", self._menu),
-                web.post("/form", self._form),
+                web.get("/files/{id:[0-9]+}", self._attachment),
+                *Acts(self._world, self._viewer_of).routes(),
             ]
         )
         return app
@@ -123,6 +124,17 @@ class Page:
         key = request.headers.get(_KEY_HEADER, "") if request.method == "POST" else request.query.get("key", "")
         return secrets.compare_digest(key.encode("utf-8", "replace"), self.token.encode())
 
+    def _viewer_of(self, request: web.Request) -> User:
+        """Who the person at the browser is: a member of their choice."""
+        chosen = request.headers.get(_VIEWER_HEADER) or request.query.get("as", "")
+        if not chosen:
+            return self._viewer
+        user = self._world.users.get(int(chosen)) if chosen.isascii() and chosen.isdigit() else None
+        is_member = user is not None and any(user.id in guild.members for guild in self._world.guilds.values())
+        if user is None or user.is_bot or not is_member:
+            raise invalid("There is no such member any more: reload the page.")
+        return user
+
     # What is shown
 
     async def _index(self, _request: web.Request) -> web.StreamResponse:
@@ -134,9 +146,26 @@ class Page:
             raise web.HTTPNotFound
         return web.FileResponse(_FILES / name, headers={"Content-Type": f"{_FILE_TYPES[name]}; charset=utf-8"})
 
+    async def _attachment(self, request: web.Request) -> web.StreamResponse:
+        """A file at a message the viewer sees: text as nothing but text, anything else to be saved."""
+        views = Views(self._world, self._markdown, self._viewer_of(request))
+        try:
+            message, file = self._world.message_with(int(request.match_info["id"]))
+        except LookupError:
+            message, file = None, None
+        if message is None or file is None or not views.is_visible(message):
+            raise web.HTTPNotFound(text="That file is gone.")
+        is_text = file.media_type.startswith(("text/", "application/json"))
+        kind = "text/plain; charset=utf-8" if is_text else "application/octet-stream"
+        placed = "inline" if is_text else "attachment"
+        disposition = f"{placed}; filename*=UTF-8''{quote(file.filename, safe='')}"
+        headers = {"Content-Type": kind, "Content-Disposition": disposition, _POLICY: _FILE_POLICY}
+        return web.Response(body=file.content, headers=headers)
+
     async def _events(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream; charset=utf-8"})
-        feed = Feed(self._world, self._views, self._throttled)
+        views = Views(self._world, self._markdown, self._viewer_of(request))
+        feed = Feed(self._world, views, self._throttled)
         with self._world.subscribed() as queue, suppress(ConnectionResetError):
             beginning = feed.beginning() | {"suggestions": self._suggestions}
             await response.prepare(request)
@@ -151,72 +180,6 @@ class Page:
                         await response.write(_encoded(told))
         return response
 
-    # What a person may do
-
-    async def _ask(self, request: web.Request) -> web.Response:
-        asked = await _body(request)
-        return self._used(_id(asked, "channel"), "ask", {"question": _text(asked, "question")})
-
-    async def _command(self, request: web.Request) -> web.Response:
-        asked = await _body(request)
-        return self._used(_id(asked, "channel"), _text(asked, "name"), _texts(asked, "options"))
-
-    def _used(self, channel_id: int, name: str, options: Mapping[str, str]) -> web.Response:
-        self._check_channel(channel_id)
-        try:
-            interaction = self._world.use_command(channel_id, self._viewer.id, name, options)
-        except LookupError as missing:
-            raise _invalid(f"The bot has not registered /{name} here (yet): is it running?") from missing
-        return web.json_response({"id": str(interaction.id)})
-
-    async def _say(self, request: web.Request) -> web.Response:
-        asked = await _body(request)
-        channel_id = _id(asked, "channel")
-        self._check_channel(channel_id)
-        bot = self._world.bot
-        text = _text(asked, "text").replace(f"@{bot.name}", f"<@{bot.id}>")
-        reply_to = self._seen(asked, "reply") if "reply" in asked else None
-        if reply_to and reply_to.channel_id != channel_id:
-            raise _invalid("That message stands in another channel.")
-        message = self._world.say(channel_id, self._viewer.id, text, reply_to=reply_to.id if reply_to else None)
-        return web.json_response({"id": str(message.id)})
-
-    async def _press(self, request: web.Request) -> web.Response:
-        asked = await _body(request)
-        try:
-            interaction = self._world.press(_id(asked, "message"), _text(asked, "custom_id"), self._viewer.id)
-        except LookupError as missing:
-            raise _invalid("That button is no longer there.") from missing
-        return web.json_response({"id": str(interaction.id)})
-
-    async def _menu(self, request: web.Request) -> web.Response:
-        asked = await _body(request)
-        message, name = self._seen(asked, "message"), _text(asked, "name")
-        try:
-            interaction = self._world.use_menu(self._viewer.id, name, message.id)
-        except LookupError as missing:
-            raise _invalid("The bot has no such entry in its menu here (yet): is it running?") from missing
-        return web.json_response({"id": str(interaction.id)})
-
-    async def _form(self, request: web.Request) -> web.Response:
-        asked = await _body(request)
-        try:
-            interaction = self._world.submit(_id(asked, "interaction"), _texts(asked, "values"))
-        except LookupError as missing:
-            raise _invalid("That form is no longer open.") from missing
-        return web.json_response({"id": str(interaction.id)})
-
-    def _seen(self, asked: Json, name: str) -> Message:
-        """A message that stands there for everybody: what only one person sees can neither be replied to nor asked."""
-        message = self._world.messages.get(_id(asked, name))
-        if message is None or message.deleted_at is not None or message.audience is not None:
-            raise _invalid("That message is gone.")
-        return message
-
-    def _check_channel(self, channel_id: int) -> None:
-        if channel_id not in self._world.channels:
-            raise _invalid("That channel is gone.")
-
 
 def _homes(request: web.Request) -> frozenset[str]:
     """The host names under which this server may be spoken to."""
@@ -225,7 +188,8 @@ def _homes(request: web.Request) -> frozenset[str]:
 
 
 async def _harden(_request: web.Request, response: web.StreamResponse) -> None:
-    response.headers.update(_HEADERS)
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
 
 
 def _encoded(told: Json) -> bytes:
@@ -234,40 +198,3 @@ def _encoded(told: Json) -> bytes:
 
 def _refused(words: str) -> web.Response:
     return web.Response(status=403, text=words)
-
-
-def _invalid(words: str) -> web.HTTPBadRequest:
-    return web.HTTPBadRequest(text=words)
-
-
-async def _body(request: web.Request) -> Json:
-    try:
-        body: object = await request.json()
-    except ValueError as error:
-        raise _invalid("The request is not JSON.") from error
-    if not isinstance(body, dict):
-        raise _invalid("The request is not a JSON object.")
-    return cast("Json", body)
-
-
-def _text(body: Json, name: str) -> str:
-    text: object = body.get(name)
-    if not isinstance(text, str) or not text.strip():
-        raise _invalid(f"Write something first: “{name}” is empty.")
-    if len(text) > _TEXT_LIMIT:
-        raise _invalid(f"That is {len(text):,} characters; {_TEXT_LIMIT:,} is the most.")
-    return text
-
-
-def _texts(body: Json, name: str) -> dict[str, str]:
-    texts: object = body.get(name, {})
-    if not isinstance(texts, dict):
-        raise _invalid(f"“{name}” is not an object.")
-    return {str(key): str(value)[:_TEXT_LIMIT] for key, value in cast("dict[object, object]", texts).items()}
-
-
-def _id(body: Json, name: str) -> int:
-    given: object = body.get(name)
-    if not isinstance(given, str) or not given.isascii() or not given.isdigit():
-        raise _invalid(f"“{name}” is not an id.")
-    return int(given[:20])

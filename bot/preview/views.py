@@ -2,80 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from itertools import pairwise
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from bot.preview.fields import Fields
+from bot.preview.figures import measured
 from bot.preview.offers import commands, menus
 from bot.preview.options import OptionKind, values_of
-from bot.preview.world import InteractionKind, ResponseKind
+from bot.preview.world import ChannelKind, InteractionKind, Permission, ResponseKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from bot.preview.drafts import Json
     from bot.preview.rendering import DiscordMarkdown
-    from bot.preview.world import Channel, Interaction, Message, MessageState, User, World
-
-_BUTTON = 2
-_LINK_STYLE = 5
-_BUTTON_STYLES = {1: "primary", 2: "secondary", 3: "success", 4: "danger", _LINK_STYLE: "link"}
-_LONG_INPUT = 2
-_TEXT_INPUT = 4
-_CHOICES = {3, 21}
-"""Discord's numbers for components of which one of several options is chosen: a select, a group of radio buttons."""
-_LONGEST_INPUT = 4_000
-"""Characters that a form's text field takes where the bot does not say."""
-_SAME_BEGINNING = 4
-"""Characters that two states must have in common at their start to be one text that grew."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wire:
-    """What one answer cost and when it came. Times are seconds; None where there is nothing to measure yet."""
-
-    edits: int = 0
-    throttled: int = 0
-    mean_gap: float | None = None
-    longest_gap: float | None = None
-    first_sign: float | None = None
-    first_words: float | None = None
-    took: float | None = None
-
-
-def measured(pages: Sequence[Message], asked_at: float, throttled: Sequence[float]) -> Wire:
-    """The figures of one answer.
-
-    Args:
-        pages: its messages, oldest first.
-        asked_at: when it was asked for, in Unix seconds.
-        throttled: when requests were answered with 429, in Unix seconds; those from ``asked_at`` on are counted.
-    """
-    if not pages:
-        return Wire()
-    spoken = sorted(state.time for page in pages for state in page.states if not state.is_thinking)
-    gaps = [later - earlier for earlier, later in pairwise(spoken)]
-    return Wire(
-        edits=sum(len(page.states) - 1 for page in pages),
-        throttled=sum(at >= asked_at for at in throttled),
-        mean_gap=sum(gaps) / len(gaps) if gaps else None,
-        longest_gap=max(gaps, default=None),
-        first_sign=pages[0].created_at - asked_at,
-        first_words=_first_words(pages[0], asked_at),
-        took=max(page.states[-1].time for page in pages) - asked_at,
-    )
-
-
-def _first_words(page: Message, asked_at: float) -> float | None:
-    """When the page first began as it does now: a status line that was replaced is not the answer's words."""
-    last = _words(page.now)[:_SAME_BEGINNING]
-    times = [state.time for state in page.states if last and _words(state).startswith(last)]
-    return times[0] - asked_at if times else None
-
-
-def _words(state: MessageState) -> str:
-    """A state's text without its small print."""
-    return "\n".join(line for line in state.content.splitlines() if not line.startswith("-# ")).strip()
+    from bot.preview.world import Channel, Guild, Interaction, Message, MessageState, User, World
 
 
 class Views:
@@ -85,28 +26,59 @@ class Views:
         self._world = world
         self._markdown = markdown
         self._viewer = viewer
+        self._fields = Fields(world, viewer)
 
     # Places
 
     def place(self) -> Json:
-        """Where the viewer is: the guild, its channels, who is who."""
+        """Where the viewer is: the guild, its channels and people, and what is offered there."""
         guild = next(iter(self._world.guilds.values()), None)
         return {
             "guild": guild.name if guild else "Direct messages",
             "bot": self._person(self._world.bot.id),
             "viewer": self._person(self._viewer.id),
+            "people": self._people(guild),
+            "roles": self._roles(guild),
             "channels": [self.channel(channel) for channel in self._world.channels.values() if self.sees(channel.id)],
             **self.offers(),
         }
 
     def channel(self, channel: Channel) -> Json:
         """One line of the channel list."""
-        parent = str(channel.parent_id or "")
-        return {"id": str(channel.id), "name": channel.name, "kind": channel.kind.name.lower(), "parent": parent}
+        may = self._world.permissions(self._viewer.id, channel)
+        is_thread = channel.kind is ChannelKind.THREAD
+        writing = Permission.SEND_MESSAGES_IN_THREADS if is_thread else Permission.SEND_MESSAGES
+        return {
+            "id": str(channel.id),
+            "name": self._world.bot.name if channel.kind is ChannelKind.DIRECT else channel.name,
+            "kind": channel.kind.name.lower(),
+            "parent": str(channel.parent_id or ""),
+            "is_writable": writing in may and not channel.is_locked,
+            "takes_files": Permission.ATTACH_FILES in may,
+            "is_shut": self._is_shut(channel),
+            "slow_mode": channel.slow_mode,
+        }
+
+    def _is_shut(self, channel: Channel) -> bool:
+        """Whether not everybody in the guild sees it."""
+        given = channel.overwrites.get(channel.guild_id or 0)
+        return given is not None and Permission.VIEW_CHANNEL in given.deny
+
+    def _people(self, guild: Guild | None) -> list[Json]:
+        """Whom the person at the browser may be: the members that are no bots, with their roles' names."""
+        if guild is None:
+            return [self._person(self._viewer.id) | {"roles": []}]
+        members = [user_id for user_id in guild.members if not self._world.users[user_id].is_bot]
+        worn = {user_id: guild.worn.get(user_id, set()) for user_id in members}
+        return [self._person(one) | {"roles": [guild.roles[role].name for role in worn[one]]} for one in members]
+
+    def _roles(self, guild: Guild | None) -> list[Json]:
+        return [{"id": str(role.id), "name": role.name} for role in guild.roles.values()] if guild else []
 
     def offers(self) -> Json:
-        """What the viewer is offered in the channels they see."""
-        seen = [channel_id for channel_id in self._world.channels if self.sees(channel_id)]
+        """What the viewer is offered in the channels they see; in a forum commands are used in its posts alone."""
+        channels = [channel for channel in self._world.channels.values() if channel.kind is not ChannelKind.FORUM]
+        seen = [channel.id for channel in channels if self.sees(channel.id)]
         offered = {channel_id: self._world.offered(self._viewer.id, channel_id) for channel_id in seen}
         return {"commands": commands(offered), "menus": menus(offered)}
 
@@ -119,8 +91,8 @@ class Views:
         return self._world.sees(self._viewer.id, channel_id)
 
     def is_own(self, interaction: Interaction) -> bool:
-        """Whether it was the viewer who did this: nobody else is shown a command on its way."""
-        return interaction.user_id == self._viewer.id
+        """Whether the viewer did this and waits for it: nobody else is shown a command on its way."""
+        return interaction.user_id == self._viewer.id and interaction.kind is not InteractionKind.AUTOCOMPLETE
 
     def _person(self, user_id: int) -> Json:
         user = self._world.users[user_id]
@@ -130,7 +102,8 @@ class Views:
     def _names(self) -> Mapping[str, str]:
         people = {str(user.id): user.name for user in self._world.users.values()}
         roles = {str(role.id): role.name for guild in self._world.guilds.values() for role in guild.roles.values()}
-        return people | roles | {str(channel.id): channel.name for channel in self._world.channels.values()}
+        seen = [channel for channel in self._world.channels.values() if self.sees(channel.id)]
+        return people | roles | {str(channel.id): channel.name for channel in seen}
 
     # Messages
 
@@ -151,7 +124,7 @@ class Views:
             "is_edited": message.edited_at is not None,
             "is_deleted": message.deleted_at is not None,
             "since": since,
-            "states": [self._state(state, begun) for state in message.states[since:]],
+            "states": self._states(message, begun, since),
             "reactions": {emoji: len(users) for emoji, users in message.reactions.items()},
         }
 
@@ -163,14 +136,22 @@ class Views:
             return question.created_at
         return message.created_at
 
-    def _state(self, state: MessageState, begun: float) -> Json:
+    def _states(self, message: Message, begun: float, since: int) -> list[Json]:
+        if message.channel_id not in self._world.channels:
+            return []
+        return [self._state(state, begun, message.channel_id) for state in message.states[since:]]
+
+    def _state(self, state: MessageState, begun: float, channel_id: int) -> Json:
         return {
             "after": state.time - begun,
             "is_thinking": state.is_thinking,
             "html": self._html(state.content, state.time),
             "embeds": [self._embed(embed, state.time) for embed in state.embeds],
-            "buttons": list(_buttons(state.components)),
-            "files": [file.filename for file in state.attachments],
+            "buttons": list(self._fields.buttons(state.components)),
+            "selects": list(self._fields.selects(state.components, channel_id)),
+            "files": [
+                {"id": str(file.id), "name": file.filename, "size": len(file.content)} for file in state.attachments
+            ],
         }
 
     def _embed(self, embed: Json, now: float) -> Json:
@@ -199,6 +180,8 @@ class Views:
     def _said(self, option: Json) -> str:
         """An option's value as people read it: a name instead of an id."""
         value = str(option["value"])
+        if option["type"] == OptionKind.ATTACHMENT and int(value) in self._world.uploads:
+            return self._world.uploads[int(value)].filename
         return self._names().get(value, value) if option["type"] > OptionKind.BOOLEAN else value
 
     # Interactions
@@ -222,7 +205,8 @@ class Views:
         if interaction.response is not ResponseKind.MODAL or interaction.response_data is None or not is_ours:
             return None
         data = interaction.response_data
-        return {"title": str(data.get("title", "")), "fields": list(_fields(data["components"]))}
+        fields = self._fields.form(data["components"], interaction.channel_id)
+        return {"title": str(data.get("title", "")), "fields": list(fields)}
 
     # Figures
 
@@ -236,58 +220,3 @@ class Views:
 def _answered(message: Message) -> int:
     """What a message answers, by id: an interaction, another message, or nothing but itself."""
     return message.interaction_id or message.reference or message.id
-
-
-def _buttons(rows: Sequence[Json]) -> Iterator[Json]:
-    for row in rows:
-        inner: list[Json] = row.get("components") or []
-        for component in inner:
-            if component.get("type") == _BUTTON:
-                yield _button(component)
-
-
-def _button(component: Json) -> Json:
-    emoji: Json = component.get("emoji") or {}
-    url = str(component.get("url") or "")
-    return {
-        "id": str(component.get("custom_id") or ""),
-        "label": f"{emoji.get('name') or ''} {component.get('label') or ''}".strip(),
-        "style": _BUTTON_STYLES.get(component.get("style", 2), "secondary"),
-        "url": url if url.startswith(("https://", "http://")) else "",
-        "is_disabled": bool(component.get("disabled", False)),
-    }
-
-
-def _fields(components: Sequence[Json], label: Json | None = None) -> Iterator[Json]:
-    """A form's fields, whether in rows (the label is the input's) or in labels (it is theirs, with a description)."""
-    for component in components:
-        above = label or component
-        if component.get("type") in {_TEXT_INPUT, *_CHOICES}:
-            yield _field(component, str(above.get("label") or ""), str(above.get("description") or ""))
-        inner: list[Json] = component.get("components") or []
-        yield from _fields(inner)
-        if single := component.get("component"):
-            yield from _fields([single], component)
-
-
-def _field(component: Json, label: str, hint: str) -> Json:
-    options: list[Json] = component.get("options") or []
-    return {
-        "id": str(component["custom_id"]),
-        "label": label,
-        "hint": hint,
-        "is_long": component.get("style") == _LONG_INPUT,
-        "is_required": bool(component.get("required", True)),
-        "placeholder": str(component.get("placeholder") or ""),
-        "value": str(component.get("value") or ""),
-        "longest": int(component.get("max_length") or _LONGEST_INPUT),
-        "choices": [
-            {
-                "value": str(option["value"]),
-                "label": str(option["label"]),
-                "hint": str(option.get("description") or ""),
-                "is_chosen": bool(option.get("default", False)),
-            }
-            for option in options
-        ],
-    }

@@ -171,6 +171,8 @@ async def test_selects_below_a_message_tell_what_was_chosen() -> None:
         ({"type": 23}, True, {"value": True}),
         ({"type": 23, "default": True}, None, {"value": True}),
         ({"type": 5, "default_values": [{"id": "7", "type": "user"}]}, None, {"values": ["7"]}),
+        ({"type": 5, "required": False, "default_values": [{"id": "7"}]}, "", {"values": []}),
+        ({"type": 19, "min_values": None, "max_values": None}, ["7"], {"values": ["7"]}),
         ({"type": 3, "min_values": 0, "options": [{"value": "a"}]}, (), {"values": []}),
     ],
 )

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from aiohttp import ClientSession, ClientTimeout
@@ -17,6 +15,7 @@ from bot.preview import page as page_module
 from bot.preview.drafts import Draft
 from bot.preview.page import Page
 from bot.preview.world import Clock, InteractionCreated, MessageFlag, RequestAnswered, ResponseKind, World
+from tests.fakes.browser import TOKEN, Browser
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -25,55 +24,6 @@ if TYPE_CHECKING:
 
 FILES = Path(page_module.__file__).parent / "page"
 ASK = {"name": "ask", "type": 1, "description": "Ask", "options": [{"name": "question", "type": 3}]}
-TOKEN = "the-key-to-the-page"
-
-
-class Browser:
-    """What a browser on this page does, over real HTTP."""
-
-    def __init__(self, session: ClientSession, url: str, world: World) -> None:
-        self.session = session
-        self.home = URL(url)
-        self.world = world
-        self.channel = str(world.channel_named("general").id)
-
-    @property
-    def origin(self) -> str:
-        return str(self.home.origin())
-
-    async def get(self, path: str, **headers: str) -> tuple[int, str]:
-        async with self.session.get(self.home.join(URL(path)), headers=headers) as response:
-            return response.status, await response.text()
-
-    async def post(self, path: str, body: object, **changed: str | None) -> tuple[int, str]:
-        given = {"Origin": self.origin, "X-Preview-Key": TOKEN} | {k.replace("_", "-"): v for k, v in changed.items()}
-        headers = {name: value for name, value in given.items() if value is not None}
-        async with self.session.post(self.home.join(URL(path)), json=body, headers=headers) as response:
-            return response.status, await response.text()
-
-    @asynccontextmanager
-    async def events(self) -> AsyncGenerator[Events, None]:
-        async with self.session.get(self.home.join(URL(f"/events?key={TOKEN}"))) as response:
-            assert response.status == 200
-            assert response.content_type == "text/event-stream"
-            yield Events(response.content)
-
-
-class Events:
-    """The stream of events, read one at a time."""
-
-    def __init__(self, content: asyncio.StreamReader | Any) -> None:
-        self._content = content
-
-    async def next(self, kind: str | None = None) -> dict[str, Any]:
-        async with asyncio.timeout(5):
-            while True:
-                line = (await self._content.readline()).decode()
-                if not line.startswith("data: "):
-                    continue
-                told: dict[str, Any] = json.loads(line.removeprefix("data: "))
-                if kind in {None, told["type"]}:
-                    return told
 
 
 @pytest.fixture
@@ -169,7 +119,11 @@ async def test_every_response_is_hardened(browser: Browser, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"), [("page.css", "text/css"), ("page.js", "text/javascript"), ("icon.svg", "image/svg+xml")]
+    ("name", "kind"),
+    [
+        *(("page.css", "text/css"), ("icon.svg", "image/svg+xml")),
+        *((file.name, "text/javascript") for file in sorted(FILES.glob("*.js"))),
+    ],
 )
 async def test_the_pages_files_are_served_as_what_they_are(browser: Browser, name: str, kind: str) -> None:
     async with browser.session.get(browser.home.join(URL(f"/{name}"))) as response:
@@ -190,7 +144,8 @@ def test_the_page_has_nothing_that_its_own_policy_forbids() -> None:
 
 
 def test_every_id_that_the_script_looks_for_is_on_the_page() -> None:
-    wanted = set(re.findall(r'byId\("([a-z-]+)"\)', (FILES / "page.js").read_text()))
+    scripts = [file.read_text() for file in FILES.glob("*.js")]
+    wanted = {name for script in scripts for name in re.findall(r'byId\("([a-z-]+)"\)', script)}
     present = set(re.findall(r'\sid="([a-z-]+)"', (FILES / "index.html").read_text()))
     assert wanted - present == set()
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from bot.preview.drafts import Draft
+from bot.preview.figures import Wire, measured
 from bot.preview.rendering import DiscordMarkdown
-from bot.preview.views import Views, Wire, measured
+from bot.preview.views import Views
 from bot.preview.world import Message, MessageFlag, MessageState, World
 
 
