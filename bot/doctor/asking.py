@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, cast
-from urllib.parse import urlsplit
 
 import aiohttp
+import httpx
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,5 +29,5 @@ async def fetched(
 
 
 def host_of(url: str) -> str:
-    """The host in an address, with its port where that is not the usual one."""
-    return urlsplit(url).netloc
+    """The host in an address, with its port where that is not the usual one: as the models' clients write it too."""
+    return httpx.URL(url).netloc.decode()

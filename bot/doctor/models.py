@@ -57,11 +57,9 @@ class _Server:
     async def faulty(self, session: aiohttp.ClientSession, proof: Proof) -> Finding:
         """What the bot would say of the fault, and what the server says it has."""
         if isinstance(proof.fault, SettingsInvalid):
-            seen = f"{self.host} was not asked: {proof.fault}"
-        elif proof.host:
-            seen = f"{proof.host} answered: {proof.fault}"
-        else:
-            seen = f"{self.host} did not answer: {proof.fault}"
+            return Finding(self.subject, "ill", f"{self.host} was not asked: {proof.fault}", "Correct that setting.")
+        answered = f"{proof.host} answered" if proof.host else f"{self.host} did not answer"
+        seen = f"{answered}: {proof.fault}"
         remedy = _PATIENTLY.get(type(proof.fault), f"Check {self.address} (most end with /v1), {self.others}.")
         if names := await self._names(session):
             remedy += f" It has: {some(names, most=8)}."

@@ -87,6 +87,12 @@ async def test_one_word_is_embedded_and_the_host_named(server: OpenAIServer) -> 
     assert request.body["input"] == ["Hello"]
 
 
+async def test_a_host_is_the_same_however_its_address_is_written(server: OpenAIServer) -> None:
+    found = await wrote(chosen(server.url.replace("127.0.0.1", "LocalHost")))
+    assert found.state == "well"
+    assert "by localhost:" in found.seen
+
+
 async def test_a_model_that_thinks_first_is_proved_by_its_first_thought(server: OpenAIServer) -> None:
     server.script = Speech([], reasoning=["Hm"], close=Close.STALL)
     assert (await wrote(chosen(server.url))).state == "well"
