@@ -139,12 +139,21 @@ def migrate_store(
 
 
 @commands.command()
-def doctor() -> None:
-    """Check settings, token, model, documents and disk; say which host sees what, and what to do."""
+def doctor(
+    *,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Ask nothing of Discord or of a model's server; nothing is paid for.")
+    ] = False,
+) -> None:
+    """Check everything the bot needs; say which host sees what, and what to do where something is not well.
+
+    Settings, token, intents, permissions in each server, models (asked for one word each), documents, index, records
+    and disk. The link that invites the bot is at the end.
+    """
     chosen = _settings()
     from bot.app import diagnose  # noqa: PLC0415  # as above
 
-    _run(diagnose(chosen, Terminal()))
+    _run(diagnose(chosen, Terminal(), is_offline=offline))
 
 
 def _settings(required: Collection[str] = ()) -> Settings:

@@ -354,15 +354,19 @@ async def migrate_store(
     )
 
 
-async def diagnose(settings: Settings, terminal: Terminal) -> None:
-    """Look at everything the bot needs and say what is not well.
+async def diagnose(settings: Settings, terminal: Terminal, *, is_offline: bool = False) -> None:
+    """Look at everything the bot needs and say what is not well; ``is_offline`` asks nothing of any other server.
 
     Raises:
         DocentError: something is not well; the table has said what.
     """
+    point_at(settings.discord_api_url, settings.discord_gateway_url)
     async with _opening(settings) as library:
         with terminal.waiting("Looking…"):
-            findings = await examined(settings, _state_or_words(library))
+            writes, embeds = await asyncio.to_thread(lambda: (_language(settings), _embedding(settings)))
+            findings = await examined(
+                settings, _state_or_words(library), writes=writes, embeds=embeds, is_offline=is_offline
+            )
     terminal.show_findings(findings)
     ill = sum(finding.state == "ill" for finding in findings)
     if ill:

@@ -38,6 +38,8 @@ _MOST_LISTED = 12
 
 _SCORES = ("hit@1", "hit@3", "hit@5", "MRR@10", "p50", "p95")
 _ANSWERS = ("grounded", "right", "refused", "failed")
+_SUBJECT = 16
+"""The width of the doctor's second column: a server's name may be long, and the last column has most to say."""
 _SHOWN = 0.0005  # the smallest difference that three digits show
 
 
@@ -168,15 +170,18 @@ class Terminal:
             self.output.print(failures)
 
     def show_findings(self, findings: Sequence[Finding]) -> None:
-        """The doctor's table: a sign, what was looked at, what was seen, and what to do where it is not well."""
-        table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+        """The doctor's table: a sign, what was looked at, what was seen, and what to do where it is not well.
+
+        Where nobody watches, a line of sentences for each. Links stand below, unbroken.
+        """
+        if self.output.is_terminal:
+            self.output.print(_table(findings))
+        else:
+            for finding in findings:
+                self.announce(_printable(_spoken(finding)))
         for finding in findings:
-            sign, style = {"well": ("✓", "green"), "note": ("·", "yellow"), "ill": ("✗", "red")}[finding.state]
-            seen = Text(finding.seen)
-            if finding.remedy:
-                seen.append(f"\n→ {finding.remedy}", style=style)
-            table.add_row(Text(sign, style=style), Text(finding.subject, style="bold"), seen)
-        self.output.print(table)
+            if finding.link:
+                self.announce(f"\nTo invite it to a server, with the least permissions:\n{finding.link}")
 
     def announce(self, words: str) -> None:
         """Something to act on, such as an address to open; unbroken, so that it can be clicked."""
@@ -213,6 +218,25 @@ class _Tail:
         for line in lines[-max(1, console.height - 2) :]:
             yield from line
             yield Segment.line()
+
+
+def _spoken(finding: Finding) -> str:
+    seen = finding.seen.removesuffix(".")
+    return f"{finding.subject} ({finding.state}): {seen}. {finding.remedy}".rstrip()
+
+
+def _table(findings: Sequence[Finding]) -> Table:
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_column()
+    table.add_column(max_width=_SUBJECT)
+    table.add_column()
+    for finding in findings:
+        sign, style = {"well": ("✓", "green"), "note": ("·", "yellow"), "ill": ("✗", "red")}[finding.state]
+        seen = Text(_printable(finding.seen))
+        if finding.remedy:
+            seen.append(f"\n→ {_printable(finding.remedy)}", style=style)
+        table.add_row(Text(sign, style=style), Text(_printable(finding.subject), style="bold"), seen)
+    return table
 
 
 async def _cited_deltas(answer: answering.Answer) -> AsyncGenerator[str]:

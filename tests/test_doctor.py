@@ -1,21 +1,31 @@
-"""The doctor: what it sees over real HTTP, and what it says to do."""
+"""The doctor as a whole: every check in one go, what it prints, and that no line of it holds a key."""
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING
 
-import aiohttp
 import discord
 import pytest
-from aiohttp import web
+from rich.console import Console
 
 from bot import doctor
 from bot.answering import LibraryState
+from bot.app import diagnose
+from bot.errors import DocentError
+from bot.preview.standin import StandIn
+from bot.preview.world import ORDINARY, Permission
 from bot.settings import load, setting_names
+from bot.terminal import Terminal
+from tests.fakes.deployment import environment, ingested, with_documents
+from tests.fakes.openai_server import OpenAIServer, key_refused
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from bot.settings import Settings
+
+WIDTH = 80
 
 
 @pytest.fixture(autouse=True)
@@ -24,47 +34,20 @@ def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-@pytest.fixture
-async def host() -> AsyncIterator[str]:
-    """A server that knows one Discord token, one key and two models."""
-
-    async def me(request: web.Request) -> web.Response:
-        if request.headers.get("Authorization") != "Bot good":
-            return web.json_response({"message": "401: Unauthorized"}, status=401)
-        return web.json_response({"id": "42", "username": "docent"})
-
-    async def models(request: web.Request) -> web.Response:
-        if request.headers.get("Authorization") != "Bearer good":
-            return web.json_response({}, status=401)
-        return web.json_response({"data": [{"id": "llama3:latest"}, {"id": "embedder"}]})
-
-    app = web.Application()
-    app.router.add_get("/api/users/@me", me)
-    app.router.add_get("/v1/models", models)
-    app.router.add_get("/html/models", lambda _: _html())
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    await runner.cleanup()
+def between(standin: StandIn, model: OpenAIServer, folder: Path) -> Settings:
+    """The settings of a bot that stands between the two."""
+    return load(None, **{name.lower(): value for name, value in environment(standin, model, folder).items()})
 
 
-async def _html() -> web.Response:
-    return web.Response(text="<html>a portal</html>", content_type="text/html")
-
-
-@pytest.fixture
-async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession() as opened:
-        yield opened
-
-
-async def test_a_good_token_gives_the_invite_link(host: str, session: aiohttp.ClientSession) -> None:
-    finding = await doctor.discord_token(session, load(None, discord_token="good", discord_api_url=f"{host}/api"))
-    assert finding.state == "well"
-    assert "signed in as docent" in finding.seen
-    assert "client_id=42&scope=bot%20applications.commands&permissions=" in finding.seen
+async def printed(settings: Settings, *, is_watched: bool = False, is_offline: bool = False) -> tuple[str, str]:
+    """What the doctor prints, and its complaint, "" if there is none."""
+    output = io.StringIO()
+    console = Console(file=output, width=WIDTH, force_terminal=is_watched, highlight=False, color_system=None)
+    try:
+        await diagnose(settings, Terminal(console, Console(file=io.StringIO())), is_offline=is_offline)
+    except DocentError as error:
+        return output.getvalue(), error.words
+    return output.getvalue(), ""
 
 
 def test_the_invite_asks_for_what_answers_need_and_nothing_else() -> None:
@@ -75,66 +58,81 @@ def test_the_invite_asks_for_what_answers_need_and_nothing_else() -> None:
     }  # fmt: skip
 
 
-async def test_a_refused_token_is_said_without_showing_it(host: str, session: aiohttp.ClientSession) -> None:
-    finding = await doctor.discord_token(session, load(None, discord_token="planted", discord_api_url=f"{host}/api"))
-    assert (finding.state, finding.seen) == ("ill", "the token is not accepted")
-    assert "planted" not in repr(finding)
-
-
-async def test_no_token_points_at_the_preview(session: aiohttp.ClientSession) -> None:
-    assert "preview" in (await doctor.discord_token(session, load(None))).remedy
-
-
-@pytest.mark.parametrize(
-    ("key", "name", "state", "words"),
-    [
-        ("good", "llama3", "well", "llama3 at 127.0.0.1"),
-        ("good", "llama4", "ill", "has no model llama4"),
-        ("bad", "llama3", "ill", "does not accept the key"),
-    ],
-)
-async def test_the_models_host_is_named_and_asked(
-    host: str, session: aiohttp.ClientSession, key: str, name: str, state: str, words: str
-) -> None:
-    finding = await doctor.model(session, load(None, openai_base_url=f"{host}/v1", openai_api_key=key, llm_model=name))
-    assert finding.state == state
-    assert words in finding.seen
-
-
-async def test_a_server_that_lists_no_models_is_only_noted(host: str, session: aiohttp.ClientSession) -> None:
-    finding = await doctor.model(session, load(None, openai_base_url=f"{host}/html"))
-    assert finding.state == "note"
-
-
-async def test_a_host_nobody_answers_at_is_said(session: aiohttp.ClientSession) -> None:
-    finding = await doctor.embeddings(session, load(None, embed_model="e", embed_base_url="http://127.0.0.1:9/v1"))
-    assert (finding.state, finding.seen) == ("ill", "127.0.0.1:9 cannot be reached")
-
-
-async def test_without_a_model_it_says_that_nothing_leaves_the_machine(session: aiohttp.ClientSession) -> None:
-    assert "nothing leaves this machine" in (await doctor.model(session, load(None))).seen
-    assert "no text leaves this machine" in (await doctor.embeddings(session, load(None))).seen
-
-
-def test_a_missing_folder_one_without_and_one_with_readable_files_are_told_apart(tmp_path: Path) -> None:
+def test_a_missing_an_empty_and_a_filled_folder_are_told_apart(tmp_path: Path) -> None:
     folder = tmp_path / "documents"
     assert "is missing" in doctor.documents(folder).seen
     folder.mkdir()
-    (folder / "photo.png").write_text("no document")
-    (folder / ".hidden.md").write_text("# Hidden")
+    (folder / "picture.png").write_bytes(b"\x89PNG")
     assert doctor.documents(folder).seen == f"no file in {folder} can be read"
     (folder / "a.md").write_text("# A")
-    assert doctor.documents(folder).seen == f"1 readable file in {folder}"
+    assert doctor.documents(folder).seen.startswith("1 readable file in ")
 
 
-async def test_everything_is_examined_in_one_go(host: str, tmp_path: Path) -> None:
+async def test_everything_is_examined_in_one_go(tmp_path: Path) -> None:
     async def state() -> LibraryState:
         return LibraryState(documents=3, nodes=40, embedding="local")
 
-    settings = load(
-        None, discord_token="good", discord_api_url=f"{host}/api", data_dir=tmp_path, state_dir=tmp_path / "not" / "yet"
-    )
-    findings = {finding.subject: finding for finding in await doctor.examined(settings, state())}
-    assert set(findings) == {"Discord", "Model", "Embeddings", "Documents", "Index", "Disk"}
-    assert "3 documents, 40 passages" in findings["Index"].seen
-    assert findings["Disk"].state == "well"
+    settings = load(None, data_dir=tmp_path, state_dir=tmp_path / "not" / "yet")
+    findings = await doctor.examined(settings, state(), writes=None, embeds=None)
+    by_subject = {finding.subject: finding for finding in findings}
+    assert list(by_subject) == [
+        *("Settings", "Discord", "Model", "Embeddings", "Documents", "Collections", "Index", "Records", "Disk")
+    ]
+    assert "3 documents, 40 passages" in by_subject["Index"].seen
+    assert by_subject["Disk"].state == "well"
+    assert all(finding.remedy for finding in findings if finding.state != "well")
+
+
+async def test_an_index_that_cannot_be_opened_is_ill_in_its_own_words() -> None:
+    async def state() -> str:
+        return "The index was written by a newer version."
+
+    finding = await doctor.searchable(state())
+    assert (finding.state, finding.seen) == ("ill", "The index was written by a newer version.")
+    assert finding.remedy
+
+
+async def test_a_healthy_bot_is_one_line_each_and_the_invite_link(tmp_path: Path) -> None:
+    async with StandIn() as standin, OpenAIServer() as model:
+        settings = between(standin, model, with_documents(tmp_path))
+        await ingested(settings)
+        said, complaint = await printed(settings)
+    assert complaint == ""
+    lines = said.splitlines()
+    assert "Harbour (well): it can answer in 4 of 4 channels." in lines
+    assert any(line.startswith("Model (well): 1 token was written by 127.0.0.1:") for line in lines)
+    assert any(line.startswith("Embeddings (well): 1 word was embedded by 127.0.0.1:") for line in lines)
+    assert lines[-1] == doctor.invite_link(str(standin.world.bot.id))
+    assert "(ill)" not in said
+    assert "(note)" not in said
+
+
+@pytest.mark.parametrize("is_watched", [True, False])
+async def test_everything_that_is_ill_is_said_with_a_remedy_and_without_a_key(tmp_path: Path, is_watched: bool) -> None:
+    async with StandIn() as standin, OpenAIServer(key_refused()) as model:
+        model.embedding_refusal = key_refused()
+        world = standin.world
+        guild = world.add_guild("The very long name of a server by the sea \x1b[31m")
+        world.change_role(guild.id, world.bot.id, ORDINARY | Permission.ADMINISTRATOR)
+        settings = between(standin, model, tmp_path).model_copy(update={"message_content": True})
+        said, complaint = await printed(settings, is_watched=is_watched)
+    # Intents, model, embeddings and documents.
+    assert complaint == "4 of 12 checks want mending."
+    for secret in settings.secrets:
+        assert secret not in said
+    assert "\x1b[31m" not in said
+    if is_watched:
+        assert all(len(line) <= WIDTH for line in said.splitlines() if "oauth2" not in line)
+        assert said.count("✗") == 4
+    else:
+        assert said.count("(ill): ") == 4
+
+
+async def test_offline_asks_nobody_anything(tmp_path: Path) -> None:
+    async with StandIn() as standin, OpenAIServer() as model:
+        settings = between(standin, model, with_documents(tmp_path))
+        said, complaint = await printed(settings, is_offline=True)
+        assert not standin.requests
+        assert not model.requests
+    assert complaint == ""
+    assert "Discord (note): not asked: --offline." in said

@@ -139,10 +139,31 @@ def test_every_problem_is_shown_with_what_to_do(watched: bool) -> None:
 
 
 def test_findings_carry_their_remedy() -> None:
-    terminal, output, _ = screen(watched=False)
+    terminal, output, _ = screen(watched=True)
     terminal.show_findings([Finding("Disk", "ill", "0.1 GB free", "Make room.")])
     assert "✗" in output.getvalue()
     assert "→ Make room." in output.getvalue()
+
+
+def test_findings_that_nobody_watches_are_sentences_with_their_links_below() -> None:
+    terminal, output, _ = screen(watched=False)
+    link = f"https://discord.com/?{'x' * 200}"
+    terminal.show_findings(
+        [
+            Finding("Discord", "well", "signed in", link=link),
+            Finding("Disk", "ill", "0.1 GB free.", "Make room."),
+        ]
+    )
+    lines = output.getvalue().splitlines()
+    assert lines[:2] == ["Discord (well): signed in.", "Disk (ill): 0.1 GB free. Make room."]
+    assert lines[-1] == link
+
+
+def test_what_findings_quote_from_elsewhere_cannot_speak_to_the_terminal() -> None:
+    terminal, output, _ = screen(watched=True)
+    terminal.show_findings([Finding("Guild \x1b]0;x\x07", "note", "\x1b[2Jseen", "\x1b[2Jdo")])
+    assert "\x1b[2J" not in output.getvalue()
+    assert "\x1b]0" not in output.getvalue()
 
 
 def test_an_evaluation_with_answers_shows_both_tables_and_what_changed() -> None:

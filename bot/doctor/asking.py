@@ -1,0 +1,33 @@
+"""One question to a server over HTTP, as an operator would put it with a browser: its status and its JSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import aiohttp
+import httpx
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PATIENCE: Final = aiohttp.ClientTimeout(total=10)
+UNAUTHORISED: Final = {401, 403}
+
+
+async def fetched(
+    session: aiohttp.ClientSession, url: str, headers: Mapping[str, str]
+) -> tuple[int | None, dict[str, Any]]:
+    """The status and JSON object at ``url``; (None, {}) where nobody answers."""
+    try:
+        async with session.get(url, headers=headers) as response:
+            body: object = await response.json(content_type=None) if response.content_length != 0 else {}
+            return response.status, cast("dict[str, Any]", body) if isinstance(body, dict) else {}
+    except ValueError:
+        return 200, {}
+    except (aiohttp.ClientError, OSError, TimeoutError):
+        return None, {}
+
+
+def host_of(url: str) -> str:
+    """The host in an address, with its port where that is not the usual one: as the models' clients write it too."""
+    return httpx.URL(url).netloc.decode()

@@ -1,0 +1,35 @@
+"""What one look gives: how it is, what was seen, and what to do about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was looked at, how it is, what was seen, and what to do about it.
+
+    ``link`` is an address to open; it stands alone, so that it can be clicked.
+    """
+
+    subject: str
+    state: Literal["well", "note", "ill"]
+    seen: str
+    remedy: str = ""
+    link: str = ""
+
+
+def some(names: Sequence[str], most: int = 3) -> str:
+    """The first few of these, and how many more there are."""
+    more = len(names) - most
+    named = ", ".join(names[:most])
+    return f"{named} and {more} more" if more > 0 else named
+
+
+def counted(number: int, noun: str) -> str:
+    """So many of something, in the singular where it is one."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

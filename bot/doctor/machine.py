@@ -1,0 +1,140 @@
+"""What is on this machine: settings, documents and their collections, the index, the records, room on the disk."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from bot import rules
+from bot.doctor.finding import Finding, counted, some
+from bot.errors import RecordsUnusable
+from bot.policy import Rule
+from bot.records import SqlRecords
+from bot.settings import DEFAULT_MODEL
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from bot.answering import LibraryState
+    from bot.settings import Settings
+
+_LEAST_FREE: Final = 200_000_000
+"""Bytes of free disk under which an ingestion may run out: 100,000 passages of 384 dimensions take some 300 MB."""
+
+_COLLECTIONS: Final = "Collections"
+_MOST_FOUND: Final = 20
+_RULE: Final = "guilds = [123456789012345678]"
+
+
+def chosen(settings: Settings) -> Finding:
+    """Which settings are set, by name alone, and whether any of them does nothing."""
+    if idle := list(_idle(settings)):
+        return Finding("Settings", "note", f"without effect: {some(idle)}", "Remove it, or set what it belongs to.")
+    fields = type(settings).model_fields
+    names = [name.upper() for name, field in fields.items() if getattr(settings, name) != field.default]
+    return Finding("Settings", "well", f"valid; chosen: {', '.join(names) or 'none, all is as it comes'}")
+
+
+def documents(folder: Path) -> Finding:
+    """Whether the documents' folder is there and holds files that can be read."""
+    from bot.knowledge.readers import listed  # noqa: PLC0415  # two seconds of LlamaIndex, spent in this thread
+
+    subject = "Documents"
+    if not folder.is_dir():
+        return Finding(
+            subject, "ill", f"the folder {folder} is missing", "Create it, or set DATA_DIR to where they are."
+        )
+    readable = sum(not found.fault for found in listed(folder))
+    if not readable:
+        return Finding(
+            subject, "ill", f"no file in {folder} can be read",
+            "Put documents into it (Markdown, text, HTML, PDF, Office files, source code), then run `reindex`.",
+        )  # fmt: skip
+    return Finding(subject, "well", f"{readable} readable {'file' if readable == 1 else 'files'} in {folder}")
+
+
+def collections(folder: Path) -> Sequence[Finding]:
+    """Each collection that nobody sees, and each rule for none; where there are no such, one finding for all."""
+    known, faults = rules.read(folder)
+    held = {path.name[1:] for path in folder.glob("@?*") if path.is_dir() and not path.is_symlink()}
+    unreadable = {fault.partition(".toml: ")[0][1:] for fault in faults}
+    read = {name: rule for name, rule in known.items() if name not in unreadable}
+    ill = [Finding(_COLLECTIONS, "ill", f"{fault} Nobody sees it", "Correct that file.") for fault in sorted(faults)]
+    found = [*ill, *_shut(folder, held - unreadable, read)]
+    if len(found) > _MOST_FOUND:
+        more = counted(len(found) - _MOST_FOUND, "more collection")
+        found[_MOST_FOUND:] = [Finding(_COLLECTIONS, "note", f"{more} like these", "Mend these first.")]
+    if found:
+        return found
+    if not held:
+        return [Finding(_COLLECTIONS, "well", "none: all documents are everybody's")]
+    return [Finding(_COLLECTIONS, "well", f"{some([f'@{name}' for name in sorted(held)])}: each has its rule")]
+
+
+async def searchable(index: Awaitable[LibraryState | str]) -> Finding:
+    """Whether there is an index, and what it holds."""
+    subject = "Index"
+    state = await index
+    if isinstance(state, str):
+        return Finding(subject, "ill", state, "Mend that, then look again.")
+    if not state.nodes:
+        return Finding(subject, "note", "empty", "It is built when the bot starts, or now with `reindex`.")
+    return Finding(
+        subject, "well", f"{state.documents} documents, {state.nodes} passages, embeddings: {state.embedding}"
+    )
+
+
+async def records(settings: Settings) -> Finding:
+    """Whether what is remembered can be opened; a file that is not there yet is not made."""
+    subject, file = "Records", settings.state_dir / "records.sqlite"
+    url = settings.records_url
+    if url is None and not file.exists():
+        return Finding(subject, "well", f"none yet: {file} is made when the bot starts")
+    opening = SqlRecords.opened_file(file) if url is None else SqlRecords.opened(url.get_secret_value())
+    try:
+        async with opening:
+            pass
+    except RecordsUnusable as error:
+        remedy = "Correct RECORDS_URL, or start that database." if url else f"Move {file} away, or give this user it."
+        return Finding(subject, "ill", error.words.removesuffix("."), remedy)
+    place = file if url is None else f"the database at {urlsplit(url.get_secret_value()).hostname}"
+    return Finding(subject, "well", f"{place} opens; kept for {counted(settings.remember_days, 'day')}")
+
+
+def disk(folder: Path) -> Finding:
+    """Whether the index can be written and may grow."""
+    subject = "Disk"
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not os.access(existing, os.W_OK):
+        return Finding(subject, "ill", f"{existing} is not writable", "Give this user the right, or set STATE_DIR.")
+    free = shutil.disk_usage(existing).free
+    seen = f"{free / 1e9:.1f} GB free for {folder}"
+    if free < _LEAST_FREE:
+        return Finding(subject, "ill", seen, "Make room, or set STATE_DIR to another disk.")
+    return Finding(subject, "well", seen)
+
+
+def _idle(settings: Settings) -> Iterator[str]:
+    """The settings that stand for something the others leave no room for."""
+    if not settings.has_model and settings.llm_model != DEFAULT_MODEL:
+        yield "LLM_MODEL without OPENAI_API_KEY or OPENAI_BASE_URL"
+    if settings.embedding in {"local", "none"}:
+        given = {"EMBED_BASE_URL": settings.embed_base_url, "EMBED_API_KEY": settings.embed_api_key}
+        yield from (f"{name} with embeddings “{settings.embedding}”" for name, value in given.items() if value)
+
+
+def _shut(folder: Path, held: set[str], known: Mapping[str, Rule]) -> Iterator[Finding]:
+    """The collections that nobody sees though nothing is wrong with their rules."""
+    for name in sorted(held - set(known)):
+        remedy = f"Write {folder / f'@{name}.toml'} with the ids of who may see it, such as {_RULE}."
+        yield Finding(_COLLECTIONS, "note", f"@{name} has no rule: nobody sees it", remedy)
+    for name in sorted(known):
+        if name not in held:
+            remedy = f"Make the folder {folder / f'@{name}'}, or remove the file."
+            yield Finding(_COLLECTIONS, "note", f"@{name}.toml is a rule for a collection that is not there", remedy)
+        elif known[name] == Rule():
+            remedy = f"Write into it the ids of who may see it, such as {_RULE}."
+            yield Finding(_COLLECTIONS, "note", f"@{name}.toml names nobody: nobody sees @{name}", remedy)
