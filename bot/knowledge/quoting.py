@@ -17,6 +17,7 @@ from llama_index.core.llms import CustomLLM
 from llama_index.core.response_synthesizers import BaseSynthesizer
 from llama_index.core.schema import QueryBundle
 
+from bot.answering import Ending, Outcome
 from bot.knowledge.evidence import coverages
 from bot.knowledge.models import MODEL_FAULTS
 from bot.knowledge.prompts import heading
@@ -188,6 +189,12 @@ class Quoter(BaseSynthesizer):
         super().__init__(llm=NoModel(), streaming=True)
         self._found = found
         self._embedding = embedding
+        self._is_doubtful = False
+
+    @property
+    def outcome(self) -> Outcome:
+        """How it ended, once its deltas have: with quotes that may be none of the answer, it was not found."""
+        return Outcome(Ending.NOT_FOUND if self._is_doubtful else Ending.COMPLETE)
 
     async def aget_response(self, query_str: str, text_chunks: Sequence[str], **_: Any) -> AsyncGenerator[str, None]:  # noqa: ARG002 # as inherited
         """The answer's deltas; ``text_chunks`` are not looked at, for the sources hold the passages unadorned."""
@@ -210,8 +217,8 @@ class Quoter(BaseSynthesizer):
     async def _deltas(self, question: str) -> AsyncGenerator[str, None]:
         yield HEADING
         quotes = chosen(await self._scored(question))
-        is_doubtful = not quotes or quotes[0].score < DOUBTFUL or self._found.is_far
-        for piece in laid_out(quotes, is_doubtful=is_doubtful):
+        self._is_doubtful = not quotes or quotes[0].score < DOUBTFUL or self._found.is_far
+        for piece in laid_out(quotes, is_doubtful=self._is_doubtful):
             for word in re.findall(r"\s*\S+\s*?|\s+", piece):
                 yield word
                 await asyncio.sleep(_WORD_PAUSE)
@@ -306,5 +313,6 @@ async def quoted(
         [hit.score or 0.0 for hit in hits],
         [near.get(hit.node.node_id, farthest) for hit in hits],
     )
-    response = await Quoter(found, embedding).asynthesize(QueryBundle(question), hits)
-    return StreamedAnswer(cast("AsyncStreamingResponse", response), found.sources, notice=notice)
+    quoter = Quoter(found, embedding)
+    response = cast("AsyncStreamingResponse", await quoter.asynthesize(QueryBundle(question), hits))
+    return StreamedAnswer(response, found.sources, notice=notice, ending=lambda _has_text: quoter.outcome)
