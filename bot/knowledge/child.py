@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from pebble import ProcessExpired, ProcessPool
 
-from bot.errors import DocumentUnreadable
+from bot.errors import DocumentUnreadable, IngestionRefused
 from bot.knowledge.readers import read
 from bot.knowledge.splitting import SectionSplitter, passage_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
 
 MEMORY_LIMIT: Final = 1_536 * 2**20
@@ -31,6 +31,10 @@ FILES_PER_CHILD: Final = 200
 """After so many files a fresh child takes over: parsers leak."""
 OPEN_FILES_LIMIT: Final = 64
 
+_NO_CHILD = (
+    "No process can be started to read files in; nothing was changed. Check this machine's memory, and how many"
+    " processes this user may run."
+)
 _AHEAD = 3  # files given to the child before the first is done, so that it never waits
 _OUT_OF_MEMORY = 86  # the exit status that says so
 _TICK = 0.2  # seconds between two yields while a file is being read
@@ -83,7 +87,11 @@ class ChildReader:
         self._pool = None
 
     def start(self) -> None:
-        """Have the child begin to import what it needs, without waiting for it."""
+        """Have the child begin to import what it needs, without waiting for it.
+
+        Raises:
+            IngestionRefused: there is no child to be had.
+        """
         if self._pool is not None:
             return
         self._pool = ProcessPool(
@@ -93,7 +101,7 @@ class ChildReader:
             initargs=(self._limits.memory,),
             context=_context(),
         )
-        self._pool.schedule(_warm)
+        self._schedule(_warm)
 
     def passages(
         self, root: Path, documents: Iterable[str]
@@ -102,6 +110,9 @@ class ChildReader:
 
         While a document takes its time, it is given with None again and again, so that the caller can do other work,
         or leave.
+
+        Raises:
+            IngestionRefused: there is no child to be had.
         """
         self.start()
         waiting = iter(documents)
@@ -118,9 +129,15 @@ class ChildReader:
             yield document, outcome
 
     def _scheduled(self, root: Path, document: str) -> Future[Any]:
+        return self._schedule(_read_and_cut, str(root), document, seconds=self._limits.seconds)
+
+    def _schedule(self, work: Callable[..., Any], *values: str, seconds: float | None = None) -> Future[Any]:
         if self._pool is None:
             raise RuntimeError("the reader is closed")
-        return self._pool.schedule(_read_and_cut, args=[str(root), document], timeout=self._limits.seconds)
+        try:
+            return self._pool.schedule(work, args=values, timeout=seconds)
+        except (OSError, RuntimeError) as error:  # the latter where the first attempt failed without a word
+            raise IngestionRefused(_NO_CHILD) from error
 
 
 def _outcome(future: Future[Any], seconds: float) -> list[Passage] | DocumentUnreadable | None:
