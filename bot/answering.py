@@ -102,6 +102,7 @@ class Ending(Enum):
     COMPLETE = "complete"
     CUT_AT_LENGTH = "cut at the length limit"
     FILTERED = "stopped by the provider's filter"
+    NOT_FOUND = "not found in the documents"
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,12 +34,14 @@ _ENDINGS = {
     Ending.COMPLETE: "",
     Ending.CUT_AT_LENGTH: "Cut off: the model reached its length limit. Ask for the rest.",
     Ending.FILTERED: "Cut off: the model provider's filter stopped the answer.",
+    Ending.NOT_FOUND: "",
 }
 
 _FATES = {
     Ending.COMPLETE: Fate.COMPLETE,
     Ending.CUT_AT_LENGTH: Fate.CUT_AT_LENGTH,
     Ending.FILTERED: Fate.FILTERED,
+    Ending.NOT_FOUND: Fate.NOT_FOUND,
 }
 
 _INTERRUPTIONS: dict[type[Cause], Fate] = {

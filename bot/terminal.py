@@ -144,6 +144,11 @@ class Terminal:
             answers = Table("", *_ANSWERS, box=None, padding=(0, 2, 0, 0))
             answers.add_row("answers", *parts)
             self.output.print(answers)
+        if now.unanswerable:
+            turned_away = _beside(now.turned_away, before.turned_away if before and before.unanswerable else None)
+            refusals = Table("", "turned away", box=None, padding=(0, 2, 0, 0))
+            refusals.add_row(f"{now.unanswerable} without an answer", turned_away)
+            self.output.print(refusals)
         if before is not None:
             self.output.print(Text("In brackets: how much more or less than in the previous run.", style="dim"))
 

@@ -177,7 +177,12 @@ async def test_what_became_of_it_is_known_once_the_reader_is_told(cause: Cause, 
 
 
 @pytest.mark.parametrize(
-    ("ending", "fate"), [(Ending.CUT_AT_LENGTH, Fate.CUT_AT_LENGTH), (Ending.FILTERED, Fate.FILTERED)]
+    ("ending", "fate"),
+    [
+        (Ending.CUT_AT_LENGTH, Fate.CUT_AT_LENGTH),
+        (Ending.FILTERED, Fate.FILTERED),
+        (Ending.NOT_FOUND, Fate.NOT_FOUND),
+    ],
 )
 async def test_an_end_the_model_did_not_choose_is_told_apart(ending: Ending, fate: Fate) -> None:
     telling = await told(Script(["Two we"], outcome=Outcome(ending)))

@@ -169,7 +169,7 @@ def test_what_findings_quote_from_elsewhere_cannot_speak_to_the_terminal() -> No
 def test_an_evaluation_with_answers_shows_both_tables_and_what_changed() -> None:
     output = io.StringIO()
     score = Score(0.5, 0.75, 1.0, 0.66, 0.012, 0.03)
-    now = Evaluation("set.jsonl", 4, "local", {"fused": score}, Told(1.0, 0.5, 0.25, 0.0))
+    now = Evaluation("set.jsonl", 4, "local", {"fused": score}, Told(1.0, 0.5, 0.25, 0.0), 3, 0.667)
     before = Evaluation("set.jsonl", 4, "local", {"fused": replace(score, mrr=0.61)}, Told(0.75, 0.5, 0.25, 0.0))
 
     Terminal(Console(file=output, width=100)).show_evaluation(now, before)
@@ -177,3 +177,4 @@ def test_an_evaluation_with_answers_shows_both_tables_and_what_changed() -> None
     shown = output.getvalue()
     assert re.search(r"fused +0\.500 +0\.750 +1\.000 +0\.660 +12 ms +30 ms *\n +\(\+0\.050\)", shown)
     assert re.search(r"answers +1\.000 +0\.500 +0\.250 +0\.000 *\n +\(\+0\.250\)", shown)
+    assert re.search(r"3 without an answer +0\.667", shown)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 
-from bot.errors import DocumentUnreadable
+from bot.errors import DocumentUnreadable, IngestionRefused
 from bot.knowledge.readers import read
 from bot.knowledge.splitting import SectionSplitter, passage_hash, shortened
 
@@ -35,6 +35,10 @@ OPEN_FILES_LIMIT: Final = 64
 WHOLE_TOKENS: Final = 4_000
 """How much of a file is read as one text: what a model may read beside the passages, in tokens."""
 
+_NO_CHILD = (
+    "No process can be started to read files in; nothing was changed. Check this machine's memory, and how many"
+    " processes this user may run."
+)
 _AHEAD = 3  # files given to the child before the first is done, so that it never waits
 _OUT_OF_MEMORY = 86  # the exit status that says so
 _TICK = 0.2  # seconds between two yields while a file is being read
@@ -89,7 +93,11 @@ class ChildReader:
         self._pool = None
 
     def start(self) -> None:
-        """Have the child begin to import what it needs, without waiting for it."""
+        """Have the child begin to import what it needs, without waiting for it.
+
+        Raises:
+            IngestionRefused: there is no child to be had.
+        """
         if self._pool is not None:
             return
         self._pool = ProcessPool(
@@ -99,7 +107,7 @@ class ChildReader:
             initargs=(self._limits.memory,),
             context=_context(),
         )
-        self._pool.schedule(_warm)
+        self._schedule(_warm)
 
     def passages(
         self, root: Path, documents: Iterable[str]
@@ -108,6 +116,9 @@ class ChildReader:
 
         While a document takes its time, it is given with None again and again, so that the caller can do other work,
         or leave.
+
+        Raises:
+            IngestionRefused: there is no child to be had.
         """
         self.start()
         waiting = iter(documents)
@@ -130,19 +141,23 @@ class ChildReader:
             DocumentUnreadable: it cannot be read.
         """
         self.start()
-        future = self._scheduled(root, document, _read_whole)
+        future = self._schedule(_read_whole, str(root), document, seconds=self._limits.seconds)
         while (outcome := _outcome(future, self._limits.seconds)) is None:
             yield None
         if isinstance(outcome, DocumentUnreadable):
             raise outcome
         yield "".join(outcome)
 
-    def _scheduled(
-        self, root: Path, document: str, work: Callable[[str, str], list[Any] | str] | None = None
-    ) -> Future[Any]:
+    def _scheduled(self, root: Path, document: str) -> Future[Any]:
+        return self._schedule(_read_and_cut, str(root), document, seconds=self._limits.seconds)
+
+    def _schedule(self, work: Callable[..., Any], *values: str, seconds: float | None = None) -> Future[Any]:
         if self._pool is None:
             raise RuntimeError("the reader is closed")
-        return self._pool.schedule(work or _read_and_cut, args=[str(root), document], timeout=self._limits.seconds)
+        try:
+            return self._pool.schedule(work, args=values, timeout=seconds)
+        except (OSError, RuntimeError) as error:  # the latter where the first attempt failed without a word
+            raise IngestionRefused(_NO_CHILD) from error
 
 
 def _outcome(future: Future[Any], seconds: float) -> list[Any] | DocumentUnreadable | None:

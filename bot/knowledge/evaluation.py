@@ -11,7 +11,7 @@ import time
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from bot.answering import Question, Scope
+from bot.answering import Ending, Question, Scope
 from bot.citations import marked_numbers
 from bot.errors import AnswerUnavailable, DocentError, NothingFound
 from bot.knowledge.retrieval import text_node
@@ -36,10 +36,13 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A question, the document that answers it, and words one of which a right answer holds (none: not looked at)."""
+    """A question, the document that answers it, and words one of which a right answer holds (none: not looked at).
+
+    ``source`` None is a question that no document answers: what is right is to say so.
+    """
 
     question: str
-    source: str
+    source: str | None
     answers: tuple[str, ...] = ()
 
 
@@ -72,13 +75,19 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """One run over one set. ``searches`` is by the way of searching; ``told`` is None where no model was asked."""
+    """One run over one set. ``searches`` is by the way of searching; ``told`` is None where no model was asked.
+
+    Both are of the questions that have an answer. ``unanswerable`` counts those that have none, ``turned_away`` is the
+    part of them that was rightly refused.
+    """
 
     name: str
     questions: int
     embedding: str
     searches: dict[str, Score] = field(default_factory=dict[str, Score])
     told: Told | None = None
+    unanswerable: int = 0
+    turned_away: float = 0.0
 
 
 def cases(text: str, name: str) -> list[Case]:
@@ -99,8 +108,8 @@ def _case(line: str, place: str) -> Case:
         question, source, answers = entry["question"], entry["source"], entry.get("answers", [])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DocentError(f'{place} is not an object such as {{"question": "…", "source": "refunds.md"}}.') from error
-    if not isinstance(question, str) or not isinstance(source, str) or not isinstance(answers, list):
-        raise DocentError(f"{place}: question and source are texts, and answers is a list of texts.")
+    if not isinstance(question, str) or not isinstance(source, str | None) or not isinstance(answers, list):
+        raise DocentError(f"{place}: question and source are texts (or source is null), answers a list of texts.")
     return Case(question, source, tuple(str(answer) for answer in answers))
 
 
@@ -109,34 +118,50 @@ async def evaluated(
 ) -> Evaluation:
     """Search for every case in each way, and answer it where the base has a model; ``on_progress`` is told how many.
 
+    A case without a source is only answered, by the model or by quotes.
+
     Raises:
         DocentError: a case names a document that is not searchable: its share would say nothing.
     """
-    await base.ensure_searchable({case.source for case in given})
+    await base.ensure_searchable({case.source for case in given if case.source is not None})
     ways: dict[str, list[tuple[int | None, float]]] = {}
     told: list[str] = []
+    unanswerable: list[str] = []
     for done, case in enumerate(given, 1):
-        for way, found in (await _searched(base, case, scope)).items():
+        if case.source is None:
+            unanswerable.append(await _told(base, case, scope))
+            on_progress(done)
+            continue
+        for way, found in (await _searched(base, case.question, case.source, scope)).items():
             ways.setdefault(way, []).append(found)
         if base.has_model:
             told.append(await _told(base, case, scope))
         on_progress(done)
     state = await base.state()
-    searches = {way: scored(found) for way, found in ways.items()}
-    return Evaluation(name, len(given), state.embedding, searches, _shares(told) if told else None)
+    return Evaluation(
+        name,
+        len(given),
+        state.embedding,
+        {way: scored(found) for way, found in ways.items()},
+        _shares(told) if told else None,
+        len(unanswerable),
+        _shares(unanswerable).refused if unanswerable else 0.0,
+    )
 
 
-async def _searched(base: KnowledgeBase, case: Case, scope: Scope) -> dict[str, tuple[int | None, float]]:
+async def _searched(
+    base: KnowledgeBase, question: str, source: str, scope: Scope
+) -> dict[str, tuple[int | None, float]]:
     """The rank of the right document and the seconds taken, by the way of searching."""
     retriever = base.retriever(scope)
-    vector, embedding = await _timed(retriever.embedded(case.question))
-    ways: dict[str, tuple[str, Sequence[float] | None]] = {KEYWORDS: (case.question, None)}
+    vector, embedding = await _timed(retriever.embedded(question))
+    ways: dict[str, tuple[str, Sequence[float] | None]] = {KEYWORDS: (question, None)}
     if base.embedding is not None:
-        ways |= {VECTORS: ("", vector), FUSED: (case.question, vector)}
+        ways |= {VECTORS: ("", vector), FUSED: (question, vector)}
     found: dict[str, tuple[int | None, float]] = {}
     for way, asked in ways.items():
         hits, searching = await _timed(retriever.ranked(*asked))
-        found[way] = (rank(case.source, hits), searching + (0.0 if way == KEYWORDS else embedding))
+        found[way] = (rank(source, hits), searching + (0.0 if way == KEYWORDS else embedding))
     return found
 
 
@@ -155,6 +180,8 @@ async def _told(base: KnowledgeBase, case: Case, scope: Scope) -> str:
         return "refused"
     except AnswerUnavailable:
         return "failed"
+    if answer.outcome.ending is Ending.NOT_FOUND:
+        return "refused"
     marks = marked_numbers(text)
     is_grounded = bool(marks) and marks <= {source.number for source in answer.sources}
     plain = " ".join(text.split()).casefold()
@@ -208,7 +235,8 @@ def previous(log: Path, name: str) -> Evaluation | None:
             if entry["name"] == name:
                 searches = {way: Score(**score) for way, score in entry["searches"].items()}
                 told = Told(**entry["told"]) if entry["told"] else None
-                return Evaluation(name, entry["questions"], entry["embedding"], searches, told)
+                others = {key: entry[key] for key in ("unanswerable", "turned_away") if key in entry}
+                return Evaluation(name, entry["questions"], entry["embedding"], searches, told, **others)
         except (ValueError, KeyError, TypeError, AttributeError):  # written by another version, or cut off: passed over
             continue
     return None

@@ -16,6 +16,7 @@ _SETEXT = re.compile(r"^ {0,3}(=+|-{2,})[ \t]*$")
 # A longer run of tildes is an underline of reStructuredText far more often than a fence.
 FENCE: Final = re.compile(r"^ {0,3}(`{3,}|~{3,5}(?!~))(.*)$")
 """A line that opens a code block, or closes one: its marks, and what follows them."""
+_LETTER = re.compile(r"[^\W_]")
 ITEM: Final = re.compile(r"^\s*(?:[-*+•]|\d{1,9}[.)])\s")
 """A line with which an item of a list begins."""
 
@@ -71,6 +72,12 @@ def fence_after(fence: str, line: str) -> str:
     return "" if closes else fence
 
 
+def has_words(passage: str) -> bool:
+    """Whether there is a letter or a digit in it, other than in a line that opens a code block: anything to find."""
+    marks = ((line, FENCE.match(line)) for line in passage.splitlines())
+    return any(_LETTER.search(line) for line, mark in marks if mark is None or "`" in mark.group(2))
+
+
 def _heading(line: str, above: list[str], *, is_markdown: bool) -> tuple[int, str] | None:
     """The level and words of a heading that ends on this line; an underlined one is taken off the lines above."""
     if is_markdown and (atx := _ATX.match(line)) and (words := plain_heading(atx.group(2) or "")):
@@ -102,13 +109,15 @@ def plain_heading(words: str) -> str:
 
 def _without_bare_headings(cut: Sequence[Section]) -> list[Section]:
     """Move a heading that no text stands below to its parent's text, else to the last text before, else the first."""
-    bodies = [[section.body] if section.body.strip() else [] for section in cut]
+    worded = [has_words(section.body) for section in cut]
+    bodies = [[section.body] if has_text else [] for section, has_text in zip(cut, worded, strict=True)]
     before = next((place for place, body in enumerate(bodies) if body), 0)
-    named = {section.path[:depth] for section in cut if section.body.strip() for depth in range(len(section.path) + 1)}
+    texts = [section.path for section, has_text in zip(cut, worded, strict=True) if has_text]
+    named = {path[:depth] for path in texts for depth in range(len(path) + 1)}
     named.add(())
     filled: dict[tuple[str, ...], int] = {}
     for place, section in enumerate(cut):
-        if section.body.strip():
+        if worded[place]:
             filled[section.path] = before = place
         elif section.path not in named:
             bodies[filled.get(section.path[:-1], before)].append(section.path[-1])

@@ -31,10 +31,11 @@ _GIVEN_LANGUAGE: Final = "- Answer in this language, whatever that of the questi
 
 _GROUNDED: Final = """\
 - After each statement name the passages it rests on, by number in square brackets: [1], or [1][3].
-- If nothing you were given holds the answer, say so in one sentence, and name what does come close. Never fill a gap
-  from what you know otherwise.
-- Begin with the answer itself. Be brief; keep figures, names, commands and dates exactly as they are written. Use plain
-  Markdown, and code blocks for commands. Do not list the sources at the end: they are shown below your answer."""
+- If nothing you were given holds the answer, begin with [0], say so in one sentence, and name what does come close.
+  Never fill a gap from what you know otherwise.
+- Otherwise begin with the answer itself. Be brief; keep figures, names, commands and dates exactly as they are
+  written. Use plain Markdown, and code blocks for commands. Do not list the sources at the end: they are shown below
+  your answer."""
 
 _TONE: Final = "- Whoever runs this place wants answers written like this, as far as all of the above allows it: {tone}"
 

@@ -17,7 +17,7 @@ from llama_index.core.llms import CustomLLM
 from llama_index.core.response_synthesizers import BaseSynthesizer
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 
-from bot.answering import Source
+from bot.answering import Ending, Outcome, Source
 from bot.citations import escaped
 from bot.knowledge.evidence import coverages
 from bot.knowledge.models import MODEL_FAULTS
@@ -221,6 +221,12 @@ class Quoter(BaseSynthesizer):
         super().__init__(llm=NoModel(), streaming=True)
         self._found = found
         self._embedding = embedding
+        self._is_doubtful = False
+
+    @property
+    def outcome(self) -> Outcome:
+        """How it ended, once its deltas have: with quotes that may be none of the answer, it was not found."""
+        return Outcome(Ending.NOT_FOUND if self._is_doubtful else Ending.COMPLETE)
 
     async def aget_response(self, query_str: str, text_chunks: Sequence[str], **_: Any) -> AsyncGenerator[str, None]:  # noqa: ARG002 # as inherited
         """The answer's deltas; ``text_chunks`` are not looked at, for the sources hold the passages unadorned."""
@@ -243,8 +249,8 @@ class Quoter(BaseSynthesizer):
     async def _deltas(self, question: str) -> AsyncGenerator[str, None]:
         yield HEADING
         quotes = chosen(await self._scored(question))
-        is_doubtful = not quotes or quotes[0].score < DOUBTFUL or (self._found.is_far and not self._found.files)
-        for piece in laid_out(quotes, is_doubtful=is_doubtful):
+        self._is_doubtful = not quotes or quotes[0].score < DOUBTFUL or (self._found.is_far and not self._found.files)
+        for piece in laid_out(quotes, is_doubtful=self._is_doubtful):
             for word in re.findall(r"\s*\S+\s*?|\s+", piece):
                 yield word
                 await asyncio.sleep(_WORD_PAUSE)
@@ -352,5 +358,6 @@ async def quoted(
     )
     # LlamaIndex would answer in its own words where there is no node at all; which ones there are is not looked at.
     nodes = hits or [NodeWithScore(node=TextNode(text=NO_PASSAGES))]
-    response = await Quoter(found, embedding).asynthesize(QueryBundle(question), nodes)
-    return StreamedAnswer(cast("AsyncStreamingResponse", response), found.sources)
+    quoter = Quoter(found, embedding)
+    response = cast("AsyncStreamingResponse", await quoter.asynthesize(QueryBundle(question), nodes))
+    return StreamedAnswer(response, found.sources, ending=lambda _has_text: quoter.outcome)

@@ -12,7 +12,7 @@ from llama_index.core.retrievers import BaseRetriever
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 
 from bot.answering import Source
-from bot.knowledge.evidence import Evidence, coverages
+from bot.knowledge.evidence import FOREIGN, FOREIGN_ABROAD, Evidence, coverages
 from bot.knowledge.local import LocalEmbedding
 from bot.knowledge.models import MODEL_FAULTS
 from bot.knowledge.splitting import passage_node, searched_text
@@ -47,11 +47,13 @@ class Trust:
     ``spread`` is how far apart in cosine the nearest and the farthest candidate stand where the model knows what it
     reads: a model that finds all candidates about equally near does not decide between them. 0 asks for no distance.
     ``keywords`` is what the best of the keywords' list scores, up to 1: little where it holds little of the question.
+    Unless ``knows_near``, everything is near to the model in a language that it does not read.
     """
 
     share: float = 0.5
     spread: float = 0.0
     keywords: float = 1.0
+    knows_near: bool = True
 
 
 # MiniLM reads English. Measured on parallel question sets, it still helps a little with languages of the same letters,
@@ -66,7 +68,8 @@ def trust_in(embedding: BaseEmbedding | None, question: str) -> Trust:
     if not isinstance(embedding, LocalEmbedding):
         return Trust()
     spoken = language(question)
-    return Trust(0.5 if spoken == "en" else _LOCAL_SHARE_ABROAD if spoken else _TIE_BREAK, _LOCAL_SPREAD)
+    share = 0.5 if spoken == "en" else _LOCAL_SHARE_ABROAD if spoken else _TIE_BREAK
+    return Trust(share, _LOCAL_SPREAD, knows_near=bool(spoken))
 
 
 class Reranker(Protocol):
@@ -128,8 +131,10 @@ class FusedRetriever(BaseRetriever):
         candidates = [*by_keywords, *by_vectors]
         # Some milliseconds of a processor, which the event loop does not have.
         covered = await asyncio.to_thread(_coverages, text, candidates)
-        self.evidence = Evidence(max(covered, default=0.0), max(self.cosines.values(), default=None))
         trust = trust_in(self._embedding, text)
+        nearest = max(self.cosines.values(), default=None) if trust.knows_near else None
+        foreign = FOREIGN if language(text) else FOREIGN_ABROAD
+        self.evidence = Evidence(max(covered, default=0.0), nearest, foreign)
         return fused(by_keywords, by_vectors, replace(trust, keywords=math.sqrt(covered[0])) if by_keywords else trust)
 
 

@@ -11,14 +11,14 @@ from llama_index.core.schema import MetadataMode, NodeRelationship, ObjectType, 
 from llama_index.core.utils import get_tokenizer
 
 from bot.knowledge.blocks import Outline, units, units_of_code
-from bot.knowledge.headings import HEADING_SEPARATOR, sections
+from bot.knowledge.headings import HEADING_SEPARATOR, has_words, sections
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from llama_index.core.schema import Document
 
-SPLITTING: Final = "2: 256/32"
+SPLITTING: Final = "3: 256/32"
 """Names this way of splitting. Change it with the way, and every document is split anew at the next ingestion."""
 
 PASSAGE_TOKENS: Final = 256
@@ -148,7 +148,7 @@ class SectionSplitter:
             path = section.path[1:] if section.path[:1] == (title,) else section.path
             heading = HEADING_SEPARATOR.join([*outer, *path])
             for passage in self._cut(section.body, f"{title}\n{heading}"):
-                if passage != title:
+                if passage != title and has_words(passage):
                     yield {**document.metadata, "section": heading}, passage
 
     def _cut(self, body: str, header: str) -> list[str]:

@@ -10,10 +10,11 @@ from llama_index.core.indices.prompt_helper import PromptHelper
 from llama_index.core.response_synthesizers import ResponseMode, get_response_synthesizer
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 
-from bot.answering import Attached, Manner, Outcome, Usage
+from bot.answering import Attached, Ending, Manner, Outcome, Usage
 from bot.knowledge.attachments import fitted
 from bot.knowledge.models import ANSWER_TOKENS, MODEL_FAULTS, context_too_long, named_fault
 from bot.knowledge.prompts import NO_PASSAGES, named_file, numbered_passage, question_prompt
+from bot.knowledge.refusing import Refusing
 from bot.knowledge.retrieval import TOKEN_BUDGET, gathered, merged, sources_of, trimmed
 from bot.knowledge.splitting import token_count
 
@@ -76,14 +77,19 @@ class StreamedAnswer:
             AnswerUnavailable: the model failed.
         """
         has_text = False
+        refusing = Refusing()
         try:
             async for delta in self._response.async_response_gen():
                 has_text = has_text or bool(delta.strip())
-                if delta:
-                    yield delta
+                if shown := refusing.feed(delta):
+                    yield shown
         except MODEL_FAULTS as error:
             raise named_fault(error) from error
-        self._outcome = self._ending(has_text)
+        if shown := refusing.flush():
+            yield shown
+        outcome = self._ending(has_text)
+        is_whole = outcome.ending is Ending.COMPLETE
+        self._outcome = Outcome(Ending.NOT_FOUND) if is_whole and refusing.is_refusal else outcome
 
 
 @dataclass(frozen=True, slots=True)

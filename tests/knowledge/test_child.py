@@ -131,6 +131,26 @@ def test_what_a_library_writes_as_it_gives_up_is_not_seen(tmp_path: Path) -> Non
     assert (ended.stdout.strip(), ended.stderr) == ("broke its reader: it is damaged, or needs too much memory", "")
 
 
+CHILDLESS = """
+import multiprocessing, sys
+from pathlib import Path
+from bot.errors import DocentError
+from bot.knowledge.child import ChildReader
+multiprocessing.set_executable(sys.argv[1] + "/no-such-python")
+try:
+    with ChildReader() as child:
+        list(child.passages(Path(sys.argv[1]), ["a.md", "b.md"]))
+except DocentError as error:
+    print(error.words)
+"""
+
+
+def test_without_a_child_it_is_said_that_there_is_none(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", CHILDLESS, str(tmp_path)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)  # noqa: S603 - ourselves
+    assert ended.stdout.startswith("No process can be started to read files in")
+
+
 NASTY = {
     "zero.md": (b"", "empty file"),
     "cut.pdf": (b"%PDF-1.7\n1 0 obj", "damaged PDF"),

@@ -51,6 +51,10 @@ def test_a_line_that_is_none_is_named(line: str) -> None:
         cases('{"question": "Q?", "source": "a.md"}\n' + line, "set")
 
 
+def test_a_question_without_an_answer_has_no_source() -> None:
+    assert cases('{"question": "Q?", "source": null}', "set") == [Case("Q?", None)]
+
+
 def test_an_empty_set_is_refused() -> None:
     with pytest.raises(DocentError, match="no questions"):
         cases("\n", "set")
@@ -75,7 +79,7 @@ def test_the_last_run_over_the_same_set_is_found_again_whatever_else_the_log_hol
     runs = [
         Evaluation("a", 4, "none", {KEYWORDS: score}),
         Evaluation("a", 5, "none", {KEYWORDS: score}, Told(1.0, 0.5, 0.25, 0.0)),
-        Evaluation("b", 6, "none", {}),
+        Evaluation("b", 6, "none", {}, None, 2, 0.5),
     ]
     for run in runs:
         keep(log, run, "2025-05-03T10:00:00+00:00")
@@ -123,6 +127,27 @@ async def test_with_a_model_every_question_is_answered_and_judged(tmp_path: Path
     assert done == [1, 2, 3]
     assert (found.name, found.questions, list(found.searches)) == ("set", 3, [KEYWORDS])
     assert found.told == Told(grounded=2 / 3, right=1 / 3, refused=1 / 3, failed=0.0)
+
+
+@pytest.mark.parametrize(("said", "turned_away"), [("It is Ada [1].", 0.5), ("[0] That is not in them.", 1.0)])
+async def test_of_questions_without_an_answer_it_is_counted_how_many_are_turned_away(
+    tmp_path: Path, said: str, turned_away: float
+) -> None:
+    given = [Case("Which zebra sang operettas?", None), Case("Who approves a refund of a car?", None)]
+    async with (
+        OpenAIServer(spoken(said)) as server,
+        searchable(tmp_path, language=LanguageModelChoice("fake", server.url, SecretStr("k"))) as base,
+    ):
+        found = await evaluated(base, given, "set", scope=Scope(), on_progress=lambda _: None)
+    assert (found.unanswerable, found.turned_away) == (2, turned_away)
+    assert (found.searches, found.told) == ({}, None)
+
+
+async def test_without_a_model_quotes_that_may_not_answer_count_as_turning_away(tmp_path: Path) -> None:
+    async with searchable(tmp_path) as base:
+        given = [Case("Which zebra sang operettas?", None)]
+        found = await evaluated(base, given, "set", scope=Scope(), on_progress=lambda _: None)
+    assert (found.unanswerable, found.turned_away) == (1, 1.0)
 
 
 @pytest.mark.parametrize(("text", "grounded"), [("No marks.", 0.0), ("Made up [99].", 0.0), ("Both [1][99].", 0.0)])

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.answering import Question
+from bot.answering import Question, Scope
 from bot.errors import NothingFound
 from bot.knowledge import KnowledgeBase, Local
-from bot.knowledge.evidence import FAR, FOREIGN, NEAR, SURE, Evidence, coverages
+from bot.knowledge.evidence import FAR, FOREIGN, FOREIGN_ABROAD, NEAR, SURE, Evidence, coverages
 from bot.knowledge.local import local_embedding
 
 if TYPE_CHECKING:
@@ -109,6 +109,37 @@ async def test_of_the_sample_questions_most_that_have_an_answer_are_sure_and_har
     assert len(await confident(base, plain)) >= len(plain) * 0.75
     assert len(await confident(base, without)) <= len(without) * 0.05
     assert await confident(base, questions("unanswerable.jsonl", "other")) == []
+    await base.close()
+
+
+CHINESE = [
+    "黑豹队的防守只丢了308分。在联赛中排名第六。同时以24次拦截领先联赛。",
+    "退款在收到申请后五个工作日内支付。与排队长短无关。",
+    "值班一次持续一周。每星期三交接。交接时须填写记录。",
+    "护照扫描件在三十天后删除。由安全组负责。",
+]
+
+
+@pytest.mark.parametrize("embedding", [Local(), None])
+async def test_a_question_without_spaces_is_judged_by_its_pairs(tmp_path: Path, embedding: Local | None) -> None:
+    if embedding is not None and local_embedding() is None:
+        pytest.skip("the extra 'local' is not installed")
+    (tmp_path / "docs").mkdir()
+    for number, text in enumerate(CHINESE):
+        (tmp_path / "docs" / f"{number}.md").write_text(text, encoding="utf-8")
+    base = await asyncio.to_thread(KnowledgeBase.open, tmp_path / "docs", tmp_path / "state", None, embedding)
+    await base.reindex()
+
+    async def judged(question: str) -> Evidence:
+        retriever = base.retriever(Scope())
+        await retriever.aretrieve(question)
+        return retriever.evidence
+
+    answered = await judged("护照扫描资料我们公司会替离职者留多久")
+    assert FOREIGN_ABROAD <= answered.coverage < FOREIGN
+    assert not answered.is_empty
+    foreign = await judged("怎样才能在自己家里的烤箱里烤出一条外皮酥脆内里松软的面包呢")
+    assert foreign.is_empty
     await base.close()
 
 

@@ -162,6 +162,17 @@ def test_what_comes_back_is_not_paid_for_again(place: Place) -> None:
     assert place.store().counts() == Counts(2, 2, 2)
 
 
+def test_of_thousands_of_files_only_the_changed_one_is_read_and_paid_for(place: Place) -> None:
+    place.put(**{f"f{n}": f"Passage number {n}." for n in range(2_000)})
+    assert len(place.ingestion(batch=500).run().new) == 2_000
+    place.put(f7="Another passage.")
+    requests, seen = len(place.embed.batches), set[str]()
+    report = place.ingestion().run(on_progress=lambda progress: seen.add(progress.current))
+    assert (report.changed, report.unchanged, report.embedded) == (["f7.md"], 1_999, 1)
+    assert seen - {""} == {"f7.md"}
+    assert place.embed.batches[requests:] == [["F7\n\nAnother passage."]]
+
+
 async def test_a_renamed_file_is_not_paid_for_again(place: Place) -> None:
     place.put(a="# Title\nText.")
     place.ingestion().run()

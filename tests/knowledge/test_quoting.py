@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from llama_index.core.schema import NodeWithScore
 
-from bot.answering import Question, Source
+from bot.answering import Ending, Question, Source
 from bot.citations import cited
 from bot.errors import NothingFound
 from bot.knowledge import KnowledgeBase, Local
@@ -206,6 +206,7 @@ async def test_a_poor_best_is_said_to_be_one() -> None:
     good = await answer_to("Where is the kettle?", "The kettle is in the kitchen.")
     assert DOUBT in "".join([delta async for delta in poor.deltas()])
     assert DOUBT not in "".join([delta async for delta in good.deltas()])
+    assert (poor.outcome.ending, good.outcome.ending) == (Ending.NOT_FOUND, Ending.COMPLETE)
 
 
 async def answer_to(question: str, *passages: str) -> StreamedAnswer:

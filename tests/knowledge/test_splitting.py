@@ -207,6 +207,21 @@ def test_a_word_without_end_is_cut_quickly_and_keeps_its_letters() -> None:
     assert "".join(node.text for node in nodes).replace(" ", "").count("abcdefghij") >= 4_900
 
 
+def test_a_line_without_end_in_a_code_block_leaves_no_empty_block() -> None:
+    nodes = passages("```json\n" + '{"key": "' + "word refund " * 3_000 + '"}\n```')
+    assert len(nodes) > 10
+    assert all("refund" in node.text for node in nodes)
+
+
+@pytest.mark.parametrize("text", ["```json\n```", "---\n\n***", "| - | - |", "```\n{}\n```"])
+def test_what_has_no_letter_and_no_digit_is_no_passage(text: str) -> None:
+    assert passages(text) == []
+
+
+def test_code_within_a_line_is_text_whatever_it_begins_with() -> None:
+    assert [node.text for node in passages("```make``` it")] == ["```make``` it"]
+
+
 WORDS = st.text(st.characters(categories=["L", "N"], exclude_characters="\x00"), min_size=1, max_size=12)
 LINES = st.one_of(
     st.lists(WORDS, max_size=30).map(" ".join),
@@ -236,7 +251,7 @@ def test_a_document_with_text_has_passages_each_bounded_and_none_a_heading_alone
     for node in nodes:
         added_by_mending = 64
         assert len(tokenizer(node.text)) <= PASSAGE_TOKENS + added_by_mending
-        assert node.text.strip()
+        assert any(sign.isalnum() for line in node.text.split("\n") if "```" not in line for sign in line)
         assert f"# {node.text}" not in text.split("\n") or len(nodes) == 1 or text.count(node.text) > 1
 
 

@@ -58,6 +58,23 @@ async def text_of(answer: StreamedAnswer) -> str:
     return "".join([delta async for delta in answer.deltas()])
 
 
+@pytest.mark.parametrize(
+    ("said", "shown", "ending"),
+    [
+        ("[0] The documents do not say.", "The documents do not say.", Ending.NOT_FOUND),
+        ("In the kitchen [1]; nothing in [0].", "In the kitchen [1]; nothing in [0].", Ending.COMPLETE),
+    ],
+)
+async def test_an_answer_that_the_passages_do_not_hold_ends_as_not_found_and_its_mark_is_not_shown(
+    said: str, shown: str, ending: Ending
+) -> None:
+    async with talking(spoken(said)) as (server, model):
+        answer = await written(QUESTION, Reading(hits("The kettle is red.")), model)
+        assert await text_of(answer) == shown
+        assert answer.outcome.ending is ending
+        assert "begin with [0]" in str(server.chats[0])
+
+
 async def test_the_answer_is_the_models_exact_text_in_deltas_after_sources_are_known() -> None:
     text = "The kettle stands in the kitchen [1].\n\n```sh\nboil --now\n```\n"
     async with talking(spoken(text)) as (server, model):
