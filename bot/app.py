@@ -20,24 +20,24 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from bot.admission import WRITTEN_ESTIMATE, Admission
 from bot.answering import QUESTION_LIMIT, Ending, Question, Scope
 from bot.asking import Asking
-from bot.budgets import Limits
 from bot.client import GRACE, DocentClient, point_at
 from bot.doctor import examined
 from bot.errors import AnswerUnavailable, DocentError, QuestionInvalid, RecordsUnusable
-from bot.policy import Admins
+from bot.managing.reindexing import Reindexing
+from bot.managing.status import Parts
+from bot.policy.admission import WRITTEN_ESTIMATE, Admission
+from bot.policy.budgets import Limits
+from bot.policy.rules import Rules
+from bot.policy.scopes import Admins
+from bot.policy.visibility import Visibility
 from bot.preview.page import Page
 from bot.preview.standin import StandIn
 from bot.records import MemoryRecords, SqlRecords
-from bot.reindexing import Reindexing
-from bot.rules import Rules
 from bot.settings import ids
-from bot.status import Parts
 from bot.streaming import Deadlines, Driver, Extent, Lanes, Pace
 from bot.surfaces import rate_limit_trace
-from bot.visibility import Visibility
 from cogs.answers import Answers
 from cogs.ask import Ask
 from cogs.docs import Docs

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from bot import buttons
-from bot.admission import Admission
 from bot.answering import Question
 from bot.attachments import attached
 from bot.buttons import Deed
 from bot.errors import DocentError, RecordsUnusable
+from bot.policy.admission import Admission
 from bot.queueing import CONCURRENT_ANSWERS, QueuedDriver
 from bot.records import Fate, Record
 from bot.streaming import Lost, SurfaceBusy, SurfaceGone
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import discord
 
     from bot.answering import Answer, Answerer, Attached, Library, Scope
-    from bot.customs import Customs
+    from bot.policy.customs import Customs
     from bot.records import Records
     from bot.streaming import Cause, Driver, Surface
     from bot.surfaces import Controls, Place

@@ -23,9 +23,9 @@ from bot.clicks import FORGED, answering, clicked
 from bot.client import whisper
 from bot.errors import RecordsUnusable
 from bot.handouts import copied, quoted
+from bot.policy.visibility import Visibility, channels_of, roles_of
 from bot.records import Fate, Vote
 from bot.surfaces import InteractionSurface, deferred, ended
-from bot.visibility import Visibility, channels_of, roles_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

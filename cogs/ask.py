@@ -17,8 +17,8 @@ from bot.client import whisper
 from bot.collections import named, shown
 from bot.conversation import narrowed, remembered
 from bot.hearing import Hearing, is_conversation, thread_name
+from bot.policy.visibility import Visibility, channels_of, roles_of
 from bot.surfaces import ChannelSurface, InteractionSurface, deferred
-from bot.visibility import Visibility, channels_of, roles_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

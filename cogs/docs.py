@@ -19,18 +19,18 @@ from bot.clicks import answering, clicked
 from bot.client import whisper
 from bot.collections import named, shown
 from bot.errors import DocentError, RecordsUnusable
-from bot.listing import PER_PAGE, described, paged, taken_in
+from bot.managing.listing import PER_PAGE, described, paged, taken_in
+from bot.policy.visibility import FOR_ADMINS
 from bot.records import Act
 from bot.surfaces import deferred
-from bot.visibility import FOR_ADMINS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from bot.answering import Library, Shelved
     from bot.asking import Asking
+    from bot.policy.visibility import Visibility
     from bot.records import Records
-    from bot.visibility import Visibility
 
 _log = logging.getLogger(__name__)
 

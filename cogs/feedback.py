@@ -11,19 +11,19 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import whisper
-from bot.exporting import exported
+from bot.managing.exporting import exported
+from bot.policy.visibility import FOR_ADMINS
 from bot.records import Act
 from bot.surfaces import deferred
-from bot.visibility import FOR_ADMINS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from bot.answering import Scope
     from bot.asking import Asking
+    from bot.policy.visibility import Visibility
     from bot.records import Feedback as Given
     from bot.records import Records
-    from bot.visibility import Visibility
 
 DAYS = 30
 MOST_DAYS = 365

@@ -9,9 +9,9 @@ import discord
 from discord.ext import commands
 
 from bot.answering import QUESTION_LIMIT
+from bot.policy.visibility import Visibility, channels_of, roles_of
 from bot.records import Record
 from bot.surfaces import ChannelSurface, is_open
-from bot.visibility import Visibility, channels_of, roles_of
 
 if TYPE_CHECKING:
     from bot.asking import Asking

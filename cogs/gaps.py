@@ -13,18 +13,18 @@ from discord.ext import commands
 from bot.clicks import FORGED, answering, clicked, picked
 from bot.client import whisper
 from bot.errors import DocentError
-from bot.gaps import MOST_DAYS, Deed, custom_id, described, is_ours, labelled, paged, pressed, topics, within
+from bot.managing.gaps import MOST_DAYS, Deed, custom_id, described, is_ours, labelled, paged, pressed, topics, within
+from bot.policy.visibility import FOR_ADMINS
 from bot.records import Act
 from bot.surfaces import deferred
-from bot.visibility import FOR_ADMINS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from bot.asking import Asking
-    from bot.gaps import Page, Press, Topic
+    from bot.managing.gaps import Page, Press, Topic
+    from bot.policy.visibility import Visibility
     from bot.records import Gap, Records
-    from bot.visibility import Visibility
 
     Embedded = Callable[[Sequence[str]], Awaitable[Sequence[Sequence[float]] | None]]
 

@@ -9,21 +9,21 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot import customs
 from bot.client import whisper
 from bot.errors import CustomInvalid
-from bot.house import described, mentioned, told
+from bot.managing.house import described, mentioned, told
+from bot.policy import customs
+from bot.policy.visibility import FOR_ADMINS
 from bot.records import Act
 from bot.surfaces import deferred
-from bot.visibility import FOR_ADMINS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bot.admission import Admission
     from bot.asking import Asking
+    from bot.policy.admission import Admission
+    from bot.policy.visibility import Visibility
     from bot.records import Records
-    from bot.visibility import Visibility
 
 LONGEST = 2_000
 """Characters of the longest value that is looked at."""

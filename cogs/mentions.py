@@ -16,11 +16,11 @@ from discord.ext import commands
 
 from bot.conversation import about, narrowed, remembered
 from bot.hearing import Hearing, is_conversation, thread_name
+from bot.policy.visibility import Visibility, channels_of, roles_of
 from bot.records import Record
 from bot.streaming import Lost
 from bot.surfaces import ChannelSurface
 from bot.telling import unexpected
-from bot.visibility import Visibility, channels_of, roles_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

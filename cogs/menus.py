@@ -11,8 +11,8 @@ from discord.ext import commands
 from bot.answering import QUESTION_LIMIT
 from bot.asking import asked
 from bot.client import whisper
+from bot.policy.visibility import Visibility, channels_of, roles_of
 from bot.surfaces import InteractionSurface, deferred
-from bot.visibility import Visibility, channels_of, roles_of
 
 if TYPE_CHECKING:
     from bot.asking import Asking

@@ -9,22 +9,22 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.budgets import DAY
 from bot.client import whisper
 from bot.errors import DocentError, RecordsUnusable
-from bot.status import Budget, Standing, summary, underway
+from bot.managing.status import Budget, Standing, summary, underway
+from bot.policy.budgets import DAY
+from bot.policy.visibility import FOR_ADMINS
 from bot.surfaces import deferred
-from bot.visibility import FOR_ADMINS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bot.admission import Admission
     from bot.answering import Library, LibraryState
     from bot.asking import Asking
+    from bot.managing.status import Parts
+    from bot.policy.admission import Admission
+    from bot.policy.visibility import Visibility
     from bot.records import Records, Statistics
-    from bot.status import Parts
-    from bot.visibility import Visibility
 
 
 class Meta(commands.Cog):

@@ -12,15 +12,15 @@ from discord.ext import commands
 
 from bot.clicks import FORGED, answering, clicked
 from bot.client import whisper
+from bot.policy.visibility import FOR_ADMINS
 from bot.records import Act
-from bot.visibility import FOR_ADMINS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bot.asking import Asking
+    from bot.policy.visibility import Visibility
     from bot.records import Forgotten, Records
-    from bot.visibility import Visibility
 
 ASK_OWN = (
     "Forget what you asked in this server with its answers, and how you voted? This cannot be undone. "

@@ -11,24 +11,24 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot import reporting
 from bot.answering import SHARED
 from bot.clicks import answering, clicked
 from bot.client import whisper
 from bot.collections import named, shown
 from bot.errors import RecordsUnusable
+from bot.managing import reporting
+from bot.managing.reindexing import CANCEL, FAILURES
+from bot.policy.visibility import FOR_ADMINS
 from bot.records import Act, Run
-from bot.reindexing import CANCEL, FAILURES
 from bot.surfaces import InteractionSurface, deferred
-from bot.visibility import FOR_ADMINS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bot.asking import Asking
+    from bot.managing.reindexing import Reindexing
+    from bot.policy.visibility import Visibility
     from bot.records import Records
-    from bot.reindexing import Reindexing
-    from bot.visibility import Visibility
 
 NOT_YOURS = "You may bring up to date only collections that are this server's alone. Name one of them."
 GOING_ON = "A run is going on already: {link}"

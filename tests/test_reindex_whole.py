@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bot.managing.reindexing import CANCEL
 from bot.preview.standin import StandIn
 from bot.preview.world import Permission
-from bot.reindexing import CANCEL
 from bot.settings import load
 from tests.fakes.deployment import environment, ingested, with_documents
 from tests.fakes.openai_server import OpenAIServer, spoken

@@ -7,10 +7,10 @@ import shutil
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from bot import rules
 from bot.doctor.finding import Finding, counted, some
 from bot.errors import RecordsUnusable
-from bot.policy import Rule
+from bot.policy import rules
+from bot.policy.scopes import Rule
 from bot.records import SqlRecords
 from bot.settings import DEFAULT_MODEL
 

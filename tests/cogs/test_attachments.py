@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bot.answering import Attached, LibraryState
 from bot.attachments import LARGEST
 from bot.buttons import Deed, custom_id
-from bot.policy import Rule
+from bot.policy.scopes import Rule
 from bot.preview.drafts import Attachment
 from bot.preview.world import World
 from cogs.answers import ATTACH_AGAIN

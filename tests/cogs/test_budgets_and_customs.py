@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.budgets import Limits
+from bot.policy.budgets import Limits
 from cogs.ask import PRIVATE_HERE
 from tests.cogs.test_reindex import whispered
 from tests.fakes.answerer import Script

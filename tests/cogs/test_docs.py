@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from bot.answering import LibraryState, Shelved
-from bot.policy import Rule
+from bot.policy.scopes import Rule
+from bot.policy.visibility import FOR_ADMINS
 from bot.preview.world import InteractionKind, World
-from bot.visibility import FOR_ADMINS
 from cogs.docs import NOT_YOURS, UNKNOWN, digest
 from tests.cogs.test_reindex import admitted
 from tests.fakes.answerer import FakeLibrary

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bot.answering import SHARED
-from bot.budgets import Limits
 from bot.errors import NothingFound
-from bot.policy import Rule
+from bot.policy.budgets import Limits
+from bot.policy.scopes import Rule
 from bot.preview.world import ChannelKind, World
 from bot.records import Fate
 from bot.telling import AUTOMATIC

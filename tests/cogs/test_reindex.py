@@ -6,11 +6,11 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from bot.answering import IngestionReport, LibraryState
-from bot.policy import Admins, Rule
+from bot.managing.reindexing import CANCEL, FAILURES
+from bot.policy.scopes import Admins, Rule
+from bot.policy.visibility import FOR_ADMINS
 from bot.preview.world import InteractionKind, Permission, World
 from bot.records import MemoryRecords
-from bot.reindexing import CANCEL, FAILURES
-from bot.visibility import FOR_ADMINS
 from cogs.reindex import ENDED, FORGOTTEN, NOT_YOURS
 from tests.fakes.answerer import FakeLibrary
 from tests.fakes.table import until

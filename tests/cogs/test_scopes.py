@@ -10,7 +10,7 @@ import pytest
 
 from bot.answering import SHARED
 from bot.buttons import Deed, custom_id
-from bot.policy import Rule
+from bot.policy.scopes import Rule
 from bot.preview.world import World
 from cogs.answers import NOT_FOR_YOU
 from cogs.mentions import Manners

@@ -7,10 +7,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bot.admission import Admission
 from bot.answering import LibraryState
 from bot.asking import Asking
 from bot.client import DocentClient
+from bot.managing.reindexing import Reindexing
+from bot.policy.admission import Admission
+from bot.policy.visibility import Visibility
 from bot.preview.standin import StandIn
 from bot.preview.world import (
     MESSAGE_CONTENT_INTENT,
@@ -21,10 +23,8 @@ from bot.preview.world import (
     MessageState,
 )
 from bot.records import MemoryRecords
-from bot.reindexing import Reindexing
 from bot.streaming import Driver, Lanes
 from bot.surfaces import rate_limit_trace
-from bot.visibility import Visibility
 from cogs.answers import Answers
 from cogs.ask import Ask
 from cogs.docs import Docs
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
 
     from bot.answering import Question
-    from bot.budgets import Limits
-    from bot.policy import Admins, Rule
+    from bot.policy.budgets import Limits
+    from bot.policy.scopes import Admins, Rule
     from bot.preview.standin import Request
     from bot.preview.world import Interaction, World
     from bot.records import Records

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from bot.answering import LibraryState, Progress
+from bot.managing.status import Budget, Parts, Standing, summary
 from bot.records import Fate, Statistics
-from bot.status import Budget, Parts, Standing, summary
 
 PARTS = Parts("1.2.3", "gpt-x at api.example", "nothing: keywords only", "a SQLite file", "PostgreSQL")
 BUILT = LibraryState(12, 1_430, "none", generation=7, built_at=datetime.fromtimestamp(1_700_000_000, UTC))

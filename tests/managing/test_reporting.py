@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.answering import IngestionReport, Progress
-from bot.reporting import clock, done, failures, planned, under_way, would_change
+from bot.managing.reporting import clock, done, failures, planned, under_way, would_change
 
 
 def test_progress_is_a_bar_with_files_passages_rate_and_time_left() -> None:

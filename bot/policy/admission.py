@@ -10,16 +10,16 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.budgets import DAY, Ledger, Limits, Refused
-from bot.customs import Customs, customs
 from bot.errors import RecordsUnusable
+from bot.policy.budgets import DAY, Ledger, Limits, Refused
+from bot.policy.customs import Customs, customs
 from bot.records import MemoryRecords, Spending
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from bot.answering import Usage
-    from bot.customs import Json
+    from bot.policy.customs import Json
     from bot.records import Record, Records
 
 _log = logging.getLogger(__name__)

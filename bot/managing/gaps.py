@@ -14,7 +14,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from bot.citations import escaped
-from bot.grouping import grouped
+from bot.managing.grouping import grouped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

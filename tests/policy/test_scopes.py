@@ -7,7 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.answering import SHARED
-from bot.policy import Admins, Person, Place, Readers, Rule, is_admin, may_be_shown, may_change, opens_to, visible
+from bot.policy.scopes import (
+    Admins,
+    Person,
+    Place,
+    Readers,
+    Rule,
+    is_admin,
+    may_be_shown,
+    may_change,
+    opens_to,
+    visible,
+)
 
 GUILD, OTHER_GUILD = 1, 2
 STAFF, GUESTS = 10, 11

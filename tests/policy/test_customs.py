@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.budgets import Limits
-from bot.customs import CHOICES, Customs, customs, read, shown
 from bot.errors import CustomInvalid
+from bot.policy.budgets import Limits
+from bot.policy.customs import CHOICES, Customs, customs, read, shown
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.policy import Rule
-from bot.rules import Rules, RulesUnreadable, parsed
+from bot.policy.rules import Rules, RulesUnreadable, parsed
+from bot.policy.scopes import Rule
 
 if TYPE_CHECKING:
     from pathlib import Path

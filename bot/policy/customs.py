@@ -16,7 +16,7 @@ from bot.errors import CustomInvalid
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from bot.budgets import Limits
+    from bot.policy.budgets import Limits
 
 Json = Any
 """What JSON can hold."""

@@ -10,7 +10,7 @@ import logging
 import tomllib
 from typing import TYPE_CHECKING
 
-from bot.policy import Rule
+from bot.policy.scopes import Rule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.answering import Scope
-from bot.gaps import PER_PAGE, Deed, Press, custom_id, described, labelled, paged, pressed, topics, within
+from bot.managing.gaps import PER_PAGE, Deed, Press, custom_id, described, labelled, paged, pressed, topics, within
 from bot.records import Fate, Gap
 
 

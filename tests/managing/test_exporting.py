@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.exporting import exported, inert
+from bot.managing.exporting import exported, inert
 from bot.records import Fate, Feedback
 
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
-from bot.admission import Admission, House
 from bot.answering import Manner, Usage
-from bot.budgets import Limits
 from bot.errors import RecordsUnusable
+from bot.policy.admission import Admission, House
+from bot.policy.budgets import Limits
 from bot.records import MemoryRecords, Record
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.budgets import DAY, UNCLAIMED_FOR, Ledger, Limits, Refused
+from bot.policy.budgets import DAY, UNCLAIMED_FOR, Ledger, Limits, Refused
 from bot.records import Spending
 
 ADA, BEN = 1, 2

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.grouping import grouped
+from bot.managing.grouping import grouped
 
 
 def test_vectors_that_point_the_same_way_are_one_group_however_long_they_are() -> None:

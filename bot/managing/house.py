@@ -6,13 +6,13 @@ import re
 from typing import TYPE_CHECKING
 
 from bot.citations import escaped
-from bot.customs import CHOICES, LONGEST, shown
+from bot.policy.customs import CHOICES, LONGEST, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bot.budgets import Limits
-    from bot.customs import Json
+    from bot.policy.budgets import Limits
+    from bot.policy.customs import Json
 
 UNREADABLE = (
     "I cannot read posts there: MESSAGE_CONTENT is off. Until the operator switches it on, none of them is answered."

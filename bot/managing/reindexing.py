@@ -9,8 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from bot import reporting
 from bot.errors import DocentError, IngestionRefused, RecordsUnusable
+from bot.managing import reporting
 from bot.streaming import Edit, Post, SurfaceBusy, SurfaceGone
 from bot.surfaces import ChannelSurface
 

@@ -12,7 +12,7 @@ import aiohttp
 import discord
 
 from bot.answering import SHARED
-from bot.policy import Admins, Person, Place, Readers, Rule, is_admin, may_change, visible
+from bot.policy.scopes import Admins, Person, Place, Readers, Rule, is_admin, may_change, visible
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping

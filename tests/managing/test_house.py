@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.budgets import Limits
-from bot.customs import CHOICES, read
-from bot.house import UNREADABLE, described, mentioned, told
+from bot.managing.house import UNREADABLE, described, mentioned, told
+from bot.policy.budgets import Limits
+from bot.policy.customs import CHOICES, read
 
 FREE = Limits(per_minute=0)
 BOUND = Limits(per_minute=6, person_daily=50_000, guild_daily=1_000_000)
