@@ -20,7 +20,7 @@ The map. Each room, and what it may know (import-linter holds the arrows; see py
     hearing.py       what was said before a message, read back from Discord
     policy/          WHO MAY SEE WHAT, AND WHAT IT MAY COST: scopes, rules, budgets, a guild's choices, admission
     managing/        WHAT ADMINS DO AND SEE: runs, lists, gaps, exports, status; the commands are cogs
-    records/         what is remembered: answers, votes, gaps, spendings, guilds' choices, acts, runs; SQLite or PostgreSQL
+    records/         what is remembered: answers, votes, spendings, choices, acts, runs; SQLite or PostgreSQL
     surfaces/        where an answer appears
         messages.py      pages and their buttons: an interaction's response or a channel
         doors.py         how they reach Discord
@@ -68,6 +68,6 @@ The map. Each room, and what it may know (import-linter holds the arrows; see py
     cogs/            WHAT PEOPLE CAN SAY. thin: discord yes, LlamaIndex never; handed an Answerer, never the bot
 
 Direction: ``app`` → ``cogs``, ``knowledge``, ``preview`` · ``cogs`` → ``policy``, ``managing``, ``asking``, ``client``,
-``surfaces``, ``telling`` → ``streaming`` → nothing · ``knowledge`` → ``answering``, ``citations``, ``words``, ``errors``
-→ nothing.
+``surfaces``, ``telling`` → ``streaming`` → nothing · ``knowledge`` → ``answering``, ``citations``, ``words``,
+``errors`` → nothing.
 """
