@@ -17,7 +17,7 @@ from bot.errors import NothingFound
 from bot.knowledge import KnowledgeBase, Local
 from bot.knowledge.evidence import FAR, FOREIGN, FOREIGN_ABROAD, NEAR, SURE, Evidence, coverages
 from bot.knowledge.local import local_embedding
-from bot.knowledge.words import stems
+from bot.words import stems
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
