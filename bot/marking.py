@@ -19,6 +19,7 @@ _BREAK = re.compile(
 )
 """Between two sentences, or what stands alone like one: an item, a row, a heading."""
 _MARKS = re.compile(r"\s*(?:\[\[?\d{1,3}(?:\s?[-–,]\s?\d{1,3})*\]?\](?:\(<?[^)\s]*>?\))?)+")
+_QUOTATION = re.compile(r"\**[ ]*\n(?:>[^\n]*(?:\n|\Z))+")
 _NUMBER = re.compile(r"\d{1,3}")
 _LEAST = 0.34
 """What a sentence has in common with a statement at least, from 0 to 1; below it nothing is marked."""
@@ -37,9 +38,13 @@ def cited_spans(passage: str, number: int, answer: str) -> list[tuple[int, int]]
 
 
 def _claims(answer: str, number: int) -> Iterator[str]:
-    """The sentences of an answer that end in this passage's mark."""
+    """The sentences of an answer that end in this passage's mark; below a heading that does, what is quoted there."""
     for marks in _MARKS.finditer(answer):
         if number in map(int, _NUMBER.findall(re.sub(r"\(<?[^)\s]*>?\)", "", marks[0]))):
+            if quotation := _QUOTATION.match(answer, marks.end()):
+                said = re.sub(r"(?m)^>[ ]?", "", quotation[0])
+                yield from (said[start:end] for start, end in _sentences(said))
+                continue
             before = _MARKS.sub("", answer[: marks.start()]).rstrip()
             spans = list(_sentences(before))
             if spans:

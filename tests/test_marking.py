@@ -37,6 +37,10 @@ def marked(passage: str, number: int, answer: str) -> list[str]:
             "Gift cards are not refunded [1](<https://wiki.example>). Otherwise the team lead approves [1].",
             ["Gift cards are not refunded.", "- Everything else is approved by the team lead."],
         ),
+        (
+            "**Refunds** [1]\n> They take five working days, counted from the day the goods arrive.\n\nMore.",
+            ["They take five working days, counted from\nthe day the goods arrive."],
+        ),
         ("Gift cards are not refunded [2].", []),
         ("The moon is made of cheese [1].", []),
         ("", []),

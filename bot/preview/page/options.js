@@ -19,7 +19,15 @@ export function drawOptions(command) {
   const main = mainOption(command);
   const others = (command?.options ?? []).filter((option) => option !== main);
   panel.hidden = others.length === 0;
-  panel.replaceChildren(...others.map((option) => fieldOf(command, option)));
+  const required = others.filter((option) => option.is_required);
+  const optional = others.filter((option) => !option.is_required);
+  panel.replaceChildren(...required.map((option) => fieldOf(command, option)), ...(optional.length ? [folded(command, optional)] : []));
+}
+
+// What may be left out stays folded away until somebody wants it.
+function folded(command, optional) {
+  const names = make("summary", {}, optional.map(({ name }) => name).join(" · "));
+  return make("details", {}, names, make("div", { className: "fields" }, ...optional.map((option) => fieldOf(command, option))));
 }
 
 function fieldOf(command, option) {
