@@ -1,0 +1,90 @@
+"""The watch over all tests' logs: it sees what it is to see, and a run in which it saw something has failed."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bot.preview.world import World
+from tests.conftest import WATCH
+from tests.safety.watching import PLANTED, Watch
+
+ROOT = Path(__file__).parents[2]
+ADDRESS = "https://discord.com/api/v10/webhooks/123/aW50ZXJhY3Rpb24_6x-y.z/messages/@original"
+
+
+def judged(name: str, line: str, level: int = logging.WARNING) -> list[str]:
+    """What a watch of its own has against a line."""
+    watch = Watch()
+    watch.tokens.add("a-bots-token")
+    logger = logging.Logger(name)  # noqa: LOG001 - one that nobody else hears
+    logger.addHandler(watch)
+    logger.log(level, "so: %s", line)
+    return watch.offences
+
+
+@pytest.mark.parametrize("name", ["bot.app", "cogs.ask", "discord.http", "llama_index"])
+@pytest.mark.parametrize("secret", [PLANTED, "a-bots-token"])
+def test_a_key_or_a_bots_token_is_seen_in_anybodys_line_and_is_not_repeated(name: str, secret: str) -> None:
+    (offence,) = judged(name, f"with {secret} in it", logging.INFO)
+    assert offence.endswith(f": {name}: so: with *** in it")
+
+
+@pytest.mark.parametrize("address", [ADDRESS, "/interactions/9/aW50ZXJhY3Rpb24/callback"])
+def test_an_interactions_token_is_seen_in_our_own_lines_and_passes_in_others_where_it_is_redacted(address: str) -> None:
+    assert judged("bot.surfaces", address)
+    assert judged("discord.http", address) == []
+    assert judged("bottle", address) == []
+
+
+def test_a_traceback_is_looked_at_too() -> None:
+    watch = Watch()
+    logger = logging.Logger("bot.app")  # noqa: LOG001 - as above
+    logger.addHandler(watch)
+    try:
+        int(PLANTED)
+    except ValueError:
+        logger.exception("It failed.")
+    assert watch.offences
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "level"),
+    [
+        ("bot.app", PLANTED, logging.DEBUG),
+        ("httpx", PLANTED, logging.INFO),
+        ("bot.app", "/webhooks/{webhook_id}/{token} /webhooks/123/[redacted] sk-other a-bots", logging.ERROR),
+    ],
+)
+def test_what_nobody_is_shown_and_what_is_no_secret_passes(name: str, line: str, level: int) -> None:
+    assert judged(name, line, level) == []
+
+
+def test_every_test_is_watched_and_every_worlds_token_known() -> None:
+    assert WATCH in logging.getLogger().handlers
+    assert logging.getLogger("bot.anything").isEnabledFor(logging.INFO)
+    assert World.populated().token in WATCH.tokens
+
+
+@pytest.mark.parametrize(("line", "status"), [(PLANTED, 1), ("harmless", 0)])
+def test_a_run_with_a_secret_in_its_logs_fails_though_its_tests_pass(tmp_path: Path, line: str, status: int) -> None:
+    (tmp_path / "conftest.py").write_text("from tests.conftest import *\nfrom tests.conftest import _watched_logs\n")
+    words = f"import logging\n\ndef test_it():\n    logging.getLogger('bot.app').info({line!r})\n"
+    (tmp_path / "test_it.py").write_text(words)
+    run = subprocess.run(  # noqa: S603 - this very interpreter
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--rootdir={tmp_path}", str(tmp_path)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert "1 passed" in run.stdout
+    assert run.returncode == status, run.stdout
+    assert ("secrets in the logs" in run.stdout) == bool(status)
