@@ -525,3 +525,8 @@ def test_cleaning_twice_changes_nothing_more(text: str) -> None:
 @given(st.text(min_size=1, max_size=40).filter(lambda name: "/" not in name and name.strip(". ")))
 def test_every_name_can_be_shown(name: str) -> None:
     assert readable_stem(f"a/{name}.md").strip()
+
+
+@pytest.mark.parametrize("text", ["👩\u200d💻 ❤\ufe0f", "می\u200cخواهم", "क्\u200dष"])
+def test_joiners_stay_where_emoji_and_scripts_need_them(text: str) -> None:
+    assert cleaned(text) == text
