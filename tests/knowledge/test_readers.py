@@ -527,6 +527,8 @@ def test_every_name_can_be_shown(name: str) -> None:
     assert readable_stem(f"a/{name}.md").strip()
 
 
-@pytest.mark.parametrize("text", ["👩\u200d💻 ❤\ufe0f", "می\u200cخواهم", "क्\u200dष"])
+@pytest.mark.parametrize(
+    "text", ["👩\u200d💻 ❤\ufe0f", "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", "\u0915\u094d\u200d\u0937"]
+)
 def test_joiners_stay_where_emoji_and_scripts_need_them(text: str) -> None:
     assert cleaned(text) == text
