@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _EACH = 1.0
 _PAGE = 2_000
-_NOBODY_WAITS = 1_000
+_NO_THREADS = 1_000
 
 
 class Bot(Protocol):
@@ -52,14 +52,14 @@ def made(contender: Contender, model: Model) -> Bot:
 class Docent(DocentClient):
     """Ours: its client, its cogs, its driver, its surfaces, joined as the composition root joins them.
 
-    Nobody has to wait in line and no thread is opened: what is measured is how the answers share one lane.
+    No thread is opened: what is measured is how the answers share one lane.
     """
 
     def __init__(self, model: Model) -> None:
         lanes = Lanes()
         self._answers = Driver(lanes)
         records = MemoryRecords()
-        self._asking = Asking(model, self._answers, records, limit=_NOBODY_WAITS)
+        self._asking = Asking(model, self._answers, records)
         super().__init__(
             cogs=[Ask(self._asking), Answers(self._asking, records)],
             driver=self._answers,
@@ -69,7 +69,7 @@ class Docent(DocentClient):
     async def setup_hook(self) -> None:
         """Take in the cogs."""
         await super().setup_hook()
-        await self.add_cog(Mentions(self._asking, self, Manners(crowd=_NOBODY_WAITS)))
+        await self.add_cog(Mentions(self._asking, self, Manners(crowd=_NO_THREADS)))
 
     @property
     def client(self) -> discord.Client:
