@@ -179,17 +179,17 @@ class Mentions(commands.Cog):
     async def _answer(self, message: discord.Message, exchange: _Exchange) -> None:
         """Answer a message where it stands, in a thread of its own where it is crowded there, or say why not."""
         is_first = not exchange.message_ids
+        record = await self._record(message, exchange)
+        here = channels_of(message.channel) if message.guild else ()
+        if refusal := await self._asking.admit(record, roles=roles_of(message.author), channels=here):
+            await self._tell_privately(message, refusal)
+            return
         channel = await self._place(message) if is_first else message.channel
         if refusal := obstacle(channel):
             await self._tell_privately(message, refusal)
             return
         exchange.channel_id = channel.id if is_first else exchange.channel_id
-        record = await self._record(message, exchange)
-        if refusal := await self._asking.admit(
-            record, roles=roles_of(message.author), channels=channels_of(message.channel) if message.guild else ()
-        ):
-            await self._tell_privately(message, refusal)
-            return
+        record = replace(record, channel_id=exchange.channel_id)
         key = record.key
 
         def surface(controls: Controls) -> ChannelSurface:
