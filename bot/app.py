@@ -282,7 +282,7 @@ async def ask(settings: Settings, terminal: Terminal, text: str) -> None:
         with terminal.waiting("Searching…"):
             answer = await library.answer(Question(text, key="terminal"))
         await terminal.show_answer(answer)
-        if answer.outcome.ending is not Ending.COMPLETE:
+        if answer.outcome.ending in {Ending.CUT_AT_LENGTH, Ending.FILTERED}:
             raise AnswerUnavailable(f"The answer was {answer.outcome.ending.value}.")
 
 

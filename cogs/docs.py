@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -235,7 +236,7 @@ class Docs(commands.GroupCog, group_name="docs", group_description="The document
 
     async def _turn_page(self, interaction: discord.Interaction[Any], rest: str) -> None:
         number, _, collection = rest.partition(":")
-        if not number.lstrip("-").isdecimal():
+        if not re.fullmatch(r"-?[0-9]{1,6}", number):
             return
         text, view = await self._page(interaction, collection, int(number))
         await interaction.response.edit_message(content=text, view=view, suppress_embeds=True)

@@ -34,6 +34,8 @@ DONE = "Forgotten: {answers} and {votes}."
 NOTHING = "There is nothing more to forget."
 STILL_WRITING = "A question of theirs is still being answered. Wait for its end, and press again."
 
+_LARGEST_ID = 2**63 - 1
+"""What a database takes for an id; Discord's are smaller."""
 _OURS = "forget:"
 _CUSTOM_ID = re.compile(r"forget:(?P<member>[0-9]{1,20})")
 
@@ -77,7 +79,7 @@ class Privacy(commands.Cog):
             return
         async with answering(interaction):
             match = _CUSTOM_ID.fullmatch(name)
-            if match is None or interaction.guild_id is None:
+            if match is None or interaction.guild_id is None or int(match["member"]) > _LARGEST_ID:
                 await whisper(interaction, FORGED)
             elif not self._may(interaction, int(match["member"])):
                 await whisper(interaction, FOR_ADMINS)

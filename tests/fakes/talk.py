@@ -11,6 +11,7 @@ from bot.answering import LibraryState
 from bot.asking import Asking
 from bot.client import DocentClient
 from bot.managing.reindexing import Reindexing
+from bot.managing.status import Parts
 from bot.policy.admission import Admission
 from bot.policy.visibility import Visibility
 from bot.preview.standin import StandIn
@@ -28,9 +29,14 @@ from bot.surfaces import rate_limit_trace
 from cogs.answers import Answers
 from cogs.ask import Ask
 from cogs.docs import Docs
+from cogs.feedback import Feedback
 from cogs.forums import Forums
+from cogs.gaps import Gaps
+from cogs.house import House
 from cogs.mentions import Manners, Mentions
 from cogs.menus import Menus
+from cogs.meta import Status
+from cogs.privacy import Privacy
 from cogs.reindex import Reindex
 from tests.fakes.answerer import FakeAnswer, FakeAnswerer, FakeLibrary, Pause, Script
 from tests.fakes.discord_client import connected
@@ -151,6 +157,13 @@ class Talk:
         return self.world.use_menu(self.world.user_named(who).id, "Ask the docs about this", message.id)
 
 
+PARTS = Parts(version="1.2", writes="fake at 127.0.0.1", embeds="nothing", index="a file", records="memory")
+
+
+async def _no_vectors(_: Sequence[str]) -> None:
+    """Texts are grouped by their words."""
+
+
 @asynccontextmanager
 async def talking(
     answerer: FakeAnswerer | None = None,
@@ -190,6 +203,11 @@ async def talking(
             lambda client: Forums(asking, client, visibility),
             Reindex(asking, reindexing, records, visibility),
             Docs(asking, library, records, visibility),
+            House(asking, admission, records, visibility, reads_messages=reads_messages),
+            Gaps(asking, records, visibility, _no_vectors),
+            Feedback(asking, records, visibility),
+            Privacy(asking, records, visibility),
+            Status(PARTS, library, asking, admission=admission, records=records, visibility=visibility),
         ],
         driver=driver,
         http_trace=rate_limit_trace(lanes),
