@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bot.answering import LibraryState, Shelved
 from bot.policy.scopes import Rule
 from bot.policy.visibility import FOR_ADMINS
+from bot.preview.drafts import Attachment
 from bot.preview.world import InteractionKind, World
 from cogs.docs import NOT_YOURS, UNKNOWN, digest
 from tests.cogs.test_reindex import admitted
@@ -137,3 +138,38 @@ async def test_a_member_is_refused_whatever_the_server_shows_them() -> None:
             uses(talk, command, "Ben", **options)
             assert (await talk.whispered(count)).now.content == FOR_ADMINS
         assert not talk.library.pages
+
+
+async def test_a_form_takes_several_files_and_says_what_became_of_each() -> None:
+    world = admitted()
+    shelf = library()
+    shelf.unreadable["bad.bin"] = "of no known format"
+    async with talking(library=shelf, world=world, rules=rules(world)) as talk:
+        form = uses(talk, "add", collection="@team")
+        await until(lambda: form.response is not None)
+        world.submit(form.id, {"files": [Attachment("new.md", b"# New"), Attachment("bad.bin", b"\0")]})
+        text = (await talk.whispered()).now.content
+        assert talk.library.added == ["@team/new.md"]
+        assert talk.library.files["@team/new.md"] == b"# New"
+    assert "✓" in text
+    assert "new.md" in text
+    assert "✗ bad.bin: of no known format" in text
+
+
+async def test_a_file_given_to_the_command_is_taken_in_at_once() -> None:
+    world = admitted()
+    async with talking(library=library(), world=world) as talk:
+        uses(talk, "add", file=Attachment("new.md", b"# New"))
+        await talk.whispered()
+        assert talk.library.added == ["new.md"]
+
+
+async def test_the_documents_that_are_offered_are_those_an_admin_may_see() -> None:
+    world = admitted()
+    async with talking(library=library(), world=world, rules=rules(world)) as talk:
+        ada = world.user_named("Ada").id
+        typing = world.complete(talk.general.id, ada, "docs show", {"document": ""}, focused="document")
+        assert [choice["value"] for choice in await world.suggested(typing)] == ["@team/plan.md", "refunds.md"]
+        ben = world.user_named("Ben").id
+        typing = world.complete(talk.general.id, ben, "docs show", {"document": ""}, focused="document")
+        assert not await world.suggested(typing)

@@ -515,3 +515,10 @@ def _is_answered(talk: Talk, question: Message) -> bool:
     place = talk.world.channels[question.channel_id]
     text = question.now.content.removeprefix(f"{talk.bot} ")
     return any(m.reference == question.id and m.now.content == f"You asked: {text}" for m in talk.said(place))
+
+
+async def test_a_mention_in_a_voice_channels_text_is_answered_there() -> None:
+    async with talking() as talk:
+        voice = talk.world.add_channel(talk.general.guild_id or 0, "Lounge", kind=ChannelKind.VOICE)
+        answer = await talk.answered(talk.says("Ada", f"{talk.bot} here?", place=voice), place=voice)
+    assert answer.now.content == "You asked: here?"
