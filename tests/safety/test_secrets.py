@@ -79,7 +79,8 @@ def test_a_run_with_a_secret_in_its_logs_fails_though_its_tests_pass(tmp_path: P
     run = subprocess.run(  # noqa: S603 - this very interpreter
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--rootdir={tmp_path}", str(tmp_path)],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        # Without what this run itself was asked to do besides: coverage, say.
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_ADDOPTS": ""},
         capture_output=True,
         text=True,
         timeout=120,
