@@ -7,6 +7,7 @@ found is kept, one line a run, so that the next can stand beside it.
 from __future__ import annotations
 
 import json
+import os
 import time
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -249,8 +250,8 @@ def keep(log: Path, evaluation: Evaluation, when: str) -> None:
         DocentError: the log cannot be written.
     """
     try:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("a", encoding="utf-8") as lines:
+        log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with os.fdopen(os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "a", encoding="utf-8") as lines:
             lines.write(json.dumps({"when": when, **asdict(evaluation)}, ensure_ascii=False) + "\n")
     except OSError as error:
         raise DocentError(f"{log} cannot be written; the run is not kept to compare with.") from error

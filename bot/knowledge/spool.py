@@ -133,7 +133,7 @@ class Spool:
     def _opened(self) -> sqlite3.Connection:
         try:
             if self._path is not None:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
+                self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
                 with suppress(FileExistsError):
                     os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
             connection = sqlite3.connect(self._path or ":memory:", isolation_level=None, check_same_thread=False)

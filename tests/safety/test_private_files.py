@@ -9,6 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bot.knowledge.evaluation import Evaluation, keep
+from bot.knowledge.readers.kept import KeptPage, keep_page
+from bot.knowledge.spool import Spool
+from bot.records import SqlRecords
 from bot.settings import setting_names
 from tests.fakes.deployment import deployed
 from tests.fakes.openai_server import spoken
@@ -42,6 +46,14 @@ def open_to_others(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): oct(mode) for path, mode in found.items() if mode & 0o077}
 
 
+def test_what_others_may_touch_is_seen(tmp_path: Path) -> None:
+    (tmp_path / "private").touch(0o600)
+    tmp_path.chmod(0o700)
+    assert open_to_others(tmp_path) == {}
+    (tmp_path / "private").chmod(0o640)
+    assert open_to_others(tmp_path) == {"private": "0o640"}
+
+
 async def test_index_spool_and_records_are_private(tmp_path: Path) -> None:
     with unmasked():
         async with deployed(tmp_path, spoken("Five days [1].")) as bot:
@@ -50,5 +62,33 @@ async def test_index_spool_and_records_are_private(tmp_path: Path) -> None:
             names = {path.name for path in bot.settings.state_dir.rglob("*")}
         after = open_to_others(bot.settings.state_dir)
     assert during == after == {}
-    assert {"records.sqlite"} <= names
-    assert len(names) > 1
+    assert {"records.sqlite", "records.sqlite-wal", "index.sqlite"} <= names
+
+
+async def test_the_records_are_private_in_a_folder_of_their_own(tmp_path: Path) -> None:
+    with unmasked():
+        async with SqlRecords.opened_file(tmp_path / "state" / "records.sqlite"):
+            assert open_to_others(tmp_path / "state") == {}
+
+
+def test_the_spool_is_private(tmp_path: Path) -> None:
+    with unmasked(), Spool(tmp_path / "state" / "spool.sqlite") as spool:
+        spool.put_fault("refunds.md", "digest", "It is empty.")
+        assert (tmp_path / "state" / "spool.sqlite").exists()
+        assert open_to_others(tmp_path / "state") == {}
+
+
+def test_evaluations_are_private(tmp_path: Path) -> None:
+    log = tmp_path / "state" / "evaluations.jsonl"
+    with unmasked():
+        keep(log, Evaluation("questions.jsonl", 3, "none"), "2026-01-02T12:00:00Z")
+        keep(log, Evaluation("questions.jsonl", 4, "none"), "2026-01-03T12:00:00Z")
+    assert len(log.read_text(encoding="utf-8").splitlines()) == 2
+    assert open_to_others(log.parent) == {}
+
+
+def test_fetched_pages_are_private(tmp_path: Path) -> None:
+    with unmasked():
+        keep_page(tmp_path / "pages", "https://wiki.example/", KeptPage("https://wiki.example/", ".html", b"<p>Hello"))
+    assert list((tmp_path / "pages").iterdir())
+    assert open_to_others(tmp_path / "pages") == {}

@@ -178,7 +178,7 @@ def _revision(connection: sa.Connection) -> str | None:
 
 def _make_private(path: Path) -> None:
     """Make the file before SQLite does, which would let others read it; SQLite gives its side files the same mode."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     path.chmod(0o600)
 
