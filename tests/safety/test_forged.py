@@ -37,7 +37,7 @@ MALFORMED: Final = [
         "reindex:failures:../x",
         "reindex:cancel:" + UNKNOWN_KEY,
     ),
-    *("docs:page:", "docs:page:x:", "docs:page:-:", "docs:page:٣:shared", "docs:page:0:@board", "docs:page:0:no such"),
+    *("docs:page:", "docs:page:x:", "docs:page:-:", "docs:page:٣:shared"),
     *("docs:remove:", "docs:remove:x", "docs:remove:../../records.sqlite", "docs:remove:" + "0" * 24),
     *("gaps:", "gaps:done", "gaps:erase:30:0", "gaps:done:0:0", "gaps:page:366:0", "gaps:page:30:-1", "gaps:page:30:x"),
     *("forget:", "forget:x", "forget:-1", "forget:1:2", "forget:٣", "forget:1\n"),
@@ -104,7 +104,7 @@ class Scene:
                 await records.acts(self.elsewhere.guild_id, 100),
                 await records.unfinished_runs(),
                 sorted(path.name for path in self.bot.settings.data_dir.rglob("*")),
-                [message.states for message in self.bot.shown() if message.audience is None],
+                [list(message.states) for message in self.bot.shown() if message.audience is None],
                 len(self.bot.model.requests),
             )
 
@@ -144,7 +144,7 @@ async def test_what_was_never_made_is_refused(
     async with scene(tmp_path, caplog) as here:
         before = await here.state()
         clicks = [here.forge(name, who) for name in names]
-        await refused(here, [click for click in clicks if not click.name.startswith("docs:page:0:")])
+        await refused(here, clicks)
         assert await here.state() == before
 
 
