@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from benchmarks.knowledge.corpus import Asked
+
 
 class Contender(Protocol):
     """One store with a corpus in it."""
@@ -30,7 +32,7 @@ class Contender(Protocol):
         """What the store does in a run that finds so many passages changed."""
         ...
 
-    async def ask(self, seed: int) -> None:
+    async def ask(self, asked: Asked) -> None:
         """Find the passages for one question: by words and by vector, as far as the store can."""
         ...
 
@@ -77,10 +79,10 @@ class Ours:
             self._store.replace({f"{number}.md": "changed" for number in range(-(-passages // A_DOCUMENT))}, new)
             self._store.warm()
 
-    async def ask(self, seed: int) -> None:
+    async def ask(self, asked: Asked) -> None:
         """As the bot does: search by words and by vector, weigh what is found, put it in one order."""
-        given = _Given(embed_dim=self._corpus.dimension, vector=self._corpus.vector(seed))
-        await FusedRetriever(self._store, given, Scope(COLLECTIONS)).aretrieve(self._corpus.words(seed, 6))
+        given = _Given(embed_dim=self._corpus.dimension, vector=asked.vector)
+        await FusedRetriever(self._store, given, Scope(COLLECTIONS)).aretrieve(asked.text)
 
     def close(self) -> None:
         """Close the store."""
@@ -115,9 +117,9 @@ class Simple:
             node.embedding = self._corpus.vector(int(node.node_id))
         self._store.add(nodes)
 
-    async def ask(self, seed: int) -> None:
+    async def ask(self, asked: Asked) -> None:
         """Its asynchronous query, which computes on the loop."""
-        await self._store.aquery(VectorStoreQuery(self._corpus.vector(seed), similarity_top_k=CANDIDATES))
+        await self._store.aquery(VectorStoreQuery(asked.vector, similarity_top_k=CANDIDATES))
 
     def close(self) -> None:
         """Nothing is open."""

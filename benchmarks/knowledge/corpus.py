@@ -27,6 +27,14 @@ A_DOCUMENT = 10
 _COMMONEST = 60  # words left out at the top, as a question's stop words are
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question, and what an embedding model would have said of it."""
+
+    text: str
+    vector: list[float]
+
+
 @dataclass(frozen=True)
 class Corpus:
     """So many passages, each with a vector of so many numbers."""
@@ -67,6 +75,10 @@ class Corpus:
         """Some words, the common ones more often."""
         drawn = np.random.default_rng(seed).random(count)
         return " ".join(self._words[np.minimum(np.searchsorted(self._rarities, drawn), VOCABULARY - 1)])
+
+    def asked(self, seed: int) -> Asked:
+        """A question of six words."""
+        return Asked(self.words(seed, 6), self.vector(seed))
 
     def vector(self, seed: int) -> list[float]:
         """What an embedding model would have said."""
