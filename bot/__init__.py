@@ -3,7 +3,9 @@
 The map. Each room, and what it may know (import-linter holds the arrows; see pyproject.toml)::
 
     __main__.py      the command line: run · preview · ask · reindex · evaluate · migrate-store · doctor
-    app.py           composition root: the only module that names every room
+    app/             composition root: the only room that names every other
+        serving.py       the bot and its preview; commands.py: what is done from a terminal
+        opening.py       settings → knowledge, opened while the bot connects
     settings.py      the operator's choices, read once, frozen
     errors.py        the exception tree, drawn in its docstring
     answering.py     shared words: Question, Answer, Source, Scope, Outcome; the protocols Answerer and Library

@@ -16,7 +16,8 @@ import pytest
 from rich.console import Console
 
 from bot import __main__ as command_line
-from bot.app import opened, preview
+from bot.app.opening import opened
+from bot.app.serving import preview
 from bot.errors import DocentError
 from bot.settings import load, setting_names
 from bot.terminal import Terminal
@@ -259,7 +260,7 @@ def test_what_opening_makes_is_spared_by_the_garbage_collector() -> None:
 
 STOPPING = """
 import asyncio, logging, sys
-from bot.app import _stopped_by_signals
+from bot.app.serving import _stopped_by_signals
 
 async def work():
     with _stopped_by_signals(asyncio.Event()) as stop:

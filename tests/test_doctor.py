@@ -11,7 +11,7 @@ from rich.console import Console
 
 from bot import doctor
 from bot.answering import LibraryState
-from bot.app import diagnose
+from bot.app.commands import diagnose
 from bot.errors import DocentError
 from bot.preview.standin import StandIn
 from bot.preview.world import ORDINARY, Permission

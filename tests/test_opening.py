@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bot.answering import Question, Scope
-from bot.app import Opening
+from bot.app.opening import Opening
 from bot.errors import IngestionRefused, StoreUnusable
 from bot.knowledge import KnowledgeBase
 

@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bot.app import opened, serve
+from bot.app.opening import opened
+from bot.app.serving import serve
 from bot.preview.standin import StandIn
 from bot.settings import load
 from tests.fakes.discord_client import pointed_at

@@ -1,9 +1,8 @@
-"""The composition root: settings go in, and the rooms come out joined. Nothing else names every room."""
+"""The bot as it serves: every room joined to the others, on Discord or on the stand-in for it."""
 
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -12,19 +11,16 @@ import time
 import tomllib
 import webbrowser
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
-from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from bot.answering import QUESTION_LIMIT, Ending, Question, Scope
+from bot.app.opening import opening
 from bot.asking import Asking
 from bot.client import GRACE, DocentClient, point_at
-from bot.doctor import examined
-from bot.errors import AnswerUnavailable, DocentError, QuestionInvalid, RecordsUnusable
+from bot.errors import DocentError, RecordsUnusable
 from bot.managing.reindexing import Reindexing
 from bot.managing.status import Parts
 from bot.policy.admission import WRITTEN_ESTIMATE, Admission
@@ -52,12 +48,11 @@ from cogs.privacy import Privacy
 from cogs.reindex import Reindex
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+    from collections.abc import AsyncGenerator, Generator
 
     import discord
 
-    from bot.answering import Answer, Attached, IngestionReport, LibraryState, Progress, Shelved
-    from bot.knowledge import EmbeddingChoice, KnowledgeBase, LanguageModelChoice, Local
+    from bot.app.opening import Opening
     from bot.records import Records
     from bot.settings import Settings
     from bot.terminal import Terminal
@@ -78,88 +73,6 @@ _SAMPLE_QUESTIONS = {
 """What the preview offers to ask, by the sample document that answers it; nothing where the documents are others."""
 
 
-class Opening:
-    """Knowledge that is still being opened, in a thread, while the bot connects: whoever asks for it waits."""
-
-    def __init__(self, open_knowledge: Callable[[], KnowledgeBase]) -> None:
-        self._opened = asyncio.create_task(asyncio.to_thread(open_knowledge))
-
-    async def knowledge(self) -> KnowledgeBase:
-        """The knowledge itself.
-
-        Raises:
-            StoreUnusable: its index cannot be opened.
-        """
-        return await asyncio.shield(self._opened)
-
-    async def answer(self, question: Question) -> Answer:
-        """As ``KnowledgeBase.answer``."""
-        return await (await self.knowledge()).answer(question)
-
-    async def state(self) -> LibraryState:
-        """As ``KnowledgeBase.state``."""
-        return await (await self.knowledge()).state()
-
-    async def reindex(
-        self,
-        *,
-        collection: str | None = None,
-        full: bool = False,
-        dry_run: bool = False,
-        force: bool = False,
-        on_progress: Callable[[Progress], None] | None = None,
-    ) -> IngestionReport:
-        """As ``KnowledgeBase.reindex``."""
-        knowledge = await self.knowledge()
-        return await knowledge.reindex(
-            collection=collection, full=full, dry_run=dry_run, force=force, on_progress=on_progress
-        )
-
-    def cancel(self) -> bool:
-        """As ``KnowledgeBase.cancel``; what is not open yet has no run."""
-        is_open = self._opened.done() and not self._opened.cancelled() and self._opened.exception() is None
-        return is_open and self._opened.result().cancel()
-
-    async def shelved(self, scope: Scope) -> Sequence[Shelved]:
-        """As ``KnowledgeBase.shelved``."""
-        return await (await self.knowledge()).shelved(scope)
-
-    async def read(self, name: str, content: bytes) -> Attached:
-        """As ``KnowledgeBase.read``."""
-        return await (await self.knowledge()).read(name, content)
-
-    async def add(self, collection: str, name: str, content: bytes) -> str:
-        """As ``KnowledgeBase.add``."""
-        return await (await self.knowledge()).add(collection, name, content)
-
-    async def add_page(self, collection: str, url: str) -> str:
-        """As ``KnowledgeBase.add_page``."""
-        return await (await self.knowledge()).add_page(collection, url)
-
-    async def remove(self, document: str) -> bool:
-        """As ``KnowledgeBase.remove``."""
-        return await (await self.knowledge()).remove(document)
-
-    async def embedded(self, texts: Sequence[str]) -> Sequence[Sequence[float]] | None:
-        """The texts' vectors; None without a model that embeds, or where it fails."""
-        model = (await self.knowledge()).embedding
-        if model is None:
-            return None
-        try:
-            return await asyncio.to_thread(model.get_text_embedding_batch, list(texts))
-        except Exception as error:  # noqa: BLE001 - whatever a model's server and its library come up with
-            _log.warning("Questions could not be embedded: %s", type(error).__name__)
-            return None
-
-    async def close(self) -> None:
-        """Wait until it is open, and close it."""
-        try:
-            knowledge = await self.knowledge()
-        except DocentError:
-            return
-        await knowledge.close()
-
-
 async def serve(settings: Settings, *, always_ingest: bool = False, stop: asyncio.Event | None = None) -> None:
     """Connect to Discord and answer until told to stop, by a signal or by ``stop``.
 
@@ -177,7 +90,7 @@ async def serve(settings: Settings, *, always_ingest: bool = False, stop: asynci
         deadlines=Deadlines(first_delta=settings.model_patience),
     )
     point_at(settings.discord_api_url, settings.discord_gateway_url)
-    async with _opening(settings) as library, _remembering(settings) as records:
+    async with opening(settings) as library, _remembering(settings) as records:
         admission = Admission(
             records,
             limits=_limits(settings),
@@ -263,150 +176,6 @@ async def preview(
             raise DocentError(f"Port {port} on 127.0.0.1 cannot be had ({error.strerror}). Try --port 0.") from error
 
 
-async def ask(settings: Settings, terminal: Terminal, text: str) -> None:
-    """Answer one question in the terminal; an index that is still empty is built first.
-
-    Raises:
-        QuestionInvalid: it is no question; nothing was opened for it.
-        DocentError: there is no answer, or not the whole of it.
-    """
-    if not text.strip() or len(text) > QUESTION_LIMIT:
-        raise QuestionInvalid(
-            f"A question has between 1 and {QUESTION_LIMIT:,} characters; this one has {len(text):,}."
-        )
-    async with _opening(settings) as library:
-        with terminal.waiting("Opening the index…"):
-            state = await library.state()
-        if not state.documents:
-            await _reindexed(library, terminal)
-        with terminal.waiting("Searching…"):
-            answer = await library.answer(Question(text, key="terminal"))
-        await terminal.show_answer(answer)
-        if answer.outcome.ending in {Ending.CUT_AT_LENGTH, Ending.FILTERED}:
-            raise AnswerUnavailable(f"The answer was {answer.outcome.ending.value}.")
-
-
-async def reindex(settings: Settings, terminal: Terminal, *, dry_run: bool, force: bool) -> None:
-    """Bring the index up to date, or show what that would change.
-
-    Raises:
-        DocentError: the run was refused or broke off; what it had embedded is kept.
-    """
-    async with _opening(settings) as library:
-        with terminal.waiting("Opening the index…"):
-            await library.knowledge()
-        terminal.show_report(await _reindexed(library, terminal, dry_run=dry_run, force=force))
-
-
-async def evaluate(settings: Settings, terminal: Terminal, file: Path, *, documents: Path | None = None) -> None:
-    """Measure how well the questions in ``file`` are answered; with ``documents``, from an index made for them alone.
-
-    Raises:
-        DocentError: the questions cannot be read, or name documents that are not searchable.
-    """
-    with TemporaryDirectory(prefix="docent-") as folder:
-        alone = {"data_dir": documents, "state_dir": Path(folder), "store_url": None}
-        searched = settings if documents is None else settings.model_copy(update=alone)
-        async with _opening(searched) as library:
-            with terminal.waiting("Opening the index…"):
-                knowledge = await library.knowledge()
-            if documents is not None:
-                await _reindexed(library, terminal)
-            await _evaluated(settings, terminal, knowledge, file)
-
-
-async def _evaluated(settings: Settings, terminal: Terminal, knowledge: KnowledgeBase, file: Path) -> None:
-    from bot.knowledge import evaluation  # noqa: PLC0415  # as below: LlamaIndex
-
-    try:
-        text = await asyncio.to_thread(file.read_text, encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DocentError(f"{file} cannot be read; it must be a text file in UTF-8.") from error
-    given = evaluation.cases(text, file.name)
-    collections = await asyncio.to_thread(knowledge.collections)
-    with terminal.counting("Asking", len(given)) as show:
-        found = await evaluation.evaluated(knowledge, given, file.name, scope=Scope(collections), on_progress=show)
-    log = settings.state_dir / "evaluations.jsonl"
-    terminal.show_evaluation(found, evaluation.previous(log, file.name))
-    evaluation.keep(log, found, datetime.now(UTC).isoformat(timespec="seconds"))
-
-
-async def migrate_store(
-    settings: Settings, terminal: Terminal, target: Path | str, *, source: Path | str | None, force: bool
-) -> None:
-    """Copy the index, by default the one the settings name, to another place; nothing is embedded again.
-
-    Raises:
-        DocentError: one of the two cannot be used, or the target holds an index and ``force`` was not given.
-    """
-    from bot.knowledge.stores.migration import copied  # noqa: PLC0415  # as below: LlamaIndex
-
-    with terminal.counting("Copying, percent", 100) as show:
-        counts = await asyncio.to_thread(
-            copied,
-            source or settings.store_place,
-            target,
-            force=force,
-            on_progress=lambda done, total: show(done * 100 // total),
-        )
-    terminal.announce(
-        f"Copied: {counts.documents:,} documents, {counts.nodes:,} passages, {counts.embedded:,} of them with a vector."
-    )
-
-
-async def diagnose(settings: Settings, terminal: Terminal, *, is_offline: bool = False) -> None:
-    """Look at everything the bot needs and say what is not well; ``is_offline`` asks nothing of any other server.
-
-    Raises:
-        DocentError: something is not well; the table has said what.
-    """
-    point_at(settings.discord_api_url, settings.discord_gateway_url)
-    async with _opening(settings) as library:
-        with terminal.waiting("Looking…"):
-            writes, embeds = await asyncio.to_thread(lambda: (_language(settings), _embedding(settings)))
-            findings = await examined(
-                settings, _state_or_words(library), writes=writes, embeds=embeds, is_offline=is_offline
-            )
-    terminal.show_findings(findings)
-    ill = sum(finding.state == "ill" for finding in findings)
-    if ill:
-        raise DocentError(f"{ill} of {len(findings)} checks want mending." if ill > 1 else "One check wants mending.")
-
-
-def opened(settings: Settings) -> KnowledgeBase:
-    """The knowledge the settings describe, ready for a first question. Blocks for seconds: call it in a thread.
-
-    Raises:
-        StoreUnusable: the index cannot be opened.
-    """
-    with _no_collections():
-        from bot.knowledge import KnowledgeBase  # noqa: PLC0415  # two seconds of LlamaIndex, spent in this thread
-
-        return KnowledgeBase.open(
-            settings.data_dir,
-            settings.state_dir,
-            _language(settings),
-            _embedding(settings),
-            embed_tokens_per_run=settings.embed_tokens_per_run or None,
-            store_url=None if settings.store_url is None else settings.store_url.get_secret_value(),
-        )
-
-
-@contextmanager
-def _no_collections() -> Generator[None]:
-    """Hold the garbage collector back while what is made stays for good, and spare it that for ever after.
-
-    LlamaIndex makes a million objects at its import; each look through them stops every thread, the event loop's too,
-    for 0.1 to 0.15 seconds.
-    """
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
-
-
 async def _take_up(client: discord.Client, asking: Asking, reindexing: Reindexing) -> None:
     """Deal with what a process that went down has left: half-written answers, and a run cut off."""
     await asyncio.gather(asking.end_leftovers(client), reindexing.resume(client))
@@ -415,7 +184,7 @@ async def _take_up(client: discord.Client, asking: Asking, reindexing: Reindexin
 def _version() -> str:
     """The version as the project's own file says it; Docent runs from its folder and is never installed."""
     try:
-        written = (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8")
+        written = (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
         return str(tomllib.loads(written)["project"]["version"])
     except (OSError, KeyError, tomllib.TOMLDecodeError):
         return "of unknown version"
@@ -449,39 +218,6 @@ def _limits(settings: Settings) -> Limits:
         guild_daily=settings.tokens_per_server,
         total_daily=settings.tokens_per_day,
     )
-
-
-def _language(settings: Settings) -> LanguageModelChoice | None:
-    from bot.knowledge import LanguageModelChoice  # noqa: PLC0415  # as above
-
-    if not settings.has_model:
-        return None
-    return LanguageModelChoice(
-        settings.llm_model,
-        settings.model_url,
-        settings.openai_api_key,
-        settings.llm_context_window,
-        answer_tokens=settings.answer_tokens,
-    )
-
-
-def _embedding(settings: Settings) -> EmbeddingChoice | Local | None:
-    from bot.knowledge import EmbeddingChoice, Local  # noqa: PLC0415  # as above
-
-    if settings.embedding == "none":
-        return None
-    if settings.embedding == "local":
-        return Local()
-    return EmbeddingChoice(settings.embedding, settings.embedding_url, settings.embedding_key)
-
-
-@asynccontextmanager
-async def _opening(settings: Settings) -> AsyncGenerator[Opening]:
-    library = Opening(lambda: opened(settings))
-    try:
-        yield library
-    finally:
-        await library.close()
 
 
 @asynccontextmanager
@@ -531,20 +267,6 @@ async def _ingest_at_start(library: Opening, *, always: bool) -> None:
                 _log.warning("Passed over %s: %s", document, reason)
     except DocentError as error:
         _log.error("The documents were not read: %s", error.words)
-
-
-async def _reindexed(
-    library: Opening, terminal: Terminal, *, dry_run: bool = False, force: bool = False
-) -> IngestionReport:
-    with terminal.ingestion() as show:
-        return await library.reindex(dry_run=dry_run, force=force, on_progress=show)
-
-
-async def _state_or_words(library: Opening) -> LibraryState | str:
-    try:
-        return await library.state()
-    except DocentError as error:
-        return error.words
 
 
 @contextmanager
