@@ -71,6 +71,7 @@ class Asking:
         self._admission = admission or Admission()
         self._clock = clock
         self._open: dict[str, _Running] = {}
+        self._places: list[int] = []
         self._seen: deque[int] = deque(maxlen=_SEEN)
 
     def is_new(self, interaction_id: int) -> bool:
@@ -131,6 +132,22 @@ class Asking:
 
         The records may fail, the answer does not: then its buttons will say that nobody remembers it.
         """
+        # Before anything is waited for: whoever asks in the same moment must find it counted.
+        self._places.append(record.channel_id)
+        try:
+            return await self._ask(record, surface, prepare, foreseen, is_thread=is_thread)
+        finally:
+            self._places.remove(record.channel_id)
+
+    async def _ask(
+        self,
+        record: Record,
+        surface: Callable[[Controls], Surface],
+        prepare: Callable[[Question], Awaitable[Question]] | None,
+        foreseen: Answer | None,
+        *,
+        is_thread: bool,
+    ) -> Cause:
         await self._admission.claim(record.key)
         answerer = _Prepared(self._answerer, prepare, foreseen) if prepare or foreseen else self._answerer
         question = await self._question(record)
@@ -172,8 +189,8 @@ class Asking:
         )
 
     def running_in(self, channel_id: int) -> int:
-        """How many answers are under way or waiting in one channel."""
-        return self._driver.running_in(channel_id)
+        """How many answers are under way, waiting or about to begin in one channel."""
+        return self._places.count(channel_id)
 
     def stop(self, key: str, by: str) -> bool:
         """End an answer that is being written, in the name of ``by``; False if none is."""
