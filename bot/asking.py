@@ -149,10 +149,10 @@ class Asking:
         is_thread: bool,
     ) -> Cause:
         await self._admission.claim(record.key)
-        answerer = _Prepared(self._answerer, prepare, foreseen) if prepare or foreseen else self._answerer
+        prepared = _Prepared(self._answerer, record.scope, prepare, foreseen)
         question = await self._question(record)
-        telling = Telling(answerer, question, is_automatic=record.is_automatic, clock=self._clock)
-        running = self._open[record.key] = _Running(record, telling)
+        telling = Telling(prepared, question, is_automatic=record.is_automatic, clock=self._clock)
+        running = self._open[record.key] = _Running(record, telling, prepared)
         # Before its end, so that its buttons know what was asked should the process be killed; it waits for nothing.
         noting = asyncio.create_task(self._remember(record))
         try:
@@ -282,18 +282,25 @@ def asked(interaction: discord.Interaction[Any], question: str, scope: Scope) ->
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Prepared:
-    """An answerer that completes each question first, or has its answer ready."""
+    """An answerer that completes its question first, or has its answer ready.
+
+    ``scope`` is what the answer is drawn from: a question that follows another one may see less than its asker.
+    """
 
     answerer: Answerer
+    scope: Scope
     prepare: Callable[[Question], Awaitable[Question]] | None
     foreseen: Answer | None
 
     async def answer(self, question: Question) -> Answer:
         if self.foreseen is not None:
             return self.foreseen
-        return await self.answerer.answer(await self.prepare(question) if self.prepare else question)
+        if self.prepare:
+            question = await self.prepare(question)
+        self.scope = question.scope
+        return await self.answerer.answer(question)
 
 
 @dataclass(slots=True)
@@ -302,6 +309,7 @@ class _Running:
 
     record: Record
     telling: Telling
+    prepared: _Prepared
     message_ids: tuple[int, ...] = ()
     is_over: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -310,6 +318,7 @@ class _Running:
         """The record as it would be if the answer ended now."""
         return replace(
             self.record,
+            scope=self.prepared.scope,
             text=self.telling.text,
             sources=tuple(self.telling.sources),
             searched_for=self.telling.searched_for,

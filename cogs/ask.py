@@ -15,7 +15,7 @@ from bot.answering import QUESTION_LIMIT, Scope
 from bot.asking import asked
 from bot.client import whisper
 from bot.collections import named, shown
-from bot.conversation import narrowed, remembered
+from bot.conversation import following
 from bot.hearing import Hearing, is_conversation, thread_name
 from bot.policy.visibility import Visibility, channels_of, roles_of
 from bot.surfaces import ChannelSurface, InteractionSurface, deferred
@@ -172,12 +172,7 @@ class Ask(commands.Cog):
             return question
         channel: Any = interaction.channel
         said = await Hearing(interaction.client, self._asking.recall).before_in(channel, interaction.id)
-        return replace(
-            question,
-            conversation=remembered(said, in_private=interaction.guild_id is None),
-            speaker=interaction.user.display_name,
-            scope=narrowed(question.scope, said),
-        )
+        return following(question, said, speaker=interaction.user.display_name, speaker_id=interaction.user.id)
 
 
 def _obstacle(interaction: discord.Interaction[Any], *, is_private: bool) -> str:

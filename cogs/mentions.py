@@ -14,7 +14,7 @@ import aiohttp
 import discord
 from discord.ext import commands
 
-from bot.conversation import about, narrowed, remembered
+from bot.conversation import about, following
 from bot.hearing import Hearing, is_conversation, thread_name
 from bot.policy.visibility import Visibility, channels_of, roles_of
 from bot.records import Record
@@ -255,13 +255,8 @@ class Mentions(commands.Cog):
     async def _prepared(self, question: Question, message: discord.Message) -> Question:
         """The question with what was said before it, now that it is its turn."""
         said = await self._hearing.before(message)
-        return replace(
-            question,
-            attached=await self._asking.read(message.attachments),
-            conversation=remembered(said, in_private=message.guild is None),
-            speaker=message.author.display_name,
-            scope=narrowed(question.scope, said),
-        )
+        question = replace(question, attached=await self._asking.read(message.attachments))
+        return following(question, said, speaker=message.author.display_name, speaker_id=message.author.id)
 
     async def _place(self, message: discord.Message) -> discord.abc.MessageableChannel:
         """Where to answer: in the channel, or in a thread of its own where many answers are under way."""

@@ -142,6 +142,36 @@ async def test_a_reply_to_an_answer_to_a_command_knows_what_was_asked(reads_mess
     assert asked.conversation[1].text == "You asked: How long do refunds take?"
 
 
+async def test_a_reply_to_the_last_page_of_a_long_answer_knows_the_question_after_a_restart() -> None:
+    records = MemoryRecords()
+    async with talking(Parrot(taught={"Much?": Script(["word " * 900], sources=())}), records=records) as talk:
+        await talk.answered(talk.says("Ada", f"{talk.bot} Much?"))
+        *_, last = talk.said()
+        world = talk.world
+    world.commands.clear()
+    async with talking(records=records, world=world) as talk:
+        await talk.answered(talk.says("Ada", "and on weekends?", to=last))
+        (asked,) = talk.answerer.asked
+    question, answer = asked.conversation
+    assert question == Turn("Ada", "Much?")
+    assert answer.text.count("word") > 400
+
+
+async def test_a_reply_to_the_way_to_a_thread_goes_on_from_what_was_answered_there() -> None:
+    async with talking() as talk:
+        ben = talk.world.user_named("Ben").id
+        talk.world.use_command(talk.general.id, ben, "ask", {"question": "How long do refunds take?", "thread": True})
+        await until(lambda: bool(talk.answerer.asked))
+        await talk.silence()
+        (way,) = talk.said()
+        await talk.answered(talk.says("Ada", "and on weekends?", to=way))
+        asked = talk.answerer.asked[1]
+    assert asked.conversation == (
+        Turn("Ben", "How long do refunds take?"),
+        Turn("Docent", "You asked: How long do refunds take?", is_answer=True),
+    )
+
+
 @both_intents
 async def test_a_reply_that_pings_nobody_is_a_follow_up_only_with_the_intent(reads_messages: bool) -> None:
     async with talking(reads_messages=reads_messages) as talk:
@@ -189,6 +219,18 @@ async def test_two_people_in_one_thread_are_told_apart(reads_messages: bool) -> 
     ]
 
 
+async def test_two_people_of_one_name_are_told_apart() -> None:
+    async with talking() as talk:
+        guild_id, thread = talk.general.guild_id or 0, talk.thread()
+        other = talk.world.add_user("Ada")
+        talk.world.add_member(guild_id, other.id)
+        await talk.answered(talk.says("Ada", f"{talk.bot} How long do refunds take?", place=thread))
+        await talk.answered(talk.world.say(thread.id, other.id, f"{talk.bot} and on weekends?"))
+        asked = talk.answerer.asked[1]
+    assert asked.conversation[0].speaker == "Ada"
+    assert asked.speaker == "Ada 2"
+
+
 async def test_an_answer_that_broke_off_is_not_built_upon() -> None:
     broken = Script(["Refunds take", ModelInterrupted("The connection to the model was lost.")], sources=())
     async with talking(Parrot(taught={"How long do refunds take?": broken})) as talk:
@@ -199,14 +241,13 @@ async def test_an_answer_that_broke_off_is_not_built_upon() -> None:
 
 
 async def test_a_private_answer_never_enters_a_public_conversation() -> None:
-    async with talking(reads_messages=True) as talk:
+    async with talking(manners=Manners(direct_messages=True), reads_messages=True) as talk:
         thread = talk.thread()
-        secret = talk.says("Ada", f"{talk.bot} What does Ben earn?", place=talk.direct("Ada"))
-        await talk.silence()
+        await talk.answered(talk.says("Ada", "What does Ben earn?", place=talk.direct("Ada")))
         await talk.answered(talk.says("Ada", f"{talk.bot} and on weekends?", place=thread))
-        (asked,) = talk.answerer.asked
-    assert secret.id != int(asked.key)
-    assert asked.conversation == ()
+        private, public = talk.answerer.asked
+    assert private.text == "What does Ben earn?"
+    assert public.conversation == ()
 
 
 async def test_a_second_question_by_the_same_person_in_a_thread_waits_for_the_first_and_knows_its_answer() -> None:
