@@ -94,7 +94,10 @@ class Ask(commands.Cog):
         # Nothing that costs money starts before Discord has taken the acknowledgement.
         if await deferred(interaction, ephemeral=is_private):
             files = [attachment] if attachment is not None else []
-            await self._answer(interaction, record, files, wants_thread=wants_thread, is_private=is_private)
+            obstacle = await self._answer(interaction, record, files, wants_thread=wants_thread, is_private=is_private)
+            if obstacle and thread:
+                # Afterwards: the first thing said after an acknowledgement would take the answer's place.
+                await whisper(interaction, obstacle)
 
     @ask.autocomplete("collection")
     async def _suggest(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
@@ -113,19 +116,17 @@ class Ask(commands.Cog):
         *,
         wants_thread: bool,
         is_private: bool,
-    ) -> None:
-        """Answer in a thread of its own if that is wanted and possible, else in the response, and say why there."""
+    ) -> str:
+        """Answer in a thread of its own if that is wanted and possible, else in the response, and give the reason."""
         obstacle = _obstacle(interaction, is_private=is_private) if wants_thread else ""
         if wants_thread and not obstacle:
             opened = await _opened(interaction, record.question)
             if opened is not None:
                 await self._answer_in(opened, interaction, record, files)
-                return
+                return ""
             obstacle = NO_THREAD
         await self._answer_here(interaction, record, files)
-        if obstacle:
-            # Afterwards: the first thing said after an acknowledgement would take the answer's place.
-            await whisper(interaction, obstacle)
+        return obstacle
 
     async def _answer_here(
         self, interaction: discord.Interaction[Any], record: Record, files: Sequence[discord.Attachment]
