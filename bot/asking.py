@@ -200,6 +200,11 @@ class Asking:
         """Whether that answer is being written, here and now."""
         return key in self._open and self._open[key].telling.fate is Fate.WRITING
 
+    async def over(self, key: str) -> None:
+        """Wait until no answer of that key is under way."""
+        while running := self._open.get(key):
+            await running.is_over.wait()
+
     async def recall(self, key: str) -> Record | None:
         """What is known of an answer, also while it is being written; None where nothing is, or is any more."""
         if running := self._open.get(key):

@@ -91,6 +91,27 @@ async def test_a_mention_alone_says_how_to_ask(reads_messages: bool) -> None:
         assert not talk.answerer.asked
 
 
+async def test_a_mention_alone_that_is_completed_is_answered_in_place() -> None:
+    async with talking() as talk:
+        message = talk.says("Ada", talk.bot)
+        told = await talk.answered(message)
+        talk.rewrites(message, f"{talk.bot} How long do refunds take?")
+        await until(lambda: bool(talk.answerer.asked))
+        await talk.silence()
+        assert talk.said() == [told]
+        assert told.now.content == "You asked: How long do refunds take?"
+        talk.world.delete(message.id)
+        await until(lambda: not talk.said())
+
+
+async def test_how_to_ask_is_no_part_of_a_conversation() -> None:
+    async with talking() as talk:
+        told = await talk.answered(talk.says("Ada", talk.bot))
+        await talk.answered(talk.says("Ada", "How long do refunds take?", to=told))
+        (asked,) = talk.answerer.asked
+    assert asked.conversation == ()
+
+
 async def test_without_the_intent_a_mention_alone_below_a_message_points_to_its_menu() -> None:
     async with talking() as talk:
         said = talk.says("Ben", "How long do refunds take?")
@@ -457,6 +478,18 @@ async def test_deleting_the_question_removes_the_answer() -> None:
     async with talking() as talk:
         question = talk.says("Ada", f"{talk.bot} Refunds?")
         await talk.answered(question)
+        talk.world.delete(question.id)
+        await until(lambda: not talk.said())
+
+
+async def test_deleting_a_question_removes_its_answer_after_a_restart_too() -> None:
+    records = MemoryRecords()
+    async with talking(records=records) as talk:
+        question = talk.says("Ada", f"{talk.bot} Refunds?")
+        await talk.answered(question)
+        world = talk.world
+    world.commands.clear()
+    async with talking(records=records, world=world) as talk:
         talk.world.delete(question.id)
         await until(lambda: not talk.said())
 
