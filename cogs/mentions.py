@@ -300,7 +300,7 @@ class Mentions(commands.Cog):
                 await channel.get_partial_message(message_id).delete()
 
     async def _explain(self, message: discord.Message, exchange: _Exchange) -> None:
-        """Say how to ask: there was no question, or none that can be read. A question put later is answered in place."""
+        """Say how to ask: there was no question, or none that can be read. One that is added is answered in place."""
         target = await self._hearing.target(message)
         has_hidden = target is not None and not self._hearing.is_own(target) and not target.content
         if refusal := obstacle(message.channel):

@@ -271,6 +271,25 @@ async def test_a_private_answer_never_enters_a_public_conversation() -> None:
     assert public.conversation == ()
 
 
+async def test_ten_at_once_are_acknowledged_within_a_second_run_side_by_side_and_see_their_place_move() -> None:
+    async with talking(Parrot(between=0.3), limit=3) as talk:
+        world, guild_id = talk.world, talk.general.guild_id or 0
+        people = [world.add_user(f"Person {number}") for number in range(10)]
+        for person in people:
+            world.add_member(guild_id, person.id)
+        asked = [world.use_command(talk.general.id, person.id, "ask", {"question": "Refunds?"}) for person in people]
+        at_once = 0
+        while len(talk.said()) < 10 or any(message.now.content != "You asked: Refunds?" for message in talk.said()):
+            at_once = max(at_once, sum(not answer.is_closed for answer in talk.answerer.answers))
+            await asyncio.sleep(0.05)
+        places = [[int(state.content[8]) for state in m.states if "in line" in state.content] for m in talk.said()]
+    assert all(each.acknowledged_at and each.acknowledged_at - each.created_at < 1 for each in asked)
+    assert at_once == 3
+    assert sum(bool(seen) for seen in places) == 7
+    assert all(seen == sorted(set(seen), reverse=True) for seen in places)
+    assert any(len(seen) > 1 for seen in places)
+
+
 async def test_a_second_question_by_the_same_person_in_a_thread_waits_for_the_first_and_knows_its_answer() -> None:
     async with talking(Parrot(between=0.4)) as talk:
         thread = talk.thread()
@@ -289,8 +308,9 @@ async def test_a_second_question_by_the_same_person_in_a_thread_waits_for_the_fi
     ]
 
 
-async def test_direct_messages_are_answered_where_the_operator_allows_them() -> None:
-    async with talking(manners=Manners(direct_messages=True)) as talk:
+@both_intents
+async def test_direct_messages_are_answered_where_the_operator_allows_them(reads_messages: bool) -> None:
+    async with talking(manners=Manners(direct_messages=True), reads_messages=reads_messages) as talk:
         direct = talk.direct("Ada")
         await talk.answered(talk.says("Ada", "How long do refunds take?", place=direct))
         await talk.answered(talk.says("Ada", "and on weekends?", place=direct))
@@ -561,8 +581,11 @@ async def test_twenty_mentions_in_three_channels_are_all_answered_exactly_withou
     assert all(question.deleted_at is None for question in questions)
 
 
-async def test_twenty_half_second_answers_in_three_channels_are_exact_without_a_429_as_the_bot_comes() -> None:
-    async with talking(Parrot(between=0.1)) as talk:
+@both_intents
+async def test_twenty_half_second_answers_in_three_channels_are_exact_without_a_429_as_the_bot_comes(
+    reads_messages: bool,
+) -> None:
+    async with talking(Parrot(between=0.1), reads_messages=reads_messages) as talk:
         third = talk.world.add_channel(talk.general.guild_id or 0, "third")
         places = [talk.general, talk.world.channel_named("random"), third]
         await asyncio.sleep(0.1)
@@ -591,8 +614,9 @@ def _is_answered(talk: Talk, question: Message) -> bool:
     return any(m.reference == question.id and m.now.content == f"You asked: {text}" for m in talk.said(place))
 
 
-async def test_a_mention_in_a_voice_channels_text_is_answered_there() -> None:
-    async with talking() as talk:
+@both_intents
+async def test_a_mention_in_a_voice_channels_text_is_answered_there(reads_messages: bool) -> None:
+    async with talking(reads_messages=reads_messages) as talk:
         voice = talk.world.add_channel(talk.general.guild_id or 0, "Lounge", kind=ChannelKind.VOICE)
         answer = await talk.answered(talk.says("Ada", f"{talk.bot} here?", place=voice), place=voice)
     assert answer.now.content == "You asked: here?"
