@@ -10,7 +10,7 @@ import pytest
 from bot.answering import Turn
 from bot.errors import ModelInterrupted
 from bot.preview.faults import Fault, Trouble
-from bot.preview.world import Channel, ChannelKind, Message, MessageCreated, MessageState, Permission
+from bot.preview.world import Channel, ChannelKind, Message, MessageCreated, MessageState, Permission, User
 from bot.records import MemoryRecords
 from cogs.mentions import HOW_TO_ASK, LOCKED, NO_DIRECT_MESSAGES, UNREADABLE, Manners
 from tests.fakes.answerer import Pause, Script
@@ -61,6 +61,21 @@ async def test_bots_are_ignored_unless_allowed_by_name() -> None:
         answer = await talk.answered(talk.says("Friend", f"{talk.bot} answered?"))
     assert answer.now.content == "You asked: answered?"
     assert len(talk.answerer.asked) == 1
+
+
+async def test_webhooks_are_ignored_unless_allowed_by_name() -> None:
+    async with talking(manners=Manners(bots=frozenset({"Friend"}))) as talk:
+        written = [_by_webhook(talk, name, f"{talk.bot} {name}?") for name in ("Foe", "Friend")]
+        await talk.answered(written[1])
+    assert [question.text for question in talk.answerer.asked] == ["Friend?"]
+
+
+def _by_webhook(talk: Talk, name: str, text: str) -> Message:
+    """A webhook writes in #general, under the name it has chosen."""
+    world, hook = talk.world, talk.world.new_id()
+    world.users[hook] = User(hook, name)
+    state = MessageState(world.clock(), text)
+    return world._appear(Message(world.new_id(), talk.general.id, hook, [state], webhook_id=hook))
 
 
 @both_intents
