@@ -71,6 +71,7 @@ class Asking:
         self._admission = admission or Admission()
         self._clock = clock
         self._open: dict[str, _Running] = {}
+        self._places: list[int] = []
         self._seen: deque[int] = deque(maxlen=_SEEN)
 
     def is_new(self, interaction_id: int) -> bool:
@@ -131,11 +132,27 @@ class Asking:
 
         The records may fail, the answer does not: then its buttons will say that nobody remembers it.
         """
+        # Before anything is waited for: whoever asks in the same moment must find it counted.
+        self._places.append(record.channel_id)
+        try:
+            return await self._ask(record, surface, prepare, foreseen, is_thread=is_thread)
+        finally:
+            self._places.remove(record.channel_id)
+
+    async def _ask(
+        self,
+        record: Record,
+        surface: Callable[[Controls], Surface],
+        prepare: Callable[[Question], Awaitable[Question]] | None,
+        foreseen: Answer | None,
+        *,
+        is_thread: bool,
+    ) -> Cause:
         await self._admission.claim(record.key)
-        answerer = _Prepared(self._answerer, prepare, foreseen) if prepare or foreseen else self._answerer
+        prepared = _Prepared(self._answerer, record.scope, prepare, foreseen)
         question = await self._question(record)
-        telling = Telling(answerer, question, is_automatic=record.is_automatic, clock=self._clock)
-        running = self._open[record.key] = _Running(record, telling)
+        telling = Telling(prepared, question, is_automatic=record.is_automatic, clock=self._clock)
+        running = self._open[record.key] = _Running(record, telling, prepared)
         # Before its end, so that its buttons know what was asked should the process be killed; it waits for nothing.
         noting = asyncio.create_task(self._remember(record))
         try:
@@ -172,8 +189,8 @@ class Asking:
         )
 
     def running_in(self, channel_id: int) -> int:
-        """How many answers are under way or waiting in one channel."""
-        return self._driver.running_in(channel_id)
+        """How many answers are under way, waiting or about to begin in one channel."""
+        return self._places.count(channel_id)
 
     def stop(self, key: str, by: str) -> bool:
         """End an answer that is being written, in the name of ``by``; False if none is."""
@@ -182,6 +199,11 @@ class Asking:
     def is_writing(self, key: str) -> bool:
         """Whether that answer is being written, here and now."""
         return key in self._open and self._open[key].telling.fate is Fate.WRITING
+
+    async def over(self, key: str) -> None:
+        """Wait until no answer of that key is under way."""
+        while running := self._open.get(key):
+            await running.is_over.wait()
 
     async def recall(self, key: str) -> Record | None:
         """What is known of an answer, also while it is being written; None where nothing is, or is any more."""
@@ -265,18 +287,25 @@ def asked(interaction: discord.Interaction[Any], question: str, scope: Scope) ->
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Prepared:
-    """An answerer that completes each question first, or has its answer ready."""
+    """An answerer that completes its question first, or has its answer ready.
+
+    ``scope`` is what the answer is drawn from: a question that follows another one may see less than its asker.
+    """
 
     answerer: Answerer
+    scope: Scope
     prepare: Callable[[Question], Awaitable[Question]] | None
     foreseen: Answer | None
 
     async def answer(self, question: Question) -> Answer:
         if self.foreseen is not None:
             return self.foreseen
-        return await self.answerer.answer(await self.prepare(question) if self.prepare else question)
+        if self.prepare:
+            question = await self.prepare(question)
+        self.scope = question.scope
+        return await self.answerer.answer(question)
 
 
 @dataclass(slots=True)
@@ -285,6 +314,7 @@ class _Running:
 
     record: Record
     telling: Telling
+    prepared: _Prepared
     message_ids: tuple[int, ...] = ()
     is_over: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -293,6 +323,7 @@ class _Running:
         """The record as it would be if the answer ended now."""
         return replace(
             self.record,
+            scope=self.prepared.scope,
             text=self.telling.text,
             sources=tuple(self.telling.sources),
             searched_for=self.telling.searched_for,

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bot.answering import QUESTION_LIMIT, Scope, Turn
 from bot.streaming import WRITING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+
+    from bot.answering import Question
 
 ROOM = 1_500
 """Tokens a conversation may take up beside its question."""
@@ -31,38 +33,69 @@ _BROKEN_OFF = ("-# Interrupted", "-# Stopped by")
 class Utterance:
     """A turn as it was found, with what decides whether it may be remembered.
 
-    ``is_private``: it was said to one person alone. ``scope``: what an answer was drawn from, where that is known.
+    ``speaker_id`` is Discord's id of whoever said it: names need not be one person's alone. ``scope``: what an answer
+    was drawn from, where that is known.
     """
 
     turn: Turn
+    speaker_id: int
     is_finished: bool = True
-    is_private: bool = False
     scope: Scope | None = None
 
 
+def following(question: Question, said: Sequence[Utterance], *, speaker: str, speaker_id: int) -> Question:
+    """A question with what was said before it, the oldest first.
+
+    One that shares no documents with the answers before it is none that follows: it stands by itself.
+    """
+    scope = narrowed(question.scope, said)
+    if not scope.collections:
+        return replace(question, speaker=speaker)
+    heard, speaker = told_apart(said, speaker, speaker_id)
+    return replace(question, conversation=remembered(heard), speaker=speaker, scope=scope)
+
+
+def told_apart(said: Iterable[Utterance], speaker: str, speaker_id: int) -> tuple[list[Utterance], str]:
+    """What was said and who asks, each under a name that nobody else has here: a second "Ada" is "Ada 2"."""
+    names: dict[int, str] = {}
+
+    def name_of(person: int, name: str) -> str:
+        count = 1
+        chosen = names.get(person, name)
+        while person not in names and chosen in names.values():
+            count += 1
+            chosen = f"{name} {count}"
+        return names.setdefault(person, chosen)
+
+    heard = [
+        replace(each, turn=replace(each.turn, speaker=name_of(each.speaker_id, each.turn.speaker))) for each in said
+    ]
+    return heard, name_of(speaker_id, speaker)
+
+
 def remembered(
-    said: Iterable[Utterance], *, room: int = ROOM, count: Callable[[str], int] | None = None, in_private: bool = False
+    said: Iterable[Utterance], *, room: int = ROOM, count: Callable[[str], int] | None = None
 ) -> tuple[Turn, ...]:
     """The turns that may be built upon, the oldest first: the newest that fit, the oldest of them perhaps shortened.
+
+    A long answer is cut: it must not push out the question it answers.
 
     Args:
         said: What was said, the oldest first.
         room: Tokens that all of it may take up.
         count: Tokens of a text; without one they are estimated.
-        in_private: Whether only one person reads the answer; what was said in private is left out elsewhere.
     """
     count = count or estimated
+    longest = room // 2
     kept: deque[Turn] = deque()
-    allowed = [u.turn for u in said if (u.is_finished or not u.turn.is_answer) and (in_private or not u.is_private)]
+    allowed = [utterance.turn for utterance in said if utterance.is_finished or not utterance.turn.is_answer]
     for turn in reversed(allowed):
         room -= count(turn.speaker) + _SPEAKER_TOKENS
-        text = shortened(turn.text.strip(), room, count)
+        text = shortened(turn.text.strip(), min(room, longest) if turn.is_answer else room, count)
         if not text:
             break
         kept.appendleft(Turn(turn.speaker, text, turn.is_answer))
         room -= count(text)
-        if text != turn.text.strip():
-            break
     return tuple(kept)
 
 

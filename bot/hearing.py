@@ -13,12 +13,14 @@ import aiohttp
 import discord
 
 from bot.answering import Turn
+from bot.buttons import pressed
 from bot.conversation import Utterance, asked, told
 from bot.records import Fate
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from bot.answering import Scope
     from bot.records import Record
 
 _log = logging.getLogger(__name__)
@@ -80,13 +82,15 @@ class Hearing:
 
     async def record_of(self, answer: discord.Message) -> Record | None:
         """The record of the answer that one of the bot's own messages shows."""
-        keys = [self._key_of(answer.id)]
+        keys = [self._key_of(answer.id), *_keys_below(answer)]
         if answer.interaction_metadata:
             keys.append(str(answer.interaction_metadata.id))
         if not any(keys) and (reference := await self._reference(answer)):
             keys.append(str(reference.message_id))
+        # A thread has the id of the message it was opened at: of what this message shows, or of what it stands in.
+        keys.append(str(answer.id))
         if isinstance(answer.channel, discord.Thread):
-            keys.append(str(answer.channel.id))  # a thread that was opened at a question has its id
+            keys.append(str(answer.channel.id))
         for key in filter(None, keys):
             record = await self._recall(key)
             if record and (answer.id in record.message_ids or key != str(answer.channel.id)):
@@ -133,7 +137,7 @@ class Hearing:
             if not self.is_own(earlier):
                 self._take_in(said, self._spoken(earlier))
             elif record := await self.record_of(earlier):
-                said.appendleft(_answered(record, self._bot_name))
+                said.appendleft(self._answered(record))
                 question = await self._question_behind(earlier, record)
                 if question is None:
                     said.appendleft(_asked_by(record, _asker(earlier)))
@@ -163,7 +167,7 @@ class Hearing:
         if record is None:
             self._take_in(said, self._read_back(other) if is_above else None)
         elif int(record.key) < question_id and other.id == min(record.message_ids, default=other.id):
-            said.appendleft(_answered(record, self._bot_name))
+            said.appendleft(self._answered(record))
             if other.interaction_metadata:
                 said.appendleft(_asked_by(record, _asker(other)))
 
@@ -195,20 +199,24 @@ class Hearing:
         text = self.question_in(message)
         if not text or message.author.bot:
             return None
-        return Utterance(Turn(message.author.display_name, text))
+        return Utterance(Turn(message.author.display_name, text), message.author.id)
 
     def _read_back(self, answer: discord.Message) -> Utterance | None:
         text, is_finished = told(answer.content)
-        return Utterance(Turn(self._bot_name, text, is_answer=True), is_finished=is_finished) if text else None
+        return self._own(text, is_finished=is_finished) if text else None
+
+    def _answered(self, record: Record) -> Utterance:
+        is_finished = record.fate is not Fate.WRITING and not record.fate.is_interrupted
+        return self._own(record.text.strip(), is_finished=is_finished, scope=record.scope)
+
+    def _own(self, text: str, *, is_finished: bool, scope: Scope | None = None) -> Utterance:
+        name, own_id = (self._client.user.display_name, self._client.user.id) if self._client.user else ("", 0)
+        return Utterance(Turn(name, text, is_answer=True), own_id, is_finished, scope)
 
     @staticmethod
     def _take_in(said: deque[Utterance], utterance: Utterance | None) -> None:
         if utterance:
             said.appendleft(utterance)
-
-    @property
-    def _bot_name(self) -> str:
-        return self._client.user.display_name if self._client.user else ""
 
 
 def is_conversation(channel: object) -> bool:
@@ -222,13 +230,15 @@ def thread_name(question: str) -> str:
     return words if len(words) <= _NAME_LIMIT else f"{words[:_NAME_LIMIT].rsplit(' ', 1)[0]}…"
 
 
-def _answered(record: Record, name: str) -> Utterance:
-    is_finished = record.fate is not Fate.WRITING and not record.fate.is_interrupted
-    return Utterance(Turn(name, record.text.strip(), is_answer=True), is_finished=is_finished, scope=record.scope)
-
-
 def _asked_by(record: Record, name: str) -> Utterance:
-    return Utterance(Turn(name, record.question))
+    return Utterance(Turn(name, record.question), record.asker_id)
+
+
+def _keys_below(answer: discord.Message) -> list[str]:
+    """The key in the buttons below an answer, which outlive every memory; of its earlier pages none."""
+    rows = [row for row in answer.components if isinstance(row, discord.ActionRow)]
+    presses = [pressed(button.custom_id or "") for row in rows for button in row.children]
+    return [press.key for press in presses[:1] if press]
 
 
 def _asker(answer: discord.Message) -> str:

@@ -85,10 +85,6 @@ class Line:
         """How many answers are under way, and how many wait."""
         return len(self._running), len(self._waiting)
 
-    def running_in(self, place: int) -> int:
-        """How many answers are under way or waiting in one place."""
-        return sum(ticket.place == place for ticket in (*self._running, *self._waiting))
-
     def _move_up(self) -> None:
         for ticket in tuple(self._waiting):
             if len(self._running) < self._limit and not self._is_after_own(ticket):
@@ -136,10 +132,6 @@ class QueuedDriver:
     def standing(self) -> tuple[int, int]:
         """How many answers are under way, and how many wait in line."""
         return self._line.standing
-
-    def running_in(self, place: int) -> int:
-        """How many answers are under way or waiting in one channel."""
-        return self._line.running_in(place)
 
     async def turn(self, ticket: Ticket, key: str) -> None:
         """Wait until it is this answer's turn, and tell its reader meanwhile where it stands."""

@@ -15,7 +15,7 @@ from bot.answering import QUESTION_LIMIT, Scope
 from bot.asking import asked
 from bot.client import whisper
 from bot.collections import named, shown
-from bot.conversation import narrowed, remembered
+from bot.conversation import following
 from bot.hearing import Hearing, is_conversation, thread_name
 from bot.policy.visibility import Visibility, channels_of, roles_of
 from bot.surfaces import ChannelSurface, InteractionSurface, deferred
@@ -94,7 +94,10 @@ class Ask(commands.Cog):
         # Nothing that costs money starts before Discord has taken the acknowledgement.
         if await deferred(interaction, ephemeral=is_private):
             files = [attachment] if attachment is not None else []
-            await self._answer(interaction, record, files, wants_thread=wants_thread, is_private=is_private)
+            obstacle = await self._answer(interaction, record, files, wants_thread=wants_thread, is_private=is_private)
+            if obstacle and thread:
+                # Afterwards: the first thing said after an acknowledgement would take the answer's place.
+                await whisper(interaction, obstacle)
 
     @ask.autocomplete("collection")
     async def _suggest(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
@@ -113,19 +116,17 @@ class Ask(commands.Cog):
         *,
         wants_thread: bool,
         is_private: bool,
-    ) -> None:
-        """Answer in a thread of its own if that is wanted and possible, else in the response, and say why there."""
+    ) -> str:
+        """Answer in a thread of its own if that is wanted and possible, else in the response, and give the reason."""
         obstacle = _obstacle(interaction, is_private=is_private) if wants_thread else ""
         if wants_thread and not obstacle:
             opened = await _opened(interaction, record.question)
             if opened is not None:
                 await self._answer_in(opened, interaction, record, files)
-                return
+                return ""
             obstacle = NO_THREAD
         await self._answer_here(interaction, record, files)
-        if obstacle:
-            # Afterwards: the first thing said after an acknowledgement would take the answer's place.
-            await whisper(interaction, obstacle)
+        return obstacle
 
     async def _answer_here(
         self, interaction: discord.Interaction[Any], record: Record, files: Sequence[discord.Attachment]
@@ -172,12 +173,7 @@ class Ask(commands.Cog):
             return question
         channel: Any = interaction.channel
         said = await Hearing(interaction.client, self._asking.recall).before_in(channel, interaction.id)
-        return replace(
-            question,
-            conversation=remembered(said, in_private=interaction.guild_id is None),
-            speaker=interaction.user.display_name,
-            scope=narrowed(question.scope, said),
-        )
+        return following(question, said, speaker=interaction.user.display_name, speaker_id=interaction.user.id)
 
 
 def _obstacle(interaction: discord.Interaction[Any], *, is_private: bool) -> str:

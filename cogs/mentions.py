@@ -14,7 +14,7 @@ import aiohttp
 import discord
 from discord.ext import commands
 
-from bot.conversation import about, narrowed, remembered
+from bot.conversation import about, following
 from bot.hearing import Hearing, is_conversation, thread_name
 from bot.policy.visibility import Visibility, channels_of, roles_of
 from bot.records import Record
@@ -33,12 +33,13 @@ T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
+# In small print, which is no part of any conversation.
 HOW_TO_ASK = (
-    "Mention me together with a question, or in reply to a message that asks one. "
+    "-# Mention me together with a question, or in reply to a message that asks one. "
     "With /ask it works everywhere, in private too."
 )
 UNREADABLE = (
-    "I cannot read the message you replied to. Open its menu instead: Apps › Ask the docs about this. "
+    "-# I cannot read the message you replied to. Open its menu instead: Apps › Ask the docs about this. "
     "Or write the question after my name."
 )
 NO_DIRECT_MESSAGES = "I do not answer direct messages here. Ask me in a channel of your server, or with /ask."
@@ -118,11 +119,12 @@ class Mentions(commands.Cog):
             await self._send_away(message)
             return
         question = await self._question(message)
-        if not question:
-            await self._explain(message)
-            return
         exchange = _put(self._exchanges, message.id, _Exchange(question, message.channel.id))
-        await self._answer_in_turn(message, exchange)
+        if question:
+            await self._answer_in_turn(message, exchange)
+            return
+        async with exchange.lock:
+            await self._explain(message, exchange)
 
     @commands.Cog.listener()
     async def on_raw_message_edit(self, payload: discord.RawMessageUpdateEvent) -> None:
@@ -255,13 +257,8 @@ class Mentions(commands.Cog):
     async def _prepared(self, question: Question, message: discord.Message) -> Question:
         """The question with what was said before it, now that it is its turn."""
         said = await self._hearing.before(message)
-        return replace(
-            question,
-            attached=await self._asking.read(message.attachments),
-            conversation=remembered(said, in_private=message.guild is None),
-            speaker=message.author.display_name,
-            scope=narrowed(question.scope, said),
-        )
+        question = replace(question, attached=await self._asking.read(message.attachments))
+        return following(question, said, speaker=message.author.display_name, speaker_id=message.author.id)
 
     async def _place(self, message: discord.Message) -> discord.abc.MessageableChannel:
         """Where to answer: in the channel, or in a thread of its own where many answers are under way."""
@@ -278,11 +275,20 @@ class Mentions(commands.Cog):
             return channel
 
     async def _withdraw(self, message_id: int) -> None:
-        exchange = self._exchanges.get(message_id)
-        if exchange is None or not self._manners.follows_deletions:
+        if not self._manners.follows_deletions:
             return
-        exchange.rounds += 1
-        self._asking.stop(str(message_id), "the asker")
+        key = str(message_id)
+        exchange = self._exchanges.get(message_id)
+        if exchange is not None:
+            exchange.rounds += 1
+        self._asking.stop(key, "the asker")
+        if exchange is None:
+            # Answered unasked, or before a restart: then the records know where.
+            await self._asking.over(key)
+            record = await self._asking.recall(key)
+            if record is None:
+                return
+            exchange = _Exchange(record.question, record.channel_id, record.message_ids)
         async with exchange.lock:
             gone, exchange.message_ids = exchange.message_ids, ()
             await self._remove(exchange.channel_id, gone)
@@ -293,15 +299,16 @@ class Mentions(commands.Cog):
             with suppress(*_FAILED):
                 await channel.get_partial_message(message_id).delete()
 
-    async def _explain(self, message: discord.Message) -> None:
-        """Say how to ask: there was no question, or none that can be read."""
+    async def _explain(self, message: discord.Message, exchange: _Exchange) -> None:
+        """Say how to ask: there was no question, or none that can be read. One that is added is answered in place."""
         target = await self._hearing.target(message)
         has_hidden = target is not None and not self._hearing.is_own(target) and not target.content
         if refusal := obstacle(message.channel):
             await self._tell_privately(message, refusal)
             return
         try:
-            await message.reply(UNREADABLE if has_hidden else HOW_TO_ASK, mention_author=False)
+            told = await message.reply(UNREADABLE if has_hidden else HOW_TO_ASK, mention_author=False)
+            exchange.message_ids = (told.id,)
         except _FAILED as error:
             _log.warning("Message %s could not be answered: %s", message.id, type(error).__name__)
 

@@ -10,11 +10,15 @@ from discord.ext import commands
 
 from bot.answering import QUESTION_LIMIT
 from bot.asking import asked
+from bot.clicks import answering
 from bot.client import whisper
+from bot.conversation import following
+from bot.hearing import Hearing, is_conversation
 from bot.policy.visibility import Visibility, channels_of, roles_of
 from bot.surfaces import InteractionSurface, deferred
 
 if TYPE_CHECKING:
+    from bot.answering import Question
     from bot.asking import Asking
 
 NAME = "Ask the docs about this"
@@ -34,10 +38,12 @@ class Menus(commands.Cog):
 
     async def _open_form(self, interaction: discord.Interaction[Any], message: discord.Message) -> None:
         if self._asking.is_new(interaction.id):
-            await interaction.response.send_modal(Form(self, message.clean_content))
+            await interaction.response.send_modal(Form(self, message))
 
-    async def answer(self, interaction: discord.Interaction[Any], question: str, *, is_private: bool) -> None:
-        """Answer what was sent with the form."""
+    async def answer(
+        self, interaction: discord.Interaction[Any], message: discord.Message, question: str, *, is_private: bool
+    ) -> None:
+        """Answer what was sent with the form, knowing what was said before the message."""
         if not self._asking.is_new(interaction.id):
             return
         record = asked(interaction, question, await self._visibility.told(interaction, is_private=is_private))
@@ -47,19 +53,31 @@ class Menus(commands.Cog):
             return
         if not await deferred(interaction, ephemeral=is_private):
             return
-        await self._asking.ask(record, lambda controls: InteractionSurface(interaction, controls=controls))
+        await self._asking.ask(
+            record,
+            lambda controls: InteractionSurface(interaction, controls=controls),
+            prepare=lambda question: self._prepared(question, interaction, message),
+            is_thread=is_conversation(interaction.channel),
+        )
+
+    async def _prepared(
+        self, question: Question, interaction: discord.Interaction[Any], message: discord.Message
+    ) -> Question:
+        said = await Hearing(interaction.client, self._asking.recall).before(message)
+        return following(question, said, speaker=interaction.user.display_name, speaker_id=interaction.user.id)
 
 
 class Form(ui.Modal, title=NAME):
     """The question, filled in beforehand, and who is to see its answer."""
 
-    def __init__(self, menus: Menus, text: str) -> None:
+    def __init__(self, menus: Menus, message: discord.Message) -> None:
         super().__init__()
         self._menus = menus
+        self._message = message
         self._question: ui.TextInput[Form] = ui.TextInput(
             custom_id=QUESTION,
             style=discord.TextStyle.paragraph,
-            default=prefilled(text),
+            default=prefilled(message.clean_content),
             placeholder="What would you like to know?",
             max_length=QUESTION_LIMIT,
         )
@@ -76,7 +94,8 @@ class Form(ui.Modal, title=NAME):
     async def on_submit(self, interaction: discord.Interaction[Any]) -> None:
         """Answer, to this person alone unless they chose otherwise."""
         is_private = self._audience.value != PUBLIC
-        await self._menus.answer(interaction, self._question.value, is_private=is_private)
+        async with answering(interaction):
+            await self._menus.answer(interaction, self._message, self._question.value, is_private=is_private)
 
 
 def prefilled(text: str) -> str:

@@ -8,8 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.answering import QUESTION_LIMIT, SHARED, Scope, Turn
-from bot.conversation import Utterance, about, asked, estimated, narrowed, remembered, shortened, told
+from bot.answering import QUESTION_LIMIT, SHARED, Question, Scope, Turn
+from bot.conversation import (
+    Utterance,
+    about,
+    asked,
+    estimated,
+    following,
+    narrowed,
+    remembered,
+    shortened,
+    told,
+    told_apart,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +29,7 @@ BOT = frozenset({"<@1>", "<@!1>", "<@&9>"})
 
 
 def said(speaker: str, text: str, *, is_answer: bool = False) -> Utterance:
-    return Utterance(Turn(speaker, text, is_answer))
+    return Utterance(Turn(speaker, text, is_answer), 0)
 
 
 @pytest.mark.parametrize(
@@ -98,21 +109,49 @@ def test_the_oldest_turn_kept_may_be_shortened() -> None:
 def test_a_conversation_never_takes_more_room_than_it_has(
     turns: list[Turn], room: int, count: Callable[[str], int]
 ) -> None:
-    kept = remembered(map(Utterance, turns), room=room, count=count)
+    kept = remembered([Utterance(turn, 0) for turn in turns], room=room, count=count)
     assert sum(count(turn.text) for turn in kept) <= room
-    everything = [turn.text.strip() for turn in turns]
-    assert [turn.text for turn in kept][1:] == everything[len(everything) - len(kept) + 1 :][: max(0, len(kept) - 1)]
+    for number, (turn, whole) in enumerate(zip(kept, turns[len(turns) - len(kept) :], strict=True)):
+        assert whole.text.strip().startswith(turn.text)
+        is_cut = turn.text != whole.text.strip()
+        assert not is_cut or number == 0 or (turn.is_answer and count(whole.text.strip()) > room // 2)
+
+
+def test_a_long_answer_leaves_room_for_its_question() -> None:
+    kept = remembered([said("Ada", "Refunds?"), said("Docent", "word " * 9_000, is_answer=True)])
+    assert kept[0] == Turn("Ada", "Refunds?")
+    assert kept[1].text.startswith("word word")
 
 
 def test_an_answer_that_did_not_come_to_its_end_is_left_out_but_not_what_was_asked() -> None:
-    turns = [said("Ada", "Refunds?"), Utterance(Turn("Docent", "Refunds ta", is_answer=True), is_finished=False)]
+    turns = [said("Ada", "Refunds?"), Utterance(Turn("Docent", "Refunds ta", is_answer=True), 0, is_finished=False)]
     assert [turn.text for turn in remembered(turns)] == ["Refunds?"]
 
 
-def test_what_was_said_in_private_stays_there() -> None:
-    turns = [said("Ada", "Refunds?"), Utterance(Turn("Docent", "Secret.", is_answer=True), is_private=True)]
-    assert [turn.text for turn in remembered(turns)] == ["Refunds?"]
-    assert [turn.text for turn in remembered(turns, in_private=True)] == ["Refunds?", "Secret."]
+people = st.tuples(st.integers(1, 4), st.sampled_from(["Ada", "Ada 2", "Docent"]))
+
+
+@given(st.lists(people, max_size=8), people)
+def test_each_person_has_one_name_and_no_two_have_the_same(
+    spoken: list[tuple[int, str]], asker: tuple[int, str]
+) -> None:
+    heard, speaker = told_apart([Utterance(Turn(name, "x"), who) for who, name in spoken], asker[1], asker[0])
+    names = {*((each.speaker_id, each.turn.speaker) for each in heard), (asker[0], speaker)}
+    assert len({who for who, _ in names}) == len({name for _, name in names}) == len(names)
+
+
+def test_the_first_of_a_name_keeps_it() -> None:
+    heard, speaker = told_apart([Utterance(Turn("Ada", "x"), 1), Utterance(Turn("Ada", "x"), 2)], "Docent", 3)
+    assert [each.turn.speaker for each in heard] == ["Ada", "Ada 2"]
+    assert speaker == "Docent"
+
+
+def test_a_question_that_shares_no_documents_with_what_was_said_stands_by_itself() -> None:
+    said_before = [Utterance(Turn("Docent", "x", is_answer=True), 1, scope=Scope(frozenset({"sales"})))]
+    question = Question("and the pay?", "1", Scope(frozenset({"board"})))
+    alone = following(question, said_before, speaker="Ada", speaker_id=2)
+    assert alone.conversation == ()
+    assert alone.scope == question.scope
 
 
 collections = st.frozensets(st.sampled_from([SHARED, "board", "sales"]))
@@ -122,7 +161,7 @@ collections = st.frozensets(st.sampled_from([SHARED, "board", "sales"]))
 def test_a_follow_up_never_sees_more_than_its_asker_nor_than_any_answer_before(
     own: frozenset[str], before: list[frozenset[str] | None]
 ) -> None:
-    turns = [Utterance(Turn("Docent", "x", is_answer=True), scope=None if b is None else Scope(b)) for b in before]
+    turns = [Utterance(Turn("Docent", "x", is_answer=True), 0, scope=None if b is None else Scope(b)) for b in before]
     scope = narrowed(Scope(own), turns).collections
     assert scope <= own
     assert all(scope <= b for b in before if b is not None)

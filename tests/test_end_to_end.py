@@ -24,6 +24,8 @@ from tests.fakes.openai_server import Close, OpenAIServer, Speech, credit_used_u
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
+    from bot.preview.world import Message
+
 MARK = "[[1]](<https://wiki.example/refunds>)"
 FOOTER = "-# **Sources**\n-# [1] [Refunds](<https://wiki.example/refunds>) › Deadlines · 2026-01-02"
 
@@ -181,6 +183,29 @@ async def test_ten_people_at_once_are_each_answered_exactly_without_a_429(tmp_pa
             bot.ask()
         await bot.until(lambda: sum(m.now.content.endswith(FOOTER) for m in bot.shown()) == 10)
         assert all(message.now.content == f"{linked(words.strip())}\n\n{FOOTER}" for message in bot.shown())
+        assert all(request.status < 300 for request in bot.standin.requests)
+
+
+async def test_ten_who_mention_it_in_the_same_moment_are_each_answered_to_within_a_second(tmp_path: Path) -> None:
+    answer = spoken("A refund is paid within five working days [1].", before=0.5)
+    async with deployed(tmp_path, answer) as bot:
+        world = bot.standin.world
+        channel = world.channel_named("general")
+        people = [world.add_user(f"Person {number}") for number in range(10)]
+        for person in people:
+            world.add_member(channel.guild_id or 0, person.id)
+        asked = [world.say(channel.id, person.id, f"<@{world.bot.id}> How long is a refund?") for person in people]
+
+        def answers(question: Message) -> list[Message]:
+            thread = world.channels.get(question.id)
+            place = bot.shown() if thread is None else world.history(thread.id)
+            return [m for m in place if m.author_id == world.bot.id and (thread or m.reference == question.id)]
+
+        await bot.until(lambda: all(shown and shown[0].now.content.endswith(FOOTER) for shown in map(answers, asked)))
+        waited = [answers(question)[0].created_at - question.created_at for question in asked]
+        threads = [question for question in asked if question.id in world.channels]
+        assert len(threads) == 10 - bot.settings.crowded_channel
+        assert max(waited) < 1
         assert all(request.status < 300 for request in bot.standin.requests)
 
 

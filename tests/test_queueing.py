@@ -85,15 +85,6 @@ def test_who_does_not_want_to_wait_any_more_leaves_no_gap() -> None:
     assert line.ahead(second) == 0
 
 
-def test_a_channels_answers_are_counted_whether_they_run_or_wait() -> None:
-    line = Line(1)
-    tickets = [joined(line, asker, place=5) for asker in range(3)]
-    joined(line, 9, place=6)
-    assert line.running_in(5) == 3
-    line.leave(tickets[0])
-    assert line.running_in(5) == 2
-
-
 @given(
     st.integers(1, 4),
     st.lists(
@@ -198,7 +189,7 @@ def test_who_is_stopped_in_line_makes_room() -> None:
         assert counter.queue.stop("1", "Ada")
         causes = [await task for task in asked]
         assert not counter.tellings[1].produced
-        assert counter.queue.running_in(1) == 0
+        assert counter.queue.standing == (0, 0)
         return causes
 
     assert [type(cause) for cause in run_virtual(scenario())] == [Ended, Stopped, Ended]

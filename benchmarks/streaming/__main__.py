@@ -39,8 +39,8 @@ def main(
     freeze: text had come and nothing moved. late: the message's last change after the model's last word. broken: with a
     code block left open. loop held: the longest that the bot's event loop was at work in one go.
 
-    Everything takes less than ten minutes. Scenes: short, long, fast, ten, ten-channels, ten-short, drop, stall,
-    delete, stop, latency, halved, doubled, burst.
+    Everything takes less than ten minutes. Scenes: short, long, fast, ten, ten-channels, ten-threads, ten-short,
+    drop, stall, delete, stop, latency, halved, doubled, burst.
     """
     console = Console()
     console = console if console.width >= _NARROWEST or console.is_terminal else Console(width=_NARROWEST)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _EACH = 1.0
 _PAGE = 2_000
-_NO_THREADS = 1_000
+_NO_CROWD = 1_000
 
 
 class Bot(Protocol):
@@ -44,21 +44,19 @@ class Bot(Protocol):
         ...
 
 
-def made(contender: Contender, model: Model) -> Bot:
-    """The contender, with this model to ask."""
-    return Docent(model) if contender.is_docent else EachSecond(model)
+def made(contender: Contender, model: Model, *, crowd: int = 0) -> Bot:
+    """The contender, with this model to ask; ``crowd`` as in ``Scene``."""
+    return Docent(model, crowd) if contender.is_docent else EachSecond(model)
 
 
 class Docent(DocentClient):
-    """Ours: its client, its cogs, its driver, its surfaces, joined as the composition root joins them.
+    """Ours: its client, its cogs, its driver, its surfaces, joined as the composition root joins them."""
 
-    No thread is opened: what is measured is how the answers share one lane.
-    """
-
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, crowd: int) -> None:
         lanes = Lanes()
         self._answers = Driver(lanes)
         records = MemoryRecords()
+        self._manners = Manners(crowd=crowd or _NO_CROWD)
         self._asking = Asking(model, self._answers, records)
         super().__init__(
             cogs=[Ask(self._asking), Answers(self._asking, records)],
@@ -69,7 +67,7 @@ class Docent(DocentClient):
     async def setup_hook(self) -> None:
         """Take in the cogs."""
         await super().setup_hook()
-        await self.add_cog(Mentions(self._asking, self, Manners(crowd=_NO_THREADS)))
+        await self.add_cog(Mentions(self._asking, self, self._manners))
 
     @property
     def client(self) -> discord.Client:

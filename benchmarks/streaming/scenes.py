@@ -51,6 +51,7 @@ class Contender(Enum):
 
 
 OURS = (Contender.DOCENT_INTERACTION, Contender.DOCENT_CHANNEL)
+MENTIONED = (Contender.DOCENT_CHANNEL,)
 EVERYBODY = tuple(Contender)
 
 
@@ -58,7 +59,8 @@ EVERYBODY = tuple(Contender)
 class Scene:
     """``rate`` is in characters a second; ``scale`` multiplies Discord's limits without a word to anybody.
 
-    ``channels``: over how many channels the answers are spread.
+    ``channels``: over how many channels the answers are spread. ``crowd``: with so many answers under way in a channel,
+    the next mention's opens a thread; 0 for never, so that what is measured is how answers share one lane.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Scene:
     is_fenced: bool = False
     answers: int = 1
     channels: int = 1
+    crowd: int = 0
     latency: float = LATENCY
     scale: float = 1.0
     breaks: Break = Break.NOTHING
@@ -84,6 +87,11 @@ class Scene:
     def breaks_at(self) -> float:
         """Seconds from the first delta to the break."""
         return self.seconds / 2
+
+    @property
+    def sharing(self) -> int:
+        """How many answers share one channel's lane, where they share one."""
+        return min(self.answers, self.crowd or self.answers)
 
     @property
     def limits(self) -> Limits:
@@ -109,7 +117,9 @@ class Scene:
         """The least mean delay per character that even pacing can reach."""
         if contender.uses_interactions or self.channels >= self.answers:
             return paced(self.lane(contender))
-        return shared(self.lane(contender), self.seconds, self.answers, LEAD)
+        together, alone = self.sharing, self.answers - self.sharing
+        among = shared(self.lane(contender), self.seconds, together, LEAD)
+        return (together * among + alone * paced(self.lane(contender))) / self.answers
 
 
 SHORT = Scene("short", "one answer, 400 characters", 400, 200, rounds=3)
@@ -124,6 +134,15 @@ SCENES = (
     FAST,
     TEN,
     Scene("ten-channels", "ten at once in ten channels", 1_200, 120, answers=10, channels=10),
+    Scene(
+        "ten-threads",
+        "ten mentions at once in one channel, with threads",
+        1_200,
+        120,
+        answers=10,
+        crowd=4,
+        players=MENTIONED,
+    ),
     Scene("ten-short", "ten at once in one channel, 400 characters each", 400, 200, answers=10, players=OURS),
     Scene("drop", "the model's connection drops", 3_000, 200, breaks=Break.DROP, is_fenced=True),
     Scene("stall", "the model stalls for 8 s", 3_000, 200, breaks=Break.STALL, is_fenced=True),

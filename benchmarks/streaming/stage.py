@@ -73,7 +73,7 @@ async def _performed(scene: Scene, contender: Contender) -> Performance:
     clock = Clock()
     model = Model([scene.script(answer) for answer in range(scene.answers)], clock)
     with _elsewhere(scene, clock) as there:
-        bot = made(contender, model)
+        bot = made(contender, model, crowd=scene.crowd)
         async with _connected(bot.client, there):
             return await _Play(scene, contender, there, model, bot, clock).performed()
 

@@ -163,7 +163,7 @@ def _of_crowds(ours: Sequence[Row]) -> list[Target]:
         found.append(Target(f"{row.scene.name}, {_lane(row)}: delay in floors", row.ratio, limit, "×"))
         if not is_alone:
             lane = row.scene.lane(row.contender)
-            latest = finals(lane, row.scene.seconds, row.scene.answers)[-1] - row.scene.seconds + lane.latency
+            latest = finals(lane, row.scene.seconds, row.scene.sharing)[-1] - row.scene.seconds + lane.latency
             found.append(Target(f"{row.scene.name}, {_lane(row)}: last final late by", row.figures.late, latest))
     return found
 

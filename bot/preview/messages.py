@@ -52,7 +52,10 @@ class MessageState:
 
 @dataclass(slots=True)
 class Message:
-    """One message with all its states, oldest first. ``audience`` is the only user who sees an ephemeral one."""
+    """One message with all its states, oldest first. ``audience`` is the only user who sees an ephemeral one.
+
+    ``webhook_id`` is the webhook's that wrote it, under a name of its own.
+    """
 
     id: int
     channel_id: int
@@ -64,6 +67,7 @@ class Message:
     nonce: str | None = None
     deleted_at: float | None = None
     reactions: dict[str, set[int]] = field(default_factory=dict[str, set[int]])
+    webhook_id: int | None = None
 
     @property
     def now(self) -> MessageState:

@@ -253,6 +253,8 @@ class Wire:
     def _message_origin(self, message: Message, *, has_content: bool) -> Json:
         """What it answers: an interaction, or another message. A reference that is null makes discord.py stumble."""
         origin: Json = {} if message.nonce is None else {"nonce": message.nonce}
+        if message.webhook_id is not None:
+            origin["webhook_id"] = str(message.webhook_id)
         interaction = self.world.interactions.get(message.interaction_id or 0)
         if interaction is not None:
             origin |= {"application_id": str(self.world.application_id), "webhook_id": str(self.world.application_id)}

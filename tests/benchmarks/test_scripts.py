@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import islice
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.streaming.scenes import LONG, SCENES, STALL, Break, Scene
+from benchmarks.streaming.scenes import LONG, SCENES, STALL, Break, Contender, Scene
 from benchmarks.streaming.scripts import spoken, stalled, words, written
 
 
@@ -52,3 +53,12 @@ def test_every_scene_says_what_its_title_promises(scene: Scene) -> None:
     assert len(script.text) == scene.length // (2 if is_halved else 1)
     assert script.is_dropped == is_halved
     assert script.seconds <= scene.seconds + (STALL if scene.breaks is Break.STALL else 0.0)
+
+
+def test_where_threads_are_opened_only_so_many_answers_share_a_lane() -> None:
+    threads = next(scene for scene in SCENES if scene.crowd)
+    together = replace(threads, crowd=0)
+    alone = replace(threads, answers=1)
+    assert (threads.sharing, together.sharing, alone.sharing) == (4, 10, 1)
+    of_mentions = Contender.DOCENT_CHANNEL
+    assert alone.floor(of_mentions) < threads.floor(of_mentions) < together.floor(of_mentions)

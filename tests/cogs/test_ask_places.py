@@ -119,6 +119,16 @@ async def test_a_thread_that_discord_refuses_leaves_the_answer_in_place() -> Non
         assert talk.said()[1].now.content == NO_THREAD
 
 
+async def test_where_a_server_wants_threads_a_thread_asks_for_no_other_and_is_told_nothing() -> None:
+    async with talking() as talk:
+        await talk.admission.house.choose(talk.general.guild_id or 0, "threads", value=True)
+        thread = talk.thread()
+        asks(talk, place=thread)
+        await ended(talk)
+        await talk.silence()
+        assert [message.now.content for message in talk.said(thread)] == [f"You asked: {REFUNDS}"]
+
+
 async def test_a_private_answer_opens_no_thread() -> None:
     async with talking() as talk:
         asks(talk, private=True, thread=True)

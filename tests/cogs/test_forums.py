@@ -16,7 +16,7 @@ from bot.policy.scopes import Rule
 from bot.preview.world import ChannelKind, World
 from bot.records import Fate
 from bot.telling import AUTOMATIC
-from tests.fakes.answerer import FakeAnswerer, Script
+from tests.fakes.answerer import FakeAnswerer, Pause, Script
 from tests.fakes.table import until
 from tests.fakes.talk import talking
 
@@ -138,6 +138,26 @@ async def test_a_post_over_the_budget_is_left_alone() -> None:
     async with helping(limits=Limits(per_minute=1, at_once=0)) as desk:
         await desk.answered(desk.posts())
         assert not await desk.said_to(desk.posts())
+
+
+async def test_deleting_a_post_removes_what_was_answered_unasked() -> None:
+    async with helping() as desk:
+        post = desk.posts()
+        await desk.answered(post)
+        desk.talk.world.delete(post.id)
+        await until(lambda: not desk.talk.said(desk.talk.world.channels[post.channel_id]))
+
+
+async def test_deleting_a_post_while_it_is_answered_removes_the_answer() -> None:
+    endless = Script([step for n in range(200) for step in (f"word{n} ", Pause(0.05))], is_confident=True)
+    async with helping(endless) as desk:
+        post = desk.posts()
+        place = desk.talk.world.channels[post.channel_id]
+        await until(lambda: any("word3" in message.now.content for message in desk.talk.said(place)))
+        desk.talk.world.delete(post.id)
+        await until(lambda: not desk.talk.said(place))
+        await until(lambda: not desk.talk.driver.open_answers)
+        assert desk.talk.answerer.answers[0].is_closed
 
 
 async def test_solved_and_not_helpful_are_votes() -> None:

@@ -10,7 +10,7 @@ import pytest
 from bot.answering import Turn
 from bot.errors import ModelInterrupted
 from bot.preview.faults import Fault, Trouble
-from bot.preview.world import Channel, ChannelKind, Message, MessageCreated, MessageState, Permission
+from bot.preview.world import Channel, ChannelKind, Message, MessageCreated, MessageState, Permission, User
 from bot.records import MemoryRecords
 from cogs.mentions import HOW_TO_ASK, LOCKED, NO_DIRECT_MESSAGES, UNREADABLE, Manners
 from tests.fakes.answerer import Pause, Script
@@ -63,6 +63,21 @@ async def test_bots_are_ignored_unless_allowed_by_name() -> None:
     assert len(talk.answerer.asked) == 1
 
 
+async def test_webhooks_are_ignored_unless_allowed_by_name() -> None:
+    async with talking(manners=Manners(bots=frozenset({"Friend"}))) as talk:
+        written = [_by_webhook(talk, name, f"{talk.bot} {name}?") for name in ("Foe", "Friend")]
+        await talk.answered(written[1])
+    assert [question.text for question in talk.answerer.asked] == ["Friend?"]
+
+
+def _by_webhook(talk: Talk, name: str, text: str) -> Message:
+    """A webhook writes in #general, under the name it has chosen."""
+    world, hook = talk.world, talk.world.new_id()
+    world.users[hook] = User(hook, name)
+    state = MessageState(world.clock(), text)
+    return world._appear(Message(world.new_id(), talk.general.id, hook, [state], webhook_id=hook))
+
+
 @both_intents
 async def test_a_mention_in_reply_to_somebody_asks_about_that_message_where_it_can_be_read(
     reads_messages: bool,
@@ -89,6 +104,27 @@ async def test_a_mention_alone_says_how_to_ask(reads_messages: bool) -> None:
         answer = await talk.answered(talk.says("Ada", f" {talk.bot} {talk.bot} "))
         assert answer.now.content == HOW_TO_ASK
         assert not talk.answerer.asked
+
+
+async def test_a_mention_alone_that_is_completed_is_answered_in_place() -> None:
+    async with talking() as talk:
+        message = talk.says("Ada", talk.bot)
+        told = await talk.answered(message)
+        talk.rewrites(message, f"{talk.bot} How long do refunds take?")
+        await until(lambda: bool(talk.answerer.asked))
+        await talk.silence()
+        assert talk.said() == [told]
+        assert told.now.content == "You asked: How long do refunds take?"
+        talk.world.delete(message.id)
+        await until(lambda: not talk.said())
+
+
+async def test_how_to_ask_is_no_part_of_a_conversation() -> None:
+    async with talking() as talk:
+        told = await talk.answered(talk.says("Ada", talk.bot))
+        await talk.answered(talk.says("Ada", "How long do refunds take?", to=told))
+        (asked,) = talk.answerer.asked
+    assert asked.conversation == ()
 
 
 async def test_without_the_intent_a_mention_alone_below_a_message_points_to_its_menu() -> None:
@@ -142,6 +178,36 @@ async def test_a_reply_to_an_answer_to_a_command_knows_what_was_asked(reads_mess
     assert asked.conversation[1].text == "You asked: How long do refunds take?"
 
 
+async def test_a_reply_to_the_last_page_of_a_long_answer_knows_the_question_after_a_restart() -> None:
+    records = MemoryRecords()
+    async with talking(Parrot(taught={"Much?": Script(["word " * 900], sources=())}), records=records) as talk:
+        await talk.answered(talk.says("Ada", f"{talk.bot} Much?"))
+        *_, last = talk.said()
+        world = talk.world
+    world.commands.clear()
+    async with talking(records=records, world=world) as talk:
+        await talk.answered(talk.says("Ada", "and on weekends?", to=last))
+        (asked,) = talk.answerer.asked
+    question, answer = asked.conversation
+    assert question == Turn("Ada", "Much?")
+    assert answer.text.count("word") > 400
+
+
+async def test_a_reply_to_the_way_to_a_thread_goes_on_from_what_was_answered_there() -> None:
+    async with talking() as talk:
+        ben = talk.world.user_named("Ben").id
+        talk.world.use_command(talk.general.id, ben, "ask", {"question": "How long do refunds take?", "thread": True})
+        await until(lambda: bool(talk.answerer.asked))
+        await talk.silence()
+        (way,) = talk.said()
+        await talk.answered(talk.says("Ada", "and on weekends?", to=way))
+        asked = talk.answerer.asked[1]
+    assert asked.conversation == (
+        Turn("Ben", "How long do refunds take?"),
+        Turn("Docent", "You asked: How long do refunds take?", is_answer=True),
+    )
+
+
 @both_intents
 async def test_a_reply_that_pings_nobody_is_a_follow_up_only_with_the_intent(reads_messages: bool) -> None:
     async with talking(reads_messages=reads_messages) as talk:
@@ -189,6 +255,18 @@ async def test_two_people_in_one_thread_are_told_apart(reads_messages: bool) -> 
     ]
 
 
+async def test_two_people_of_one_name_are_told_apart() -> None:
+    async with talking() as talk:
+        guild_id, thread = talk.general.guild_id or 0, talk.thread()
+        other = talk.world.add_user("Ada")
+        talk.world.add_member(guild_id, other.id)
+        await talk.answered(talk.says("Ada", f"{talk.bot} How long do refunds take?", place=thread))
+        await talk.answered(talk.world.say(thread.id, other.id, f"{talk.bot} and on weekends?"))
+        asked = talk.answerer.asked[1]
+    assert asked.conversation[0].speaker == "Ada"
+    assert asked.speaker == "Ada 2"
+
+
 async def test_an_answer_that_broke_off_is_not_built_upon() -> None:
     broken = Script(["Refunds take", ModelInterrupted("The connection to the model was lost.")], sources=())
     async with talking(Parrot(taught={"How long do refunds take?": broken})) as talk:
@@ -199,14 +277,32 @@ async def test_an_answer_that_broke_off_is_not_built_upon() -> None:
 
 
 async def test_a_private_answer_never_enters_a_public_conversation() -> None:
-    async with talking(reads_messages=True) as talk:
+    async with talking(manners=Manners(direct_messages=True), reads_messages=True) as talk:
         thread = talk.thread()
-        secret = talk.says("Ada", f"{talk.bot} What does Ben earn?", place=talk.direct("Ada"))
-        await talk.silence()
+        await talk.answered(talk.says("Ada", "What does Ben earn?", place=talk.direct("Ada")))
         await talk.answered(talk.says("Ada", f"{talk.bot} and on weekends?", place=thread))
-        (asked,) = talk.answerer.asked
-    assert secret.id != int(asked.key)
-    assert asked.conversation == ()
+        private, public = talk.answerer.asked
+    assert private.text == "What does Ben earn?"
+    assert public.conversation == ()
+
+
+async def test_ten_at_once_are_acknowledged_within_a_second_run_side_by_side_and_see_their_place_move() -> None:
+    async with talking(Parrot(between=0.3), limit=3) as talk:
+        world, guild_id = talk.world, talk.general.guild_id or 0
+        people = [world.add_user(f"Person {number}") for number in range(10)]
+        for person in people:
+            world.add_member(guild_id, person.id)
+        asked = [world.use_command(talk.general.id, person.id, "ask", {"question": "Refunds?"}) for person in people]
+        at_once = 0
+        while len(talk.said()) < 10 or any(message.now.content != "You asked: Refunds?" for message in talk.said()):
+            at_once = max(at_once, sum(not answer.is_closed for answer in talk.answerer.answers))
+            await asyncio.sleep(0.05)
+        places = [[int(state.content[8]) for state in m.states if "in line" in state.content] for m in talk.said()]
+    assert all(each.acknowledged_at and each.acknowledged_at - each.created_at < 1 for each in asked)
+    assert at_once == 3
+    assert sum(bool(seen) for seen in places) == 7
+    assert all(seen == sorted(set(seen), reverse=True) for seen in places)
+    assert any(len(seen) > 1 for seen in places)
 
 
 async def test_a_second_question_by_the_same_person_in_a_thread_waits_for_the_first_and_knows_its_answer() -> None:
@@ -227,8 +323,9 @@ async def test_a_second_question_by_the_same_person_in_a_thread_waits_for_the_fi
     ]
 
 
-async def test_direct_messages_are_answered_where_the_operator_allows_them() -> None:
-    async with talking(manners=Manners(direct_messages=True)) as talk:
+@both_intents
+async def test_direct_messages_are_answered_where_the_operator_allows_them(reads_messages: bool) -> None:
+    async with talking(manners=Manners(direct_messages=True), reads_messages=reads_messages) as talk:
         direct = talk.direct("Ada")
         await talk.answered(talk.says("Ada", "How long do refunds take?", place=direct))
         await talk.answered(talk.says("Ada", "and on weekends?", place=direct))
@@ -420,6 +517,18 @@ async def test_deleting_the_question_removes_the_answer() -> None:
         await until(lambda: not talk.said())
 
 
+async def test_deleting_a_question_removes_its_answer_after_a_restart_too() -> None:
+    records = MemoryRecords()
+    async with talking(records=records) as talk:
+        question = talk.says("Ada", f"{talk.bot} Refunds?")
+        await talk.answered(question)
+        world = talk.world
+    world.commands.clear()
+    async with talking(records=records, world=world) as talk:
+        talk.world.delete(question.id)
+        await until(lambda: not talk.said())
+
+
 async def test_deleting_a_question_while_it_is_answered_ends_the_answer_and_removes_it() -> None:
     async with talking(Parrot(taught={"Refunds?": endless()})) as talk:
         question = talk.says("Ada", f"{talk.bot} Refunds?")
@@ -487,8 +596,11 @@ async def test_twenty_mentions_in_three_channels_are_all_answered_exactly_withou
     assert all(question.deleted_at is None for question in questions)
 
 
-async def test_twenty_half_second_answers_in_three_channels_are_exact_without_a_429_as_the_bot_comes() -> None:
-    async with talking(Parrot(between=0.1)) as talk:
+@both_intents
+async def test_twenty_half_second_answers_in_three_channels_are_exact_without_a_429_as_the_bot_comes(
+    reads_messages: bool,
+) -> None:
+    async with talking(Parrot(between=0.1), reads_messages=reads_messages) as talk:
         third = talk.world.add_channel(talk.general.guild_id or 0, "third")
         places = [talk.general, talk.world.channel_named("random"), third]
         await asyncio.sleep(0.1)
@@ -517,8 +629,9 @@ def _is_answered(talk: Talk, question: Message) -> bool:
     return any(m.reference == question.id and m.now.content == f"You asked: {text}" for m in talk.said(place))
 
 
-async def test_a_mention_in_a_voice_channels_text_is_answered_there() -> None:
-    async with talking() as talk:
+@both_intents
+async def test_a_mention_in_a_voice_channels_text_is_answered_there(reads_messages: bool) -> None:
+    async with talking(reads_messages=reads_messages) as talk:
         voice = talk.world.add_channel(talk.general.guild_id or 0, "Lounge", kind=ChannelKind.VOICE)
         answer = await talk.answered(talk.says("Ada", f"{talk.bot} here?", place=voice), place=voice)
     assert answer.now.content == "You asked: here?"

@@ -8,15 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.answering import QUESTION_LIMIT
+from bot.answering import QUESTION_LIMIT, Turn
+from bot.policy.scopes import Rule
 from bot.preview.world import InteractionCreated, ResponseKind
 from cogs.menus import AUDIENCE, PRIVATE, PUBLIC, QUESTION, prefilled
 from tests.fakes.table import until
 from tests.fakes.talk import talking
 
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Never
 
+    from bot.answering import Question
     from bot.preview.world import Interaction, Message
     from tests.fakes.talk import Talk
 
@@ -47,9 +49,10 @@ async def test_the_form_shows_the_messages_words_whatever_the_intents(reads_mess
     assert [option["value"] for option in shown[AUDIENCE]["options"] if option.get("default")] == [PRIVATE]
 
 
+@both_intents
 @pytest.mark.parametrize("audience", [PRIVATE, PUBLIC, ""])
-async def test_the_edited_question_is_answered_to_the_audience_chosen(audience: str) -> None:
-    async with talking() as talk:
+async def test_the_edited_question_is_answered_to_the_audience_chosen(audience: str, reads_messages: bool) -> None:
+    async with talking(reads_messages=reads_messages) as talk:
         message = talk.says("Ben", "refunds")
         interaction = await opened(talk, message)
         talk.world.submit(interaction.id, {QUESTION: "How long do refunds take?", AUDIENCE: audience})
@@ -58,6 +61,57 @@ async def test_the_edited_question_is_answered_to_the_audience_chosen(audience: 
         (answer,) = talk.said()
     assert answer.now.content == "You asked: How long do refunds take?"
     assert answer.audience == (None if audience == PUBLIC else talk.world.user_named("Ada").id)
+
+
+@both_intents
+async def test_a_message_is_understood_by_the_answer_it_replies_to(reads_messages: bool) -> None:
+    async with talking(reads_messages=reads_messages) as talk:
+        first = await talk.answered(talk.says("Ada", f"{talk.bot} How long do refunds take?"))
+        asked = await asked_by_menu(talk, talk.says_quietly("Ben", "and on weekends?", first))
+    assert asked.text == "and on weekends?"
+    assert asked.speaker == "Ada"
+    assert asked.conversation == (
+        Turn("Ada", "How long do refunds take?"),
+        Turn("Docent", "You asked: How long do refunds take?", is_answer=True),
+    )
+
+
+@both_intents
+async def test_a_message_in_a_thread_is_understood_by_what_was_said_above_it(reads_messages: bool) -> None:
+    async with talking(reads_messages=reads_messages) as talk:
+        thread = talk.thread()
+        await talk.answered(talk.says("Ada", f"{talk.bot} How long do refunds take?", place=thread))
+        message = talk.says("Ben", "and on weekends?", place=thread)
+        talk.says("Ben", f"{talk.bot}, is there a form?", place=thread)
+        await talk.silence()
+        asked = await asked_by_menu(talk, message, count=3)
+    assert [turn.text for turn in asked.conversation] == [
+        "How long do refunds take?",
+        "You asked: How long do refunds take?",
+    ]
+
+
+async def asked_by_menu(talk: Talk, message: Message, *, count: int = 2) -> Question:
+    """What Ada asks with the form on a message, which she hands in as it is."""
+    interaction = await opened(talk, message)
+    talk.world.submit(interaction.id, {QUESTION: fields(interaction)[QUESTION]["value"], AUDIENCE: PRIVATE})
+    await until(lambda: len(talk.answerer.asked) == count)
+    await talk.silence()
+    return talk.answerer.asked[-1]
+
+
+class Broken(dict[str, Rule]):
+    """Rules with a fault nobody foresaw."""
+
+    def items(self) -> Never:
+        raise ZeroDivisionError
+
+
+async def test_what_fails_after_the_form_is_told_to_its_sender() -> None:
+    async with talking(rules=Broken(team=Rule())) as talk:
+        interaction = await opened(talk, talk.says("Ben", "refunds"))
+        talk.world.submit(interaction.id, {QUESTION: "refunds?", AUDIENCE: PRIVATE})
+        assert "Something went wrong that nobody foresaw" in (await talk.whispered()).now.content
 
 
 async def test_a_message_without_words_opens_an_empty_form() -> None:

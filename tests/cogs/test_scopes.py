@@ -114,6 +114,32 @@ async def test_a_follow_up_by_somebody_who_may_see_more_sees_no_more_than_the_an
         assert await here.asked(2) == EVERYBODYS
 
 
+async def test_what_followed_a_narrower_answer_stays_as_narrow_when_it_is_asked_again() -> None:
+    async with town() as here:
+        talk, world = here.talk, here.talk.world
+        ada = world.user_named("Ada").id
+        thread = talk.thread()
+        world.use_command(thread.id, ada, "ask", {"question": QUESTION})
+        await here.asked()
+        world.use_command(thread.id, ada, "ask", {"question": "and on weekends?", "private": True})
+        assert await here.asked(2) == EVERYBODYS
+        *_, answer = talk.said(thread)
+        world.press(answer.id, custom_id(Deed.AGAIN, str(answer.interaction_id)), ada)
+        assert await here.asked(3) == EVERYBODYS
+
+
+async def test_a_collection_that_was_no_part_of_the_talk_before_is_searched_by_itself() -> None:
+    async with town() as here:
+        talk, world = here.talk, here.talk.world
+        thread = talk.thread()
+        await talk.answered(talk.says("Ben", f"{talk.bot} {QUESTION}", place=thread))
+        await here.asked()
+        ada = world.user_named("Ada").id
+        world.use_command(thread.id, ada, "ask", {"question": "and on weekends?", "collection": "@pay"})
+        assert await here.asked(2) == {"pay"}
+        assert talk.answerer.asked[1].conversation == ()
+
+
 @pytest.mark.parametrize(("audience", "seen"), [("private", EVERYBODYS | {"pay"}), ("public", EVERYBODYS)])
 async def test_a_messages_menu_too(audience: str, seen: set[str]) -> None:
     async with town() as here:

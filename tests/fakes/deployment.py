@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from bot.app.opening import opened
 from bot.app.serving import serve
 from bot.preview.standin import StandIn
+from bot.preview.world import MESSAGE_CONTENT_INTENT
 from bot.settings import load
 from tests.fakes.discord_client import pointed_at
 from tests.fakes.openai_server import OpenAIServer
@@ -124,6 +125,8 @@ async def deployed(
     async with StandIn() as standin, OpenAIServer(script) as model:
         values = {name.lower(): value for name, value in environment(standin, model, with_documents(folder)).items()}
         settings = load(None, required=("discord_token",), **(values | overrides))
+        if settings.message_content:
+            standin.world.enabled_intents = MESSAGE_CONTENT_INTENT
         if is_indexed:
             await ingested(settings)
         stop = asyncio.Event()
