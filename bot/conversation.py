@@ -41,19 +41,26 @@ class Utterance:
 
 
 def remembered(
-    said: Iterable[Utterance], *, room: int = ROOM, count: Callable[[str], int] | None = None, in_private: bool = False
+    said: Iterable[Utterance],
+    scope: Scope | None = None,
+    *,
+    room: int = ROOM,
+    count: Callable[[str], int] | None = None,
+    in_private: bool = False,
 ) -> tuple[Turn, ...]:
     """The turns that may be built upon, the oldest first: the newest that fit, the oldest of them perhaps shortened.
 
     Args:
         said: What was said, the oldest first.
+        scope: What may be told now; answers that were drawn from more are left out. None leaves out none.
         room: Tokens that all of it may take up.
         count: Tokens of a text; without one they are estimated.
         in_private: Whether only one person reads the answer; what was said in private is left out elsewhere.
     """
     count = count or estimated
     kept: deque[Turn] = deque()
-    allowed = [u.turn for u in said if (u.is_finished or not u.turn.is_answer) and (in_private or not u.is_private)]
+    open_to_all = [u for u in said if (u.is_finished or not u.turn.is_answer) and (in_private or not u.is_private)]
+    allowed = [u.turn for u in open_to_all if _is_within(u.scope, scope)]
     for turn in reversed(allowed):
         room -= count(turn.speaker) + _SPEAKER_TOKENS
         text = shortened(turn.text.strip(), room, count)
@@ -129,6 +136,10 @@ def told(content: str) -> tuple[str, bool]:
     text = "\n".join(line for line in lines if not line.startswith(_SMALL_PRINT)).strip()
     is_under_way = text.endswith(WRITING.strip()) or _STATUS.fullmatch(text) is not None
     return text, is_whole and not is_under_way and bool(text)
+
+
+def _is_within(drawn_from: Scope | None, scope: Scope | None) -> bool:
+    return drawn_from is None or scope is None or drawn_from.collections <= scope.collections
 
 
 def _gap(found: re.Match[str]) -> str:

@@ -258,7 +258,7 @@ class Mentions(commands.Cog):
         return replace(
             question,
             attached=await self._asking.read(message.attachments),
-            conversation=remembered(said, in_private=message.guild is None),
+            conversation=remembered(said, question.scope, in_private=message.guild is None),
             speaker=message.author.display_name,
             scope=narrowed(question.scope, said),
         )

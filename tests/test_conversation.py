@@ -115,6 +115,13 @@ def test_what_was_said_in_private_stays_there() -> None:
     assert [turn.text for turn in remembered(turns, in_private=True)] == ["Refunds?", "Secret."]
 
 
+def test_an_answer_drawn_from_more_than_may_be_told_now_is_left_out() -> None:
+    paid = Utterance(Turn("Docent", "Ada earns 3,000.", is_answer=True), scope=Scope(frozenset({SHARED, "pay"})))
+    turns = [said("Ada", "Who earns what?"), paid, said("Docent", "Read back.", is_answer=True)]
+    assert [turn.text for turn in remembered(turns, Scope())] == ["Who earns what?", "Read back."]
+    assert len(remembered(turns, Scope(frozenset({SHARED, "pay", "team"})))) == 3
+
+
 collections = st.frozensets(st.sampled_from([SHARED, "board", "sales"]))
 
 
