@@ -34,6 +34,9 @@ _LONGEST_DELAY = 60.0
 _BAD_TOKEN = 4004
 _BAD_INTENTS = {4013, 4014}
 
+_BETWEEN_TWO = 1
+"""Discord's number for direct messages with the bot, as a place for commands."""
+
 _COMPARED = (
     *("name", "description", "type", "options", "choices", "value"),
     *("required", "autocomplete", "min_length", "max_length", "min_value", "max_value", "channel_types"),
@@ -79,6 +82,7 @@ class DocentClient(commands.Bot):
         self._given = tuple(cogs)
         self._driver = driver
         self._published: set[int] = set()
+        self._is_published_directly = False
         self._once_ready = once_ready
         self._before_leaving = before_leaving
         self._begun_once: asyncio.Task[None] | None = None
@@ -124,6 +128,7 @@ class DocentClient(commands.Bot):
         """Publish the commands wherever they are not the same; comes again after every new session."""
         for guild in self.guilds:
             await self._publish(guild)
+        await self._publish_directly()
         if self._once_ready and not self._begun_once:
             self._begun_once = asyncio.create_task(self._once_ready(self))
 
@@ -235,6 +240,22 @@ class DocentClient(commands.Bot):
             self._published.discard(guild.id)
             _log.warning("Commands not published in guild %s: %s", guild.id, error)
 
+    async def _publish_directly(self) -> None:
+        """Offer in direct messages, where no guild's commands are, those that have a use there."""
+        if self._is_published_directly or self.application_id is None:
+            return
+        offered = [command.to_dict(self.tree) for command in self.tree.get_commands() if is_offered_directly(command)]
+        wanted = [{**command, "contexts": [_BETWEEN_TWO]} for command in offered]
+        try:
+            present = await self.http.get_global_commands(self.application_id)
+            if not are_published(wanted, present):
+                await self.http.bulk_upsert_global_commands(self.application_id, payload=wanted)
+                _log.info("Commands published for direct messages")
+        except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
+            _log.warning("Commands not published for direct messages: %s", error)
+        else:
+            self._is_published_directly = True
+
 
 class _Tree(app_commands.CommandTree[DocentClient]):
     """The commands, and the words for those that fail."""
@@ -258,6 +279,13 @@ def point_at(api_url: str, gateway_url: str) -> None:
     """
     Route.BASE = api_url.rstrip("/")
     DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(gateway_url)
+
+
+def is_offered_directly(
+    command: app_commands.Command[Any, ..., Any] | app_commands.Group | app_commands.ContextMenu,
+) -> bool:
+    """Whether a command says of itself that it has a use in direct messages."""
+    return command.allowed_contexts is not None and command.allowed_contexts.dm_channel is True
 
 
 def are_published(wanted: Sequence[Mapping[str, Any]], present: Sequence[Mapping[str, Any]]) -> bool:

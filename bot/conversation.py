@@ -43,8 +43,8 @@ class Utterance:
     scope: Scope | None = None
 
 
-def following(question: Question, said: Sequence[Utterance], *, speaker: str, speaker_id: int) -> Question:
-    """A question with what was said before it, the oldest first.
+def following(question: Question, said: Sequence[Utterance], told: Scope, *, speaker: str, speaker_id: int) -> Question:
+    """A question with what was said before it, the oldest first, as far as that may be ``told`` now.
 
     One that shares no documents with the answers before it is none that follows: it stands by itself.
     """
@@ -52,7 +52,7 @@ def following(question: Question, said: Sequence[Utterance], *, speaker: str, sp
     if not scope.collections:
         return replace(question, speaker=speaker)
     heard, speaker = told_apart(said, speaker, speaker_id)
-    return replace(question, conversation=remembered(heard), speaker=speaker, scope=scope)
+    return replace(question, conversation=remembered(heard, told), speaker=speaker, scope=scope)
 
 
 def told_apart(said: Iterable[Utterance], speaker: str, speaker_id: int) -> tuple[list[Utterance], str]:
@@ -74,7 +74,11 @@ def told_apart(said: Iterable[Utterance], speaker: str, speaker_id: int) -> tupl
 
 
 def remembered(
-    said: Iterable[Utterance], *, room: int = ROOM, count: Callable[[str], int] | None = None
+    said: Iterable[Utterance],
+    scope: Scope | None = None,
+    *,
+    room: int = ROOM,
+    count: Callable[[str], int] | None = None,
 ) -> tuple[Turn, ...]:
     """The turns that may be built upon, the oldest first: the newest that fit, the oldest of them perhaps shortened.
 
@@ -82,13 +86,15 @@ def remembered(
 
     Args:
         said: What was said, the oldest first.
+        scope: What may be told now; answers that were drawn from more are left out. None leaves out none.
         room: Tokens that all of it may take up.
         count: Tokens of a text; without one they are estimated.
     """
     count = count or estimated
     longest = room // 2
     kept: deque[Turn] = deque()
-    allowed = [utterance.turn for utterance in said if utterance.is_finished or not utterance.turn.is_answer]
+    finished = [utterance for utterance in said if utterance.is_finished or not utterance.turn.is_answer]
+    allowed = [utterance.turn for utterance in finished if _is_within(utterance.scope, scope)]
     for turn in reversed(allowed):
         room -= count(turn.speaker) + _SPEAKER_TOKENS
         text = shortened(turn.text.strip(), min(room, longest) if turn.is_answer else room, count)
@@ -162,6 +168,10 @@ def told(content: str) -> tuple[str, bool]:
     text = "\n".join(line for line in lines if not line.startswith(_SMALL_PRINT)).strip()
     is_under_way = text.endswith(WRITING.strip()) or _STATUS.fullmatch(text) is not None
     return text, is_whole and not is_under_way and bool(text)
+
+
+def _is_within(drawn_from: Scope | None, scope: Scope | None) -> bool:
+    return drawn_from is None or scope is None or drawn_from.collections <= scope.collections
 
 
 def _gap(found: re.Match[str]) -> str:

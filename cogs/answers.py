@@ -171,7 +171,9 @@ class Answers(commands.Cog):
             own = await self._visibility.told(interaction, is_private=is_private)
             # A question put to one collection stays with it, whoever asks it again.
             scope = Scope(own.collections & record.scope.collections)
-            again = asked(interaction, record.searched_for or record.question, scope)
+            # What a follow-up was searched as was made of the answers before it: not for who may no longer see those.
+            may_see = record.scope.collections <= own.collections
+            again = asked(interaction, (may_see and record.searched_for) or record.question, scope)
             channels = () if is_private else channels_of(interaction.channel)
             if refusal := await self._asking.admit(again, roles=roles_of(interaction.user), channels=channels):
                 await whisper(interaction, refusal)

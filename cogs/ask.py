@@ -73,7 +73,6 @@ class Ask(commands.Cog):
             return
         chosen = await self._asking.customs(interaction.guild_id)
         is_private = chosen.private if private is None else private
-        wants_thread = chosen.threads and not is_private if thread is None else thread
         scope = await self._visibility.told(interaction, is_private=is_private)
         if collection is not None:
             alone = await self._visibility.told(interaction, is_private=True)
@@ -84,6 +83,7 @@ class Ask(commands.Cog):
             # What not everybody here may see is told to the asker alone.
             is_private = is_private or name not in scope.collections
             scope = Scope(frozenset({name}))
+        wants_thread = chosen.threads and not is_private if thread is None else thread
         record = asked(interaction, question, scope)
         if attachment is not None:
             record = replace(record, attached=(attachment.filename,))
@@ -125,18 +125,28 @@ class Ask(commands.Cog):
                 await self._answer_in(opened, interaction, record, files)
                 return ""
             obstacle = NO_THREAD
-        await self._answer_here(interaction, record, files)
+        await self._answer_here(interaction, record, files, is_private=is_private)
         return obstacle
 
     async def _answer_here(
-        self, interaction: discord.Interaction[Any], record: Record, files: Sequence[discord.Attachment]
+        self,
+        interaction: discord.Interaction[Any],
+        record: Record,
+        files: Sequence[discord.Attachment],
+        *,
+        is_private: bool,
     ) -> None:
         """Answer in the response; in a thread, with what was said there before."""
         is_thread = is_conversation(interaction.channel)
+
+        async def prepared(question: Question) -> Question:
+            question = await self._with_files(question, files)
+            return await self._with_talk(question, interaction, is_private=is_private) if is_thread else question
+
         await self._asking.ask(
             record,
             lambda controls: InteractionSurface(interaction, controls=controls),
-            prepare=lambda question: self._prepared(question, interaction, files, is_thread=is_thread),
+            prepare=prepared,
             is_thread=is_thread,
         )
 
@@ -154,26 +164,23 @@ class Ask(commands.Cog):
         await self._asking.ask(
             moved,
             lambda controls: ChannelSurface(client, thread.id, key=key, controls=controls),
-            prepare=lambda question: self._prepared(question, interaction, files, is_thread=False),
+            prepare=lambda question: self._with_files(question, files),
             is_thread=True,
         )
 
-    async def _prepared(
-        self,
-        question: Question,
-        interaction: discord.Interaction[Any],
-        files: Sequence[discord.Attachment],
-        *,
-        is_thread: bool,
+    async def _with_files(self, question: Question, files: Sequence[discord.Attachment]) -> Question:
+        """The question with what came along."""
+        return replace(question, attached=await self._asking.read(files)) if files else question
+
+    async def _with_talk(
+        self, question: Question, interaction: discord.Interaction[Any], *, is_private: bool
     ) -> Question:
-        """The question with what came along and what was said before it in its thread, now that it is its turn."""
-        if files:
-            question = replace(question, attached=await self._asking.read(files))
-        if not is_thread:
-            return question
+        """The question with what was said before it in its thread, now that it is its turn."""
         channel: Any = interaction.channel
         said = await Hearing(interaction.client, self._asking.recall).before_in(channel, interaction.id)
-        return following(question, said, speaker=interaction.user.display_name, speaker_id=interaction.user.id)
+        # Not the question's own scope: one collection that was asked for alone does not make the talk unheard.
+        told = await self._visibility.told(interaction, is_private=is_private)
+        return following(question, said, told, speaker=interaction.user.display_name, speaker_id=interaction.user.id)
 
 
 def _obstacle(interaction: discord.Interaction[Any], *, is_private: bool) -> str:

@@ -16,7 +16,7 @@ from discord.ext import commands
 
 from bot.answering import SHARED, Scope
 from bot.citations import escaped
-from bot.clicks import answering, clicked
+from bot.clicks import FORGED, answering, clicked
 from bot.client import whisper
 from bot.collections import named, shown
 from bot.errors import DocentError, RecordsUnusable
@@ -237,6 +237,7 @@ class Docs(commands.GroupCog, group_name="docs", group_description="The document
     async def _turn_page(self, interaction: discord.Interaction[Any], rest: str) -> None:
         number, _, collection = rest.partition(":")
         if not re.fullmatch(r"-?[0-9]{1,6}", number):
+            await whisper(interaction, FORGED)
             return
         text, view = await self._page(interaction, collection, int(number))
         await interaction.response.edit_message(content=text, view=view, suppress_embeds=True)

@@ -17,12 +17,10 @@ from bot.records import Act
 from bot.surfaces import deferred
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from bot.answering import Scope
     from bot.asking import Asking
     from bot.policy.visibility import Visibility
-    from bot.records import Feedback as Given
     from bot.records import Records
 
 DAYS = 30
@@ -66,7 +64,9 @@ class Feedback(commands.GroupCog, group_name="feedback", group_description="What
     async def _hand_out(self, interaction: discord.Interaction[Any], days: int) -> None:
         now, guild_id = self._clock(), interaction.guild_id
         own = await self._visibility.told(interaction, is_private=True)
-        file = exported(await self._seen(await self._records.feedback(guild_id, now - days * _DAY), own))
+        given = await self._records.feedback(guild_id, now - days * _DAY)
+        # A question tells of the documents it was put to: whoever may not see all of these is not told it.
+        file = exported([each for each in given if each.scope.collections <= own.collections])
         if not file.votes:
             await whisper(interaction, NOTHING)
             return
@@ -75,15 +75,6 @@ class Feedback(commands.GroupCog, group_name="feedback", group_description="What
         words = HERE.format(votes=_counted(file.votes, "vote"), days=_counted(days, "day"))
         words += LEFT_OUT.format(count=file.left_out) if file.left_out else ""
         await whisper(interaction, words, files=[discord.File(io.BytesIO(file.content), NAME)])
-
-    async def _seen(self, given: Sequence[Given], own: Scope) -> list[Given]:
-        """The votes on answers whose whole scope this admin may see."""
-        may_see: dict[str, bool] = {}
-        for each in given:
-            if each.key not in may_see:
-                record = await self._records.recall(each.key)
-                may_see[each.key] = record is not None and record.scope.collections <= own.collections
-        return [each for each in given if may_see[each.key]]
 
 
 def _counted(number: int, noun: str) -> str:

@@ -14,25 +14,25 @@ from bot.clicks import FORGED, answering, clicked, picked
 from bot.client import whisper
 from bot.errors import DocentError
 from bot.managing.gaps import MOST_DAYS, Deed, custom_id, described, is_ours, labelled, paged, pressed, topics, within
+from bot.managing.vectors import Vectors
 from bot.policy.visibility import FOR_ADMINS
 from bot.records import Act
 from bot.surfaces import deferred
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Callable, Sequence
 
     from bot.asking import Asking
     from bot.managing.gaps import Page, Press, Topic
+    from bot.managing.vectors import Embedding
     from bot.policy.visibility import Visibility
     from bot.records import Gap, Records
-
-    Embedded = Callable[[Sequence[str]], Awaitable[Sequence[Sequence[float]] | None]]
 
 _log = logging.getLogger(__name__)
 
 DAYS = 30
 MOST = 300
-"""Gaps that are looked at, the latest: embedding them takes a local model two seconds."""
+"""Gaps that are looked at, the latest: embedding them all for the first time takes a local model two seconds."""
 
 CHANGED = "Something has come to or gone from what you picked; nothing of it is marked. The list shows it as it is now."
 NOT_KEPT = "The words of questions are not kept here (REMEMBER_QUESTIONS=false), so there is no list of them."
@@ -51,7 +51,7 @@ class Gaps(commands.Cog):
         asking: Asking,
         records: Records,
         visibility: Visibility,
-        embedded: Embedded,
+        embedded: Embedding,
         *,
         keeps_questions: bool = True,
         clock: Callable[[], float] = time.time,
@@ -59,7 +59,7 @@ class Gaps(commands.Cog):
         self._asking = asking
         self._records = records
         self._visibility = visibility
-        self._embedded = embedded
+        self._vectors = Vectors(embedded)
         self._keeps_questions = keeps_questions
         self._clock = clock
 
@@ -115,7 +115,8 @@ class Gaps(commands.Cog):
 
     async def _mark_done(self, interaction: discord.Interaction[Any], days: int, names: Sequence[str]) -> bool:
         """Close the gaps of what was picked; False if not all of it is as it was shown."""
-        found = [topic for topic in topics(*await self._seen(interaction, days)) if topic.name in names]
+        shown, _ = await self._topics(interaction, days)
+        found = [topic for topic in shown if topic.name in names]
         keys = [key for topic in found for key in topic.keys]
         if keys:
             now, user_id = self._clock(), interaction.user.id
@@ -125,23 +126,21 @@ class Gaps(commands.Cog):
 
     async def _shown(self, interaction: discord.Interaction[Any], days: int, number: int) -> tuple[str, ui.View]:
         """One page as this admin may see it, with its controls."""
-        gaps, vectors = await self._seen(interaction, days)
-        page = paged(topics(gaps, vectors), number)
-        return described(page, days, is_cut=len(gaps) >= MOST), _controls(page, days)
+        found, is_cut = await self._topics(interaction, days)
+        page = paged(found, number)
+        return described(page, days, is_cut=is_cut), _controls(page, days)
 
-    async def _seen(
-        self, interaction: discord.Interaction[Any], days: int
-    ) -> tuple[list[Gap], Sequence[Sequence[float]] | None]:
-        """The gaps of this guild that this admin may see, the latest first, with their vectors."""
+    async def _topics(self, interaction: discord.Interaction[Any], days: int) -> tuple[list[Topic], bool]:
+        """What of this guild's gaps this admin may see; and whether there are more than were looked at."""
         gaps = await self._records.gaps(interaction.guild_id, self._clock() - days * _DAY, MOST)
         seen = within(gaps, await self._visibility.told(interaction, is_private=True))
-        return seen, await self._vectors([gap.question for gap in seen])
+        return topics(seen, await self._vectors_of(seen)), len(gaps) >= MOST
 
-    async def _vectors(self, texts: Sequence[str]) -> Sequence[Sequence[float]] | None:
-        if len(texts) <= 1:
+    async def _vectors_of(self, gaps: Sequence[Gap]) -> Sequence[Sequence[float]] | None:
+        if len(gaps) <= 1:
             return None
         try:
-            return await self._embedded(texts)
+            return await self._vectors.of([gap.question for gap in gaps])
         except DocentError as error:
             _log.warning("Gaps are grouped by their words alone: %s", error.words)
             return None

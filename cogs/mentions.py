@@ -258,7 +258,8 @@ class Mentions(commands.Cog):
         """The question with what was said before it, now that it is its turn."""
         said = await self._hearing.before(message)
         question = replace(question, attached=await self._asking.read(message.attachments))
-        return following(question, said, speaker=message.author.display_name, speaker_id=message.author.id)
+        author = message.author
+        return following(question, said, question.scope, speaker=author.display_name, speaker_id=author.id)
 
     async def _place(self, message: discord.Message) -> discord.abc.MessageableChannel:
         """Where to answer: in the channel, or in a thread of its own where many answers are under way."""

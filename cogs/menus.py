@@ -64,7 +64,9 @@ class Menus(commands.Cog):
         self, question: Question, interaction: discord.Interaction[Any], message: discord.Message
     ) -> Question:
         said = await Hearing(interaction.client, self._asking.recall).before(message)
-        return following(question, said, speaker=interaction.user.display_name, speaker_id=interaction.user.id)
+        return following(
+            question, said, question.scope, speaker=interaction.user.display_name, speaker_id=interaction.user.id
+        )
 
 
 class Form(ui.Modal, title=NAME):

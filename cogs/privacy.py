@@ -1,4 +1,4 @@
-"""/forget: people remove what is remembered of them in a server; admins can for anyone there."""
+"""/forget: people remove what is remembered of them in a server, or in direct messages; admins can for anyone there."""
 
 from __future__ import annotations
 
@@ -23,13 +23,14 @@ if TYPE_CHECKING:
     from bot.records import Forgotten, Records
 
 ASK_OWN = (
-    "Forget what you asked in this server with its answers, and how you voted? This cannot be undone. "
+    "Forget what you asked {here} with its answers, and how you voted? This cannot be undone. "
     "Messages stay where they are, and what your answers cost counts on."
 )
 ASK_OTHERS = (
-    "Forget what <@{member}> asked in this server with its answers, and how they voted? This cannot be undone. "
+    "Forget what <@{member}> asked {here} with its answers, and how they voted? This cannot be undone. "
     "Messages stay where they are, and what their answers cost counts on."
 )
+IN_SERVER, IN_DIRECT_MESSAGES = "in this server", "in direct messages with me"
 DONE = "Forgotten: {answers} and {votes}."
 NOTHING = "There is nothing more to forget."
 STILL_WRITING = "A question of theirs is still being answered. Wait for its end, and press again."
@@ -52,17 +53,18 @@ class Privacy(commands.Cog):
         self._clock = clock
 
     @app_commands.command()
-    @app_commands.guild_only()
+    @app_commands.allowed_contexts(guilds=True, dms=True)
     @app_commands.describe(member="For admins: whose questions and votes to forget; your own unless given")
     async def forget(self, interaction: discord.Interaction[Any], member: discord.User | None = None) -> None:
-        """Remove what is remembered of you in this server; asks first."""
+        """Remove what is remembered of what you asked here; asks first."""
         if not self._asking.is_new(interaction.id):
             return
         whose = interaction.user.id if member is None else member.id
         if not self._may(interaction, whose):
             await whisper(interaction, FOR_ADMINS)
             return
-        words = ASK_OWN if whose == interaction.user.id else ASK_OTHERS.format(member=whose)
+        here = IN_DIRECT_MESSAGES if interaction.guild_id is None else IN_SERVER
+        words = (ASK_OWN if whose == interaction.user.id else ASK_OTHERS).format(member=whose, here=here)
         await interaction.response.send_message(
             words,
             view=_question(whose),
@@ -79,7 +81,7 @@ class Privacy(commands.Cog):
             return
         async with answering(interaction):
             match = _CUSTOM_ID.fullmatch(name)
-            if match is None or interaction.guild_id is None or int(match["member"]) > _LARGEST_ID:
+            if match is None or int(match["member"]) > _LARGEST_ID:
                 await whisper(interaction, FORGED)
             elif not self._may(interaction, int(match["member"])):
                 await whisper(interaction, FOR_ADMINS)
@@ -91,7 +93,7 @@ class Privacy(commands.Cog):
     def _may(self, interaction: discord.Interaction[Any], whose: int) -> bool:
         return whose == interaction.user.id or self._visibility.is_admin(interaction)
 
-    async def _forget(self, interaction: discord.Interaction[Any], whose: int, guild_id: int) -> None:
+    async def _forget(self, interaction: discord.Interaction[Any], whose: int, guild_id: int | None) -> None:
         if whose != interaction.user.id:  # what people do about themselves is nobody else's business
             act = Act(self._clock(), guild_id, interaction.user.id, "forget", {"member": str(whose)})
             await self._records.audit(act)

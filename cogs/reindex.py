@@ -94,7 +94,7 @@ class Reindex(commands.Cog):
             force=force,
         )
         if not dry_run:
-            await self._audit(run)
+            await self._audit(interaction, "reindex", {"collection": wanted, "full": full, "force": force})
         await self._reindexing.carry_out(
             run, lambda controls: InteractionSurface(interaction, controls=controls), dry_run=dry_run
         )
@@ -135,6 +135,7 @@ class Reindex(commands.Cog):
         else:
             self._reindexing.cancel(run_id, discord.utils.escape_markdown(interaction.user.display_name))
             await interaction.response.defer()
+            await self._audit(interaction, "reindex cancel", {"run": run_id})
 
     async def _hand_out(self, interaction: discord.Interaction[Any], run_id: str) -> None:
         failed = self._reindexing.failures(run_id)
@@ -149,10 +150,10 @@ class Reindex(commands.Cog):
         file = discord.File(io.BytesIO(text.encode("utf-8", "replace")), "not-read.txt")
         await whisper(interaction, "-# What could not be read, and why.", files=[file])
 
-    async def _audit(self, run: Run) -> None:
-        details = {"collection": run.collection, "full": run.full, "force": run.force}
+    async def _audit(self, interaction: discord.Interaction[Any], name: str, details: dict[str, Any]) -> None:
+        act = Act(self._clock(), interaction.guild_id, interaction.user.id, name, details)
         with suppress(RecordsUnusable):  # the run itself says in the log that nothing can be written down
-            await self._records.audit(Act(run.started_at, run.guild_id, run.user_id, "reindex", details))
+            await self._records.audit(act)
 
 
 def _link(run: Run) -> str:

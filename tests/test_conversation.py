@@ -149,9 +149,16 @@ def test_the_first_of_a_name_keeps_it() -> None:
 def test_a_question_that_shares_no_documents_with_what_was_said_stands_by_itself() -> None:
     said_before = [Utterance(Turn("Docent", "x", is_answer=True), 1, scope=Scope(frozenset({"sales"})))]
     question = Question("and the pay?", "1", Scope(frozenset({"board"})))
-    alone = following(question, said_before, speaker="Ada", speaker_id=2)
+    alone = following(question, said_before, question.scope, speaker="Ada", speaker_id=2)
     assert alone.conversation == ()
     assert alone.scope == question.scope
+
+
+def test_an_answer_drawn_from_more_than_may_be_told_now_is_left_out() -> None:
+    paid = Utterance(Turn("Docent", "Ada earns 3,000.", is_answer=True), 1, scope=Scope(frozenset({SHARED, "pay"})))
+    turns = [said("Ada", "Who earns what?"), paid, said("Docent", "Read back.", is_answer=True)]
+    assert [turn.text for turn in remembered(turns, Scope())] == ["Who earns what?", "Read back."]
+    assert len(remembered(turns, Scope(frozenset({SHARED, "pay", "team"})))) == 3
 
 
 collections = st.frozensets(st.sampled_from([SHARED, "board", "sales"]))

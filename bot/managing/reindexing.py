@@ -152,6 +152,8 @@ class Reindexing:
     async def _watched(self, telling: _Telling, *, dry_run: bool) -> IngestionReport:
         """One pass of the library, its progress shown as it goes."""
         run, begun = telling.run, self._clock()
+        if telling.cancelled_by or self._is_leaving:  # between two passes there is nothing the library could cancel
+            raise IngestionRefused("The run was ended before it began.")
 
         def note(progress: Progress) -> None:
             telling.progress = progress

@@ -112,7 +112,10 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """A vote with what it was about; ``documents`` are those that the answer rested on, each once."""
+    """A vote with what it was about; ``documents`` are those that the answer rested on, each once.
+
+    ``scope`` is what the answer was drawn from.
+    """
 
     key: str
     question: str
@@ -122,6 +125,7 @@ class Feedback:
     at: float
     user_id: int
     documents: tuple[str, ...] = ()
+    scope: Scope = field(default_factory=Scope)
 
 
 @dataclass(frozen=True, slots=True)

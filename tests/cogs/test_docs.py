@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from bot.answering import LibraryState, Shelved
+from bot.clicks import FORGED
 from bot.policy.scopes import Rule
 from bot.policy.visibility import FOR_ADMINS
 from bot.preview.drafts import Attachment
@@ -124,6 +125,18 @@ async def test_a_forged_button_removes_nothing_that_is_not_the_clickers() -> Non
             world._interact(InteractionKind.COMPONENT, talk.general.id, who_id, data, message_id=message.id)
             assert (await talk.whispered(count)).now.content == words
         assert not talk.library.removed
+
+
+async def test_a_page_that_is_none_is_said_to_be_forged() -> None:
+    world = admitted()
+    async with talking(library=library(), world=world) as talk:
+        uses(talk, "list")
+        message = await talk.whispered()
+        for count, name in enumerate(["docs:page:", "docs:page:x:", "docs:page:9999999:"], start=2):
+            data = {"custom_id": name, "component_type": 2}
+            ada = world.user_named("Ada").id
+            world._interact(InteractionKind.COMPONENT, talk.general.id, ada, data, message_id=message.id)
+            assert (await talk.whispered(count)).now.content == FORGED
 
 
 async def test_a_member_is_refused_whatever_the_server_shows_them() -> None:

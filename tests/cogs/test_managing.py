@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.answering import LibraryState, Scope, Usage
+from bot.answering import LibraryState, Scope, Shelved, Usage
+from bot.policy.scopes import Admins
 from bot.policy.visibility import FOR_ADMINS
-from bot.preview.world import InteractionKind
+from bot.preview.world import EVERYTHING, NOTHING, InteractionKind, Permission, World
 from bot.records import Fate, MemoryRecords, Record, Vote
 from cogs.feedback import NOTHING as NO_FEEDBACK
 from cogs.gaps import CHANGED
@@ -19,7 +21,7 @@ from tests.fakes.table import until
 from tests.fakes.talk import talking
 
 if TYPE_CHECKING:
-    from bot.preview.world import Interaction, World
+    from bot.preview.world import Interaction
     from tests.fakes.talk import Talk
 
 NOW = 1_790_000_000.0
@@ -219,19 +221,99 @@ async def test_the_status_tells_an_admin_how_the_bot_is_doing() -> None:
     assert "first words after 2.0 s" in text
 
 
+COMMANDS: dict[str, dict[str, object]] = {
+    "settings show": {},
+    "settings set": {"name": "language", "value": "German"},
+    "settings reset": {"name": "language"},
+    "gaps": {},
+    "feedback export": {},
+    "status": {},
+    "forget": {"member": "Ada"},
+    "docs list": {},
+    "docs show": {"document": "refunds.md"},
+    "docs add": {"url": "https://wiki.example/new"},
+    "docs remove": {"document": "refunds.md"},
+    "reindex": {},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What Ben is in the server, what its own settings offer him, and whom the operator has named."""
+
+    is_offered: bool | None = None
+    may_manage: bool = False
+    role_is_named: bool = False
+    is_named: bool = False
+    is_an_admin_elsewhere: bool = False
+
+    def admins(self, world: World, role_id: int) -> Admins:
+        named = {world.user_named("Ben").id} if self.is_named else set[int]()
+        return Admins(frozenset(named), frozenset({role_id}) if self.role_is_named else frozenset())
+
+
 @pytest.mark.parametrize(
-    ("command", "options"),
+    ("ben", "may"),
     [
-        ("settings show", {}),
-        ("settings set", {"name": "language", "value": "German"}),
-        ("settings reset", {"name": "language"}),
-        ("gaps", {}),
-        ("feedback export", {}),
-        ("status", {}),
+        pytest.param(Standing(), False, id="a member"),
+        pytest.param(Standing(is_offered=True), False, id="a member to whom the server's own settings offer it"),
+        pytest.param(Standing(is_an_admin_elsewhere=True), False, id="an admin of another server"),
+        pytest.param(Standing(may_manage=True), True, id="who may manage the server"),
+        pytest.param(Standing(may_manage=True, is_offered=False), True, id="from whom the server's settings hide it"),
+        pytest.param(Standing(role_is_named=True), True, id="who has a role that the operator named"),
+        pytest.param(Standing(is_named=True), True, id="whom the operator named"),
     ],
 )
-async def test_a_member_is_refused_whatever_the_server_shows_them(command: str, options: dict[str, object]) -> None:
-    async with talking(world=admitted()) as talk:
-        uses(talk, command, "Ben", **options)
-        assert (await talk.whispered()).now.content == FOR_ADMINS
-        assert not await talk.records.acts(talk.general.guild_id, 5)
+async def test_who_may_use_the_commands_for_admins_whatever_the_server_shows_them(ben: Standing, may: bool) -> None:
+    world = World.populated()
+    guild_id, ben_id = world.channel_named("general").guild_id or 0, world.user_named("Ben").id
+    role = world.add_role(guild_id, "helpers", Permission.MANAGE_GUILD if ben.may_manage else NOTHING)
+    world.give_role(guild_id, ben_id, role.id)
+    if ben.is_an_admin_elsewhere:
+        world.add_member(world.add_guild("Elsewhere", has_bot=False).id, ben_id, EVERYTHING)
+    if ben.is_offered is not None:
+        for name in {command.split()[0] for command in COMMANDS}:
+            world.offer_command(guild_id, name, ben_id, is_offered=ben.is_offered)
+    library = FakeLibrary(LibraryState(1, 2, "none"), shelf=[Shelved("refunds.md", "Refunds")])
+    async with talking(world=world, library=library, admins=ben.admins(world, role.id)) as talk:
+        for command, options in COMMANDS.items():
+            given = {name: world.user_named("Ada").id if name == "member" else value for name, value in options.items()}
+            click = uses(talk, command, "Ben", **given)
+            told = await told_by(talk, click)
+            assert (told == FOR_ADMINS) is not may, (command, told)
+        assert bool(await talk.records.acts(guild_id, 20)) is may
+        await until(lambda: bool(library.runs) is may)
+        assert bool(library.pages) is may
+
+
+async def told_by(talk: Talk, used: Interaction) -> str:
+    """The first words with which a command was answered, to whomever."""
+
+    def said() -> list[str]:
+        answers = [m for m in talk.world.messages.values() if m.interaction_id == used.id and m.now.content]
+        return [answer.now.content for answer in answers]
+
+    await until(lambda: bool(said()))
+    return said()[0]
+
+
+async def test_in_direct_messages_people_have_forgotten_what_they_asked_there() -> None:
+    world = World.populated()
+    records = await filled(world)
+    ada = world.user_named("Ada").id
+    await records.remember(Record("7", "Between us?", ada, None, 7, world.clock(), fate=Fate.COMPLETE))
+    async with talking(world=world, records=records) as talk:
+        await until(lambda: bool(world.commands.get(None)))
+        direct = talk.direct("Ada")
+        assert [command["name"] for command in world.offered(ada, direct.id)] == ["forget"]
+        assert [c["name"] for c in world.offered(ada, talk.general.id)].count("forget") == 1
+        world.use_command(direct.id, ada, "forget")
+        await until(lambda: bool(talk.said(direct)))
+        (question,) = talk.said(direct)
+        assert "in direct messages" in question.now.content
+        world.press(question.id, f"forget:{ada}", ada)
+        await until(lambda: question.now.content.startswith("Forgotten: 1 question "))
+        world.use_command(direct.id, ada, "forget", {"member": world.user_named("Ben").id})
+        await until(lambda: talk.said(direct)[-1].now.content == FOR_ADMINS)
+    assert await records.recall("7") is None
+    assert await records.recall("1") is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bot.answering import IngestionReport, LibraryState
 from bot.managing.reindexing import CANCEL, FAILURES
@@ -17,6 +17,8 @@ from tests.fakes.table import until
 from tests.fakes.talk import talking
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bot.preview.world import Interaction, Message
     from tests.fakes.talk import Talk
 
@@ -103,6 +105,29 @@ async def test_a_run_is_cancelled_by_an_admin_and_by_nobody_else() -> None:
         await until(lambda: "**Cancelled by Ada.**" in message.now.content)
         assert not await talk.records.unfinished_runs()
         assert not message.now.components
+        assert [act.name for act in await talk.records.acts(talk.general.guild_id, 5)] == ["reindex cancel", "reindex"]
+
+
+class Planned(FakeLibrary):
+    """Lets something happen once it has told its plan."""
+
+    def __init__(self) -> None:
+        super().__init__(LibraryState(3, 10, "none"), REPORT)
+        self.then: Callable[[], object] = dict
+
+    async def reindex(self, **wanted: Any) -> IngestionReport:
+        report = await super().reindex(**wanted)
+        self.then()
+        return report
+
+
+async def test_a_cancel_that_comes_between_the_plan_and_the_run_ends_it_all_the_same() -> None:
+    shelf = Planned()
+    async with talking(library=shelf, world=admitted()) as talk:
+        shelf.then = lambda: talk.reindexing.cancel(talk.reindexing.current.id, "Ada") if talk.reindexing.current else 0
+        runs(talk)
+        await until(lambda: bool(messages(talk)) and "**Cancelled by Ada.**" in messages(talk)[0].now.content)
+        assert [run.dry_run for run in shelf.runs] == [True]
 
 
 async def test_a_second_caller_is_shown_the_first_run() -> None:

@@ -11,7 +11,7 @@ import pytest
 from bot.answering import SHARED
 from bot.buttons import Deed, custom_id
 from bot.policy.scopes import Rule
-from bot.preview.world import World
+from bot.preview.world import Channel, ChannelKind, World
 from cogs.answers import NOT_FOR_YOU
 from cogs.mentions import Manners
 from tests.fakes.answerer import Script
@@ -21,10 +21,10 @@ from tests.fakes.talk import Parrot, talking
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from bot.preview.world import Channel
     from tests.fakes.talk import Talk
 
 QUESTION = "Who is paid what?"
+AS_THE_LIST_SAYS = Script(["As the list says [1]."])
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Town:
 
 
 @asynccontextmanager
-async def town(*, direct_messages: bool = False) -> AsyncGenerator[Town]:
+async def town(*, direct_messages: bool = False, script: Script = AS_THE_LIST_SAYS) -> AsyncGenerator[Town]:
     world = World.populated()
     general = world.channel_named("general")
     guild_id = general.guild_id or 0
@@ -63,7 +63,7 @@ async def town(*, direct_messages: bool = False) -> AsyncGenerator[Town]:
         "other": Rule(guilds=frozenset({guild_id + 1})),
         "shut": Rule(),
     }
-    parrot = Parrot(taught={QUESTION: Script(["As the list says [1]."])})
+    parrot = Parrot(taught={QUESTION: script})
     async with talking(parrot, Manners(direct_messages=direct_messages), world=world, rules=rules) as talk:
         yield Town(talk, back_room, lobby, rules)
 
@@ -183,6 +183,36 @@ async def test_asking_again_is_answered_from_what_the_one_who_clicks_may_see() -
         await talk.silence()
         world.press(answer.id, custom_id(Deed.AGAIN, str(asked.id)), ada)
         assert await here.asked(2) == EVERYBODYS
+
+
+async def test_a_follow_up_asked_again_by_who_may_see_less_is_asked_in_its_own_words() -> None:
+    told = Script(["Yes."], sources=(), searched_for="Is Ada, who earns 3,000, paid on weekends?")
+    async with town(script=told) as here:
+        talk, world = here.talk, here.talk.world
+        ada = world.user_named("Ada").id
+        asked = world.use_command(here.back_room.id, ada, "ask", {"question": QUESTION})
+        await here.asked()
+        (answer,) = talk.said(here.back_room)
+        here.rules["pay"] = Rule()
+        world.press(answer.id, custom_id(Deed.AGAIN, str(asked.id)), ada)
+        await here.asked(2)
+        assert talk.answerer.asked[-1].text == QUESTION
+
+
+async def test_an_answer_drawn_from_what_the_asker_may_no_longer_see_is_no_part_of_the_talk_before() -> None:
+    async with town() as here:
+        talk, place = here.talk, here.back_room
+        thread = talk.world._open(Channel(talk.world.new_id(), "t", place.guild_id, ChannelKind.THREAD, place.id))
+        ada = talk.world.user_named("Ada").id
+        await talk.answered(talk.says("Ada", f"{talk.bot} {QUESTION}", place=thread), place=thread)
+        for count, is_heard in ((2, True), (3, False)):
+            talk.world.use_command(thread.id, ada, "ask", {"question": "and on weekends?", "collection": "@team"})
+            await here.asked(count)
+            turns = talk.answerer.asked[-1].conversation
+            assert any("As the list says" in turn.text for turn in turns) == is_heard
+            here.rules["pay"] = Rule()
+        await talk.answered(talk.says("Ada", f"{talk.bot} and at night?", place=thread), place=thread)
+        assert all("As the list says" not in turn.text for turn in talk.answerer.asked[-1].conversation)
 
 
 async def test_passages_and_text_are_handed_only_to_those_who_may_see_them_still() -> None:

@@ -136,5 +136,6 @@ async def test_feedback_says_what_each_vote_was_about_the_first_vote_first(recor
             at=2_001.0,
             user_id=ADA,
             documents=("handbook.md", "travel.pdf"),
+            scope=ANSWER.scope,
         ),
     ]

@@ -85,4 +85,5 @@ def _feedback(record: Record, vote: Vote) -> Feedback:
         vote.at,
         vote.user_id,
         tuple(dict.fromkeys(source.document for source in record.sources)),
+        record.scope,
     )

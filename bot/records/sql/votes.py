@@ -42,7 +42,7 @@ class SqlVotes(Database):
     async def feedback(self, guild_id: int | None, since: float) -> Sequence[Feedback]:
         """As ``Votes.feedback``."""
         wanted = (
-            sa.select(votes, answers.c.question, answers.c.fate, answers.c.sources)
+            sa.select(votes, answers.c.question, answers.c.fate, answers.c.sources, answers.c.collections)
             .join(answers)
             .where(of_guild(answers.c.guild_id, guild_id), votes.c.at >= since)
             .order_by(votes.c.at)
@@ -110,4 +110,5 @@ def _feedback(row: dict[str, Any]) -> Feedback:
         row["at"],
         row["user_id"],
         tuple(dict.fromkeys(source.document for source in sources_of(row["sources"]))),
+        scope_of(row["collections"]),
     )
