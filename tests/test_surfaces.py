@@ -428,6 +428,19 @@ async def test_lanes_learn_from_the_headers_of_every_answer() -> None:
         assert scene.lanes.wait("channel:another", Urgency.TEXT, now) == 0.0
 
 
+@pytest.mark.parametrize(
+    ("path", "waits"),
+    [("users/@me", True), ("channels/7/typing", True), ("webhooks/1/token/messages/@original", False)],
+)
+async def test_requests_beside_the_lanes_count_in_what_the_bot_as_a_whole_may_do(path: str, waits: bool) -> None:
+    lanes = Lanes()
+    trace = rate_limit_trace(lanes, clock=lambda: 0.0)
+    async with StandIn() as standin, aiohttp.ClientSession(trace_configs=[trace]) as session:
+        for _ in range(40):
+            await session.get(f"{standin.api_url}/{path}")
+    assert (lanes.wait(channel_lane(1), Urgency.FINAL, 0.0) > 0) is waits
+
+
 async def test_a_429_keeps_its_lane_shut_for_as_long_as_it_says() -> None:
     lanes = Lanes()
     async with StandIn() as standin, aiohttp.ClientSession(trace_configs=[rate_limit_trace(lanes)]) as session:

@@ -24,7 +24,7 @@ _POSTS = "+posts"
 _CHANNEL = "channel"
 
 _TOGETHER = 40
-"""Requests a second that all channels' lanes make together: Discord refuses a bot's 51st, and a few others come by."""
+"""Requests a second, others included, at which channels' lanes wait: Discord refuses a bot's 51st."""
 _SECOND = 1.0
 
 _SAME_WINDOW = 0.5
@@ -172,7 +172,7 @@ class Lanes:
 
     A lane's kind is what stands before the colon of its name (``"channel:17"``). A new lane starts with what the last
     lane of its kind was found to allow. Whatever each channel's lane allows, all of them together make no more than 40
-    requests in any second.
+    requests in any second, less those that pass by every lane.
     """
 
     def __init__(self) -> None:
@@ -206,6 +206,10 @@ class Lanes:
         self._budget(lane, now).spend(now)
         if _counts_together(lane):
             self._lately.append(now)
+
+    def passed_by(self, now: float) -> None:
+        """Count a request that goes out now and is no lane's: it too spends from what the bot as a whole may do."""
+        self._lately.append(now)
 
     def wait(self, lane: str, urgency: Urgency, now: float) -> float:
         """Seconds until an edit of this urgency may go; 0.0 is now."""

@@ -23,6 +23,8 @@ _log = logging.getLogger(__name__)
 TOO_MANY = 429
 
 _WEBHOOK_PATH = re.compile(r"/webhooks/\d+/([^/]+)(?:/messages/[^/]+)?$")
+_WITHOUT_LIMIT = re.compile(r"/(?:webhooks|interactions)/\d+/")
+"""What goes by an interaction's token is outside the limit on a bot as a whole."""
 _CHANNEL_PATH = re.compile(r"/channels/(\d+)/messages(?:/\d+)?$")
 
 
@@ -50,10 +52,14 @@ def lane_of(method: str, path: str) -> str | None:
 
 
 def rate_limit_trace(lanes: Lanes, clock: Callable[[], float] = time.monotonic) -> aiohttp.TraceConfig:
-    """What ``Client(http_trace=…)`` takes so that ``lanes`` learn from every answer's headers.
+    """What ``Client(http_trace=…)`` takes so that ``lanes`` know of all requests and learn from every answer's headers.
 
     ``clock`` must be the one the driver reads, in seconds.
     """
+
+    async def count(_: aiohttp.ClientSession, __: SimpleNamespace, params: aiohttp.TraceRequestStartParams) -> None:
+        if lane_of(params.method, params.url.path) is None and not _WITHOUT_LIMIT.search(params.url.path):
+            lanes.passed_by(clock())
 
     async def learn(_: aiohttp.ClientSession, __: SimpleNamespace, params: aiohttp.TraceRequestEndParams) -> None:
         lane = lane_of(params.method, params.url.path)
@@ -63,6 +69,7 @@ def rate_limit_trace(lanes: Lanes, clock: Callable[[], float] = time.monotonic) 
             _log.debug("No rate limit to learn from an answer with status %s", params.response.status)
 
     trace = aiohttp.TraceConfig()
+    trace.on_request_start.append(count)
     trace.on_request_end.append(learn)
     return trace
 

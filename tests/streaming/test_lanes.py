@@ -174,6 +174,14 @@ def test_forty_channels_do_not_wait_for_one_another_and_the_next_waits_its_secon
     assert lanes.wait("channel:new", Urgency.FINAL, 1.0) == 0
 
 
+def test_requests_of_no_lane_count_with_those_of_channels_but_do_not_hold_up_interactions() -> None:
+    lanes = Lanes()
+    for n in range(40):
+        lanes.passed_by(n / 100)
+    assert lanes.wait("channel:1", Urgency.FINAL, 0.4) == pytest.approx(0.6)
+    assert lanes.wait("interaction:1", Urgency.FINAL, 0.4) == 0
+
+
 def test_an_interactions_requests_neither_wait_for_the_channels_nor_hold_them_up() -> None:
     lanes = Lanes()
     for n in range(100):
