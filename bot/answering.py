@@ -81,7 +81,8 @@ class Source:
     """One passage the answer may rest on. ``number`` is the n of its [n] marks, from 1.
 
     ``document`` is the path relative to the documents' folder, with ``/``. ``section`` is the path of headings, joined
-    by " › ", without the title; ``page`` counts from 1. ``url`` is where the document itself says it lives.
+    by " › ", without the title; ``page`` counts from 1, as does ``line``, on which the passage begins where the file is
+    made of lines. ``url`` is where the document itself says it lives.
     ``date`` is when the document was last changed before it was read; ``is_changed``: the file is another one by now.
     """
 
@@ -91,6 +92,7 @@ class Source:
     passage: str
     section: str = ""
     page: int | None = None
+    line: int | None = None
     url: str | None = None
     date: datetime | None = None
     is_changed: bool = False

@@ -83,8 +83,14 @@ def escaped(text: str, limit: int = _LABEL_LIMIT) -> str:
 
 def place(source: Source) -> str:
     """Where in its document a passage stands: "Refunds › Late returns, page 3"; empty where nothing is known."""
-    page = "" if source.page is None else f"page {source.page}"
-    return ", ".join(part for part in (escaped(source.section), page) if part)
+    return ", ".join(part for part in (escaped(source.section), page_or_line(source)) if part)
+
+
+def page_or_line(source: Source) -> str:
+    """A passage's page, else its line where no section says where it stands: "page 3", "line 12", or nothing."""
+    if source.page is not None:
+        return f"page {source.page}"
+    return f"line {source.line}" if source.line is not None and not source.section else ""
 
 
 def located(label: str, source: Source) -> str:

@@ -19,7 +19,7 @@ from rich.segment import Segment
 from rich.table import Column, Table
 from rich.text import Text
 
-from bot.citations import Citing, cited
+from bot.citations import Citing, cited, page_or_line
 from bot.errors import AnswerUnavailable
 
 if TYPE_CHECKING:
@@ -86,11 +86,11 @@ class Terminal:
             return
         self.output.print(Text("\nSources", style="bold"))
         for source in sources:
-            place = " › ".join(part for part in (source.title, source.section) if part)
-            page = f", page {source.page}" if source.page else ""
+            section = " › ".join(part for part in (source.title, source.section) if part)
+            place = ", ".join(part for part in (section, page_or_line(source)) if part)
             where = source.url or source.document
             self.output.print(
-                Text.assemble((f"[{source.number}] ", "cyan"), f"{place}{page} ", (where, "dim")), soft_wrap=True
+                Text.assemble((f"[{source.number}] ", "cyan"), f"{place} ", (where, "dim")), soft_wrap=True
             )
 
     @contextmanager

@@ -29,6 +29,7 @@ sources = st.lists(
         passage=st.just(""),
         section=texts,
         page=st.none() | st.integers(1, 9_999),
+        line=st.none() | st.integers(1, 99_999),
         url=urls,
     ),
     max_size=40,
@@ -190,6 +191,18 @@ def test_passages_of_one_document_share_a_line_and_a_place_its_numbers() -> None
         Source(3, "h.md", "Handbook", "", section="Refunds"),
     ]
     assert footer("[1][2][3]", given) == "-# **Sources**\n-# [1][3] Handbook › Refunds · [2] Holidays, page 2"
+
+
+def test_a_line_says_where_a_passage_stands_if_neither_page_nor_section_does() -> None:
+    given = [
+        Source(1, "app.py", "app.py", "", line=12),
+        Source(2, "h.md", "Handbook", "", section="Refunds", line=7),
+        Source(3, "app.py", "app.py", "", line=340),
+        Source(4, "t.pdf", "Travel", "", page=7, line=1),
+    ]
+    assert footer("[1][2][3][4]", given) == (
+        "-# **Sources**\n-# [1] app.py, line 12 · [3] line 340\n-# [2] Handbook › Refunds\n-# [4] Travel, page 7"
+    )
 
 
 def test_a_footer_says_how_old_a_document_is_and_that_it_is_another_one_by_now() -> None:

@@ -51,6 +51,11 @@ def test_passages_are_quoted_below_where_they_stand() -> None:
     )
 
 
+def test_a_passage_of_source_code_is_quoted_below_its_line() -> None:
+    (message,) = quoted([Source(1, "app.py", "app.py", "run()", line=12)]).messages
+    assert message == "**[1] app.py, line 12**\n> run()"
+
+
 def test_nothing_in_a_passage_works() -> None:
     passage = "# Big\n- item\n2. second\n-# small\n@everyone <@1> [x](https://evil.example) ||spoiler||\n```\ncode"
     (message,) = quoted([replace(HANDBOOK, passage=passage)]).messages

@@ -66,6 +66,12 @@ async def test_an_answer_ends_with_its_text_and_the_sources_it_cites(watched: bo
     assert "Refunds" not in shown
 
 
+async def test_a_source_without_page_and_section_is_shown_with_its_line() -> None:
+    terminal, output, _ = screen(watched=False)
+    await terminal.show_answer(Written(["Run it [1]."], sources=[Source(1, "code/app.py", "app.py", "run()", line=12)]))
+    assert "[1] app.py, line 12 code/app.py" in output.getvalue()
+
+
 async def test_what_had_arrived_stays_when_the_model_breaks_off() -> None:
     terminal, output, _ = screen(watched=True)
     with pytest.raises(ModelInterrupted):

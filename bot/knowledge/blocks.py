@@ -6,12 +6,8 @@ import re
 from bisect import bisect_right
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import TYPE_CHECKING
 
 from bot.knowledge.headings import FENCE, ITEM, fence_after
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 _LONGEST_WORD = 100  # characters; what is longer (base64, minified code, a language without spaces) is cut
 _WORD_PIECE = 48  # characters of such a piece: it fits into any passage, however many tokens its letters are
@@ -145,16 +141,11 @@ class Outline:
             return False
         return len(self._blocks) == 1 or self._starts[number] < place
 
-    def mended(self, passages: Sequence[str]) -> list[str]:
-        """Give each passage that begins or ends inside a code block its fences, and inside a table its header."""
-        mended: list[str] = []
-        start = -1
-        for passage in passages:
-            start = self._body.find(passage, start + 1)
-            opening, closing = self._cut_at(start), self._cut_at(start + len(passage))
-            margin = self._margin(start) if opening and opening.is_code else ""
-            mended.append(_reopening(opening) + margin + passage + _closing(closing))
-        return mended
+    def mended(self, passage: str, start: int) -> str:
+        """Give a passage that begins or ends inside a code block its fences, and inside a table its header."""
+        opening, closing = self._cut_at(start), self._cut_at(start + len(passage))
+        margin = self._margin(start) if opening and opening.is_code else ""
+        return _reopening(opening) + margin + passage + _closing(closing)
 
     def _margin(self, place: int) -> str:
         """The blanks between the line's beginning and this place, if there is nothing else."""

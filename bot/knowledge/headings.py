@@ -23,10 +23,14 @@ ITEM: Final = re.compile(r"^\s*(?:[-*+•]|\d{1,9}[.)])\s")
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """What stands below one heading and above the next. ``path`` is the headings from the outermost in."""
+    """What stands below one heading and above the next. ``path`` is the headings from the outermost in.
+
+    ``lines`` says of each line of the body which line of the whole text it is, counted from 0.
+    """
 
     path: tuple[str, ...]
     body: str
+    lines: Sequence[int]
 
 
 def sections(text: str, *, is_markdown: bool = True) -> list[Section]:
@@ -35,29 +39,45 @@ def sections(text: str, *, is_markdown: bool = True) -> list[Section]:
     A heading with nothing below it becomes a line of a neighbouring section, so that it is still found and never
     stands alone.
     """
-    cut: list[Section] = []
+    cut: list[tuple[int, Section]] = []
     stack: list[tuple[int, str]] = []
-    for level, heading, body in _headed(text.splitlines(), is_markdown=is_markdown):
-        while stack and stack[-1][0] >= level:
+    for heading, start, body in _headed(text.splitlines(), is_markdown=is_markdown):
+        while stack and stack[-1][0] >= heading.level:
             stack.pop()
-        if heading:
-            stack.append((level, heading))
-        cut.append(Section(tuple(name for _, name in stack), "\n".join(body).strip("\n")))
+        if heading.words:
+            stack.append((heading.level, heading.words))
+        written = "\n".join(body)
+        first = start + len(written) - len(written.lstrip("\n"))
+        written = written.strip("\n")
+        lines = range(first, first + written.count("\n") + 1)
+        cut.append((heading.line, Section(tuple(name for _, name in stack), written, lines)))
     return _without_bare_headings(cut)
 
 
-def _headed(lines: Sequence[str], *, is_markdown: bool) -> Iterator[tuple[int, str, list[str]]]:
-    level, heading, fence = 0, "", ""
+@dataclass(frozen=True, slots=True)
+class _Heading:
+    """A heading's level, its words, and the line on which they stand."""
+
+    level: int
+    words: str
+    line: int
+
+
+def _headed(lines: Sequence[str], *, is_markdown: bool) -> Iterator[tuple[_Heading, int, list[str]]]:
+    """Each heading with the lines below it, and the number of the first of them; before the first there is none."""
+    heading, start, fence = _Heading(0, "", 0), 0, ""
     body: list[str] = []
-    for line in lines:
+    for place, line in enumerate(lines):
         was_inside, fence = bool(fence), fence_after(fence, line) if is_markdown else ""
+        above = len(body)
         found = None if was_inside or fence else _heading(line, body, is_markdown=is_markdown)
         if found is None:
             body.append(line)
             continue
-        yield level, heading, body
-        (level, heading), body = found, []
-    yield level, heading, body
+        yield heading, start, body
+        heading = _Heading(*found, place - (above - len(body)))
+        start, body = place + 1, []
+    yield heading, start, body
 
 
 def fence_after(fence: str, line: str) -> str:
@@ -107,18 +127,28 @@ def plain_heading(words: str) -> str:
     return " ".join(words.split())
 
 
-def _without_bare_headings(cut: Sequence[Section]) -> list[Section]:
-    """Move a heading that no text stands below to its parent's text, else to the last text before, else the first."""
-    worded = [has_words(section.body) for section in cut]
-    bodies = [[section.body] if has_text else [] for section, has_text in zip(cut, worded, strict=True)]
+def _without_bare_headings(cut: Sequence[tuple[int, Section]]) -> list[Section]:
+    """Move a heading that no text stands below to its parent's text, else to the last text before, else the first.
+
+    Each section comes with the line of its heading.
+    """
+    worded = [has_words(section.body) for _, section in cut]
+    bodies = [[section.body] if has_text else [] for (_, section), has_text in zip(cut, worded, strict=True)]
+    lines = [list(section.lines) if has_text else [] for (_, section), has_text in zip(cut, worded, strict=True)]
     before = next((place for place, body in enumerate(bodies) if body), 0)
-    texts = [section.path for section, has_text in zip(cut, worded, strict=True) if has_text]
+    texts = [section.path for (_, section), has_text in zip(cut, worded, strict=True) if has_text]
     named = {path[:depth] for path in texts for depth in range(len(path) + 1)}
     named.add(())
     filled: dict[tuple[str, ...], int] = {}
-    for place, section in enumerate(cut):
+    for place, (line, section) in enumerate(cut):
         if worded[place]:
             filled[section.path] = before = place
         elif section.path not in named:
-            bodies[filled.get(section.path[:-1], before)].append(section.path[-1])
-    return [replace(section, body="\n\n".join(body)) for section, body in zip(cut, bodies, strict=True) if body]
+            home = filled.get(section.path[:-1], before)
+            lines[home] += [line, line] if bodies[home] else [line]
+            bodies[home].append(section.path[-1])
+    return [
+        replace(section, body="\n\n".join(body), lines=numbers)
+        for (_, section), body, numbers in zip(cut, bodies, lines, strict=True)
+        if body
+    ]

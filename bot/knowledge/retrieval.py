@@ -216,7 +216,7 @@ def merged(ordered: Sequence[NodeWithScore]) -> list[NodeWithScore]:
 
 
 def _joined(first: TextNode, second: TextNode) -> TextNode | None:
-    """Two neighbours in one, None where they are none; it has the place of the second, for the next to follow."""
+    """Two neighbours in one, None where they are none; it has the position of the second, for the next to follow."""
     same = ("document", "section", "page")
     if any(first.metadata.get(key) != second.metadata.get(key) for key in same):
         return None
@@ -224,7 +224,8 @@ def _joined(first: TextNode, second: TextNode) -> TextNode | None:
         return None
     if (shared := _shared(first.text, second.text)) is None:
         return None
-    return passage_node(first.text + second.text[shared:], second.metadata, node_id=first.node_id)
+    metadata = {**first.metadata, "position": second.metadata["position"]}
+    return passage_node(first.text + second.text[shared:], metadata, node_id=first.node_id)
 
 
 def _shared(first: str, second: str) -> int | None:
@@ -266,6 +267,7 @@ def _source(number: int, node: TextNode) -> Source:
         passage=node.text,
         section=str(node.metadata.get("section") or ""),
         page=node.metadata.get("page"),
+        line=node.metadata.get("line"),
         url=node.metadata.get("url"),
         date=written_date(node.metadata.get("modified")),
     )

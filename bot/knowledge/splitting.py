@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from bisect import bisect_left
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
     from llama_index.core.schema import Document
 
-SPLITTING: Final = "3: 256/32"
+SPLITTING: Final = "4: 256/32"
 """Names this way of splitting. Change it with the way, and every document is split anew at the next ingestion."""
 
 PASSAGE_TOKENS: Final = 256
@@ -93,6 +95,12 @@ def _beginning(text: str, tokens: int) -> str:
     return text[: place + fits]
 
 
+def _first_word(text: str) -> int:
+    """Where in a text its first word begins; 0 where it has none."""
+    word = re.search(r"[^\W_]", text)
+    return word.start() if word else 0
+
+
 def passage_hash(node: TextNode) -> str:
     """The name under which a passage's vector is kept: equal for equal searched text, whatever the document."""
     return hashlib.sha256(searched_text(node).encode("utf-8", "replace")).hexdigest()
@@ -140,29 +148,62 @@ class SectionSplitter:
         return nodes
 
     def _passages(self, document: Document) -> Iterator[tuple[dict[str, Any], str]]:
+        metadata = dict(document.metadata)
+        lines: Sequence[int] | None = metadata.pop("lines", None)
         resource = document.text_resource
         is_markdown = resource is None or resource.mimetype != "text/plain"
-        title = str(document.metadata.get("title", ""))
-        outer = [str(document.metadata["section"])] if document.metadata.get("section") else []
+        title = str(metadata.get("title", ""))
+        outer = [str(metadata["section"])] if metadata.get("section") else []
         for section in sections(document.text.replace(_NEVER, ""), is_markdown=is_markdown):
             path = section.path[1:] if section.path[:1] == (title,) else section.path
             heading = HEADING_SEPARATOR.join([*outer, *path])
-            for passage in self._cut(section.body, f"{title}\n{heading}"):
+            line = before = 0
+            for start, passage in self._cut(section.body, f"{title}\n{heading}"):
+                line += section.body.count("\n", before, start)
+                before = start
                 if passage != title and has_words(passage):
-                    yield {**document.metadata, "section": heading}, passage
+                    known = {"line": lines[section.lines[line]]} if lines else {}
+                    yield {**metadata, "section": heading, **known}, passage
 
-    def _cut(self, body: str, header: str) -> list[str]:
+    def _cut(self, body: str, header: str) -> list[tuple[int, str]]:
+        """The passages of a section, each with the place in it at which its first word stands."""
         header = self._bounded(header)
         if len(self._tokens(header)) + len(self._tokens(body)) < PASSAGE_TOKENS:
-            return [body.strip()]
+            return [(_first_word(body), body.strip())]
         outline = Outline(body)
-        passages: list[str] = []
+        passages: list[tuple[int, str]] = []
         place = 0
         for part in self._parts(body):
             splitter = self._code if outline.is_code_at(place) else self._prose
-            passages.extend(splitter.split_text_metadata_aware(part, header))
+            passages.extend(self._placed(splitter.split_text_metadata_aware(part, header), body, place))
             place += len(part)
-        return outline.mended(passages) if len(passages) > 1 else passages
+        is_cut = len(passages) > 1
+        return [
+            (start + _first_word(passage), outline.mended(passage, start) if is_cut else passage)
+            for start, passage in passages
+        ]
+
+    def _placed(self, passages: Sequence[str], body: str, start: int) -> Iterator[tuple[int, str]]:
+        """Passages that were cut out of a body from this place on, each with the place at which it begins.
+
+        Where the same words come again and again, those are meant that overlap with the passage before as they may.
+        """
+        before = ""
+        for passage in passages:
+            end = start + len(before)
+            found = body.find(passage, start + (passage == before))
+            if body.find(passage, found + 1, end + 2 * len(passage)) >= 0:
+                found = max(found, body.find(passage, end - self._overlap(before)))
+            start = max(start, found)
+            yield start, passage
+            before = passage
+
+    def _overlap(self, passage: str) -> int:
+        """How many characters at a passage's end may be the beginning of the next as well."""
+        first = bisect_left(
+            range(len(passage)), x=True, key=lambda cut: len(self._tokens(passage[cut:])) <= OVERLAP_TOKENS
+        )
+        return len(passage) - first
 
     def _parts(self, text: str) -> list[str]:
         """The text in pieces of bounded size, cut where a passage may end; joined, they are the text."""

@@ -162,6 +162,32 @@ def test_when_one_request_fails_the_others_are_kept_and_counted() -> None:
     assert (set(kept), requests.embedded) == ({"a"}, 1)
 
 
+def test_what_has_arrived_is_kept_at_once_whatever_else_is_under_way() -> None:
+    arrived, goes_on = threading.Event(), threading.Event()
+
+    def embed(texts: Sequence[str]) -> list[list[float]]:
+        if texts == ["slow"]:
+            goes_on.wait(timeout=30)
+        return [[1.0] for _ in texts]
+
+    class Noticed(Kept):
+        def keep(self, vectors: Mapping[str, Sequence[float]]) -> None:
+            super().keep(vectors)
+            arrived.set()
+
+    kept = Noticed()
+    with EmbeddingRequests(
+        embed, kept.keep, in_flight=2, patience=Patience(), pause=threading.Event().wait
+    ) as requests:
+        requests.send({"a": "slow"})
+        requests.send({"b": "quick"})
+        assert arrived.wait(timeout=30)  # nobody has settled anything: a crash now would cost the slow one alone
+        assert set(kept) == {"b"}
+        goes_on.set()
+        settled(requests)
+    assert set(kept) == {"a", "b"}
+
+
 def test_the_price_is_said_where_it_is_known() -> None:
     assert dollars("text-embedding-3-small", 5_000_000) == pytest.approx(0.10)
     assert dollars("nomic-embed-text", 5_000_000) is None

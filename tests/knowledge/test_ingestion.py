@@ -12,7 +12,7 @@ import sys
 import textwrap
 import threading
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -29,6 +29,8 @@ from tests.fakes.passages import keyword_hits, vector_hits
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from llama_index.core.schema import TextNode
 
 EVERYTHING = frozenset({"", "legal"})
 AT_ONCE = Patience(deadline=0)
@@ -148,6 +150,35 @@ def test_a_changed_file_pays_for_its_new_passages_only(place: Place) -> None:
     place.put(a="# A\n## Zero\nNew.\n## One\nFirst.\n## Two\nSecond.")
     assert place.ingestion().run().embedded == 1
     assert place.embed.paid[-1] == "A\nZero\n\nNew."
+
+
+async def lines(place: Place) -> dict[str, int | None]:
+    """On which line each passage that holds the word stands, by its text."""
+    hits = await keyword_hits(place.store(), "word", EVERYTHING, top_k=100)
+    return {hit.node.get_content(): hit.node.metadata.get("line") for hit in hits}
+
+
+async def test_a_passage_that_an_edit_above_moves_gets_its_new_line_for_nothing(place: Place) -> None:
+    place.put(a="# A\n\n## One\n\nFirst word.\n\n## Two\n\nSecond word.")
+    place.ingestion().run()
+    assert await lines(place) == {"First word.": 5, "Second word.": 9}
+    place.put(a="# A\n\n<!-- three\nmore\nlines -->\n\n## One\n\nFirst word.\n\n## Two\n\nSecond word.")
+    report = place.ingestion().run()
+    assert (report.changed, report.embedded) == (["a.md"], 0)
+    assert await lines(place) == {"First word.": 9, "Second word.": 13}
+
+
+async def test_an_index_from_before_passages_knew_their_lines_learns_them_for_nothing(place: Place) -> None:
+    place.put(a="# A\n\nFirst word.", b="Second word.")
+    place.ingestion().run()
+    store = place.store()
+    nodes = [cast("TextNode", hit.node) for hit in await keyword_hits(store, "word", EVERYTHING, top_k=100)]
+    for node in nodes:
+        del node.metadata["line"]
+    store.replace(dict.fromkeys(store.manifest(), "read another way"), nodes, removed=[])
+    assert set((await lines(place)).values()) == {None}
+    assert place.ingestion().run().embedded == 0
+    assert await lines(place) == {"First word.": 3, "Second word.": 1}
 
 
 def test_what_comes_back_is_not_paid_for_again(place: Place) -> None:

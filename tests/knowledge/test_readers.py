@@ -224,6 +224,7 @@ def test_a_document_is_named_by_its_path_and_says_where_it_lives(tmp_path: Path)
         "collection": "legal",
         "title": "Refunds",
         "url": "https://example.org/r",
+        "lines": [5],
     }
 
 

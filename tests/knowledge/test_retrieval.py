@@ -187,6 +187,16 @@ def test_three_neighbours_become_one_too() -> None:
     assert text_node(whole).text == " ".join(f"word{n}" for n in range(50))
 
 
+def test_what_was_joined_begins_on_the_line_of_its_first_passage() -> None:
+    found = neighbours(
+        "The kettle is red. It stands there. ", "It stands there. Nobody", "stands there. Nobody owns it."
+    )
+    for line, each in zip((4, 9, 12), found, strict=True):
+        each.node.metadata["line"] = line
+    (source,) = sources_of(merged(found))
+    assert (source.line, source.passage[-9:]) == (4, " owns it.")
+
+
 def test_what_only_stands_near_is_not_joined() -> None:
     apart = [hit("a", 1), NodeWithScore(node=passage("b", "a", position=2), score=1)]
     assert names(merged(apart)) == ["a", "b"]

@@ -55,6 +55,7 @@ sources = st.builds(
     passage=words,
     section=words,
     page=st.none() | st.integers(1, 9_999),
+    line=st.none() | st.integers(1, 99_999),
     url=st.none() | words,
     date=st.none() | st.datetimes(timezones=st.just(UTC)),
     is_changed=st.booleans(),

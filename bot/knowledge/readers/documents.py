@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-READING: Final = "3"
+READING: Final = "4"
 """Names this way of reading. Change it with the way, and every file is read anew at the next ingestion."""
 
 
@@ -86,7 +86,8 @@ def read(root: Path, relative: str) -> list[Document]:
     A web page that was fetched is read by its name likewise; ``root`` is then the folder in which it is kept.
 
     Metadata: ``document`` (the relative path), ``collection``, ``title``, ``modified`` (ISO 8601, UTC); ``page``,
-    ``section`` and ``url`` where there are such.
+    ``section`` and ``url`` where there are such; ``lines``, which line of the file each line of the text is, where
+    the file is made of lines.
 
     Raises:
         DocumentUnreadable: the file is damaged, locked, binary, empty or too large; the words are the reason.
@@ -138,6 +139,8 @@ def _document(relative: str, place: int, page: Page, modified: str) -> Document:
     }
     known = {"modified": modified or None, "page": page.number, "url": page.url, "section": page.section or None}
     metadata |= {name: value for name, value in known.items() if value is not None}
+    if page.lines:
+        metadata["lines"] = page.lines
     part = f"#page={page.number}" if page.number is not None else f"#part={place + 1}" if place else ""
     return Document(
         id_=relative + part,

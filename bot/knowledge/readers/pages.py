@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from bot.knowledge.headings import plain_heading, sections
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 TEXT_LIMIT: Final = 5_000_000
 """Longest text of one file, in characters."""
@@ -25,13 +25,16 @@ _INVISIBLE = re.compile(
 )
 _NEEDLESS_JOINERS = re.compile("(?:^|(?<=[\x00-\u024f]))[\u200c\u200d]+|[\u200c\u200d]+(?=[\x00-\u024f]|\\Z)")
 _LINE_ENDS = re.compile(r"\r\n?|[\x0b\x0c\x85\u2028\u2029]")
+_LINES = re.compile(r"[^\n\r\x0b\x0c\x85\u2028\u2029]*(?P<end>\r\n?|[\n\x0b\x0c\x85\u2028\u2029]|\Z)")
+_LETTER = re.compile(r"[^\W_]")
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
     """What a reader of one kind of file makes of it, or of one of its pages, slides or sheets.
 
-    ``number`` counts pages from 1; ``section`` is the path of headings that stands above the whole page.
+    ``number`` counts pages from 1; ``section`` is the path of headings that stands above the whole page. ``lines`` says
+    of each line of the text on which line of the file it stands, where the file is itself made of lines.
     """
 
     text: str
@@ -40,6 +43,7 @@ class Page:
     number: int | None = None
     section: str = ""
     is_markdown: bool = True
+    lines: Sequence[int] = ()
 
     def cleaned(self) -> Page:
         """The same page without what a reader cannot see."""
@@ -51,6 +55,27 @@ def cleaned(text: str) -> str:
     text = _NEEDLESS_JOINERS.sub("", _INVISIBLE.sub("", _LINE_ENDS.sub("\n", text)))
     text = _CONTROLS.sub("", text).replace("\x1b", "").replace("\x7f", "").replace("\xa0", " ")
     return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def lines_of(pieces: Iterable[tuple[int, str]]) -> list[int]:
+    """The line of the file on which each line of a text stands, which is there in pieces.
+
+    A piece comes with the number of the line on which it begins. Where a line of the text was several, that counts on
+    which there is the first letter. What is a line's end only once the text is ``cleaned`` ends no line of the file.
+    """
+    lines = [1]
+    has_letter = False
+    for first, piece in pieces:
+        number = first
+        for line in _LINES.finditer(piece):
+            if line[0] and not has_letter:
+                lines[-1] = number
+                has_letter = bool(_LETTER.search(line[0]))
+            if line["end"]:
+                number += line["end"][0] in "\r\n"
+                lines.append(number)
+                has_letter = False
+    return lines
 
 
 def control_characters(text: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from bot.knowledge.readers.pages import Page, cleaned, fenced, first_heading
+from bot.knowledge.readers.pages import Page, cleaned, fenced, first_heading, lines_of
 from bot.knowledge.readers.text import decoded
 
 if TYPE_CHECKING:
@@ -31,17 +31,28 @@ _ADMONITIONS = """
 """
 
 
+_Pieces = list[tuple[int, str]]
+"""Markdown in pieces of a line or more; each with the place of the line that it, or its beginning, was made from."""
+
+
 def read_rst(content: bytes) -> list[Page]:
     """A reStructuredText file as Markdown."""
-    text = markdown_of_rst(cleaned(decoded(content)))
-    return [Page(text, first_heading(text, is_markdown=True))]
+    text = decoded(content)
+    before = lines_of([(1, text)])
+    pieces = _markdown(cleaned(text).expandtabs(4).split("\n"))
+    made = "\n".join(piece for _, piece in pieces)
+    places = lines_of((place, f"{piece}\n") for place, piece in pieces)
+    lines = [before[min(place, len(before) - 1)] for place in places]
+    return [Page(made, first_heading(made, is_markdown=True), lines=lines)]
 
 
-def markdown_of_rst(text: str) -> str:
-    """Headings, code blocks, admonitions and inline marks as Markdown; what is unknown stays as it is."""
-    out: list[str] = []
+def _markdown(lines: Sequence[str], first: int = 0) -> _Pieces:
+    """Headings, code blocks, admonitions and inline marks as Markdown; what is unknown stays as it is.
+
+    ``first`` is the place of the first line in the whole text.
+    """
+    out: _Pieces = []
     levels: list[str] = []
-    lines = text.expandtabs(4).split("\n")
     place = 0
     while place < len(lines):
         line = lines[place]
@@ -49,16 +60,16 @@ def markdown_of_rst(text: str) -> str:
             style, words, used = heading
             if style not in levels:
                 levels.append(style)
-            out.append(f"{'#' * min(levels.index(style) + 1, 6)} {words}")
+            out.append((first + place + used - 2, f"{'#' * min(levels.index(style) + 1, 6)} {words}"))
             place += used
         elif written := _literal(lines, place) or _directive(lines, place):
-            out.extend(written[0])
+            out.extend((first + at, piece) for at, piece in written[0])
             place = written[1]
         else:
             if not _TARGET.match(line):
-                out.append(_inline(line))
+                out.append((first + place, _inline(line)))
             place += 1
-    return "\n".join(out)
+    return out
 
 
 def _heading(lines: Sequence[str], place: int) -> tuple[str, str, int] | None:
@@ -74,40 +85,49 @@ def _heading(lines: Sequence[str], place: int) -> tuple[str, str, int] | None:
     return None
 
 
-def _literal(lines: Sequence[str], place: int) -> tuple[list[str], int] | None:
+def _literal(lines: Sequence[str], place: int) -> tuple[_Pieces, int] | None:
     """A paragraph that ends in ``::``, with the literal text below it as a code block."""
     line = lines[place]
     if not line.rstrip().endswith("::") or line.lstrip().startswith(".."):
         return None
-    block, end = _indented(lines, place)
+    block, first, end = _indented(lines, place)
     if not block:
         return None
     lead = _inline(re.sub(r"\s*::\s*$", ":", line)) if line.strip() != "::" else ""
-    return [lead, "", fenced("\n".join(block)), ""], end
+    return [(place, lead), (place, ""), *_code(block, first), (end, "")], end
 
 
-def _directive(lines: Sequence[str], place: int) -> tuple[list[str], int] | None:
+def _code(block: Sequence[str], first: int, language: str = "") -> _Pieces:
+    """Lines as a code block, whose opening stands for the first of them."""
+    opening, _, code = fenced("\n".join(block), language).partition("\n")
+    return [(first, opening), (first, code)]
+
+
+def _directive(lines: Sequence[str], place: int) -> tuple[_Pieces, int] | None:
     """A directive with what stands indented below it; a comment likewise, which gives nothing."""
     line = lines[place]
     match = _DIRECTIVE.match(line)
     if match is None:
         is_comment = line.strip() == ".." or (line.lstrip().startswith(".. ") and not _TARGET.match(line))
-        return ([], _indented(lines, place)[1]) if is_comment else None
+        return ([], _indented(lines, place)[2]) if is_comment else None
     name, argument = match.group(2).lower(), (match.group(3) or "").strip()
-    block, end = _indented(lines, place)
+    block, first, end = _indented(lines, place)
     while block and _OPTION.match(" " + block[0]):
         block.pop(0)
-    block = _trimmed(block)
+        first += 1
+    block, first = _trimmed(block, first)
     if name in _CODE:
         language = argument if re.fullmatch(r"[\w+#.-]{1,20}", argument) else ""
-        return ([fenced("\n".join(block), language), ""] if block else []), end
+        return ([*_code(block, first, language), (end, "")] if block else []), end
     if name in _DROPPED.split():
         return [], end
-    inner = markdown_of_rst("\n".join(block)).split("\n") if block else []
+    inner = _markdown(block, first) or [(first, "")] if block else []
     if name in _ADMONITIONS.split():
-        return ["", f"**{_admonition(name)}** {_inline(argument)}".rstrip(), *inner, ""], end
+        head = f"**{_admonition(name)}** {_inline(argument)}".rstrip()
+        return [(place, ""), (place, head), *inner, (end, "")], end
     is_definition = name.rpartition(":")[2] in _DEFINITIONS.split() or ":" in name
-    return ["", f"**`{argument}`**" if argument and is_definition else _inline(argument), "", *inner, ""], end
+    head = f"**`{argument}`**" if argument and is_definition else _inline(argument)
+    return [(place, ""), (place, head), (place, ""), *inner, (end, "")], end
 
 
 def _admonition(name: str) -> str:
@@ -121,28 +141,30 @@ def _admonition(name: str) -> str:
     return words.get(name, f"{name.capitalize()}:")
 
 
-def _indented(lines: Sequence[str], place: int) -> tuple[list[str], int]:
-    """The lines below this one that are indented deeper, without their common margin, and the place after them."""
+def _indented(lines: Sequence[str], place: int) -> tuple[list[str], int, int]:
+    """The lines below this one that are indented deeper, without their common margin, their place, and that after."""
     margin = len(lines[place]) - len(lines[place].lstrip())
     end = place + 1
     while end < len(lines) and (not lines[end].strip() or len(lines[end]) - len(lines[end].lstrip()) > margin):
         end += 1
-    block = _trimmed(lines[place + 1 : end])
+    block, first = _trimmed(lines[place + 1 : end], place + 1)
     inner = min((len(each) - len(each.lstrip()) for each in block if each.strip()), default=0)
     # The blank lines before the next text belong to that, not to the block.
     last = end
     while last > place + 1 and not lines[last - 1].strip():
         last -= 1
-    return [each[inner:] for each in block], last
+    return [each[inner:] for each in block], first, last
 
 
-def _trimmed(block: Sequence[str]) -> list[str]:
+def _trimmed(block: Sequence[str], first: int) -> tuple[list[str], int]:
+    """Lines without blank ones before and behind them, and the place of the first that is kept."""
     kept = list(block)
     while kept and not kept[-1].strip():
         kept.pop()
     while kept and not kept[0].strip():
         kept.pop(0)
-    return kept
+        first += 1
+    return kept, first
 
 
 def _inline(line: str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bot.errors import DocumentUnreadable
 from bot.knowledge.readers.archive import guarded, unpacked
-from bot.knowledge.readers.pages import TEXT_LIMIT, Page, record
+from bot.knowledge.readers.pages import TEXT_LIMIT, Page, lines_of, record
 from bot.knowledge.readers.text import OLE, decoded
 
 if TYPE_CHECKING:
@@ -42,31 +42,40 @@ def read_tsv(content: bytes) -> list[Page]:
 
 
 def _rows_of_text(text: str, dialect: Any) -> list[Page]:
+    reader = csv.reader(io.StringIO(text, newline=""), dialect)
+    begins = [1]
+    rows: list[list[str]] = []
     try:
-        rows = list(csv.reader(io.StringIO(text, newline=""), dialect))
+        for row in reader:
+            rows.append(row)
+            begins.append(reader.line_num + 1)
     except csv.Error as error:
         raise DocumentUnreadable("damaged CSV: a field is too long or not closed") from error
-    return [Page(_written(rows), is_markdown=False)]
+    records = _records(rows)
+    lines = lines_of((begins[place], f"{written}\n\n") for place, written in records)
+    return [Page(_joined(records), is_markdown=False, lines=lines)]
 
 
-def _written(rows: Iterable[Sequence[str]]) -> str:
-    """The rows below the first, each with the first one's names.
+def _joined(records: Iterable[tuple[int, str]]) -> str:
+    return "\n\n".join(written for _, written in records)
+
+
+def _records(rows: Iterable[Sequence[str]]) -> list[tuple[int, str]]:
+    """The rows below the first, each with the first one's names, and with its place among all rows.
 
     Raises:
         DocumentUnreadable: they are too much text; wide tables multiply their names.
     """
-    filled = (row for row in rows if any(cell.strip() for cell in row))
-    header = next(filled, None)
-    if header is None:
-        return ""
-    written: list[str] = []
+    filled = ((place, row) for place, row in enumerate(rows) if any(cell.strip() for cell in row))
+    first, header = next(filled, (0, []))
+    records: list[tuple[int, str]] = []
     total = 0
-    for row in filled:
-        written.append(record(header, row))
-        total += len(written[-1])
+    for place, row in filled:
+        records.append((place, record(header, row)))
+        total += len(records[-1][1])
         if total > TEXT_LIMIT:
             raise DocumentUnreadable(f"more than {TEXT_LIMIT:,} characters of text")
-    return "\n\n".join(written) or "; ".join(cell for cell in header if cell.strip())
+    return records or [(first, "; ".join(cell for cell in header if cell.strip()))]
 
 
 def read_xlsx(content: bytes) -> list[Page]:
@@ -145,7 +154,7 @@ def _workbook(content: bytes, kind: str) -> list[Page]:
     try:
         workbook = CalamineWorkbook.from_filelike(io.BytesIO(content))
         names = [each.name for each in workbook.sheets_metadata if each.visible == SheetVisibleEnum.Visible]
-        sheets = [(name, _written(_cells(workbook.get_sheet_by_name(name)))) for name in names]
+        sheets = [(name, _joined(_records(_cells(workbook.get_sheet_by_name(name))))) for name in names]
     except PasswordError as error:
         raise DocumentUnreadable("password-protected") from error
     except (CalamineError, ValueError, OSError) as error:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import PurePosixPath
 from typing import Any, Final, cast
 
 from bot.errors import DocumentUnreadable
-from bot.knowledge.readers.pages import Page, fenced, first_heading
+from bot.knowledge.readers.pages import Page, fenced, first_heading, lines_of
 from bot.knowledge.readers.text import decoded
 
 LANGUAGES: Final = {
@@ -67,7 +68,12 @@ def read_source(content: bytes, name: str) -> list[Page]:
     text = decoded(content)
     if not text.strip():
         return [Page("")]
-    return [Page(fenced(text, LANGUAGES.get(PurePosixPath(name).suffix.lower(), "")), name)]
+    opening, _, code = fenced(text, LANGUAGES.get(PurePosixPath(name).suffix.lower(), "")).partition("\n")
+    before_words = re.match(r"[\W_]*", text)
+    first = len(lines_of([(1, before_words[0])])) if before_words else 1
+    left_out = len(text) - len(text.lstrip("\n"))
+    lines = lines_of([(first, f"{opening}\n"), (1 + left_out, code)])
+    return [Page(f"{opening}\n{code}", name, lines=lines)]
 
 
 def read_notebook(content: bytes) -> list[Page]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from bot.errors import DocumentUnreadable
-from bot.knowledge.readers.pages import Page, control_characters, first_heading, web_address
+from bot.knowledge.readers.pages import Page, control_characters, first_heading, lines_of, web_address
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 OLE: Final = b"\xd0\xcf\x11\xe0"
 BINARY: Final = (
@@ -77,47 +80,53 @@ def _guessed(content: bytes) -> str:
 
 def read_markdown(content: bytes) -> list[Page]:
     """A Markdown file, its title from front matter or from its first heading."""
-    fields, text = _front_matter(decoded(content))
+    # A mark at a line's end is looked for, and a comment may stand between the two signs that end a line.
+    plain = decoded(content).replace("\r\n", "\n").replace("\r", "\n")
+    fields, text, line = _front_matter(plain)
     title = fields.get("title") or first_heading(text, is_markdown=True)
-    return [Page(_without_comments(text), title, web_address(fields.get("url")))]
+    shown = list(_without_comments(text, line))
+    written = "".join(piece for _, piece in shown)
+    return [Page(written, title, web_address(fields.get("url")), lines=lines_of(shown))]
 
 
 def read_text(content: bytes) -> list[Page]:
     """A plain text, its title from front matter or from a first line that is underlined."""
-    fields, text = _front_matter(decoded(content))
+    fields, text, line = _front_matter(decoded(content))
     title = fields.get("title") or first_heading(text, is_markdown=False)
-    return [Page(text, title, web_address(fields.get("url")), is_markdown=False)]
+    return [Page(text, title, web_address(fields.get("url")), is_markdown=False, lines=lines_of([(line, text)]))]
 
 
-def _front_matter(text: str) -> tuple[dict[str, str], str]:
-    """The simple fields between two lines of ``---`` at the top, and the text below them."""
+def _front_matter(text: str) -> tuple[dict[str, str], str, int]:
+    """The simple fields between two lines of ``---`` at the top, the text below them, and the line it begins on."""
     match = re.match(r"\ufeff?---[ \t]*\r?\n(.*?\r?\n)?(?:---|\.\.\.)[ \t]*(?:\r?\n|$)", text, re.DOTALL)
     if match is None or not (
         fields := re.findall(r"^([\w-]+):[ \t]*(.*?)[ \t]*\r?$", match.group(1) or "", re.MULTILINE)
     ):
-        return {}, text
-    return {name.lower(): value.strip("\"'") for name, value in fields}, text[match.end() :]
+        return {}, text, 1
+    named = {name.lower(): value.strip("\"'") for name, value in fields}
+    return named, text[match.end() :], 1 + match[0].count("\n")
 
 
-def _without_comments(text: str) -> str:
-    """Markdown without the HTML comments that no reader sees; those inside code, and what is never closed, stay.
+def _without_comments(text: str, line: int) -> Iterator[tuple[int, str]]:
+    """Markdown in pieces, without the HTML comments that no reader sees; those in code, and what is never closed, stay.
 
+    Each piece comes with the number of its first line, that of the whole given.
     It goes through the text once, however it is made: no mark is looked for behind a place where it was not found.
     """
-    kept: list[str] = []
     place = start = 0
     while (event := _EVENT.search(text, start)) is not None:
         if event.group() == "<!--":
             end = text.find("-->", event.end())
             if end < 0:
                 break
-            kept.append(text[place : event.start()])
+            yield line, text[place : event.start()]
+            line += text.count("\n", place, end)
             place = start = end + len("-->")
         elif event["fence"]:
             start = _behind_block(text, event)
         else:
             start = _behind_span(text, event)
-    return "".join([*kept, text[place:]])
+    yield line, text[place:]
 
 
 def _behind_block(text: str, opening: re.Match[str]) -> int:
