@@ -15,6 +15,7 @@ import discord
 from bot.answering import Turn
 from bot.conversation import Utterance, asked, told
 from bot.records import Fate
+from bot.unseen import seen
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -218,7 +219,7 @@ def is_conversation(channel: object) -> bool:
 
 def thread_name(question: str) -> str:
     """What a thread opened for a question is called: the question's first words."""
-    words = " ".join(question.split())
+    words = " ".join(seen(question).split())
     return words if len(words) <= _NAME_LIMIT else f"{words[:_NAME_LIMIT].rsplit(' ', 1)[0]}…"
 
 

@@ -24,6 +24,7 @@ from bot.managing.listing import PER_PAGE, described, paged, taken_in
 from bot.policy.visibility import FOR_ADMINS
 from bot.records import Act
 from bot.surfaces import deferred
+from bot.unseen import seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -161,7 +162,7 @@ class Docs(commands.GroupCog, group_name="docs", group_description="The document
             # Discord takes no longer value, and a shortened one would name another document.
             if len(each.document) <= 100 and (wanted in each.document.lower() or wanted in each.title.lower())  # noqa: PLR2004
         ]
-        return [app_commands.Choice(name=each.document, value=each.document) for each in found[:_OFFERED]]
+        return [app_commands.Choice(name=seen(each.document) or "–", value=each.document) for each in found[:_OFFERED]]
 
     @commands.Cog.listener()
     async def on_interaction(self, interaction: discord.Interaction[Any]) -> None:
