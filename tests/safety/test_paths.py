@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from bot.answering import Attached
+from bot.knowledge import base
 from bot.knowledge.shelf import NAME_BYTES
 from bot.preview.drafts import Attachment
 from bot.settings import setting_names
@@ -92,6 +93,11 @@ def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
+def unread(name: str, _: bytes, **__: object) -> Attached:
+    """A file that was read, and had nothing to say."""
+    return Attached(name, "")
+
+
 def standing(folder: Path) -> dict[str, str]:
     """Everything below a folder: what files hold, and where links lead; the bot's own state and the own files aside."""
     found: dict[str, str] = {}
@@ -141,7 +147,7 @@ async def test_whatever_a_file_is_called_it_lands_in_its_collection_and_replaces
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Each would be read in a child of its own, which takes a second and learns nothing of the name but its ending.
-    monkeypatch.setattr("bot.knowledge.base.read_attached", lambda name, _, **__: Attached(name, ""))
+    monkeypatch.setattr(base, "read_attached", unread)
     async with furnished(tmp_path) as bot:
         before = standing(tmp_path)
         own: set[str] = set()
