@@ -10,6 +10,7 @@ The map. Each room, and what it may know (import-linter holds the arrows; see py
     errors.py        the exception tree, drawn in its docstring
     answering.py     shared words: Question, Answer, Source, Scope, Outcome; the protocols Answerer and Library
     collections.py   a collection's name as people read and type it; words.py: what texts are compared by
+    unseen.py        a text without the signs that nobody sees: whatever is shown, and whatever a model is told; pure
     citations.py     [n] marks and sources → what is shown under an answer; marking.py: what a passage says of it; pure
     conversation.py  what was said before: bounded, pure
     asking.py        a question asked: let in, told on a surface, with its buttons, remembered whatever its end
@@ -71,5 +72,5 @@ The map. Each room, and what it may know (import-linter holds the arrows; see py
 
 Direction: ``app`` → ``cogs``, ``knowledge``, ``preview`` · ``cogs`` → ``policy``, ``managing``, ``asking``, ``client``,
 ``surfaces``, ``telling`` → ``streaming`` → nothing · ``knowledge`` → ``answering``, ``citations``, ``words``,
-``errors`` → nothing.
+``unseen``, ``errors`` → nothing.
 """

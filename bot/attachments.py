@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 import discord
 
+from bot.citations import escaped
 from bot.errors import DocumentUnreadable, QuestionInvalid
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ async def attached(library: Library, files: Sequence[discord.Attachment]) -> tup
 
 
 async def _read(library: Library, file: discord.Attachment) -> Attached:
-    name = " ".join(discord.utils.escape_markdown(file.filename).split())[:80]
+    name = escaped(file.filename)
     if file.size > LARGEST:
         raise QuestionInvalid(f"{name} was not read: it is larger than {LARGEST // 2**20} MB.")
     try:

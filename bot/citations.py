@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from bot.unseen import seen
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
@@ -75,7 +77,7 @@ def escaped(text: str, limit: int = _LABEL_LIMIT) -> str:
 
     ``limit`` is in characters, before the signs are escaped.
     """
-    line = " ".join("".join(map(_visible, text)).split())
+    line = " ".join(seen("".join(map(_visible, text))).split())
     if len(line) > limit:
         line = line[: limit - 1].rstrip() + "…"
     return _SPECIAL.sub(r"\\\1", line)
@@ -281,8 +283,8 @@ def _link(source: Source) -> str | None:
 
 
 def _visible(char: str) -> str:
-    """The character, or what stands for it: nothing that hides, turns the writing direction or cannot be encoded."""
-    if char == "\u200d":  # joins emoji
+    """The character, or what stands for it: nothing that formats, or cannot be encoded."""
+    if char in "\u200c\u200d":  # they join, and part; where they do neither they go with what nobody sees
         return char
     category = unicodedata.category(char)
     if category == "Cs":

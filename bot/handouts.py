@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from bot.citations import escaped, located
 from bot.marking import cited_spans
 from bot.streaming import Table, cells, table
+from bot.unseen import seen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -72,7 +73,7 @@ def quoted(sources: Sequence[Source], answer: str = "") -> Handout:
 def _quotation(source: Source, answer: str) -> list[str]:
     """A passage as lines of Discord's Markdown: where it stands, then itself as a quotation, then a blank line."""
     title = f"**[{source.number}] {located(_title(source), source)}**"
-    passage = source.passage.strip()
+    passage = seen(source.passage).strip()
     return [title, *_quoted_lines(passage, cited_spans(passage, source.number, answer)), ""]
 
 
@@ -173,7 +174,8 @@ def _cost(line: str) -> int:
 def _written(sources: Sequence[Source]) -> str:
     """All passages as they stand in the documents, for a file."""
     parts = (
-        f"# [{source.number}] {located(_title(source), source)}\n\n{source.passage.strip()}\n" for source in sources
+        f"# [{source.number}] {located(_title(source), source)}\n\n{seen(source.passage).strip()}\n"
+        for source in sources
     )
     return "\n".join(parts)
 

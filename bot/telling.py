@@ -13,6 +13,7 @@ from bot.citations import Citing, escaped, footer, links, located
 from bot.errors import AnswerUnavailable, DocentError, NothingFound, StoreUnusable
 from bot.records import Fate
 from bot.streaming import Begun, Closing, Ended, Failed, OutOfTime, Restarting, Stalled, Stopped
+from bot.unseen import Unveiling
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -185,7 +186,7 @@ class _Told:
 
 
 class _Overheard:
-    """Passes deltas on and keeps them.
+    """Passes deltas on, without what nobody would see of them, and keeps them.
 
     A class, not a generator: cancelling the task that waits on it reaches the model's stream at once.
     """
@@ -194,12 +195,13 @@ class _Overheard:
         self._deltas = deltas
         self._told = told
         self._clock = clock
+        self._unveiling = Unveiling()
 
     def __aiter__(self) -> _Overheard:
         return self
 
     async def __anext__(self) -> str:
-        delta = await anext(self._deltas)
+        delta = self._unveiling.feed(await anext(self._deltas))
         self._told.deltas.append(delta)
         if self._told.since is None and delta.strip():
             self._told.since = self._clock()

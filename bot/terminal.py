@@ -158,7 +158,7 @@ class Terminal:
         changes = [("new", report.new), ("changed", report.changed), ("removed", report.removed)]
         table = Table(title=heading, title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0))
         for word, documents in changes:
-            table.add_row(word, str(len(documents)), Text(_listed(documents), style="dim"))
+            table.add_row(word, str(len(documents)), Text(_printable(_listed(documents)), style="dim"))
         table.add_row("unchanged", str(report.unchanged), "")
         self.output.print(table)
         if report.moved:
@@ -171,7 +171,7 @@ class Terminal:
                 "Document", "Passed over because", title=f"{len(report.failed)} not read", title_justify="left"
             )
             for document, reason in report.failed.items():
-                failures.add_row(Text(document), Text(reason))
+                failures.add_row(Text(_printable(document)), Text(_printable(reason)))
             self.output.print(failures)
 
     def show_findings(self, findings: Sequence[Finding]) -> None:

@@ -19,6 +19,7 @@ from bot.conversation import following
 from bot.hearing import Hearing, is_conversation, thread_name
 from bot.policy.visibility import Visibility, channels_of, roles_of
 from bot.surfaces import ChannelSurface, InteractionSurface, deferred
+from bot.unseen import seen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -206,7 +207,7 @@ async def _opened(interaction: discord.Interaction[Any], question: str) -> disco
     except _FAILED as error:
         _log.warning("No thread for interaction %s: %s", interaction.id, type(error).__name__)
         return None
-    words = discord.utils.escape_markdown(question[:_SHOWN])[:_SHOWN]
+    words = discord.utils.escape_markdown(seen(question)[:_SHOWN])[:_SHOWN]
     try:
         await interaction.edit_original_response(
             content=ASKED.format(question=words, thread=thread.id), allowed_mentions=discord.AllowedMentions.none()

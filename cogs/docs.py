@@ -19,11 +19,12 @@ from bot.citations import escaped
 from bot.clicks import FORGED, answering, clicked
 from bot.client import whisper
 from bot.collections import named, shown
-from bot.errors import DocentError, RecordsUnusable
+from bot.errors import DocentError, DocumentUnreadable, RecordsUnusable
 from bot.managing.listing import PER_PAGE, described, paged, taken_in
 from bot.policy.visibility import FOR_ADMINS
 from bot.records import Act
 from bot.surfaces import deferred
+from bot.unseen import seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -161,7 +162,7 @@ class Docs(commands.GroupCog, group_name="docs", group_description="The document
             # Discord takes no longer value, and a shortened one would name another document.
             if len(each.document) <= 100 and (wanted in each.document.lower() or wanted in each.title.lower())  # noqa: PLR2004
         ]
-        return [app_commands.Choice(name=each.document, value=each.document) for each in found[:_OFFERED]]
+        return [app_commands.Choice(name=seen(each.document) or "–", value=each.document) for each in found[:_OFFERED]]
 
     @commands.Cog.listener()
     async def on_interaction(self, interaction: discord.Interaction[Any]) -> None:
@@ -201,7 +202,11 @@ class Docs(commands.GroupCog, group_name="docs", group_description="The document
         return await self._visibility.may_change(interaction, collection)
 
     async def _add_page(self, interaction: discord.Interaction[Any], collection: str, url: str) -> None:
-        written = await self._library.add_page(collection, url.strip())
+        try:
+            written = await self._library.add_page(collection, url.strip())
+        except DocumentUnreadable as error:
+            await whisper(interaction, taken_in([], {url: error.words}))
+            return
         await self._audit(interaction, "docs add", {"collection": collection, "page": written})
         await whisper(interaction, ADDED_PAGE.format(url=f"`{written}`", collection=shown(collection)))
 

@@ -12,6 +12,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.answering import SHARED
+from bot.citations import escaped
 from bot.clicks import answering, clicked
 from bot.client import whisper
 from bot.collections import named, shown
@@ -133,7 +134,7 @@ class Reindex(commands.Cog):
         elif refusal := await self._refusal(interaction, running.collection):
             await whisper(interaction, refusal)
         else:
-            self._reindexing.cancel(run_id, discord.utils.escape_markdown(interaction.user.display_name))
+            self._reindexing.cancel(run_id, escaped(interaction.user.display_name))
             await interaction.response.defer()
             await self._audit(interaction, "reindex cancel", {"run": run_id})
 

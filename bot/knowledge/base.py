@@ -18,6 +18,7 @@ from bot.answering import (
     LibraryState,
     Progress,
     Question,
+    Turn,
     collection_of,
 )
 from bot.citations import escaped
@@ -45,6 +46,7 @@ from bot.knowledge.splitting import token_count
 from bot.knowledge.stores import FILE_NAME, opened
 from bot.knowledge.stores.base import NO_EMBEDDING
 from bot.knowledge.synthesis import Reading, readable, written
+from bot.unseen import seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -162,6 +164,7 @@ class KnowledgeBase:
             ContextTooLong: not one passage fits into the model's window beside the question.
             StoreUnusable: the index cannot be read.
         """
+        question = _plain(question)
         asked = _checked(question.text)
         rewriter = None if self._language is None else self._language.watched()
         # What came with the question is what it points at, not what was said before.
@@ -383,6 +386,12 @@ def _modified(path: Path) -> datetime | None:
         return datetime.fromtimestamp(int(path.stat().st_mtime), UTC)
     except OSError:
         return None
+
+
+def _plain(question: Question) -> Question:
+    """The question, and what was said before it, without signs that the model would read and nobody saw."""
+    said = [Turn(seen(turn.speaker), seen(turn.text), turn.is_answer) for turn in question.conversation]
+    return replace(question, text=seen(question.text), conversation=tuple(said), speaker=seen(question.speaker))
 
 
 def _checked(text: str) -> str:

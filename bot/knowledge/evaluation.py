@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -252,6 +253,8 @@ def keep(log: Path, evaluation: Evaluation, when: str) -> None:
     try:
         log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with os.fdopen(os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "a", encoding="utf-8") as lines:
+            with suppress(PermissionError):  # it is somebody else's, who lets us write
+                log.chmod(0o600)  # one that was begun when it was still open to others
             lines.write(json.dumps({"when": when, **asdict(evaluation)}, ensure_ascii=False) + "\n")
     except OSError as error:
         raise DocentError(f"{log} cannot be written; the run is not kept to compare with.") from error

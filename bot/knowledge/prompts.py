@@ -8,6 +8,7 @@ from llama_index.core.base.llms.types import ChatMessage, MessageRole
 from llama_index.core.prompts import ChatPromptTemplate
 
 from bot.knowledge.readers import cleaned
+from bot.unseen import seen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -97,7 +98,7 @@ def _on_one_line(text: str, limit: int) -> str:
 def numbered_passage(source: Source) -> str:
     """One passage as the model sees it: number, title, headings and page on a line, then the text."""
     page = f", page {source.page}" if source.page is not None else ""
-    return f"[{source.number}] {heading(source)}{page}\n{source.passage}"
+    return seen(f"[{source.number}] {heading(source)}{page}\n{source.passage}")
 
 
 def heading(source: Source) -> str:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from bot.answering import QUESTION_LIMIT
 from bot.knowledge.models import MODEL_FAULTS
 from bot.knowledge.prompts import follow_up_prompt
+from bot.unseen import seen
 from bot.words import stems
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ async def _rewritten(question: Question, model: StreamingModel) -> str:
                 written += response.delta or ""
                 if len(written) > _LINE:
                     listening.reschedule(0)
-    lines = [line.strip() for line in written.strip().splitlines() if line.strip()]
+    lines = [line.strip() for line in seen(written).strip().splitlines() if line.strip()]
     line = lines[0].strip("\"'“”«»") if lines else ""
     return line if len(line) <= _LINE else ""
 

@@ -66,13 +66,15 @@ class Shelf:
         """Put a file that can be read into a collection's folder; gives its document's path.
 
         Raises:
-            DocumentUnreadable: its name is of no known format, or no collection may be called that.
+            DocumentUnreadable: its name is of no known format or that of a folder, or no collection may be called that.
             StoreUnusable: the folder cannot be written.
         """
         name = safe_name(name)
         with self._writing, self._speaking_plainly():
-            folder = self._folder(collection)
-            _put(folder / name, content)
+            file = self._folder(collection) / name
+            if file.is_dir() and not file.is_symlink():
+                raise DocumentUnreadable("a folder is called that already")
+            _put(file, content)
         return _document(collection, name)
 
     def add_page(self, collection: str, url: str) -> str:

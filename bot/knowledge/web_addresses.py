@@ -105,7 +105,7 @@ def plain_address(text: str, *, ports: frozenset[int] = PORTS) -> str:
         raise AddressRefused("not a web address") from error
     if scheme not in {"http", "https"}:
         raise AddressRefused("not fetched: only http:// and https:// addresses are")
-    if not host:
+    if not host or "%" in host:
         raise AddressRefused("not a web address: it names no host")
     if _is_disguised(host):
         raise AddressRefused("not a web address: its host is a number that is not written as one")

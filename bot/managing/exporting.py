@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from bot.unseen import seen
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -66,5 +68,5 @@ def _cells(given: Feedback) -> tuple[str, ...]:
 
 def _line(cells: Sequence[str]) -> bytes:
     buffer = io.StringIO()
-    csv.writer(buffer).writerow([inert(cell.replace("\x00", "")) for cell in cells])
+    csv.writer(buffer).writerow([inert(seen(cell)) for cell in cells])
     return buffer.getvalue().encode("utf-8", "replace")

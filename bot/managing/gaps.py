@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-import unicodedata
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from bot.citations import escaped
 from bot.managing.grouping import grouped
+from bot.unseen import seen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -35,7 +35,6 @@ _LABEL = 100
 """Characters of an option in a select."""
 _CUSTOM_ID = re.compile(r"gaps:(?P<deed>page|done):(?P<days>[0-9]{1,3}):(?P<page>[0-9]{1,3})")
 _OURS = "gaps:"
-_UNSEEN = {"Cc", "Cf", "Cs"}
 
 
 class Deed(Enum):
@@ -129,8 +128,7 @@ def described(page: Page, days: int, *, is_cut: bool = False) -> str:
 
 def labelled(number: int, topic: Topic) -> str:
     """A topic as an option: Discord shows it as it is."""
-    seen = "".join(" " if sign.isspace() else sign for sign in topic.question)
-    line = " ".join("".join(sign for sign in seen if unicodedata.category(sign) not in _UNSEEN).split())
+    line = " ".join(seen(topic.question).split()).encode("utf-8", "ignore").decode()
     return _short(f"{number}. {line}", _LABEL)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bot.citations import escaped
 from bot.collections import shown
+from bot.unseen import seen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,7 +40,7 @@ def described(document: Shelved) -> str:
         f"Collection: {escaped(shown(document.collection))}",
         f"Passages: {document.passages:,}",
         *([f"Last changed: <t:{int(document.date.timestamp())}:f>"] if document.date else []),
-        *([f"Lives at: `{document.url.replace('`', '')}`"] if document.url else []),
+        *([f"Lives at: `{seen(document.url).replace('`', '')}`"] if document.url else []),
     ]
     return "\n".join(lines)
 

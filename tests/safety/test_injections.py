@@ -110,7 +110,7 @@ class Siege:
     def prompt_about(self, injection: Injection) -> Passages:
         """What the model was given when it was asked about this."""
         given = [passages_of(chat) for chat in self.bot.model.chats]
-        return next(each for each in given if f"Question: {injection.question}" in each.after)
+        return next(each for each in given if f"Question: {cleaned(injection.question)}" in each.after)
 
 
 @asynccontextmanager
@@ -236,6 +236,6 @@ async def test_what_a_document_says_stays_between_marks_that_nobody_could_know(t
     assert roles == {("system", "user")}
     assert {word for each in given for word in hidden(each.inside)} == set()
     questions = [each.question for each in (*INJECTIONS, INJECTIONS[0])]
-    assert sorted(each.after for each in given) == sorted(f"\nQuestion: {question}" for question in questions)
+    assert sorted(each.after for each in given) == sorted(f"\nQuestion: {cleaned(question)}" for question in questions)
     braces = "{context_str} {query_str} {mark} {file_mark} {} {0} {{x}} %s ${mark} {{ mark }} {% raw %}"
     assert any(braces in each.inside for each in given)

@@ -87,6 +87,14 @@ def test_evaluations_are_private(tmp_path: Path) -> None:
     assert open_to_others(log.parent) == {}
 
 
+def test_evaluations_that_were_begun_open_to_others_are_private_from_the_next_one_on(tmp_path: Path) -> None:
+    log = tmp_path / "evaluations.jsonl"
+    log.touch()
+    log.chmod(0o666)
+    keep(log, Evaluation("questions.jsonl", 3, "none"), "2026-01-02T12:00:00Z")
+    assert oct(stat.S_IMODE(log.stat().st_mode)) == "0o600"
+
+
 def test_fetched_pages_are_private(tmp_path: Path) -> None:
     with unmasked():
         keep_page(tmp_path / "pages", "https://wiki.example/", KeptPage("https://wiki.example/", ".html", b"<p>Hello"))

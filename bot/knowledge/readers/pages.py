@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from bot.knowledge.headings import plain_heading, sections
+from bot.unseen import seen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -16,14 +17,6 @@ TEXT_LIMIT: Final = 5_000_000
 """Longest text of one file, in characters."""
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
-# Zero-width and bidirectional signs, soft hyphens, byte order marks, tag characters, and variation selectors beyond
-# the two that emoji need: a reader cannot see them, a model can. Zero-width joiners stay inside emoji and scripts
-# that need them, which is between letters of no Latin kind.
-_INVISIBLE = re.compile(
-    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\u3164"
-    "\ufe00-\ufe0d\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
-)
-_NEEDLESS_JOINERS = re.compile("(?:^|(?<=[\x00-\u024f]))[\u200c\u200d]+|[\u200c\u200d]+(?=[\x00-\u024f]|\\Z)")
 _LINE_ENDS = re.compile(r"\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 _LINES = re.compile(r"[^\n\r\x0b\x0c\x85\u2028\u2029]*(?P<end>\r\n?|[\n\x0b\x0c\x85\u2028\u2029]|\Z)")
 _LETTER = re.compile(r"[^\W_]")
@@ -52,8 +45,7 @@ class Page:
 
 def cleaned(text: str) -> str:
     """Text without what a reader cannot see, with plain line ends."""
-    text = _NEEDLESS_JOINERS.sub("", _INVISIBLE.sub("", _LINE_ENDS.sub("\n", text)))
-    text = _CONTROLS.sub("", text).replace("\x1b", "").replace("\x7f", "").replace("\xa0", " ")
+    text = seen(_LINE_ENDS.sub("\n", text)).replace("\xa0", " ")
     return text.encode("utf-8", "replace").decode("utf-8")
 
 

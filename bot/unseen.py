@@ -1,0 +1,52 @@
+"""Text goes in, and comes out without the signs that nobody sees: a document could hide orders to a model in them.
+
+Zero-width and bidirectional signs, soft hyphens, byte order marks, tag characters, control characters. Joiners and
+variation selectors stay where they do something to be seen: in emoji, and in the scripts that need them. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_UNSEEN: Final = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\u3164"
+    "\ufe00-\ufe0d\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+_SELECTORS: Final = "\ufe0e\ufe0f"
+# Behind anything but these two a selector chooses nothing: what can be an emoji, and what a keycap is put around.
+_NEEDLESS_SELECTORS: Final = re.compile(rf"(?<![#*0-9\u00a9\u00ae\u203c-\u33ff\U0001f000-\U0001fbff])[{_SELECTORS}]")
+_JOINERS: Final = "\u200c\u200d"
+# Scripts whose letters never join: Latin, Greek, Cyrillic, Armenian, Hebrew, Chinese, Japanese, Korean.
+_UNJOINED: Final = "\x00-\u05ff\u1e00-\u1fff\u2c00-\ua4cf\uac00-\ud7ff\uf900-\ufaff"
+_NEEDLESS_JOINERS: Final = re.compile(
+    rf"(?:^|(?<=[{_UNJOINED}{_JOINERS}]))[{_JOINERS}]+|[{_JOINERS}]+(?=[{_UNJOINED}]|\Z)"
+)
+_SOME_SIGN: Final = "\ufffd"  # one behind which joiners stay, and selectors do not
+
+
+def seen(text: str) -> str:
+    """The text without the signs that nobody sees."""
+    return Unveiling().feed(text)
+
+
+class Unveiling:
+    """Takes them out while text grows. Fed piece by piece it gives what the whole text would give.
+
+    Nothing is left to be given at the end: only a joiner is ever held back, and one that joins nothing goes.
+    """
+
+    def __init__(self) -> None:
+        self._before = ""
+        self._joiners = ""
+
+    def feed(self, delta: str) -> str:
+        """Take in newly arrived text; give what is seen of it."""
+        text = _NEEDLESS_SELECTORS.sub("", self._before + self._joiners + _UNSEEN.sub("", delta))
+        decided = text.rstrip(_JOINERS)
+        self._joiners = text[len(decided) :]
+        shown = _NEEDLESS_JOINERS.sub("", decided)[len(self._before) :]
+        if shown:
+            self._before = _SOME_SIGN if shown[-1] in _SELECTORS else shown[-1]
+        return shown
