@@ -38,7 +38,8 @@ class Menus(commands.Cog):
 
     async def _open_form(self, interaction: discord.Interaction[Any], message: discord.Message) -> None:
         if self._asking.is_new(interaction.id):
-            await interaction.response.send_modal(Form(self, message))
+            question = self._hearing(interaction).question_in(message)
+            await interaction.response.send_modal(Form(self, message, question))
 
     async def answer(
         self, interaction: discord.Interaction[Any], message: discord.Message, question: str, *, is_private: bool
@@ -63,23 +64,25 @@ class Menus(commands.Cog):
     async def _prepared(
         self, question: Question, interaction: discord.Interaction[Any], message: discord.Message
     ) -> Question:
-        said = await Hearing(interaction.client, self._asking.recall).before(message)
-        return following(
-            question, said, question.scope, speaker=interaction.user.display_name, speaker_id=interaction.user.id
-        )
+        said = await self._hearing(interaction).before(message)
+        asker = interaction.user
+        return following(question, said, question.scope, speaker=asker.display_name, speaker_id=asker.id)
+
+    def _hearing(self, interaction: discord.Interaction[Any]) -> Hearing:
+        return Hearing(interaction.client, self._asking.recall)
 
 
 class Form(ui.Modal, title=NAME):
     """The question, filled in beforehand, and who is to see its answer."""
 
-    def __init__(self, menus: Menus, message: discord.Message) -> None:
+    def __init__(self, menus: Menus, message: discord.Message, text: str) -> None:
         super().__init__()
         self._menus = menus
         self._message = message
         self._question: ui.TextInput[Form] = ui.TextInput(
             custom_id=QUESTION,
             style=discord.TextStyle.paragraph,
-            default=prefilled(message.clean_content),
+            default=prefilled(text),
             placeholder="What would you like to know?",
             max_length=QUESTION_LIMIT,
         )

@@ -227,10 +227,12 @@ def test_the_doctor_ends_with_status_1_while_something_is_ill(
     assert "wants mending" in shown.err
 
 
-async def test_the_preview_answers_in_its_page() -> None:
+@pytest.mark.parametrize("reads_messages", ["false", "true"], ids=["without intent", "with intent"])
+async def test_the_preview_answers_in_its_page_and_the_bot_is_there(reads_messages: str) -> None:
     output, stop = io.StringIO(), asyncio.Event()
     terminal = Terminal(Console(file=output, width=200), Console(file=io.StringIO()))
-    serving = asyncio.create_task(preview(load(None), terminal, port=0, open_browser=False, stop=stop))
+    settings = load(None, message_content=reads_messages)
+    serving = asyncio.create_task(preview(settings, terminal, port=0, open_browser=False, stop=stop))
     try:
         async with asyncio.timeout(30), aiohttp.ClientSession() as browser:
             # What a process prints comes without an event.
@@ -238,6 +240,9 @@ async def test_the_preview_answers_in_its_page() -> None:
                 await asyncio.sleep(0.05)
             async with browser.get(address[0]) as page:
                 assert "simulated" in await page.text()
+            async with browser.get(f"{address[1]}/events?key={address[2]}") as events:
+                while b"Ask the docs about this" not in await events.content.readline():
+                    assert not serving.done()
     finally:
         stop.set()
         await serving

@@ -30,6 +30,7 @@ from bot.policy.scopes import Admins
 from bot.policy.visibility import Visibility
 from bot.preview.page import Page
 from bot.preview.standin import StandIn
+from bot.preview.world import MESSAGE_CONTENT_INTENT
 from bot.records import MemoryRecords, SqlRecords
 from bot.settings import ids
 from bot.streaming import Deadlines, Driver, Extent, Lanes, Pace
@@ -157,6 +158,8 @@ async def preview(
 ) -> None:
     """Serve a simulated Discord on this machine, the real bot connected to it, and a page to watch it."""
     async with StandIn() as standin:
+        # Whatever the operator has chosen can be tried: there is no portal to switch it on in.
+        standin.world.enabled_intents = MESSAGE_CONTENT_INTENT
         suggestions = [q for document, q in _SAMPLE_QUESTIONS.items() if (settings.data_dir / document).is_file()]
         page = Page(standin.world, viewer=standin.world.user_named("Ada"), suggestions=suggestions)
         pointed = settings.model_copy(

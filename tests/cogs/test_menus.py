@@ -120,11 +120,11 @@ async def test_a_message_without_words_opens_an_empty_form() -> None:
         assert not fields(interaction)[QUESTION].get("value")
 
 
-async def test_marks_are_shown_as_names() -> None:
+async def test_marks_are_shown_as_names_but_the_bots_own_is_left_out() -> None:
     async with talking() as talk:
-        message = talk.says("Ben", f"Does <@{talk.world.user_named('Ada').id}> sign?")
+        message = talk.says("Ben", f"{talk.bot}, does <@{talk.world.user_named('Ada').id}> sign?")
         interaction = await opened(talk, message)
-        assert fields(interaction)[QUESTION]["value"] == "Does @Ada sign?"
+        assert fields(interaction)[QUESTION]["value"] == "does @Ada sign?"
 
 
 async def test_a_form_handed_in_twice_is_answered_once() -> None:
