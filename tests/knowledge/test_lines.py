@@ -34,6 +34,13 @@ def test_below_front_matter_and_comments_lines_are_those_of_the_file(tmp_path: P
     assert passages(tmp_path, "leave.md", text.replace("\n", end)) == [(7, "First."), (12, "Second.")]
 
 
+def test_a_comment_below_a_code_block_is_left_out_wherever_the_file_was_written(tmp_path: Path) -> None:
+    text = "```\nrun\n```\n\n<!-- unseen -->\n\nFirst."
+    (found,) = passages(tmp_path, "run.md", text.replace("\n", "\r\n"))
+    assert found == passages(tmp_path, "run.md", text)[0]
+    assert "unseen" not in found[1]
+
+
 def test_what_stands_behind_a_comment_on_its_last_line_is_on_that_line(tmp_path: Path) -> None:
     assert passages(tmp_path, "leave.md", "<!-- one\ntwo --> Three.") == [(2, "Three.")]
 
