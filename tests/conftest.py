@@ -1,19 +1,24 @@
-"""What every test begins and ends with, and what holds for the whole run: no line in the logs holds a secret."""
+"""What every test begins and ends with, and what holds for the whole run: no log, no reply holds a secret."""
 
 from __future__ import annotations
 
+import json
 import logging
+from asyncio.subprocess import SubprocessStreamProtocol
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
+from bot.preview.standin import Request
 from bot.preview.world import World
 from tests.safety.watching import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from _pytest.capture import CaptureResult
 
 WATCH = Watch()
 
@@ -26,15 +31,35 @@ def _discord_itself(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _watched_logs(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Whatever is logged at INFO or above is looked at, and each world's token is known as soon as there is one."""
-    begin = World.__init__
+def _watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Whatever is logged at INFO or above, sent to the stand-in, or said by a command is looked at.
+
+    Each world's token is known as soon as there is one.
+    """
+    begin, record, read = World.__init__, Request.__init__, pytest.CaptureFixture[str].readouterr
+    hear = SubprocessStreamProtocol.pipe_data_received
 
     def noted(world: World, *args: Any, **kwargs: Any) -> None:
         begin(world, *args, **kwargs)
         WATCH.tokens.add(world.token)
 
+    def recorded(request: Request, *args: Any, **kwargs: Any) -> None:
+        record(request, *args, **kwargs)
+        WATCH.look(json.dumps(request.body), *(file.content.decode("utf-8", "replace") for file in request.files))
+
+    def printed(capture: pytest.CaptureFixture[str]) -> CaptureResult[str]:
+        result = read(capture)
+        WATCH.look(str(result.out), str(result.err))
+        return result
+
+    def heard(process: SubprocessStreamProtocol, fd: int, data: bytes | str) -> None:
+        WATCH.look(data if isinstance(data, str) else data.decode("utf-8", "replace"))
+        hear(process, fd, data)
+
     monkeypatch.setattr(World, "__init__", noted)
+    monkeypatch.setattr(Request, "__init__", recorded)
+    monkeypatch.setattr(pytest.CaptureFixture, "readouterr", printed)
+    monkeypatch.setattr(SubprocessStreamProtocol, "pipe_data_received", heard)
     root = logging.getLogger()
     level = root.level
     root.setLevel(min(level, logging.INFO))
@@ -44,15 +69,20 @@ def _watched_logs(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     root.setLevel(level)
 
 
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """What was printed, and read by nobody, is looked at as well."""
+    WATCH.look(report.capstdout, report.capstderr)
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """A secret in a log fails the run, whatever its tests say."""
+    """A secret in a log or a reply fails the run, whatever its tests say."""
     if WATCH.offences:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Name the lines that held a secret, without it."""
+    """Name what held a secret, without it."""
     if WATCH.offences:
-        terminalreporter.section("secrets in the logs", red=True)
+        terminalreporter.section("secrets in logs and replies", red=True)
         for offence in WATCH.offences:
             terminalreporter.line(offence)

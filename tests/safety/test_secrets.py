@@ -1,4 +1,4 @@
-"""The watch over all tests' logs: it sees what it is to see, and a run in which it saw something has failed."""
+"""The watch over all logs and replies: it sees what it is to see, and a run in which it saw something has failed."""
 
 from __future__ import annotations
 
@@ -71,11 +71,48 @@ def test_every_test_is_watched_and_every_worlds_token_known() -> None:
     assert World.populated().token in WATCH.tokens
 
 
-@pytest.mark.parametrize(("line", "status"), [(PLANTED, 1), ("harmless", 0)])
-def test_a_run_with_a_secret_in_its_logs_fails_though_its_tests_pass(tmp_path: Path, line: str, status: int) -> None:
-    (tmp_path / "conftest.py").write_text("from tests.conftest import *\nfrom tests.conftest import _watched_logs\n")
-    words = f"import logging\n\ndef test_it():\n    logging.getLogger('bot.app').info({line!r})\n"
-    (tmp_path / "test_it.py").write_text(words)
+LOGGED = "def test_it():\n    import logging\n    logging.getLogger('bot.app').info({0!r})\n"
+REPLIED = """
+def test_it():
+    from bot.preview.standin import Request
+    Request("POST", "", "", 0.0, {{"embeds": [{{"title": {0!r}}}]}})
+"""
+ATTACHED = """
+def test_it():
+    from bot.preview.drafts import Attachment
+    from bot.preview.standin import Request
+    Request("POST", "", "", 0.0, None, (Attachment("a.md", {0!r}.encode()),))
+"""
+PRINTED = "def test_it():\n    print({0!r})\n"
+READ = "def test_it(capsys):\n    print({0!r})\n    capsys.readouterr()\n"
+BY_ANOTHER_PROCESS = """
+def test_it():
+    import asyncio, sys
+    async def run():
+        process = await asyncio.create_subprocess_exec(sys.executable, "-c", "print(" + repr({0!r}) + ")", stdout=-1)
+        await process.communicate()
+    asyncio.run(run())
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "line", "status"),
+    [
+        (LOGGED, PLANTED, 1),
+        (REPLIED, PLANTED, 1),
+        (ATTACHED, PLANTED, 1),
+        (PRINTED, PLANTED, 1),
+        (READ, PLANTED, 1),
+        (BY_ANOTHER_PROCESS, PLANTED, 1),
+        (LOGGED + REPLIED.replace("it()", "that()"), "harmless", 0),
+    ],
+    ids=["logged", "replied", "attached", "printed", "read", "by another process", "harmless"],
+)
+def test_a_run_that_tells_a_secret_fails_though_its_tests_pass(
+    tmp_path: Path, words: str, line: str, status: int
+) -> None:
+    (tmp_path / "conftest.py").write_text("from tests.conftest import *\nfrom tests.conftest import _watched\n")
+    (tmp_path / "test_it.py").write_text(words.format(line))
     run = subprocess.run(  # noqa: S603 - this very interpreter
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--rootdir={tmp_path}", str(tmp_path)],
         cwd=tmp_path,
@@ -86,6 +123,6 @@ def test_a_run_with_a_secret_in_its_logs_fails_though_its_tests_pass(tmp_path: P
         timeout=120,
         check=False,
     )
-    assert "1 passed" in run.stdout
+    assert " passed" in run.stdout
     assert run.returncode == status, run.stdout
-    assert ("secrets in the logs" in run.stdout) == bool(status)
+    assert ("secrets in logs and replies" in run.stdout) == bool(status)

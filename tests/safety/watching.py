@@ -1,4 +1,4 @@
-"""Log lines go in; those that hold a secret of the tests' are remembered. Nothing else is kept, so it costs little."""
+"""Log lines and whatever is told go in; what holds a secret of the tests' is remembered, and nothing else is kept."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ PLANTED: Final = "sk-planted-key"
 """The key that every deployment of the tests is given."""
 
 _ADDRESS = re.compile(r"/(?:webhooks|interactions)/\d+/[^\s/\[{<\"']+")
+_AROUND: Final = 200
 _OWN: Final = ("bot", "cogs")
 _QUIET: Final = (
     "alembic",
@@ -47,16 +48,27 @@ class Watch(logging.Handler):
         line = self._formatter.format(record)
         if not _is_of(record.name, _OWN):
             line = redacted(line, ())
-        if held := self.held(line):
-            told = line
-            for secret in held:
+        self.look(line)
+
+    def look(self, *texts: str) -> None:
+        """Judge what is shown to anybody."""
+        for text in texts:
+            told = text
+            for secret in self.held(text):
                 told = told.replace(secret, "***")
-            self.offences.append(f"{os.environ.get('PYTEST_CURRENT_TEST', '?')}: {told}")
+            if told != text:
+                self.offences.append(f"{os.environ.get('PYTEST_CURRENT_TEST', '?')}: {_around(told)}")
 
     def held(self, line: str) -> list[str]:
         """The secrets that a line holds."""
         known = [secret for secret in (PLANTED, *self.tokens) if secret in line]
         return known + _ADDRESS.findall(line)
+
+
+def _around(told: str) -> str:
+    """So much of it that the place is found."""
+    start = max(0, told.index("***") - _AROUND)
+    return told[start : start + 2 * _AROUND]
 
 
 def _is_of(name: str, parents: tuple[str, ...]) -> bool:
