@@ -78,6 +78,14 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """A secret in a log or a reply fails the run, whatever its tests say."""
     if WATCH.offences:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    if (told := getattr(session.config, "workeroutput", None)) is not None:  # one of several processes
+        told["offences"] = WATCH.offences
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """What one of several processes has seen is told by the first."""
+    WATCH.offences += getattr(node, "workeroutput", {}).get("offences", [])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -96,25 +96,36 @@ def test_it():
 
 
 @pytest.mark.parametrize(
-    ("words", "line", "status"),
+    ("words", "line", "status", "processes"),
     [
-        (LOGGED, PLANTED, 1),
-        (REPLIED, PLANTED, 1),
-        (ATTACHED, PLANTED, 1),
-        (PRINTED, PLANTED, 1),
-        (READ, PLANTED, 1),
-        (BY_ANOTHER_PROCESS, PLANTED, 1),
-        (LOGGED + REPLIED.replace("it()", "that()"), "harmless", 0),
+        (LOGGED, PLANTED, 1, 0),
+        (LOGGED, PLANTED, 1, 2),
+        (REPLIED, PLANTED, 1, 0),
+        (ATTACHED, PLANTED, 1, 0),
+        (PRINTED, PLANTED, 1, 0),
+        (READ, PLANTED, 1, 0),
+        (BY_ANOTHER_PROCESS, PLANTED, 1, 0),
+        (LOGGED + REPLIED.replace("it()", "that()"), "harmless", 0, 0),
     ],
-    ids=["logged", "replied", "attached", "printed", "read", "by another process", "harmless"],
+    ids=["logged", "logged side by side", "replied", "attached", "printed", "read", "by another process", "harmless"],
 )
 def test_a_run_that_tells_a_secret_fails_though_its_tests_pass(
-    tmp_path: Path, words: str, line: str, status: int
+    tmp_path: Path, words: str, line: str, status: int, processes: int
 ) -> None:
     (tmp_path / "conftest.py").write_text("from tests.conftest import *\nfrom tests.conftest import _watched\n")
     (tmp_path / "test_it.py").write_text(words.format(line))
     run = subprocess.run(  # noqa: S603 - this very interpreter
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--rootdir={tmp_path}", str(tmp_path)],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            f"-n{processes}",
+            f"--rootdir={tmp_path}",
+            ".",
+        ],
         cwd=tmp_path,
         # Without what this run itself was asked to do besides: coverage, say.
         env={**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_ADDOPTS": ""},
