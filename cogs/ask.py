@@ -34,6 +34,7 @@ NO_THREAD = "No thread was opened: I may not open one here, or not write in it. 
 NO_THREAD_HERE = "No thread was opened: there are none in this place. The answer stands here instead."
 PRIVATE_HERE = "No thread was opened: everybody would see it. Your private answer stands here instead."
 ASKED = "{question}\n-# Answered in <#{thread}>"
+NO_DIRECT_MESSAGES = "I do not answer direct messages here. Use /ask in a channel of your server."
 NO_COLLECTION = "There is no collection of that name that you may see."
 _OFFERED = 25
 """Suggestions that Discord shows at most."""
@@ -48,9 +49,13 @@ _log = logging.getLogger(__name__)
 class Ask(commands.Cog):
     """The command that asks. ``visibility`` says what may be told to whom."""
 
-    def __init__(self, asking: Asking, visibility: Visibility | None = None) -> None:
+    def __init__(
+        self, asking: Asking, visibility: Visibility | None = None, *, in_direct_messages: bool = False
+    ) -> None:
         self._asking = asking
         self._visibility = visibility or Visibility()
+        self._in_direct_messages = in_direct_messages
+        self.ask.allowed_contexts = app_commands.AppCommandContext(guild=True, dm_channel=in_direct_messages)
 
     @app_commands.command()
     @app_commands.describe(
@@ -71,6 +76,9 @@ class Ask(commands.Cog):
     ) -> None:
         """Ask the team's documents a question."""
         if not self._asking.is_new(interaction.id):
+            return
+        if interaction.guild_id is None and not self._in_direct_messages:  # somebody's list of commands is an old one
+            await whisper(interaction, NO_DIRECT_MESSAGES)
             return
         chosen = await self._asking.customs(interaction.guild_id)
         is_private = chosen.private if private is None else private

@@ -114,7 +114,7 @@ async def serve(settings: Settings, *, always_ingest: bool = False, stop: asynci
         )
         client = DocentClient(
             cogs=[
-                Ask(asking, visibility),
+                Ask(asking, visibility, in_direct_messages=settings.direct_messages),
                 Answers(asking, records, visibility),
                 Menus(asking, visibility),
                 lambda client: Mentions(asking, client, manners, visibility=visibility),

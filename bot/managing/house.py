@@ -21,6 +21,7 @@ UNREADABLE = (
 
 _LIMITS = {
     "questions_per_minute": ("per_minute", "questions a minute"),
+    "questions_by_role": ("per_minute", "questions a minute"),
     "tokens_per_person": ("person_daily", "tokens a day"),
     "tokens_by_role": ("person_daily", "tokens a day"),
     "tokens_per_server": ("guild_daily", "tokens a day"),

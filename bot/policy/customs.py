@@ -35,8 +35,8 @@ _NO = {"no", "off", "false"}
 class Customs:
     """One guild's choices. Empty ``channels`` are all; ``threads`` and ``private`` are what /ask does by itself.
 
-    ``role_daily``: tokens a day for each person with a role, the most generous of theirs, in place of
-    ``person_daily``. None leaves the operator's own limit.
+    ``role_minute`` and ``role_daily``: questions a minute and tokens a day for each person with a role, the most
+    generous of theirs, in place of ``per_minute`` and ``person_daily``. None leaves the operator's own limit.
     """
 
     channels: frozenset[int] = frozenset()
@@ -48,6 +48,7 @@ class Customs:
     per_minute: int | None = None
     person_daily: int | None = None
     guild_daily: int | None = None
+    role_minute: Mapping[int, int] = field(default_factory=dict[int, int])
     role_daily: Mapping[int, int] = field(default_factory=dict[int, int])
 
     @property
@@ -57,10 +58,9 @@ class Customs:
 
     def limits(self, general: Limits, roles: Collection[int]) -> Limits:
         """What a person with these roles may ask and spend here; never more than the operator allows."""
-        own = [self.role_daily[role] for role in roles if role in self.role_daily]
         return general.narrowed(
-            per_minute=self.per_minute,
-            person_daily=max(own) if own else self.person_daily,
+            per_minute=_most(self.role_minute, roles) or self.per_minute,
+            person_daily=_most(self.role_daily, roles) or self.person_daily,
             guild_daily=self.guild_daily,
         )
 
@@ -91,6 +91,7 @@ def customs(kept: Mapping[str, Json]) -> Customs:
         per_minute=_number(kept.get("questions_per_minute")),
         person_daily=_number(kept.get("tokens_per_person")),
         guild_daily=_number(kept.get("tokens_per_server")),
+        role_minute=_by_role(kept.get("questions_by_role")),
         role_daily=_by_role(kept.get("tokens_by_role")),
     )
 
@@ -144,8 +145,8 @@ def _read_number(written: str) -> int:
 def _read_by_role(written: str) -> dict[str, int]:
     found = _MENTIONED_ROLE.findall(written)
     if not found or _MENTIONED_ROLE.sub("", written).strip(" ,;\n"):
-        raise CustomInvalid("Name roles with their tokens, such as @staff 50000, @guests 2000.")
-    return {role: _read_number(tokens.rstrip(",._")) for role, tokens in found}
+        raise CustomInvalid("Name roles with a number each, such as @staff 50000, @guests 2000.")
+    return {role: _read_number(number.rstrip(",._")) for role, number in found}
 
 
 def _show_channels(kept: Json) -> str:
@@ -153,7 +154,7 @@ def _show_channels(kept: Json) -> str:
 
 
 def _show_by_role(kept: Json) -> str:
-    return ", ".join(f"<@&{role}> {tokens:,}" for role, tokens in sorted(_by_role(kept).items()))
+    return ", ".join(f"<@&{role}> {number:,}" for role, number in sorted(_by_role(kept).items()))
 
 
 def _show_switch(kept: Json) -> str:
@@ -180,8 +181,13 @@ def _line(kept: Json) -> str:
 
 def _by_role(kept: Json) -> dict[int, int]:
     pairs = cast("Mapping[str, Json]", kept) if isinstance(kept, dict) else {}
-    read_pairs = ((role, _number(tokens)) for role, tokens in pairs.items() if str(role).isdecimal())
-    return {int(role): tokens for role, tokens in read_pairs if tokens is not None}
+    read_pairs = ((role, _number(number)) for role, number in pairs.items() if str(role).isdecimal())
+    return {int(role): number for role, number in read_pairs if number is not None}
+
+
+def _most(by_role: Mapping[int, int], roles: Collection[int]) -> int | None:
+    """The most generous number of these roles, if one of them has any."""
+    return max((by_role[role] for role in roles if role in by_role), default=None)
 
 
 CHOICES: Mapping[str, Choice] = {
@@ -194,6 +200,7 @@ CHOICES: Mapping[str, Choice] = {
         Choice("threads", "/ask opens a thread by itself", _read_switch, _show_switch),
         Choice("private", "/ask answers the asker alone by itself", _read_switch, _show_switch),
         Choice("questions_per_minute", "questions of one person within a minute", _read_number, _show_number),
+        Choice("questions_by_role", "the same for each person with a role", _read_by_role, _show_by_role),
         Choice("tokens_per_person", "tokens a day for one person", _read_number, _show_number),
         Choice("tokens_by_role", "tokens a day for each person with a role", _read_by_role, _show_by_role),
         Choice("tokens_per_server", "tokens a day for this server", _read_number, _show_number),

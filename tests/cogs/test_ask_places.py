@@ -10,7 +10,8 @@ from bot.answering import Turn
 from bot.buttons import Deed, custom_id
 from bot.preview.faults import Fault, Trouble
 from bot.preview.world import Permission
-from cogs.ask import NO_THREAD, NO_THREAD_HERE, PRIVATE_HERE
+from cogs.ask import NO_DIRECT_MESSAGES, NO_THREAD, NO_THREAD_HERE, PRIVATE_HERE
+from cogs.mentions import Manners
 from tests.fakes.answerer import Pause, Script
 from tests.fakes.table import laid, until
 from tests.fakes.talk import Parrot, talking
@@ -171,3 +172,32 @@ async def test_a_private_answer_in_a_thread_stays_out_of_its_conversation() -> N
         asked = talk.answerer.asked
     assert asked[1].conversation == ()
     assert all("earn" not in turn.text for turn in asked[2].conversation)
+
+
+async def test_in_direct_messages_it_is_offered_where_the_operator_allows_them() -> None:
+    async with talking(manners=Manners(direct_messages=True)) as talk:
+        world, direct, ada = talk.world, talk.direct("Ada"), talk.world.user_named("Ada").id
+        await until(lambda: bool(world.commands.get(None)))
+        assert "ask" in [command["name"] for command in world.offered(ada, direct.id)]
+        asks(talk, place=direct)
+        await ended(talk)
+        asks(talk, "and on weekends?", place=direct, thread=True)
+        await ended(talk, 2)
+        assert [message.now.content for message in talk.said(direct)] == [
+            f"You asked: {REFUNDS}",
+            "You asked: and on weekends?",
+            NO_THREAD_HERE,
+        ]
+    assert [turn.text for turn in talk.answerer.asked[1].conversation] == [REFUNDS, f"You asked: {REFUNDS}"]
+
+
+async def test_in_direct_messages_it_is_not_offered_elsewhere_and_an_old_offer_is_refused() -> None:
+    async with talking() as talk:
+        world, direct, ada = talk.world, talk.direct("Ada"), talk.world.user_named("Ada").id
+        await until(lambda: bool(world.commands.get(None)))
+        assert "ask" not in [command["name"] for command in world.offered(ada, direct.id)]
+        world.commands[None].append(world.command(talk.general.id, "ask"))
+        asks(talk, place=direct)
+        await until(lambda: bool(talk.said(direct)))
+        assert [message.now.content for message in talk.said(direct)] == [NO_DIRECT_MESSAGES]
+        assert not talk.answerer.asked

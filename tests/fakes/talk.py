@@ -196,7 +196,7 @@ async def talking(
     reindexing = Reindexing(library, driver, records, interval=0.05)
     client = DocentClient(
         cogs=[
-            Ask(asking, visibility),
+            Ask(asking, visibility, in_direct_messages=manners is not None and manners.direct_messages),
             Answers(asking, records, visibility),
             Menus(asking, visibility),
             lambda client: Mentions(asking, client, manners, visibility=visibility),

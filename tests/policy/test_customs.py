@@ -24,6 +24,7 @@ from bot.policy.customs import CHOICES, Customs, customs, read, shown
         ("threads", "Yes", True, "yes"),
         ("private", "off", False, "no"),
         ("questions_per_minute", "3", 3, "3"),
+        ("questions_by_role", "<@&5> 30", {"5": 30}, "<@&5> 30"),
         ("tokens_per_person", "50,000", 50_000, "50,000"),
         ("tokens_by_role", "<@&5> 50_000, <@&6>=2000", {"5": 50_000, "6": 2_000}, "<@&5> 50,000, <@&6> 2,000"),
         ("tokens_per_server", "1 000 000", 1_000_000, "1,000,000"),
@@ -83,9 +84,17 @@ def test_whatever_is_typed_is_kept_or_refused(name: str, written: str) -> None:
 
 def test_a_guilds_limits_are_never_wider_than_the_operators() -> None:
     general = Limits(per_minute=6, person_daily=10_000, guild_daily=0)
-    chosen = Customs(per_minute=60, person_daily=2_000, guild_daily=30_000, role_daily={5: 50_000, 6: 5_000})
+    chosen = Customs(
+        per_minute=60,
+        person_daily=2_000,
+        guild_daily=30_000,
+        role_minute={5: 2, 6: 1},
+        role_daily={5: 50_000, 6: 5_000},
+    )
     assert chosen.limits(general, ()) == Limits(per_minute=6, person_daily=2_000, guild_daily=30_000)
     assert chosen.limits(general, (6,)).person_daily == 5_000
+    assert chosen.limits(general, (6,)).per_minute == 1
+    assert chosen.limits(general, (5, 6)).per_minute == 2
     assert chosen.limits(general, (5, 6)).person_daily == 10_000
     assert Customs().limits(general, (5,)) == general
 
