@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from bot.answering import Source
 from bot.handouts import MESSAGE_LIMIT, copied, quoted
+from bot.unseen import seen
 from tests.fakes.answerer import HANDBOOK, TRAVEL
 
 texts = st.text() | st.text("ab `\n[]*#😀", max_size=3_000)
@@ -119,4 +120,4 @@ def test_messages_fit_and_no_word_of_a_passage_is_lost(passages: list[str]) -> N
 
 
 def _is_seen(sign: str) -> bool:
-    return not sign.isspace() and unicodedata.category(sign) not in {"Cc", "Cf", "Cs"} and sign != "\\"
+    return not sign.isspace() and unicodedata.category(sign) not in {"Cf", "Cs"} and sign != "\\" and seen(sign) != ""
