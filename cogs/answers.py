@@ -41,6 +41,7 @@ WORDS_LIMIT = 1_000
 
 GONE = "I no longer have the record of this answer. Ask again with /ask."
 ELSEWHERE = "That button belongs to an answer in another place."
+ANOTHERS = "This answer is for somebody else alone."
 NOT_YOURS = "Only the person who asked, or someone who may manage messages here, can do that."
 NOT_FOR_YOU = "This answer rests on documents that you may not see."
 STILL_WRITING = "This answer is still being written."
@@ -101,6 +102,8 @@ class Answers(commands.Cog):
         """Why this person may not do this to this answer; empty if they may."""
         if not _is_there(interaction, record):
             return ELSEWHERE
+        if _is_private(interaction) and interaction.user.id != record.asker_id:
+            return ANOTHERS
         if deed in {Deed.STOP, Deed.AGAIN} and not _may_direct(interaction, record):
             return NOT_YOURS
         if deed in {Deed.SOURCES, Deed.COPY}:
@@ -167,7 +170,7 @@ class Answers(commands.Cog):
             return
         self._asked_again.add(record.key)
         try:
-            is_private = interaction.message is not None and interaction.message.flags.ephemeral
+            is_private = _is_private(interaction)
             own = await self._visibility.told(interaction, is_private=is_private)
             # A question put to one collection stays with it, whoever asks it again.
             scope = Scope(own.collections & record.scope.collections)
@@ -193,6 +196,11 @@ class Answers(commands.Cog):
         vote = Vote(record.key, interaction.user.id, is_up=is_up, at=self._clock(), words=words)
         if not await self._records.vote(vote):
             raise RecordsUnusable("A vote came for an answer that is not remembered.")
+
+
+def _is_private(interaction: discord.Interaction[Any]) -> bool:
+    """Whether the answer that was clicked is shown to one person alone."""
+    return interaction.message is not None and interaction.message.flags.ephemeral
 
 
 def _is_there(interaction: discord.Interaction[Any], record: Record) -> bool:

@@ -399,7 +399,7 @@ async def ask_every_way(here: Town, row: Row, answers: dict[tuple[Row, str], Mes
     alone = row.together if row.where == "thread" else row.alone
     answers[row, "alone"] = await here.asks(row, "ask private", alone, private=True)
     await here.picks(row, "menu", row.together, "public")
-    await here.picks(row, "menu private", row.alone, "private")
+    await here.picks(row, "menu private", alone, "private")
     if row.where != "thread":
         for name in list(WORDS)[2:]:
             await here.asks(row, f"ask @{name}", row.alone & {name}, collection=f"@{name}")
@@ -427,12 +427,15 @@ async def press_every_button(
     """Each of those there at an answer of somebody's, whether it is shown to them or not."""
     of = f"{asker}’s {'private ' if message.audience else ''}answer"
     for other in others:
+        if message.audience and other.who != asker:  # Discord shows it to the asker alone: only who forges can click
+            for deed in (Deed.SOURCES, Deed.COPY, Deed.AGAIN):
+                await here.presses(other, f"{deed.name} of {of}", frozenset(), deed, message)
+            continue
         may_see = holds if scope <= other.alone else frozenset[str]()
         await here.presses(other, f"Sources of {of}", may_see, Deed.SOURCES, message)
         await here.presses(other, f"Copy of {of}", may_see, Deed.COPY, message)
         if is_admin(other) and other.who != asker:
-            own = (other.alone if message.audience else other.together) & scope
-            await here.asks_again(other, f"Regenerate {of}", own, message)
+            await here.asks_again(other, f"Regenerate {of}", other.together & scope, message)
 
 
 async def be_unhappy(here: Town, row: Row, name: str) -> None:

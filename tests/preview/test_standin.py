@@ -377,7 +377,7 @@ async def test_a_client_that_finds_the_window_spent_by_another_meets_a_429_and_t
         await general(client).send("four")
         assert statuses(standin, "POST", "/messages") == [200, 200, 200, 429, 200]
         times = [message.created_at for message in shown(standin)]
-        assert times[3] - times[0] >= 1.0
+        assert times[3] - times[0] > 0.9  # the window opens when "one" arrives, which is before it is shown
 
 
 async def test_creating_and_editing_share_a_hash_and_count_apart() -> None:
