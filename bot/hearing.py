@@ -203,7 +203,8 @@ class Hearing:
         return Utterance(Turn(message.author.display_name, text), message.author.id)
 
     def _read_back(self, answer: discord.Message) -> Utterance | None:
-        text, is_finished = told(answer.content)
+        """An answer that nobody remembers; None for whatever else the bot wrote, be it a note or another command's."""
+        text, is_finished = told(answer.content) if _shows_answer(answer) else ("", False)
         return self._own(text, is_finished=is_finished) if text else None
 
     def _answered(self, record: Record) -> Utterance:
@@ -240,6 +241,15 @@ def _keys_below(answer: discord.Message) -> list[str]:
     rows = [row for row in answer.components if isinstance(row, discord.ActionRow)]
     presses = [pressed(button.custom_id or "") for row in rows for button in row.children]
     return [press.key for press in presses[:1] if press]
+
+
+def _shows_answer(message: discord.Message) -> bool:
+    """Whether one of the bot's messages is an answer's first page or its last, as far as the message itself tells.
+
+    The last has an answer's buttons. The first is a reply to its question; a note that is one stands in small print.
+    """
+    is_reply = message.type is discord.MessageType.reply and not message.interaction_metadata
+    return is_reply or bool(_keys_below(message))
 
 
 def _asker(answer: discord.Message) -> str:

@@ -193,6 +193,26 @@ async def test_a_reply_to_the_last_page_of_a_long_answer_knows_the_question_afte
     assert answer.text.count("word") > 400
 
 
+@both_intents
+async def test_in_a_thread_only_answers_are_read_back_not_notes_or_other_commands(reads_messages: bool) -> None:
+    async with talking(reads_messages=reads_messages) as talk:
+        thread = talk.thread()
+        world = talk.world
+        await talk.answered(talk.says("Ada", f"{talk.bot} How long do refunds take?", place=thread))
+        world.use_command(thread.id, world.user_named("Mia").id, "reindex", {})
+        await until(lambda: any("ndex" in message.now.content for message in talk.said(thread)))
+        await talk.client.get_partial_messageable(thread.id).send("A note of mine.")
+        await talk.silence()
+    world.commands.clear()
+    async with talking(world=world, reads_messages=reads_messages) as talk:
+        await talk.answered(talk.says("Ada", f"{talk.bot} and on weekends?", place=thread))
+        (asked,) = talk.answerer.asked
+    assert asked.conversation == (
+        Turn("Ada", "How long do refunds take?"),
+        Turn("Docent", "You asked: How long do refunds take?", is_answer=True),
+    )
+
+
 async def test_a_reply_to_the_way_to_a_thread_goes_on_from_what_was_answered_there() -> None:
     async with talking() as talk:
         ben = talk.world.user_named("Ben").id
