@@ -32,6 +32,9 @@ LONGEST_CHAIN = 12
 THREAD_MESSAGES = 30
 """Messages that are read back from a thread."""
 
+_LAST_PAGE_WITHIN = 50
+"""Messages among which an answer's last page is looked for below an inner one: others may have written in between."""
+
 _NAME_LIMIT = 90
 _UNREADABLE = (discord.HTTPException, aiohttp.ClientError, OSError)
 
@@ -98,6 +101,20 @@ class Hearing:
                 return record
         return None
 
+    async def _record_around(self, page: discord.Message) -> Record | None:
+        """The record of the long answer of which this is an inner page: it stands above the buttons of its last one."""
+        if page.interaction_metadata or _shows_answer(page):
+            return None
+        try:
+            async for later in page.channel.history(limit=_LAST_PAGE_WITHIN, after=page):
+                for key in _keys_below(later) if self.is_own(later) else ():
+                    record = await self._recall(key)
+                    if record and page.id in record.message_ids:
+                        return record
+        except _UNREADABLE as error:
+            _log.debug("What follows message %s cannot be read: %s", page.id, type(error).__name__)
+        return None
+
     def is_own(self, message: discord.Message) -> bool:
         """Whether the bot itself wrote it."""
         return self._client.user is not None and message.author.id == self._client.user.id
@@ -137,7 +154,7 @@ class Hearing:
                 break
             if not self.is_own(earlier):
                 self._take_in(said, self._spoken(earlier))
-            elif record := await self.record_of(earlier):
+            elif record := await self.record_of(earlier) or await self._record_around(earlier):
                 said.appendleft(self._answered(record))
                 question = await self._question_behind(earlier, record)
                 if question is None:

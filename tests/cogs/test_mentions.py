@@ -178,15 +178,17 @@ async def test_a_reply_to_an_answer_to_a_command_knows_what_was_asked(reads_mess
     assert asked.conversation[1].text == "You asked: How long do refunds take?"
 
 
-async def test_a_reply_to_the_last_page_of_a_long_answer_knows_the_question_after_a_restart() -> None:
+@pytest.mark.parametrize("page", [0, 1, 2], ids=["first", "inner", "last"])
+async def test_a_reply_to_any_page_of_a_long_answer_knows_the_question_after_a_restart(page: int) -> None:
     records = MemoryRecords()
     async with talking(Parrot(taught={"Much?": Script(["word " * 900], sources=())}), records=records) as talk:
         await talk.answered(talk.says("Ada", f"{talk.bot} Much?"))
-        *_, last = talk.said()
+        pages = talk.said()
+        talk.says("Ben", "So much!")
         world = talk.world
     world.commands.clear()
     async with talking(records=records, world=world) as talk:
-        await talk.answered(talk.says("Ada", "and on weekends?", to=last))
+        await talk.answered(talk.says("Ada", "and on weekends?", to=pages[page]))
         (asked,) = talk.answerer.asked
     question, answer = asked.conversation
     assert question == Turn("Ada", "Much?")
