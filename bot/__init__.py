@@ -21,6 +21,7 @@ The map. Each room, and what it may know (import-linter holds the arrows; see py
     buttons.py       which buttons stand below an answer, and what a pressed one means; pure
     handouts.py      what one person is handed: passages quoted, exact text to copy; pure
     hearing.py       what was said before a message, read back from Discord
+    exchanges.py     a question by message and where its answer stands, for when it is edited
     policy/          WHO MAY SEE WHAT, AND WHAT IT MAY COST: scopes, rules, budgets, a guild's choices, admission
     managing/        WHAT ADMINS DO AND SEE: runs, lists, gaps, exports, status; the commands are cogs
     records/         what is remembered: answers, votes, spendings, choices, acts, runs; SQLite or PostgreSQL

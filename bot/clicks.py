@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import secrets
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,25 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 FORGED = "That button is none that I made."
+LEFT_OPEN = (
+    "Docent was restarted while this form was open, and can no longer take it. Open it again and send it once more."
+)
+
+
+class Forms:
+    """Names for one kind of form that discord.py remembers: a form that a restart left open is known by its name."""
+
+    def __init__(self, kind: str) -> None:
+        self._kind = f"{kind}:"
+        self._of_this_process = f"{self._kind}{secrets.token_hex(8)}:"
+
+    def named(self, interaction: discord.Interaction[Any]) -> str:
+        """The custom id of a form that is opened now."""
+        return f"{self._of_this_process}{interaction.id}"
+
+    def is_left_open(self, name: str) -> bool:
+        """Whether a custom id is of such a form that this process knows nothing of."""
+        return name.startswith(self._kind) and not name.startswith(self._of_this_process)
 
 
 def clicked(interaction: discord.Interaction[Any]) -> str:

@@ -32,6 +32,9 @@ LONGEST_CHAIN = 12
 THREAD_MESSAGES = 30
 """Messages that are read back from a thread."""
 
+_LAST_PAGE_WITHIN = 50
+"""Messages among which an answer's last page is looked for below an inner one: others may have written in between."""
+
 _NAME_LIMIT = 90
 _UNREADABLE = (discord.HTTPException, aiohttp.ClientError, OSError)
 
@@ -98,6 +101,20 @@ class Hearing:
                 return record
         return None
 
+    async def _record_around(self, page: discord.Message) -> Record | None:
+        """The record of the long answer of which this is an inner page: it stands above the buttons of its last one."""
+        if page.interaction_metadata or _shows_answer(page):
+            return None
+        try:
+            async for later in page.channel.history(limit=_LAST_PAGE_WITHIN, after=page):
+                for key in _keys_below(later) if self.is_own(later) else ():
+                    record = await self._recall(key)
+                    if record and page.id in record.message_ids:
+                        return record
+        except _UNREADABLE as error:
+            _log.debug("What follows message %s cannot be read: %s", page.id, type(error).__name__)
+        return None
+
     def is_own(self, message: discord.Message) -> bool:
         """Whether the bot itself wrote it."""
         return self._client.user is not None and message.author.id == self._client.user.id
@@ -137,7 +154,7 @@ class Hearing:
                 break
             if not self.is_own(earlier):
                 self._take_in(said, self._spoken(earlier))
-            elif record := await self.record_of(earlier):
+            elif record := await self.record_of(earlier) or await self._record_around(earlier):
                 said.appendleft(self._answered(record))
                 question = await self._question_behind(earlier, record)
                 if question is None:
@@ -203,7 +220,8 @@ class Hearing:
         return Utterance(Turn(message.author.display_name, text), message.author.id)
 
     def _read_back(self, answer: discord.Message) -> Utterance | None:
-        text, is_finished = told(answer.content)
+        """An answer that nobody remembers; None for whatever else the bot wrote, be it a note or another command's."""
+        text, is_finished = told(answer.content) if _shows_answer(answer) else ("", False)
         return self._own(text, is_finished=is_finished) if text else None
 
     def _answered(self, record: Record) -> Utterance:
@@ -240,6 +258,15 @@ def _keys_below(answer: discord.Message) -> list[str]:
     rows = [row for row in answer.components if isinstance(row, discord.ActionRow)]
     presses = [pressed(button.custom_id or "") for row in rows for button in row.children]
     return [press.key for press in presses[:1] if press]
+
+
+def _shows_answer(message: discord.Message) -> bool:
+    """Whether one of the bot's messages is an answer's first page or its last, as far as the message itself tells.
+
+    The last has an answer's buttons. The first is a reply to its question; a note that is one stands in small print.
+    """
+    is_reply = message.type is discord.MessageType.reply and not message.interaction_metadata
+    return is_reply or bool(_keys_below(message))
 
 
 def _asker(answer: discord.Message) -> str:

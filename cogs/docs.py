@@ -16,7 +16,7 @@ from discord.ext import commands
 
 from bot.answering import SHARED, Scope
 from bot.citations import escaped
-from bot.clicks import FORGED, answering, clicked
+from bot.clicks import FORGED, LEFT_OPEN, Forms, answering, clicked
 from bot.client import whisper
 from bot.collections import named, shown
 from bot.errors import DocentError, DocumentUnreadable, RecordsUnusable
@@ -70,6 +70,7 @@ class Docs(commands.GroupCog, group_name="docs", group_description="The document
         self._records = records
         self._visibility = visibility
         self._clock = clock
+        self._forms = Forms("docs:form")
 
     @app_commands.command(name="list")
     @app_commands.describe(collection="These documents alone")
@@ -109,7 +110,7 @@ class Docs(commands.GroupCog, group_name="docs", group_description="The document
         elif not await self._visibility.may_change(interaction, name):
             await whisper(interaction, NOT_YOURS)
         elif file is None and url is None:
-            await interaction.response.send_modal(Form(self, name))
+            await interaction.response.send_modal(Form(self, name, self._forms.named(interaction)))
         elif await deferred(interaction, ephemeral=True):
             if url is not None:
                 await self._add_page(interaction, name, url)
@@ -166,8 +167,10 @@ class Docs(commands.GroupCog, group_name="docs", group_description="The document
 
     @commands.Cog.listener()
     async def on_interaction(self, interaction: discord.Interaction[Any]) -> None:
-        """Take the buttons below lists and questions; each click is judged anew."""
+        """Take the buttons below lists and questions, each judged anew, and forms that a restart left open."""
         name = clicked(interaction)
+        if self._forms.is_left_open(name) and self._asking.is_new(interaction.id):
+            await whisper(interaction, LEFT_OPEN)
         if not name.startswith((_PAGE, _REMOVE)) or not self._asking.is_new(interaction.id):
             return
         async with answering(interaction):
@@ -269,8 +272,8 @@ class Docs(commands.GroupCog, group_name="docs", group_description="The document
 class Form(ui.Modal, title="Add documents"):
     """Up to ten files for one collection."""
 
-    def __init__(self, docs: Docs, collection: str) -> None:
-        super().__init__()
+    def __init__(self, docs: Docs, collection: str, name: str) -> None:
+        super().__init__(custom_id=name)
         self._docs = docs
         self._collection = collection
         self._files: ui.FileUpload[Form] = ui.FileUpload(custom_id="files", min_values=1, max_values=MOST)

@@ -3,29 +3,49 @@
 from __future__ import annotations
 
 import logging
+import time
+from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 import discord
 from discord.ext import commands
 
 from bot.answering import QUESTION_LIMIT
+from bot.exchanges import Exchange, is_followed, put
 from bot.policy.visibility import Visibility, channels_of, roles_of
 from bot.records import Record
 from bot.surfaces import ChannelSurface, is_open
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bot.asking import Asking
+    from bot.surfaces import Controls
 
 _log = logging.getLogger(__name__)
 
 
 class Forums(commands.Cog):
-    """Whoever posts where help is given is helped, if the documents speak clearly of it; else the bot stays quiet."""
+    """Whoever posts where help is given is helped, if the documents speak clearly of it; else the bot stays quiet.
 
-    def __init__(self, asking: Asking, client: discord.Client, visibility: Visibility | None = None) -> None:
+    ``follows_edits``: a post that is edited soon is looked at anew. ``clock`` gives Unix seconds.
+    """
+
+    def __init__(
+        self,
+        asking: Asking,
+        client: discord.Client,
+        visibility: Visibility | None = None,
+        *,
+        follows_edits: bool = True,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._asking = asking
         self._client = client
         self._visibility = visibility or Visibility()
+        self._follows_edits = follows_edits
+        self._clock = clock
+        self._posts: OrderedDict[int, Exchange] = OrderedDict()
 
     @commands.Cog.listener()
     async def on_message(self, message: discord.Message) -> None:
@@ -38,18 +58,48 @@ class Forums(commands.Cog):
         if chosen.forums.isdisjoint(channels_of(message.channel)) or not self._asking.is_new(message.id):
             return
         question = posted(message)
+        post = put(self._posts, message.id, Exchange(question, message.channel.id))
         if not question:
             _log.info("A post in channel %s has no words that can be read: MESSAGE_CONTENT is off", message.channel.id)
             return
-        await self._answer(message, question, message.guild)
+        await self._answer_in_turn(message, post, message.guild)
 
-    async def _answer(self, message: discord.Message, question: str, guild: discord.Guild) -> None:
+    @commands.Cog.listener()
+    async def on_raw_message_edit(self, payload: discord.RawMessageUpdateEvent) -> None:
+        """Look anew at a post that was edited soon: its answer is another one, goes, or comes."""
+        message, post = payload.message, self._posts.get(payload.message_id)
+        if post is None or message.guild is None or not self._follows_edits or not is_followed(message, self._clock()):
+            return
+        question = posted(message)
+        if question == post.text:
+            return
+        post.text = question
+        post.rounds += 1
+        self._asking.stop(str(message.id), message.author.display_name)
+        await self._answer_in_turn(message, post, message.guild)
+
+    @commands.Cog.listener()
+    async def on_raw_message_delete(self, payload: discord.RawMessageDeleteEvent) -> None:
+        """Answer a post no more that is gone; an answer that stands already goes as any deleted question's."""
+        if post := self._posts.pop(payload.message_id, None):
+            post.rounds += 1
+
+    async def _answer_in_turn(self, message: discord.Message, post: Exchange, guild: discord.Guild) -> None:
+        """Answer once what was answered before is over, unless the post has changed again by then."""
+        this_round = post.rounds
+        async with post.lock:
+            if post.rounds == this_round:
+                await post.settle(self._client, await self._answer(message, post, guild))
+
+    async def _answer(self, message: discord.Message, post: Exchange, guild: discord.Guild) -> tuple[int, ...]:
+        """Answer a post in place of what was answered before; gives the messages that stand then, none if quiet."""
+        this_round = post.rounds
         channel = message.channel
         if isinstance(channel, discord.abc.GuildChannel | discord.Thread) and not is_open(channel):
-            return
+            return post.message_ids
         record = Record(
             key=str(message.id),
-            question=question,
+            question=post.text,
             asker_id=message.author.id,
             guild_id=guild.id,
             channel_id=channel.id,
@@ -59,20 +109,31 @@ class Forums(commands.Cog):
             is_automatic=True,
         )
         foreseen = await self._asking.foreseen(record)
+        if post.rounds != this_round:
+            return post.message_ids
         if foreseen is None:
-            return
+            return ()
         if refusal := await self._asking.admit(record, roles=roles_of(message.author)):
             _log.info("Post %s is not answered: %s", message.id, refusal)
-            return
-        reference = message.to_reference(fail_if_not_exists=False)
-        await self._asking.ask(
-            record,
-            lambda controls: ChannelSurface(
-                self._client, channel.id, key=record.key, reference=reference, controls=controls
-            ),
-            foreseen=foreseen,
-            is_thread=isinstance(channel, discord.Thread),
-        )
+            return ()
+        surfaces: list[ChannelSurface] = []
+
+        def surface(controls: Controls) -> ChannelSurface:
+            made = ChannelSurface(
+                self._client,
+                channel.id,
+                # A page that was removed must not be found again by its nonce.
+                key=f"{record.key}/{post.rounds}",
+                reference=message.to_reference(fail_if_not_exists=False),
+                controls=controls,
+                onto=post.message_ids,
+            )
+            surfaces.append(made)
+            return made
+
+        is_thread = isinstance(channel, discord.Thread)
+        await self._asking.ask(record, surface, foreseen=foreseen, is_thread=is_thread)
+        return surfaces[0].message_ids
 
 
 def is_post(message: discord.Message) -> bool:

@@ -7,14 +7,15 @@ import logging
 import time
 from collections import OrderedDict
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import aiohttp
 import discord
 from discord.ext import commands
 
 from bot.conversation import about, following
+from bot.exchanges import Exchange, is_followed, put
 from bot.hearing import Hearing, is_conversation, thread_name
 from bot.policy.visibility import Visibility, channels_of, roles_of
 from bot.records import Record
@@ -23,13 +24,11 @@ from bot.surfaces import ChannelSurface
 from bot.telling import unexpected
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from bot.answering import Question
     from bot.asking import Asking
     from bot.surfaces import Controls
-
-T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -47,10 +46,6 @@ LOCKED = "I cannot answer you in {place}: that thread is locked."
 SILENCED = "I cannot answer you in {place}: I may not write there. Try /ask, or ask a moderator to let me."
 SPOILT = "Your question in {place} could not be answered there. Try /ask."
 
-FOLLOWED_FOR = 120.0
-"""Seconds in which a question that is edited is answered anew."""
-
-_REMEMBERED = 1_000
 _TYPES_FROM = 3
 """With so many answers under way in a channel, the next one's first words may have to wait."""
 _NO = "❌"
@@ -73,17 +68,6 @@ class Manners:
     bots: frozenset[str] = frozenset()
 
 
-@dataclass(slots=True)
-class _Exchange:
-    """One question by message, and where its answer stands."""
-
-    text: str
-    channel_id: int
-    message_ids: tuple[int, ...] = ()
-    rounds: int = 0
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-
 class Mentions(commands.Cog):
     """Who speaks to the bot is answered where they spoke.
 
@@ -104,7 +88,7 @@ class Mentions(commands.Cog):
         self._manners = manners or Manners()
         self._visibility = visibility or Visibility()
         self._clock = clock
-        self._exchanges: OrderedDict[int, _Exchange] = OrderedDict()
+        self._exchanges: OrderedDict[int, Exchange] = OrderedDict()
         self._keys: OrderedDict[int, str] = OrderedDict()
         self._sent_away: OrderedDict[int, bool] = OrderedDict()
         self._open: dict[str, ChannelSurface] = {}
@@ -119,7 +103,7 @@ class Mentions(commands.Cog):
             await self._send_away(message)
             return
         question = await self._question(message)
-        exchange = _put(self._exchanges, message.id, _Exchange(question, message.channel.id))
+        exchange = put(self._exchanges, message.id, Exchange(question, message.channel.id))
         if question:
             await self._answer_in_turn(message, exchange)
             return
@@ -132,7 +116,7 @@ class Mentions(commands.Cog):
         exchange = self._exchanges.get(payload.message_id)
         if exchange is None or not self._manners.follows_edits:
             return
-        if self._clock() - payload.message.created_at.timestamp() > FOLLOWED_FOR or not payload.message.content:
+        if not is_followed(payload.message, self._clock()):
             return
         question = await self._question(payload.message)
         if not question or question == exchange.text:
@@ -168,7 +152,7 @@ class Mentions(commands.Cog):
             return question
         return about(question, self._hearing.question_in(target))
 
-    async def _answer_in_turn(self, message: discord.Message, exchange: _Exchange) -> None:
+    async def _answer_in_turn(self, message: discord.Message, exchange: Exchange) -> None:
         """Answer once what was answered before is over, unless the question has changed again by then."""
         this_round = exchange.rounds
         try:
@@ -178,7 +162,7 @@ class Mentions(commands.Cog):
         except Exception as error:  # noqa: BLE001 - the edge: whoever asked must not be left without a word
             await self._tell_privately(message, unexpected(error, str(message.id)))
 
-    async def _answer(self, message: discord.Message, exchange: _Exchange) -> None:
+    async def _answer(self, message: discord.Message, exchange: Exchange) -> None:
         """Answer a message where it stands, in a thread of its own where it is crowded there, or say why not."""
         is_first = not exchange.message_ids
         record = await self._record(message, exchange)
@@ -214,13 +198,11 @@ class Mentions(commands.Cog):
         if isinstance(cause, Lost) and not exchange.message_ids:
             await self._tell_privately(message, SPOILT.format(place=_named(channel)))
 
-    async def _settle(self, message: discord.Message, exchange: _Exchange, shown: tuple[int, ...]) -> None:
-        """Remember where the answer stands, and remove what an earlier one left below it."""
-        spare = exchange.message_ids[len(shown) :]
-        exchange.message_ids = shown
+    async def _settle(self, message: discord.Message, exchange: Exchange, shown: tuple[int, ...]) -> None:
+        """Remember which answer its messages show, and remove what an earlier one left below it."""
         for message_id in shown:
-            _put(self._keys, message_id, str(message.id))
-        await self._remove(exchange.channel_id, spare)
+            put(self._keys, message_id, str(message.id))
+        await exchange.settle(self._client, shown)
 
     def _key_of(self, message_id: int) -> str | None:
         """The key of the answer that a message shows, also while its last words are being noted."""
@@ -229,7 +211,7 @@ class Mentions(commands.Cog):
                 return key
         return self._keys.get(message_id)
 
-    def _surface(self, message: discord.Message, exchange: _Exchange, controls: Controls) -> ChannelSurface:
+    def _surface(self, message: discord.Message, exchange: Exchange, controls: Controls) -> ChannelSurface:
         is_here = exchange.channel_id == message.channel.id
         may_refer = message.guild is None or message.channel.permissions_for(message.guild.me).read_message_history
         return ChannelSurface(
@@ -242,7 +224,7 @@ class Mentions(commands.Cog):
             onto=exchange.message_ids,
         )
 
-    async def _record(self, message: discord.Message, exchange: _Exchange) -> Record:
+    async def _record(self, message: discord.Message, exchange: Exchange) -> Record:
         return Record(
             key=str(message.id),
             question=exchange.text,
@@ -289,18 +271,11 @@ class Mentions(commands.Cog):
             record = await self._asking.recall(key)
             if record is None:
                 return
-            exchange = _Exchange(record.question, record.channel_id, record.message_ids)
+            exchange = Exchange(record.question, record.channel_id, record.message_ids)
         async with exchange.lock:
-            gone, exchange.message_ids = exchange.message_ids, ()
-            await self._remove(exchange.channel_id, gone)
+            await exchange.settle(self._client, ())
 
-    async def _remove(self, channel_id: int, message_ids: Iterable[int]) -> None:
-        channel = self._client.get_partial_messageable(channel_id)
-        for message_id in message_ids:
-            with suppress(*_FAILED):
-                await channel.get_partial_message(message_id).delete()
-
-    async def _explain(self, message: discord.Message, exchange: _Exchange) -> None:
+    async def _explain(self, message: discord.Message, exchange: Exchange) -> None:
         """Say how to ask: there was no question, or none that can be read. One that is added is answered in place."""
         target = await self._hearing.target(message)
         has_hidden = target is not None and not self._hearing.is_own(target) and not target.content
@@ -317,7 +292,7 @@ class Mentions(commands.Cog):
         """Say once that direct messages are not answered."""
         if message.author.id in self._sent_away:
             return
-        _put(self._sent_away, message.author.id, value=True)
+        put(self._sent_away, message.author.id, value=True)
         with suppress(*_FAILED):
             await message.channel.send(NO_DIRECT_MESSAGES)
 
@@ -352,11 +327,3 @@ def obstacle(channel: discord.abc.MessageableChannel) -> str:
 
 def _named(channel: discord.abc.MessageableChannel) -> str:
     return f"<#{channel.id}>"
-
-
-def _put(memory: OrderedDict[int, T], key: int, value: T) -> T:
-    """Remember something, and forget the oldest beyond a thousand."""
-    memory[key] = value
-    if len(memory) > _REMEMBERED:
-        memory.popitem(last=False)
-    return value

@@ -10,7 +10,7 @@ from discord.ext import commands
 
 from bot.answering import QUESTION_LIMIT
 from bot.asking import asked
-from bot.clicks import answering
+from bot.clicks import LEFT_OPEN, Forms, answering, clicked
 from bot.client import whisper
 from bot.conversation import following
 from bot.hearing import Hearing, is_conversation
@@ -34,12 +34,19 @@ class Menus(commands.Cog):
     def __init__(self, asking: Asking, visibility: Visibility | None = None) -> None:
         self._asking = asking
         self._visibility = visibility or Visibility()
+        self._forms = Forms("menus:form")
         self.menus = (app_commands.ContextMenu(name=NAME, callback=self._open_form),)
 
     async def _open_form(self, interaction: discord.Interaction[Any], message: discord.Message) -> None:
         if self._asking.is_new(interaction.id):
             question = self._hearing(interaction).question_in(message)
-            await interaction.response.send_modal(Form(self, message, question))
+            await interaction.response.send_modal(Form(self, message, question, self._forms.named(interaction)))
+
+    @commands.Cog.listener()
+    async def on_interaction(self, interaction: discord.Interaction[Any]) -> None:
+        """Tell whoever sends a form that a restart left open; discord.py takes the others."""
+        if self._forms.is_left_open(clicked(interaction)) and self._asking.is_new(interaction.id):
+            await whisper(interaction, LEFT_OPEN)
 
     async def answer(
         self, interaction: discord.Interaction[Any], message: discord.Message, question: str, *, is_private: bool
@@ -75,8 +82,8 @@ class Menus(commands.Cog):
 class Form(ui.Modal, title=NAME):
     """The question, filled in beforehand, and who is to see its answer."""
 
-    def __init__(self, menus: Menus, message: discord.Message, text: str) -> None:
-        super().__init__()
+    def __init__(self, menus: Menus, message: discord.Message, text: str, name: str) -> None:
+        super().__init__(custom_id=name)
         self._menus = menus
         self._message = message
         self._question: ui.TextInput[Form] = ui.TextInput(

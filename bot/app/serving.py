@@ -118,7 +118,7 @@ async def serve(settings: Settings, *, always_ingest: bool = False, stop: asynci
                 Answers(asking, records, visibility),
                 Menus(asking, visibility),
                 lambda client: Mentions(asking, client, manners, visibility=visibility),
-                lambda client: Forums(asking, client, visibility),
+                lambda client: Forums(asking, client, visibility, follows_edits=settings.follow_edits),
                 Meta(library),
                 Reindex(asking, reindexing, records, visibility),
                 Docs(asking, library, records, visibility),

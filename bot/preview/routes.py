@@ -215,13 +215,14 @@ class Routes:
         return self._wire.channel(self._world.open_thread(call.id("channel"), str(call.body["name"]), start))
 
     def history(self, call: Call) -> Reply:
-        """The channel's last messages, newest first."""
+        """The channel's last messages, or the first after one, newest first."""
         channel = self._world.channel_for_bot(call.id("channel"))
         seen = [message for message in self._world.history(channel.id) if message.audience is None]
         before = int(call.query.get("before", "0")) or None
-        seen = [message for message in seen if before is None or message.id < before]
+        after = int(call.query.get("after", "0"))
+        seen = [message for message in seen if message.id > after and (before is None or message.id < before)]
         limit = int(call.query.get("limit", "50"))
-        return [self._message(message.id) for message in reversed(seen[-limit:])]
+        return [self._message(message.id) for message in reversed(seen[:limit] if after else seen[-limit:])]
 
     def send(self, call: Call) -> Reply:
         """Write a message."""

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from bot.answering import LibraryState, Shelved
-from bot.clicks import FORGED
+from bot.clicks import FORGED, LEFT_OPEN
 from bot.policy.scopes import Rule
 from bot.policy.visibility import FOR_ADMINS
 from bot.preview.drafts import Attachment
@@ -167,6 +167,18 @@ async def test_a_form_takes_several_files_and_says_what_became_of_each() -> None
     assert "✓" in text
     assert "new.md" in text
     assert "✗ bad.bin: of no known format" in text
+
+
+async def test_a_form_that_a_restart_left_open_is_told_to_be_opened_again() -> None:
+    world = admitted()
+    async with talking(library=library(), world=world) as talk:
+        form = uses(talk, "add")
+        await until(lambda: form.response is not None)
+    world.commands.clear()
+    async with talking(library=library(), world=world) as talk:
+        world.submit(form.id, {"files": [Attachment("new.md", b"# New")]})
+        assert (await talk.whispered()).now.content == LEFT_OPEN
+        assert not talk.library.added
 
 
 async def test_a_file_given_to_the_command_is_taken_in_at_once() -> None:

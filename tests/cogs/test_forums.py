@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,9 +17,11 @@ from bot.policy.scopes import Rule
 from bot.preview.world import ChannelKind, World
 from bot.records import Fate
 from bot.telling import AUTOMATIC
+from cogs.forums import Forums
+from cogs.mentions import Manners
 from tests.fakes.answerer import FakeAnswerer, Pause, Script
 from tests.fakes.table import until
-from tests.fakes.talk import talking
+from tests.fakes.talk import Parrot, talking
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -42,6 +45,10 @@ class Help:
     def posts(self, forum: Channel | None = None, text: str = WORDS) -> Message:
         return self.talk.world.post((forum or self.chosen).id, self.talk.world.user_named("Ben").id, TITLE, text)
 
+    def here(self, post: Message) -> list[Message]:
+        """What the bot says below a post at this moment."""
+        return self.talk.said(self.talk.world.channels[post.channel_id])
+
     async def answered(self, post: Message) -> Message:
         place = self.talk.world.channels[post.channel_id]
         await until(lambda: any(AUTOMATIC in message.now.content for message in self.talk.said(place)))
@@ -56,15 +63,21 @@ class Help:
 
 @asynccontextmanager
 async def helping(
-    script: Script = CLEAR, *, reads_messages: bool = True, limits: Limits | None = None
+    script: Script | FakeAnswerer = CLEAR,
+    *,
+    reads_messages: bool = True,
+    limits: Limits | None = None,
+    manners: Manners | None = None,
 ) -> AsyncGenerator[Help]:
     world = World.populated()
     guild_id = world.channel_named("general").guild_id or 0
     chosen = world.add_channel(guild_id, "answered", kind=ChannelKind.FORUM)
     other = world.add_channel(guild_id, "quiet", kind=ChannelKind.FORUM)
     rules = {"team": Rule(guilds=frozenset({guild_id})), "bens": Rule(users=frozenset({world.user_named("Ben").id}))}
-    answerer = FakeAnswerer(script)
-    async with talking(answerer, reads_messages=reads_messages, world=world, rules=rules, limits=limits) as talk:
+    answerer = FakeAnswerer(script) if isinstance(script, Script) else script
+    async with talking(
+        answerer, manners, reads_messages=reads_messages, world=world, rules=rules, limits=limits
+    ) as talk:
         await talk.admission.house.choose(guild_id, "forums", [str(chosen.id)])
         yield Help(talk, chosen, other)
 
@@ -138,6 +151,69 @@ async def test_a_post_over_the_budget_is_left_alone() -> None:
     async with helping(limits=Limits(per_minute=1, at_once=0)) as desk:
         await desk.answered(desk.posts())
         assert not await desk.said_to(desk.posts())
+
+
+def knowing(**clear: Script) -> Parrot:
+    """Speaks clearly of these posts, by a word of theirs, and vaguely of whatever else."""
+    return Parrot(taught={f"{TITLE}\n{word}?": script for word, script in clear.items()})
+
+
+async def test_a_post_edited_soon_is_answered_anew_in_place() -> None:
+    async with helping(knowing(Refnuds=CLEAR, Holidays=Script(["Thirty days [1]."], is_confident=True))) as desk:
+        post = desk.posts(text="Refnuds?")
+        answer = await desk.answered(post)
+        desk.talk.rewrites(post, "Holidays?")
+        await until(lambda: "Thirty days" in answer.now.content)
+        assert await desk.said_to(post) == [answer]
+        record = await desk.talk.records.recall(str(post.id))
+    assert f"-# {AUTOMATIC}" in answer.now.content
+    assert record is not None
+    assert record.question == f"{TITLE}\nHolidays?"
+
+
+async def test_a_post_edited_while_it_is_answered_is_answered_anew_in_place() -> None:
+    endless = Script([step for n in range(200) for step in (f"word{n} ", Pause(0.05))], is_confident=True)
+    async with helping(knowing(Refunds=endless, Holidays=CLEAR)) as desk:
+        post = desk.posts(text="Refunds?")
+        await until(lambda: any("word3" in message.now.content for message in desk.here(post)))
+        (answer,) = desk.here(post)
+        desk.talk.rewrites(post, "Holidays?")
+        await until(lambda: "Two weeks" in answer.now.content)
+        assert await desk.said_to(post) == [answer]
+        assert desk.talk.answerer.answers[0].is_closed
+
+
+async def test_what_was_answered_goes_where_the_documents_do_not_speak_clearly_of_the_edited_post() -> None:
+    async with helping(knowing(Refunds=CLEAR, Holidays=CLEAR)) as desk:
+        post = desk.posts(text="Refunds?")
+        await desk.answered(post)
+        desk.talk.rewrites(post, "Something else?")
+        await until(lambda: not desk.here(post))
+        desk.talk.rewrites(post, "Holidays?")
+        assert "Two weeks" in (await desk.answered(post)).now.content
+
+
+@pytest.mark.parametrize("text", ["Something?", ""], ids=["unclear at first", "without words at first"])
+async def test_a_post_that_becomes_clear_with_an_edit_is_answered(text: str) -> None:
+    async with helping(knowing(Refunds=CLEAR)) as desk:
+        post = desk.posts(text=text)
+        assert not await desk.said_to(post)
+        desk.talk.rewrites(post, "Refunds?")
+        assert "Two weeks" in (await desk.answered(post)).now.content
+
+
+@pytest.mark.parametrize("is_late", [False, True], ids=["turned off", "too late"])
+async def test_an_edit_that_is_too_late_or_not_followed_leaves_the_answer(*, is_late: bool) -> None:
+    async with helping(knowing(Refunds=CLEAR), manners=Manners(follows_edits=is_late)) as desk:
+        post = desk.posts(text="Refunds?")
+        answer = await desk.answered(post)
+        if is_late:
+            forums = desk.talk.client.get_cog("Forums")
+            assert isinstance(forums, Forums)
+            forums._clock = lambda: time.time() + 121
+        desk.talk.rewrites(post, "Something else?")
+        assert await desk.said_to(post) == [answer]
+        assert len(desk.talk.answerer.asked) == 1
 
 
 async def test_deleting_a_post_removes_what_was_answered_unasked() -> None:

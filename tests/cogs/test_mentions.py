@@ -178,19 +178,41 @@ async def test_a_reply_to_an_answer_to_a_command_knows_what_was_asked(reads_mess
     assert asked.conversation[1].text == "You asked: How long do refunds take?"
 
 
-async def test_a_reply_to_the_last_page_of_a_long_answer_knows_the_question_after_a_restart() -> None:
+@pytest.mark.parametrize("page", [0, 1, 2], ids=["first", "inner", "last"])
+async def test_a_reply_to_any_page_of_a_long_answer_knows_the_question_after_a_restart(page: int) -> None:
     records = MemoryRecords()
     async with talking(Parrot(taught={"Much?": Script(["word " * 900], sources=())}), records=records) as talk:
         await talk.answered(talk.says("Ada", f"{talk.bot} Much?"))
-        *_, last = talk.said()
+        pages = talk.said()
+        talk.says("Ben", "So much!")
         world = talk.world
     world.commands.clear()
     async with talking(records=records, world=world) as talk:
-        await talk.answered(talk.says("Ada", "and on weekends?", to=last))
+        await talk.answered(talk.says("Ada", "and on weekends?", to=pages[page]))
         (asked,) = talk.answerer.asked
     question, answer = asked.conversation
     assert question == Turn("Ada", "Much?")
     assert answer.text.count("word") > 400
+
+
+@both_intents
+async def test_in_a_thread_only_answers_are_read_back_not_notes_or_other_commands(reads_messages: bool) -> None:
+    async with talking(reads_messages=reads_messages) as talk:
+        thread = talk.thread()
+        world = talk.world
+        await talk.answered(talk.says("Ada", f"{talk.bot} How long do refunds take?", place=thread))
+        world.use_command(thread.id, world.user_named("Mia").id, "reindex", {})
+        await until(lambda: any("ndex" in message.now.content for message in talk.said(thread)))
+        await talk.client.get_partial_messageable(thread.id).send("A note of mine.")
+        await talk.silence()
+    world.commands.clear()
+    async with talking(world=world, reads_messages=reads_messages) as talk:
+        await talk.answered(talk.says("Ada", f"{talk.bot} and on weekends?", place=thread))
+        (asked,) = talk.answerer.asked
+    assert asked.conversation == (
+        Turn("Ada", "How long do refunds take?"),
+        Turn("Docent", "You asked: How long do refunds take?", is_answer=True),
+    )
 
 
 async def test_a_reply_to_the_way_to_a_thread_goes_on_from_what_was_answered_there() -> None:

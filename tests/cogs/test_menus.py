@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.answering import QUESTION_LIMIT, Turn
+from bot.clicks import LEFT_OPEN
 from bot.policy.scopes import Rule
 from bot.preview.world import InteractionCreated, ResponseKind
 from cogs.menus import AUDIENCE, PRIVATE, PUBLIC, QUESTION, prefilled
@@ -135,6 +136,22 @@ async def test_a_form_handed_in_twice_is_answered_once() -> None:
         await until(lambda: bool(talk.answerer.asked))
         await talk.silence()
         assert len(talk.answerer.asked) == 1
+
+
+async def test_a_form_that_a_restart_left_open_is_told_to_be_opened_again() -> None:
+    async with talking() as talk:
+        interaction = await opened(talk, talk.says("Ben", "refunds"))
+        world = talk.world
+    world.commands.clear()
+    async with talking(world=world) as talk:
+        sent = world.submit(interaction.id, {QUESTION: "refunds?", AUDIENCE: PUBLIC})
+        world.tell(InteractionCreated(sent.created_at, sent))
+        assert (await talk.whispered()).now.content == LEFT_OPEN
+        await talk.silence()
+        assert len(talk.said()) == 1
+        again = await opened(talk, talk.says("Ben", "refunds"))
+        world.submit(again.id, {QUESTION: "refunds?", AUDIENCE: PUBLIC})
+        await until(lambda: talk.said()[-1].now.content == "You asked: refunds?")
 
 
 @given(st.text(max_size=5_000))

@@ -200,7 +200,7 @@ async def talking(
             Answers(asking, records, visibility),
             Menus(asking, visibility),
             lambda client: Mentions(asking, client, manners, visibility=visibility),
-            lambda client: Forums(asking, client, visibility),
+            lambda client: Forums(asking, client, visibility, follows_edits=manners.follows_edits if manners else True),
             Reindex(asking, reindexing, records, visibility),
             Docs(asking, library, records, visibility),
             House(asking, admission, records, visibility, reads_messages=reads_messages),

@@ -1,0 +1,61 @@
+"""A question by message, and where its answer stands, so that an edit soon after is answered anew in its place."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+import aiohttp
+import discord
+
+if TYPE_CHECKING:
+    from collections import OrderedDict
+    from collections.abc import Iterable
+
+T = TypeVar("T")
+
+FOLLOWED_FOR = 120.0
+"""Seconds in which a question that is edited is answered anew."""
+
+_REMEMBERED = 1_000
+_FAILED = (discord.HTTPException, aiohttp.ClientError, OSError)
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One question by message, and where its answer stands. ``rounds`` counts how often the question has changed."""
+
+    text: str
+    channel_id: int
+    message_ids: tuple[int, ...] = ()
+    rounds: int = 0
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def settle(self, client: discord.Client, shown: tuple[int, ...]) -> None:
+        """Remember where the answer stands now, and remove what an earlier one left below it."""
+        spare = self.message_ids[len(shown) :]
+        self.message_ids = shown
+        await removed(client, self.channel_id, spare)
+
+
+def is_followed(message: discord.Message, now: float) -> bool:
+    """Whether an edit comes soon enough, and can be read."""
+    return bool(message.content) and now - message.created_at.timestamp() <= FOLLOWED_FOR
+
+
+async def removed(client: discord.Client, channel_id: int, message_ids: Iterable[int]) -> None:
+    """Delete messages of the bot's; one that is gone already is no matter."""
+    channel = client.get_partial_messageable(channel_id)
+    for message_id in message_ids:
+        with suppress(*_FAILED):
+            await channel.get_partial_message(message_id).delete()
+
+
+def put(memory: OrderedDict[int, T], key: int, value: T) -> T:
+    """Remember something, and forget the oldest beyond a thousand."""
+    memory[key] = value
+    if len(memory) > _REMEMBERED:
+        memory.popitem(last=False)
+    return value
