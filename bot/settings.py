@@ -151,6 +151,9 @@ class Settings(BaseSettings):
     answers_per_person: int = Field(
         3, ge=0, le=200, description="the number of answers of one person under way at the same time; 0 for any"
     )
+    answers_per_server: int = Field(
+        0, ge=0, le=200, description="the number of answers in one server under way at the same time; 0 for any"
+    )
     tokens_per_person: int = Field(0, ge=0, description="the number of tokens a day for one person; 0 for any")
     tokens_per_server: int = Field(0, ge=0, description="the number of tokens a day for one server; 0 for any")
     tokens_per_day: int = Field(0, ge=0, description="the number of tokens a day for everybody together; 0 for any")

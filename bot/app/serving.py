@@ -217,6 +217,7 @@ def _limits(settings: Settings) -> Limits:
         guild_per_minute=settings.server_questions_per_minute,
         total_per_minute=settings.total_questions_per_minute,
         at_once=settings.answers_per_person,
+        guild_at_once=settings.answers_per_server,
         person_daily=settings.tokens_per_person,
         guild_daily=settings.tokens_per_server,
         total_daily=settings.tokens_per_day,

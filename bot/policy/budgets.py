@@ -27,14 +27,15 @@ UNCLAIMED_FOR = 60.0
 class Limits:
     """What may be asked and spent; 0 is no limit. Tokens are a model's, those it reads and those it writes.
 
-    Questions within a minute and tokens a day: one person's, one guild's, and everybody's together. ``at_once``:
-    answers of one person under way at a time.
+    Questions within a minute and tokens a day: one person's, one guild's, and everybody's together. ``at_once`` and
+    ``guild_at_once``: answers under way at a time, of one person and in one guild.
     """
 
     per_minute: int = 10
     guild_per_minute: int = 0
     total_per_minute: int = 0
     at_once: int = 3
+    guild_at_once: int = 0
     person_daily: int = 0
     guild_daily: int = 0
     total_daily: int = 0
@@ -143,10 +144,18 @@ class Ledger:
                 return Refused(
                     f"{_TOO_FAST[whose[0]]} {_counted(limit, 'question')} a minute.", minute[-limit] + MINUTE
                 )
-        under_way = sum(other.user_id == spent.user_id for other in self._running.values())
-        if limits.at_once and under_way >= limits.at_once:
-            return Refused(f"{_counted(under_way, 'answer')} of yours are being written; wait for one of them.")
-        return self._over_budget(spent, limits)
+        return self._too_many_at_once(spent, limits) or self._over_budget(spent, limits)
+
+    def _too_many_at_once(self, spent: Spending, limits: Limits) -> Refused | None:
+        own = sum(other.user_id == spent.user_id for other in self._running.values())
+        if limits.at_once and own >= limits.at_once:
+            return Refused(f"{_counted(own, 'answer')} of yours {_are(own)} being written; wait for one of them.")
+        here = sum(other.guild_id == spent.guild_id for other in self._running.values())
+        if limits.guild_at_once and spent.guild_id is not None and here >= limits.guild_at_once:
+            return Refused(
+                f"{_counted(here, 'answer')} in this server {_are(here)} being written; wait for one of them."
+            )
+        return None
 
     def _over_budget(self, spent: Spending, limits: Limits) -> Refused | None:
         guild = self._day.guilds.get(spent.guild_id, 0) if spent.guild_id is not None else 0
@@ -192,6 +201,10 @@ def _narrower(general: int, own: int | None) -> int:
 
 def _number(now: float) -> int:
     return int(now // DAY)
+
+
+def _are(number: int) -> str:
+    return "is" if number == 1 else "are"
 
 
 def _counted(number: int, noun: str) -> str:

@@ -53,6 +53,19 @@ def test_answers_of_one_person_at_a_time_are_bounded() -> None:
     assert ledger.admit(spent("3", at=MORNING + 5), limits) is None
 
 
+def test_answers_in_one_guild_at_a_time_are_bounded_and_direct_messages_are_no_guild() -> None:
+    ledger = Ledger()
+    limits = replace(FREE, guild_at_once=1)
+    assert ledger.admit(spent("1"), limits) is None
+    refused = ledger.admit(spent("2", who=BEN), limits)
+    assert refused == Refused("1 answer in this server is being written; wait for one of them.")
+    assert ledger.admit(spent("3", who=BEN, guild=GUILD + 1), limits) is None
+    assert ledger.admit(spent("4", guild=None), limits) is None
+    assert ledger.admit(spent("5", guild=None), limits) is None
+    ledger.settle("1", 500, MORNING + 5)
+    assert ledger.admit(spent("6", who=BEN, at=MORNING + 5), limits) is None
+
+
 def test_each_budget_of_the_day_is_its_own_and_opens_at_midnight() -> None:
     for limits, words in (
         (replace(FREE, person_daily=1_000), "Your"),
