@@ -379,6 +379,36 @@ def test_the_main_part_of_a_page_is_what_is_read(tmp_path: Path) -> None:
     assert (document.text.strip(), document.metadata["title"]) == ("Text.", "T")
 
 
+LINKS = "".join(f'<li><a href="/{n}">Entry {n}</a></li>' for n in range(8))
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        f'<div class="site-navbar"><ul>{LINKS}</ul></div>{{}}',
+        f'<header><a href="/">Acme</a><ul>{LINKS}</ul></header>{{}}',
+        f'{{}}<div id="sidebar"><h3>Pages</h3><ul>{LINKS}</ul></div>',
+        f'{{}}<div class="toc"><p>Contents</p><ol>{LINKS}</ol></div>',
+        f"<ul>{LINKS}</ul><article>{{}}</article><p>Copyright</p>",
+    ],
+)
+def test_menus_are_dropped_from_a_page_that_does_not_name_its_main_part(tmp_path: Path, around: str) -> None:
+    text = '<h1>Refunds<a href="#refunds">#</a></h1><p>Thirty days.</p><ul><li>See <a href="/x">this</a></li></ul>'
+    document = only(tmp_path, "a.html", f"<body class='nav-open'>{around.format(text)}</body>")
+    words = document.text.replace("[Acme](/)", "").split()
+    assert " ".join(words).removeprefix("Acme ") == "# Refunds Thirty days. - See this"
+
+
+def test_what_is_only_named_like_a_menu_is_kept(tmp_path: Path) -> None:
+    page = (
+        '<h2><a class="toc-backref" href="#id1">Refunds</a></h2>'
+        '<div class="sidebar"><p>Ask Ada before noon, or see <a href="/x">this</a>.</p></div>'
+        f'<div class="links"><ul>{LINKS}</ul></div>'
+    )
+    text = only(tmp_path, "a.html", page).text
+    assert all(words in text for words in ("## Refunds", "Ask Ada before noon, or see this.", "- Entry 7"))
+
+
 def test_signs_to_the_pages_before_and_after_are_dropped_and_tables_of_facts_are_not(tmp_path: Path) -> None:
     cells = "<td>Prev</td><td>Up</td><td>Next</td></tr><tr><td>1. Start</td><td></td><td>3. End</td>"
     way = f"<table><tr>{cells}</tr></table>"

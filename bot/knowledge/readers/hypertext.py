@@ -26,6 +26,10 @@ _HIDDEN = (
     )
     + "]"
 )
+_MENU: Final = frozenset(
+    {"menu", "nav", "navbar", "navigation", "sidebar", "breadcrumb", "breadcrumbs", "toc", "header", "footer", "pager"}
+)
+_MOSTLY_LINKS: Final = 0.5  # the part of its letters that lead elsewhere from which on a block of such a name is a menu
 _TOO_DEEP: Final = "HTML is nested too deeply"
 _WAY_SIGNS = frozenset(
     {"prev", "previous", "next", "up", "home", "index", "contents", "top", "back", "«", "»", "←", "→"}
@@ -111,13 +115,41 @@ def _language(element: Any) -> str:
 
 def _visible(tree: Any) -> Any:
     """The part of a page that a reader came for, without what only a browser needs."""
-    for element in [*_every(tree, _HIDDEN), *tree.iter(*_DROPPED.split()), *filter(_is_way_sign, tree.iter("table"))]:
+    menus = filter(_is_menu, _every(tree, ".//div | .//section | .//ul | .//ol"))
+    for element in [
+        *_every(tree, _HIDDEN),
+        *tree.iter(*_DROPPED.split()),
+        *filter(_is_way_sign, tree.iter("table")),
+        *menus,
+        *filter(_is_mark, _every(tree, "//h1//a | //h2//a | //h3//a | //h4//a | //h5//a | //h6//a")),
+    ]:
         if element.getparent() is not None:
             element.drop_tree()
     for link in _every(tree, "//a[not(starts-with(@href, 'http'))]"):
         link.drop_tag()
-    mains = [each for each in _every(tree, "//main | //*[@role='main']") if each.text_content().strip()]
-    return mains[0] if len(mains) == 1 else tree
+    for path in ("//main | //*[@role='main']", "//article[.//h1]"):
+        mains = [each for each in _every(tree, path) if each.text_content().strip()]
+        if mains:
+            return mains[0] if len(mains) == 1 else tree
+    return tree
+
+
+def _is_menu(element: Any) -> bool:
+    """Whether a block only leads elsewhere: its name says so, or it is a list in a page's head, and most are links."""
+    named = f"{element.get('class', '')} {element.get('id', '')}".lower()
+    is_named = not _MENU.isdisjoint(re.split(r"[\W_]+", named))
+    if not is_named and all(above.tag != "header" for above in element.iterancestors()):
+        return False
+    return sum(map(_letters, element.iter("a"))) >= _letters(element) * _MOSTLY_LINKS
+
+
+def _letters(element: Any) -> int:
+    return len("".join(str(element.text_content()).split()))
+
+
+def _is_mark(link: Any) -> bool:
+    """Whether a link is the sign behind a heading that leads to the heading itself."""
+    return str(link.text_content()).strip() in {"#", "¶", "§", "🔗"}
 
 
 def _is_way_sign(table: Any) -> bool:
