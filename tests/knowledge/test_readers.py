@@ -399,6 +399,13 @@ def test_menus_are_dropped_from_a_page_that_does_not_name_its_main_part(tmp_path
     assert " ".join(words).removeprefix("Acme ") == "# Refunds Thirty days. - See this"
 
 
+def test_menus_are_told_in_time_that_grows_with_the_page(tmp_path: Path) -> None:
+    page = "<header>" + "<div>" * 200 + "<a>b</a>" * 50_000
+    began = time.process_time()
+    assert reason(tmp_path, "a.html", page) == "empty file"
+    assert time.process_time() - began < 10
+
+
 def test_what_is_only_named_like_a_menu_is_kept(tmp_path: Path) -> None:
     page = (
         '<h2><a class="toc-backref" href="#id1">Refunds</a></h2>'

@@ -29,6 +29,7 @@ _HIDDEN = (
 _MENU: Final = frozenset(
     {"menu", "nav", "navbar", "navigation", "sidebar", "breadcrumb", "breadcrumbs", "toc", "header", "footer", "pager"}
 )
+_BLOCKS: Final = frozenset({"div", "section", "ul", "ol"})
 _MOSTLY_LINKS: Final = 0.5  # the part of its letters that lead elsewhere from which on a block of such a name is a menu
 _TOO_DEEP: Final = "HTML is nested too deeply"
 _WAY_SIGNS = frozenset(
@@ -115,12 +116,11 @@ def _language(element: Any) -> str:
 
 def _visible(tree: Any) -> Any:
     """The part of a page that a reader came for, without what only a browser needs."""
-    menus = filter(_is_menu, _every(tree, ".//div | .//section | .//ul | .//ol"))
     for element in [
         *_every(tree, _HIDDEN),
         *tree.iter(*_DROPPED.split()),
         *filter(_is_way_sign, tree.iter("table")),
-        *menus,
+        *_menus(tree),
         *filter(_is_mark, _every(tree, "//h1//a | //h2//a | //h3//a | //h4//a | //h5//a | //h6//a")),
     ]:
         if element.getparent() is not None:
@@ -134,17 +134,37 @@ def _visible(tree: Any) -> Any:
     return tree
 
 
-def _is_menu(element: Any) -> bool:
-    """Whether a block only leads elsewhere: its name says so, or it is a list in a page's head, and most are links."""
+def _menus(tree: Any) -> list[Any]:
+    """Blocks that only lead elsewhere: they are named so, or stand in a page's head, and most of them is links.
+
+    The tree is gone through once, whatever its make.
+    """
+    from lxml import etree  # noqa: PLC0415 - as above
+
+    found: list[Any] = []
+    counts = [(0, 0)]  # letters, and those of links, of each element that is open
+    links = heads = 0
+    for event, element in etree.iterwalk(tree, events=("start", "end")):
+        step = 1 if event == "start" else -1
+        letters, linked = (0, 0) if event == "start" else counts.pop()
+        if event == "end" and element.tag in _BLOCKS and linked >= letters * _MOSTLY_LINKS:
+            found += [element] if heads or _is_named_menu(element) else []
+        links += step * (element.tag == "a")
+        heads += step * (element.tag == "header")
+        more = _letters(element.text if event == "start" else element.tail)
+        counts += [(0, 0)] if event == "start" else []
+        all_before, linked_before = counts[-1]
+        counts[-1] = all_before + letters + more, linked_before + linked + (more if links else 0)
+    return found
+
+
+def _is_named_menu(element: Any) -> bool:
     named = f"{element.get('class', '')} {element.get('id', '')}".lower()
-    is_named = not _MENU.isdisjoint(re.split(r"[\W_]+", named))
-    if not is_named and all(above.tag != "header" for above in element.iterancestors()):
-        return False
-    return sum(map(_letters, element.iter("a"))) >= _letters(element) * _MOSTLY_LINKS
+    return not _MENU.isdisjoint(re.split(r"[\W_]+", named))
 
 
-def _letters(element: Any) -> int:
-    return len("".join(str(element.text_content()).split()))
+def _letters(text: str | None) -> int:
+    return len("".join(text.split())) if text else 0
 
 
 def _is_mark(link: Any) -> bool:
