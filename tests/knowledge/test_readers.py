@@ -483,9 +483,17 @@ def test_a_locked_pdf_says_so(tmp_path: Path) -> None:
     assert reason(tmp_path, "a.pdf", pdf(["x"], encrypt=True)) == "password-protected"
 
 
-@pytest.mark.parametrize("content", [b"%PDF-1.4\ncut", b"no PDF at all", b"%PDF-1.4\n" + bytes(500)])
-def test_a_broken_pdf_is_damaged(tmp_path: Path, content: bytes) -> None:
-    assert reason(tmp_path, "a.pdf", content).startswith("damaged PDF")
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"%PDF-1.4\ncut", "damaged PDF: its end is missing"),
+        (b"%PDF-1.4\n" + bytes(500) + b"\n%%EOF", "damaged PDF"),
+        (b"no PDF at all", "its content is not PDF"),
+        (b"\x89PNG\r\n" + bytes(60), "its content is not PDF"),
+    ],
+)
+def test_a_pdf_that_is_cut_damaged_or_none_at_all_is_told_apart(tmp_path: Path, content: bytes, words: str) -> None:
+    assert reason(tmp_path, "a.pdf", content) == words
 
 
 def test_a_word_document_keeps_its_headings(tmp_path: Path) -> None:
@@ -498,9 +506,10 @@ def test_a_word_document_keeps_its_headings(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (docx(paragraph("x"))[:200], "damaged DOCX"),
-        (docx(paragraph("x"))[:-30], "damaged DOCX"),
-        (b"PK\x03\x04" + bytes(60), "damaged DOCX"),
+        (docx(paragraph("x"))[:200], "damaged DOCX: its end is missing"),
+        (docx(paragraph("x"))[:-30], "damaged DOCX: its end is missing"),
+        (b"PK\x03\x04" + bytes(60), "damaged DOCX: its end is missing"),
+        (b"PK\x03\x04" + bytes(60) + b"PK\x05\x06", "damaged DOCX"),
         (b"text", "its content is not DOCX"),
         (b"\x89PNG\r\n" + bytes(60), "its content is not DOCX"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "an older Office file: save it as DOCX"),

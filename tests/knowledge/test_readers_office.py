@@ -84,7 +84,7 @@ def test_slides_keep_titles_groups_tables_notes_and_the_figures_of_charts(tmp_pa
 
 @pytest.mark.parametrize("cut", [100, 5_000, -40])
 def test_a_truncated_deck_is_damaged(tmp_path: Path, cut: int) -> None:
-    assert reason(tmp_path, "a.pptx", deck()[:cut]) == "damaged PPTX"
+    assert reason(tmp_path, "a.pptx", deck()[:cut]) == "damaged PPTX: its end is missing"
 
 
 def test_a_locked_deck_says_so(tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ def test_each_of_several_sheets_is_a_section_and_hidden_ones_are_passed_over(tmp
     [
         (xlsx({"a": [("A1", "x"), ("XFD1048576", "y")]}), "a sheet spans 16,384 columns and 1,048,576 rows"),
         (xlsx({"a": ROTA}, prolog='<!DOCTYPE a [<!ENTITY b "c">]>'), "contains a DTD"),
-        (xlsx({"a": ROTA})[:300], "damaged XLSX"),
+        (xlsx({"a": ROTA})[:300], "damaged XLSX: its end is missing"),
         (OLE + bytes(600), "an older Office file: save it as XLSX"),
         (b"text", "its content is not XLSX"),
         (xlsx({"a": []}), "empty file"),
