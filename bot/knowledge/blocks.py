@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
-from bot.knowledge.headings import FENCE, ITEM, fence_after
+from bot.knowledge.headings import FENCE, ITEM, fence_after, is_deep, stands_inside
 
 _LONGEST_WORD = 100  # characters; what is longer (base64, minified code, a language without spaces) is cut
 _WORD_PIECE = 48  # characters of such a piece: it fits into any passage, however many tokens its letters are
 
-_RULE = re.compile(r"^\s*\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?\s*$")
+_RULE = re.compile(r"\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?")
 # A full stop that follows a single letter or a usual abbreviation, or precedes a small letter, ends no sentence.
 _SENTENCE_END = re.compile(
     r"(?<!\b[^\W\d_]\.)(?<!\be\.g\.)(?<!\bi\.e\.)(?<!\b(?:Mr|Dr|St|No|vs|cf)\.)(?<!\b(?:Mrs|etc|Fig)\.)"
@@ -38,20 +38,32 @@ class _Block:
 
     @property
     def is_table(self) -> bool:
-        first, second = self.head
-        return "|" in first and bool(_RULE.match(second))
+        return _is_table(*self.head)
+
+
+def _is_table(first: str, second: str) -> bool:
+    """Whether a table begins with these two lines."""
+    return "|" in first and "|" in second and bool(_RULE.fullmatch(second.strip()))
 
 
 def _blocks(text: str) -> list[_Block]:
-    """Cut text between blocks; the blocks joined are the text."""
+    """Cut text between blocks; the blocks joined are the text.
+
+    Indented paragraphs one after another are one block: code that is not fenced has blank lines too.
+    """
     found: list[_Block] = []
     lines: list[str] = []
     fence, is_code = "", False
-    for line in text.splitlines(keepends=True):
-        was_inside, fence = bool(fence), fence_after(fence, line.rstrip("\n"))
+    for line, following in pairwise([*text.splitlines(keepends=True), ""]):
+        was_inside = stands_inside(fence, line)
+        fence = fence_after(fence, line.rstrip("\n"))
         starts = bool(fence) and not was_inside
         follows_gap = bool(lines) and not lines[-1].strip() and bool(line.strip()) and not was_inside
-        if lines and (starts or follows_gap or (is_code and not was_inside and line.strip())):
+        goes_on = follows_gap and not is_code and is_deep(lines[0]) and is_deep(line)
+        is_behind_code = is_code and not was_inside and bool(line.strip())
+        # A table may stand right below the line that leads to it.
+        is_head = not was_inside and _is_table(line, following) and not (len(lines) > 1 and _is_table(*lines[:2]))
+        if lines and (starts or is_head or is_behind_code or (follows_gap and not goes_on)):
             found.append(_Block("".join(lines), is_code))
             lines, is_code = [], False
         is_code = is_code or starts
@@ -60,10 +72,8 @@ def _blocks(text: str) -> list[_Block]:
 
 
 def _lines_where_they_matter(text: str) -> list[str]:
-    """Items of a list, rows of a table, lines of code; prose is left whole."""
+    """Items of a list, rows of a table, lines that are laid out; prose is left whole."""
     lines = text.splitlines(keepends=True)
-    if FENCE.match(lines[0].rstrip("\n")):
-        return lines
     if any(ITEM.match(line) for line in lines):
         starts = [place for place, line in enumerate(lines) if place == 0 or ITEM.match(line)]
         return ["".join(lines[a:b]) for a, b in zip(starts, [*starts[1:], len(lines)], strict=True)]
@@ -99,7 +109,7 @@ def _lines(text: str) -> list[str]:
 
 
 def _paragraphs(text: str) -> list[str]:
-    """Code between its blank lines, which stay with what stands above them."""
+    """Code or indented text between its blank lines, which stay with what stands above them."""
     ends = [match.end() for match in re.finditer(r"\n(?:[ \t]*\n)+", text) if match.end() < len(text)]
     return [text[a:b] for a, b in zip([0, *ends], [*ends, len(text)], strict=True)]
 
@@ -109,7 +119,9 @@ def units(text: str) -> list[str]:
     pieces = [block.text for block in _blocks(text)]
     if len(pieces) > 1:
         return pieces
-    for cut in (_lines_where_they_matter, _sentences, _words_where_one_is_endless):
+    if FENCE.match(text.partition("\n")[0]):
+        return units_of_code(text)
+    for cut in (_paragraphs, _lines_where_they_matter, _sentences, _words_where_one_is_endless):
         if len(pieces := cut(text)) > 1:
             return pieces
     return [text]
@@ -162,10 +174,10 @@ class Outline:
 
 def _reopening(block: _Block | None) -> str:
     if block and block.is_code:
-        return block.head[0] + "\n"
+        return block.head[0].lstrip() + "\n"
     return "\n".join(block.head) + "\n" if block and block.is_table else ""
 
 
 def _closing(block: _Block | None) -> str:
     mark = FENCE.match(block.head[0]) if block and block.is_code else None
-    return "\n" + mark.group(1) if mark else ""
+    return "\n" + mark.group(2) if mark else ""

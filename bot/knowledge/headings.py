@@ -14,8 +14,8 @@ HEADING_SEPARATOR: Final = " › "
 _ATX = re.compile(r"^ {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$")
 _SETEXT = re.compile(r"^ {0,3}(=+|-{2,})[ \t]*$")
 # A longer run of tildes is an underline of reStructuredText far more often than a fence.
-FENCE: Final = re.compile(r"^ {0,3}(`{3,}|~{3,5}(?!~))(.*)$")
-"""A line that opens a code block, or closes one: its marks, and what follows them."""
+FENCE: Final = re.compile(r"^([ \t]*)(`{3,}|~{3,5}(?!~))(.*)$")
+"""A line that opens a code block, or closes one: the blanks before its marks, the marks, and what follows them."""
 _LETTER = re.compile(r"[^\W_]")
 ITEM: Final = re.compile(r"^\s*(?:[-*+•]|\d{1,9}[.)])\s")
 """A line with which an item of a list begins."""
@@ -68,7 +68,8 @@ def _headed(lines: Sequence[str], *, is_markdown: bool) -> Iterator[tuple[_Headi
     heading, start, fence = _Heading(0, "", 0), 0, ""
     body: list[str] = []
     for place, line in enumerate(lines):
-        was_inside, fence = bool(fence), fence_after(fence, line) if is_markdown else ""
+        was_inside = stands_inside(fence, line)
+        fence = fence_after(fence, line) if is_markdown else ""
         above = len(body)
         found = None if was_inside or fence else _heading(line, body, is_markdown=is_markdown)
         if found is None:
@@ -80,22 +81,36 @@ def _headed(lines: Sequence[str], *, is_markdown: bool) -> Iterator[tuple[_Headi
     yield heading, start, body
 
 
+def is_deep(line: str) -> bool:
+    """Whether a line has a margin as wide as that of an indented code block, or of what belongs to a list item."""
+    return line.startswith(("    ", "\t"))
+
+
+def stands_inside(fence: str, line: str) -> bool:
+    """Whether a line belongs to the code block that is open; one deep in a list ends with the list, closed or not."""
+    return bool(fence) and not (is_deep(fence) and line[:1].strip())
+
+
 def fence_after(fence: str, line: str) -> str:
-    """The fence that is open after a line, "" when there is none."""
+    """The fence that is open after a line, with its margin, "" when there is none."""
+    if not stands_inside(fence, line):
+        fence = ""
     mark = FENCE.match(line)
     if mark is None:
         return fence
-    run, rest = mark.group(1), mark.group(2)
+    margin, run, rest = mark.groups()
     if not fence:
-        return "" if run[0] == "`" and "`" in rest else run
-    closes = run[0] == fence[0] and len(run) >= len(fence) and not rest.strip()
+        return "" if run[0] == "`" and "`" in rest else margin + run
+    opening = fence.lstrip()
+    can_close = is_deep(fence) or not is_deep(line)
+    closes = can_close and run[0] == opening[0] and len(run) >= len(opening) and not rest.strip()
     return "" if closes else fence
 
 
 def has_words(passage: str) -> bool:
     """Whether there is a letter or a digit in it, other than in a line that opens a code block: anything to find."""
     marks = ((line, FENCE.match(line)) for line in passage.splitlines())
-    return any(_LETTER.search(line) for line, mark in marks if mark is None or "`" in mark.group(2))
+    return any(_LETTER.search(line) for line, mark in marks if mark is None or "`" in mark.group(3))
 
 
 def _heading(line: str, above: list[str], *, is_markdown: bool) -> tuple[int, str] | None:

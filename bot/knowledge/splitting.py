@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from llama_index.core.schema import Document
 
-SPLITTING: Final = "4: 256/32"
+SPLITTING: Final = "5: 256/32"
 """Names this way of splitting. Change it with the way, and every document is split anew at the next ingestion."""
 
 PASSAGE_TOKENS: Final = 256

@@ -66,7 +66,7 @@ def test_the_rows_of_a_table_come_with_their_names() -> None:
         ("a.md/..", b"text", "no known format"),
         ("a.md", b"", "empty file"),
         ("a.md", b"%PDF-1.7 nothing", "binary content"),
-        ("a.pdf", b"plain text", "damaged PDF"),
+        ("a.pdf", b"plain text", "its content is not PDF"),
         ("a.txt", b"\x7fELF" + bytes(99), "binary content"),
         ("a.txt", b" \n ", "empty file"),
         ("bomb.xlsx", workbook(), "unpacks to more than 100 MB"),

@@ -439,7 +439,7 @@ async def test_what_is_added_is_searchable_after_the_next_run_and_listed_inside_
     ("name", "content", "words"),
     [
         ("report.md", b"%PDF-1.7 and so on", "binary content"),
-        ("report.pdf", b"plain text", "damaged PDF"),
+        ("report.pdf", b"plain text", "its content is not PDF"),
         ("tool.txt", b"\x7fELF" + bytes(99), "binary content"),
         ("page.html", b"\xff\xd8\xff\xe0 picture", "binary content"),
         ("sheet.xlsx", b"PK\x03\x04 cut", "damaged XLSX"),

@@ -282,7 +282,7 @@ async def test_one_bad_file_is_named_and_stops_nothing(place: Place) -> None:
     report = place.ingestion().run()
     assert report.failed == {
         "binary.txt": "binary content",
-        "cut.pdf": "damaged PDF",
+        "cut.pdf": "damaged PDF: its end is missing",
         "empty.md": "empty file",
         "outline.md": "no text below its headings",
     }
@@ -305,11 +305,11 @@ async def test_a_file_that_can_no_longer_be_read_stays_searchable(place: Place, 
 def test_a_file_that_cannot_be_read_costs_nothing_until_it_changes(place: Place) -> None:
     (place.root / "bad.pdf").write_bytes(b"%PDF-1.4\ncut")
     reasons = [place.ingestion().run().failed["bad.pdf"] for _ in range(2)]
-    assert reasons == ["damaged PDF", "damaged PDF"]
+    assert reasons == ["damaged PDF: its end is missing"] * 2
     with Spool(place.path.with_name("reading.sqlite")) as spool:
-        assert [spooled.fault for spooled in spool.files().values()] == ["damaged PDF"]
+        assert [spooled.fault for spooled in spool.files().values()] == reasons[:1]
     (place.root / "bad.pdf").write_bytes(b"no PDF")
-    assert place.ingestion().run().failed["bad.pdf"] == "damaged PDF: it does not begin like one"
+    assert place.ingestion().run().failed["bad.pdf"] == "its content is not PDF"
     (place.root / "bad.pdf").unlink()
     assert place.ingestion().run().failed == {}
 
@@ -655,7 +655,7 @@ def test_what_an_interrupted_run_has_read_and_paid_for_outlives_a_run_over_a_col
     assert place.ingestion().run(collection="legal").embedded == 1
     with Spool(place.path.with_name("reading.sqlite")) as spool:
         assert {"f0.md", "f5.md", "bad.pdf"} <= spool.files().keys()
-        assert spool.files()["bad.pdf"].fault == "damaged PDF"
+        assert spool.files()["bad.pdf"].fault == "damaged PDF: its end is missing"
     assert place.ingestion().run().embedded == 2
     assert len(place.embed.paid) == len(set(place.embed.paid))
 

@@ -143,7 +143,7 @@ def test_a_row_of_a_table_begins_on_the_line_on_which_its_first_words_stand(
     for row in [[0], *rows]:
         number = written.getvalue().count("\n") + 1
         writer.writerow(
-            [" ".join([f"w{number}"] * wide) + "\nand" * count for count in row] if number > 1 else ["name"]
+            [" ".join([f"w{number}"] * wide) + "\nand" * count for count in row] if number > 1 else ["name", "other"]
         )
     found = passages(tmp_path, "a.csv", written.getvalue())
     assert found

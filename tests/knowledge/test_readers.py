@@ -379,6 +379,43 @@ def test_the_main_part_of_a_page_is_what_is_read(tmp_path: Path) -> None:
     assert (document.text.strip(), document.metadata["title"]) == ("Text.", "T")
 
 
+LINKS = "".join(f'<li><a href="/{n}">Entry {n}</a></li>' for n in range(8))
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        f'<div class="site-navbar"><ul>{LINKS}</ul></div>{{}}',
+        f'<header><a href="/">Acme</a><ul>{LINKS}</ul></header>{{}}',
+        f'{{}}<div id="sidebar"><h3>Pages</h3><ul>{LINKS}</ul></div>',
+        f'{{}}<div class="toc"><p>Contents</p><ol>{LINKS}</ol></div>',
+        f"<ul>{LINKS}</ul><article>{{}}</article><p>Copyright</p>",
+    ],
+)
+def test_menus_are_dropped_from_a_page_that_does_not_name_its_main_part(tmp_path: Path, around: str) -> None:
+    text = '<h1>Refunds<a href="#refunds">#</a></h1><p>Thirty days.</p><ul><li>See <a href="/x">this</a></li></ul>'
+    document = only(tmp_path, "a.html", f"<body class='nav-open'>{around.format(text)}</body>")
+    words = document.text.replace("[Acme](/)", "").split()
+    assert " ".join(words).removeprefix("Acme ") == "# Refunds Thirty days. - See this"
+
+
+def test_menus_are_told_in_time_that_grows_with_the_page(tmp_path: Path) -> None:
+    page = "<header>" + "<div>" * 200 + "<a>b</a>" * 50_000
+    began = time.process_time()
+    assert reason(tmp_path, "a.html", page) == "empty file"
+    assert time.process_time() - began < 10
+
+
+def test_what_is_only_named_like_a_menu_is_kept(tmp_path: Path) -> None:
+    page = (
+        '<h2><a class="toc-backref" href="#id1">Refunds</a></h2>'
+        '<div class="sidebar"><p>Ask Ada before noon, or see <a href="/x">this</a>.</p></div>'
+        f'<div class="links"><ul>{LINKS}</ul></div>'
+    )
+    text = only(tmp_path, "a.html", page).text
+    assert all(words in text for words in ("## Refunds", "Ask Ada before noon, or see this.", "- Entry 7"))
+
+
 def test_signs_to_the_pages_before_and_after_are_dropped_and_tables_of_facts_are_not(tmp_path: Path) -> None:
     cells = "<td>Prev</td><td>Up</td><td>Next</td></tr><tr><td>1. Start</td><td></td><td>3. End</td>"
     way = f"<table><tr>{cells}</tr></table>"
@@ -446,9 +483,17 @@ def test_a_locked_pdf_says_so(tmp_path: Path) -> None:
     assert reason(tmp_path, "a.pdf", pdf(["x"], encrypt=True)) == "password-protected"
 
 
-@pytest.mark.parametrize("content", [b"%PDF-1.4\ncut", b"no PDF at all", b"%PDF-1.4\n" + bytes(500)])
-def test_a_broken_pdf_is_damaged(tmp_path: Path, content: bytes) -> None:
-    assert reason(tmp_path, "a.pdf", content).startswith("damaged PDF")
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"%PDF-1.4\ncut", "damaged PDF: its end is missing"),
+        (b"%PDF-1.4\n" + bytes(500) + b"\n%%EOF", "damaged PDF"),
+        (b"no PDF at all", "its content is not PDF"),
+        (b"\x89PNG\r\n" + bytes(60), "its content is not PDF"),
+    ],
+)
+def test_a_pdf_that_is_cut_damaged_or_none_at_all_is_told_apart(tmp_path: Path, content: bytes, words: str) -> None:
+    assert reason(tmp_path, "a.pdf", content) == words
 
 
 def test_a_word_document_keeps_its_headings(tmp_path: Path) -> None:
@@ -461,9 +506,10 @@ def test_a_word_document_keeps_its_headings(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (docx(paragraph("x"))[:200], "damaged DOCX"),
-        (docx(paragraph("x"))[:-30], "damaged DOCX"),
-        (b"PK\x03\x04" + bytes(60), "damaged DOCX"),
+        (docx(paragraph("x"))[:200], "damaged DOCX: its end is missing"),
+        (docx(paragraph("x"))[:-30], "damaged DOCX: its end is missing"),
+        (b"PK\x03\x04" + bytes(60), "damaged DOCX: its end is missing"),
+        (b"PK\x03\x04" + bytes(60) + b"PK\x05\x06", "damaged DOCX"),
         (b"text", "its content is not DOCX"),
         (b"\x89PNG\r\n" + bytes(60), "its content is not DOCX"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "an older Office file: save it as DOCX"),

@@ -84,7 +84,7 @@ def test_slides_keep_titles_groups_tables_notes_and_the_figures_of_charts(tmp_pa
 
 @pytest.mark.parametrize("cut", [100, 5_000, -40])
 def test_a_truncated_deck_is_damaged(tmp_path: Path, cut: int) -> None:
-    assert reason(tmp_path, "a.pptx", deck()[:cut]) == "damaged PPTX"
+    assert reason(tmp_path, "a.pptx", deck()[:cut]) == "damaged PPTX: its end is missing"
 
 
 def test_a_locked_deck_says_so(tmp_path: Path) -> None:
@@ -150,6 +150,19 @@ def test_rows_of_a_sheet_say_what_each_value_is(tmp_path: Path) -> None:
     assert "section" not in document.metadata
 
 
+def test_a_title_above_the_names_of_the_columns_is_not_taken_for_one(tmp_path: Path) -> None:
+    lowered = [(f"{cell[0]}{int(cell[1:]) + 3}", value) for cell, value in ROTA]
+    (sheet,) = made(tmp_path, "a.xlsx", xlsx({"Rota": [("A1", "Support in autumn"), ("A2", "Draft"), *lowered]}))
+    assert sheet.text == "Support in autumn\n\nDraft\n\nwho: Ada; code: 007\n\nwho: Bob; code: 12; 1.5"
+    (table,) = made(tmp_path, "a.csv", "Support in autumn,\n,\nwho,code\nAda,007\n")
+    assert (table.text, table.metadata["lines"][2]) == ("Support in autumn\n\nwho: Ada; code: 007", 4)
+
+
+def test_a_table_of_one_column_is_named_by_its_first_row(tmp_path: Path) -> None:
+    (table,) = made(tmp_path, "a.csv", "who\nAda\nBob\n")
+    assert table.text == "who: Ada\n\nwho: Bob"
+
+
 def test_each_of_several_sheets_is_a_section_and_hidden_ones_are_passed_over(tmp_path: Path) -> None:
     content = xlsx({"Rota": ROTA, "Old": ROTA, "Costs": [("A1", "item"), ("A2", "Tea")]}, hidden="Old")
     documents = made(tmp_path, "a.xlsx", content)
@@ -164,7 +177,7 @@ def test_each_of_several_sheets_is_a_section_and_hidden_ones_are_passed_over(tmp
     [
         (xlsx({"a": [("A1", "x"), ("XFD1048576", "y")]}), "a sheet spans 16,384 columns and 1,048,576 rows"),
         (xlsx({"a": ROTA}, prolog='<!DOCTYPE a [<!ENTITY b "c">]>'), "contains a DTD"),
-        (xlsx({"a": ROTA})[:300], "damaged XLSX"),
+        (xlsx({"a": ROTA})[:300], "damaged XLSX: its end is missing"),
         (OLE + bytes(600), "an older Office file: save it as XLSX"),
         (b"text", "its content is not XLSX"),
         (xlsx({"a": []}), "empty file"),

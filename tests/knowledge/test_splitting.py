@@ -167,6 +167,49 @@ def test_a_table_that_must_be_cut_shows_its_header_in_each_passage() -> None:
     assert all(node.text.startswith("| week | who |\n| --- | --- |\n|") for node in nodes)
 
 
+def test_a_table_right_below_the_line_that_leads_to_it_shows_its_header_in_each_passage_too() -> None:
+    rows = "\n".join(f"| {n} | Ada Lovelace is on call in week {n} |" for n in range(80))
+    first, *others = passages(f"Who is on call:\n| week | who |\n| --- | --- |\n{rows}")
+    assert first.text.startswith("Who is on call:\n| week | who |\n| --- | --- |\n| 0 |")
+    assert len(others) > 2
+    assert all(node.text.startswith("| week | who |\n| --- | --- |\n|") for node in others)
+
+
+STEPS = "\n\n".join(f"    docent step --number {n}\n    # and wait for its end" for n in range(6))
+PROSE = " ".join(f"Paragraph {n} says that refunds take thirty days." for n in range(20))
+
+
+@pytest.mark.parametrize("code", [f"    ```sh\n{STEPS}\n    ```", STEPS])
+def test_code_inside_a_list_and_code_that_is_only_indented_is_not_cut_where_it_fits(code: str) -> None:
+    nodes = passages(f"1. {PROSE}\n\n{code}\n\n2. {PROSE}")
+    assert [code.strip() in node.text for node in nodes].count(True) == 1
+
+
+def test_code_inside_a_list_that_must_be_cut_is_whole_again_in_each_passage() -> None:
+    code = "\n".join(f"    print('step {n} of the deployment')" for n in range(80))
+    first, *others = passages(f"1. Run this:\n\n    ```python\n{code}\n    ```\n\n2. Rest.")
+    assert len(others) > 2
+    assert all(len(re.findall(r"^\s*```", node.text, re.MULTILINE)) == 2 for node in (first, *others))
+    assert all(node.text.startswith("```python\n    print(") for node in others)
+
+
+def test_code_inside_a_list_that_is_never_closed_ends_with_the_list() -> None:
+    nodes = passages("1. Run:\n\n    ```sh\n    docent run\n\n## Refunds\n\nThirty days.")
+    assert [(section_of(node), node.text) for node in nodes][1:] == [("Refunds", "Thirty days.")]
+
+
+def test_deeply_indented_marks_do_not_close_a_code_block_that_has_no_margin() -> None:
+    (node,) = passages("```md\n    ```\n# No heading\n```")
+    assert section_of(node) == ""
+
+
+def test_a_long_code_block_below_a_line_of_text_is_cut_between_definitions() -> None:
+    code = "\n\n".join(f"def step_{n}(a, b):\n    total = a + b * {n}\n\n    return total" for n in range(40))
+    nodes = passages(f"Before.\n\n```python\n{code}\n```")
+    assert len(nodes) > 3
+    assert all(node.text.endswith("    return total\n```") for node in nodes)
+
+
 def test_a_long_list_is_cut_between_items() -> None:
     items = "\n".join(f"- item {n}, which is long, and has commas, and goes on\n  over two lines" for n in range(60))
     nodes = passages(items)

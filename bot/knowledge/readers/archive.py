@@ -16,6 +16,8 @@ UNPACKED_LIMIT: Final = 100 * 2**20
 MEMBER_LIMIT: Final = 10_000
 
 _DAMAGES = (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, ValueError, RuntimeError, zlib.error)
+_END = b"PK\x05\x06"  # with it the list begins that every archive ends with, at most 65,557 bytes before its last
+_END_WITHIN = 65_557
 _PIECE = 65_536  # bytes of a part that are looked at at once
 
 
@@ -28,6 +30,8 @@ def guarded(content: bytes, kind: str, part: str) -> zipfile.ZipFile:
     refuse_older(content, kind)
     if not content.startswith(b"PK"):
         raise DocumentUnreadable(f"its content is not {kind}")
+    if _END not in content[-_END_WITHIN:]:
+        raise DocumentUnreadable(f"damaged {kind}: its end is missing")
     try:
         archive = zipfile.ZipFile(io.BytesIO(content))
         members = archive.infolist()

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-READING: Final = "4"
+READING: Final = "5"
 """Names this way of reading. Change it with the way, and every file is read anew at the next ingestion."""
 
 

@@ -26,6 +26,11 @@ _HIDDEN = (
     )
     + "]"
 )
+_MENU: Final = frozenset(
+    {"menu", "nav", "navbar", "navigation", "sidebar", "breadcrumb", "breadcrumbs", "toc", "header", "footer", "pager"}
+)
+_BLOCKS: Final = frozenset({"div", "section", "ul", "ol"})
+_MOSTLY_LINKS: Final = 0.5  # the part of its letters that lead elsewhere from which on a block of such a name is a menu
 _TOO_DEEP: Final = "HTML is nested too deeply"
 _WAY_SIGNS = frozenset(
     {"prev", "previous", "next", "up", "home", "index", "contents", "top", "back", "«", "»", "←", "→"}
@@ -111,13 +116,60 @@ def _language(element: Any) -> str:
 
 def _visible(tree: Any) -> Any:
     """The part of a page that a reader came for, without what only a browser needs."""
-    for element in [*_every(tree, _HIDDEN), *tree.iter(*_DROPPED.split()), *filter(_is_way_sign, tree.iter("table"))]:
+    for element in [
+        *_every(tree, _HIDDEN),
+        *tree.iter(*_DROPPED.split()),
+        *filter(_is_way_sign, tree.iter("table")),
+        *_menus(tree),
+        *filter(_is_mark, _every(tree, "//h1//a | //h2//a | //h3//a | //h4//a | //h5//a | //h6//a")),
+    ]:
         if element.getparent() is not None:
             element.drop_tree()
     for link in _every(tree, "//a[not(starts-with(@href, 'http'))]"):
         link.drop_tag()
-    mains = [each for each in _every(tree, "//main | //*[@role='main']") if each.text_content().strip()]
-    return mains[0] if len(mains) == 1 else tree
+    for path in ("//main | //*[@role='main']", "//article[.//h1]"):
+        mains = [each for each in _every(tree, path) if each.text_content().strip()]
+        if mains:
+            return mains[0] if len(mains) == 1 else tree
+    return tree
+
+
+def _menus(tree: Any) -> list[Any]:
+    """Blocks that only lead elsewhere: they are named so, or stand in a page's head, and most of them is links.
+
+    The tree is gone through once, whatever its make.
+    """
+    from lxml import etree  # noqa: PLC0415 - as above
+
+    found: list[Any] = []
+    counts = [(0, 0)]  # letters, and those of links, of each element that is open
+    links = heads = 0
+    for event, element in etree.iterwalk(tree, events=("start", "end")):
+        step = 1 if event == "start" else -1
+        letters, linked = (0, 0) if event == "start" else counts.pop()
+        if event == "end" and element.tag in _BLOCKS and linked >= letters * _MOSTLY_LINKS:
+            found += [element] if heads or _is_named_menu(element) else []
+        links += step * (element.tag == "a")
+        heads += step * (element.tag == "header")
+        more = _letters(element.text if event == "start" else element.tail)
+        counts += [(0, 0)] if event == "start" else []
+        all_before, linked_before = counts[-1]
+        counts[-1] = all_before + letters + more, linked_before + linked + (more if links else 0)
+    return found
+
+
+def _is_named_menu(element: Any) -> bool:
+    named = f"{element.get('class', '')} {element.get('id', '')}".lower()
+    return not _MENU.isdisjoint(re.split(r"[\W_]+", named))
+
+
+def _letters(text: str | None) -> int:
+    return len("".join(text.split())) if text else 0
+
+
+def _is_mark(link: Any) -> bool:
+    """Whether a link is the sign behind a heading that leads to the heading itself."""
+    return str(link.text_content()).strip() in {"#", "¶", "§", "🔗"}
 
 
 def _is_way_sign(table: Any) -> bool:

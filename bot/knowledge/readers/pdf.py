@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 PAGE_LIMIT: Final = 5_000
 SCANNED: Final = "no text; text recognition is not supported"
 
+_END_WITHIN = 1_024  # bytes: readers look for the mark at the end no further up
 _OUTLINE_DEPTH = 4
 _OUTLINE_LIMIT = 5_000
 
@@ -28,12 +29,14 @@ def read_pdf(content: bytes) -> list[Page]:
     import pypdfium2 as pdfium  # noqa: PLC0415 - loaded with the first such file
 
     if b"%PDF-" not in content[:1024]:
-        raise DocumentUnreadable("damaged PDF: it does not begin like one")
+        raise DocumentUnreadable("its content is not PDF")
     try:
         pdf = pdfium.PdfDocument(content)
     except pdfium.PdfiumError as error:
         is_locked = "password" in str(error).lower()
-        raise DocumentUnreadable("password-protected" if is_locked else "damaged PDF") from error
+        is_cut = b"%%EOF" not in content[-_END_WITHIN:]
+        fault = "password-protected" if is_locked else "damaged PDF: its end is missing" if is_cut else "damaged PDF"
+        raise DocumentUnreadable(fault) from error
     try:
         if len(pdf) > PAGE_LIMIT:
             raise DocumentUnreadable(f"more than {PAGE_LIMIT:,} pages")

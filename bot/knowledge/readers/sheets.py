@@ -6,6 +6,7 @@ import csv
 import datetime as dt
 import io
 import re
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final
 
 from bot.errors import DocumentUnreadable
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 CELL_LIMIT: Final = 20_000_000
 """How many cells the used part of a sheet may span, empty ones included: a reader makes room for all of them."""
 
+_TOP_ROWS = 10  # rows among which the names of the columns are looked for
 # A row or a cell, with where it says it is, if it does. No "<" stands inside a tag, whatever else does.
 _PLACED = re.compile(
     rb"<(?:\w+:)?(?:(?P<row>row)|c)\b(?:[^<]*?\sr\s*=\s*[\"']\s*(?P<column>[A-Z]{0,3})0*(?P<line>\d{1,9})\s*[\"'])?",
@@ -61,16 +63,20 @@ def _joined(records: Iterable[tuple[int, str]]) -> str:
 
 
 def _records(rows: Iterable[Sequence[str]]) -> list[tuple[int, str]]:
-    """The rows below the first, each with the first one's names, and with its place among all rows.
+    """The rows below the names of the columns, each with those names, and with its place among all rows.
+
+    The names are the first row; where a title stands above them, alone in its row, the first row of several cells.
 
     Raises:
         DocumentUnreadable: they are too much text; wide tables multiply their names.
     """
     filled = ((place, row) for place, row in enumerate(rows) if any(cell.strip() for cell in row))
-    first, header = next(filled, (0, []))
-    records: list[tuple[int, str]] = []
+    top = list(islice(filled, _TOP_ROWS)) or [(0, [])]
+    above = next((number for number, (_, row) in enumerate(top[:-1]) if sum(map(bool, map(str.strip, row))) > 1), 0)
+    first, header = top[above]
+    records = [(place, record((), row)) for place, row in top[:above]]
     total = 0
-    for place, row in filled:
+    for place, row in chain(top[above + 1 :], filled):
         records.append((place, record(header, row)))
         total += len(records[-1][1])
         if total > TEXT_LIMIT:
