@@ -60,6 +60,10 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+SWITCH_INTERVAL = 0.001
+"""Seconds for which a thread keeps Python's lock from the event loop. With Python's own 0.005 a search among 100,000
+passages made the loop 24 ms late at worst, and with this 15."""
+
 _DAY = 24 * 60 * 60.0
 _SAME_SIGNAL = (
     1.0  # seconds in which a signal that comes again is the same one: some supervisors tell process and group
@@ -83,6 +87,7 @@ async def serve(settings: Settings, *, always_ingest: bool = False, stop: asynci
         SettingsInvalid: there is no token, or Discord does not accept it.
     """
     token = settings.required_token().get_secret_value()
+    sys.setswitchinterval(SWITCH_INTERVAL)
     lanes = Lanes()
     driver = Driver(
         lanes,

@@ -49,8 +49,8 @@ __all__ = ["NO_EMBEDDING", "Counts", "SqliteStore"]
 
 _BUSY_SECONDS: Final = 10
 _LONGEST_LOG: Final = 64 * 1024 * 1024  # bytes that the write-ahead log keeps on disk after a great run
-# Searches at a time. The event loop waits for Python's lock behind each thread that wants it, 5 ms a thread and often
-# more than once; over 100,000 passages a second thread doubled that and answered no sooner on two cores.
+# Searches at a time. The event loop waits for Python's lock behind each thread that wants it, often more than once;
+# over 100,000 passages a second thread doubled that and answered no sooner on two cores.
 _AT_ONCE: Final = 1
 _COLUMNS: Final = ", ".join(f"nodes.{field}" for field in FIELDS)
 
