@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from bot.unseen import seen
+from bot.unseen import on_one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -77,7 +77,7 @@ def escaped(text: str, limit: int = _LABEL_LIMIT) -> str:
 
     ``limit`` is in characters, before the signs are escaped.
     """
-    line = " ".join(seen("".join(map(_visible, text))).split())
+    line = on_one_line("".join(map(_visible, text)))
     if len(line) > limit:
         line = line[: limit - 1].rstrip() + "…"
     return _SPECIAL.sub(r"\\\1", line)

@@ -16,7 +16,7 @@ from bot.answering import Turn
 from bot.buttons import pressed
 from bot.conversation import Utterance, asked, told
 from bot.records import Fate
-from bot.unseen import seen
+from bot.unseen import on_one_line
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -245,7 +245,7 @@ def is_conversation(channel: object) -> bool:
 
 def thread_name(question: str) -> str:
     """What a thread opened for a question is called: the question's first words."""
-    words = " ".join(seen(question).split())
+    words = on_one_line(question)
     return words if len(words) <= _NAME_LIMIT else f"{words[:_NAME_LIMIT].rsplit(' ', 1)[0]}…"
 
 

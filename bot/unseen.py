@@ -31,6 +31,11 @@ def seen(text: str) -> str:
     return Unveiling().feed(text)
 
 
+def on_one_line(text: str) -> str:
+    """The same on a single line, with single spaces: a name may hold a line's end, and a line made up behind it."""
+    return " ".join(seen(text).split())
+
+
 class Unveiling:
     """Takes them out while text grows. Fed piece by piece it gives what the whole text would give.
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from bot.citations import escaped
 from bot.managing.grouping import grouped
-from bot.unseen import seen
+from bot.unseen import on_one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -128,7 +128,7 @@ def described(page: Page, days: int, *, is_cut: bool = False) -> str:
 
 def labelled(number: int, topic: Topic) -> str:
     """A topic as an option: Discord shows it as it is."""
-    line = " ".join(seen(topic.question).split()).encode("utf-8", "ignore").decode()
+    line = on_one_line(topic.question).encode("utf-8", "ignore").decode()
     return _short(f"{number}. {line}", _LABEL)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bot.answering import SHARED, collection_of
-from bot.unseen import seen
+from bot.unseen import on_one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -54,7 +54,7 @@ def done(report: IngestionReport, elapsed: float) -> str:
 def failures(failed: Mapping[str, str], may_see: Callable[[str], bool]) -> str:
     """The files that could not be read, each with its reason, as text for a file; only of collections one may see."""
     visible = {name: reason for name, reason in failed.items() if may_see(collection_of(name))}
-    return "".join(f"{_on_one_line(name)}: {_on_one_line(reason)}\n" for name, reason in sorted(visible.items()))
+    return "".join(f"{on_one_line(name)}: {on_one_line(reason)}\n" for name, reason in sorted(visible.items()))
 
 
 def clock(seconds: float) -> str:
@@ -98,11 +98,6 @@ def _unread(report: IngestionReport) -> list[str]:
         if count
         else []
     )
-
-
-def _on_one_line(text: str) -> str:
-    """A file's name may hold a line's end, and a line that was made up with it."""
-    return " ".join(seen(text).split())
 
 
 def _them(count: int) -> str:
