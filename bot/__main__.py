@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bot import settings, telemetry
+from bot import settings
+from bot.app import logging
+from bot.app.terminal import Terminal
 from bot.errors import DocentError, SettingsInvalid
-from bot.terminal import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Coroutine
@@ -46,7 +47,7 @@ def connect(context: typer.Context) -> None:
     """Connect to Discord, unless a command says otherwise."""
     if context.invoked_subcommand is None:
         chosen = _settings(required=("discord_token",))
-        from bot.app.serving import serve  # noqa: PLC0415  # each command loads only what it needs: --help is at once
+        from bot.app.serve import serve  # noqa: PLC0415  # each command loads only what it needs: --help is at once
 
         _run(serve(chosen))
 
@@ -63,7 +64,7 @@ def preview(
     OPENAI_API_KEY or OPENAI_BASE_URL is set. Ctrl+C ends it.
     """
     chosen = _settings()
-    from bot.app.serving import preview as serve_preview  # noqa: PLC0415  # as above
+    from bot.app.serve import preview as serve_preview  # noqa: PLC0415  # as above
 
     _run(serve_preview(chosen, Terminal(), port=port, open_browser=browser))
 
@@ -75,7 +76,7 @@ def ask(question: Annotated[str, typer.Argument(help="What you want to know, in 
     Example: python -m bot ask "How long do refunds take?"
     """
     chosen = _settings()
-    from bot.app.commands import ask as ask_once  # noqa: PLC0415  # as above
+    from bot.app.cli import ask as ask_once  # noqa: PLC0415  # as above
 
     _run(ask_once(chosen, Terminal(), question))
 
@@ -91,7 +92,7 @@ def reindex(
     Only what changed is read and embedded again. A running bot notices at once, and the old index serves meanwhile.
     """
     chosen = _settings()
-    from bot.app.commands import reindex as reindex_once  # noqa: PLC0415  # as above
+    from bot.app.cli import reindex as reindex_once  # noqa: PLC0415  # as above
 
     _run(reindex_once(chosen, Terminal(), dry_run=dry_run, force=force))
 
@@ -113,7 +114,7 @@ def evaluate(
     both; where a model is set every question is also answered by it, which costs what that costs.
     """
     chosen = _settings()
-    from bot.app.commands import evaluate as evaluate_once  # noqa: PLC0415  # as above
+    from bot.app.cli import evaluate as evaluate_once  # noqa: PLC0415  # as above
 
     _run(evaluate_once(chosen, Terminal(), file, documents=documents))
 
@@ -133,7 +134,7 @@ def migrate_store(
     A backup, also while the bot runs: --to backup/index.sqlite. Back again: --from backup/index.sqlite --to PLACE.
     """
     chosen = _settings()
-    from bot.app.commands import migrate_store as migrate  # noqa: PLC0415  # as above
+    from bot.app.cli import migrate_store as migrate  # noqa: PLC0415  # as above
 
     _run(migrate(chosen, Terminal(), settings.place(to), source=source and settings.place(source), force=force))
 
@@ -151,14 +152,14 @@ def doctor(
     and disk. The link that invites the bot is at the end.
     """
     chosen = _settings()
-    from bot.app.commands import diagnose  # noqa: PLC0415  # as above
+    from bot.app.cli import diagnose  # noqa: PLC0415  # as above
 
     _run(diagnose(chosen, Terminal(), is_offline=offline))
 
 
 def _settings(required: Collection[str] = ()) -> Settings:
     chosen = settings.load(required=required)
-    telemetry.configure(chosen.log_level, chosen.log_format, chosen.secrets)
+    logging.configure(chosen.log_level, chosen.log_format, chosen.secrets)
     return chosen
 
 

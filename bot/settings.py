@@ -16,7 +16,7 @@ from dotenv import dotenv_values
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from bot.answering import QUESTION_LIMIT
+from bot.domain import QUESTION_LIMIT
 from bot.errors import Problem, SettingsInvalid
 
 if TYPE_CHECKING:

@@ -11,21 +11,21 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.answering import QUESTION_LIMIT, Scope
-from bot.asking import asked
-from bot.client import whisper
-from bot.collections import named, shown
-from bot.conversation import following
-from bot.hearing import Hearing, is_conversation, thread_name
-from bot.policy.visibility import Visibility, channels_of, roles_of
-from bot.surfaces import ChannelSurface, InteractionSurface, deferred
-from bot.unseen import seen
+from bot.answers.conversation import following
+from bot.answers.service import asked
+from bot.discord_adapter import ChannelSurface, InteractionSurface, deferred
+from bot.discord_adapter.client import whisper
+from bot.discord_adapter.history import Hearing, is_conversation, thread_name
+from bot.discord_adapter.visibility import Visibility, channels_of, roles_of
+from bot.domain import QUESTION_LIMIT, Scope
+from bot.domain.collection_names import named, shown
+from bot.text.invisible import seen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bot.answering import Question
-    from bot.asking import Asking
+    from bot.answers.service import Asking
+    from bot.domain import Question
     from bot.records import Record
 
 _QuestionText = app_commands.Range[str, 1, QUESTION_LIMIT]

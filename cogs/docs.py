@@ -14,24 +14,24 @@ import discord
 from discord import app_commands, ui
 from discord.ext import commands
 
-from bot.answering import SHARED, Scope
-from bot.citations import escaped
-from bot.clicks import FORGED, LEFT_OPEN, Forms, answering, clicked
-from bot.client import whisper
-from bot.collections import named, shown
+from bot.admin.document_list import PER_PAGE, described, paged, taken_in
+from bot.discord_adapter import deferred
+from bot.discord_adapter.client import whisper
+from bot.discord_adapter.components import FORGED, LEFT_OPEN, Forms, answering, clicked
+from bot.discord_adapter.visibility import FOR_ADMINS
+from bot.domain import SHARED, Scope
+from bot.domain.collection_names import named, shown
 from bot.errors import DocentError, DocumentUnreadable, RecordsUnusable
-from bot.managing.listing import PER_PAGE, described, paged, taken_in
-from bot.policy.visibility import FOR_ADMINS
 from bot.records import Act
-from bot.surfaces import deferred
-from bot.unseen import seen
+from bot.text.citations import escaped
+from bot.text.invisible import seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from bot.answering import Library, Shelved
-    from bot.asking import Asking
-    from bot.policy.visibility import Visibility
+    from bot.answers.service import Asking
+    from bot.discord_adapter.visibility import Visibility
+    from bot.domain import Library, Shelved
     from bot.records import Records
 
 _log = logging.getLogger(__name__)

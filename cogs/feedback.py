@@ -10,17 +10,17 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.client import whisper
-from bot.managing.exporting import exported
-from bot.policy.visibility import FOR_ADMINS
+from bot.admin.feedback_export import exported
+from bot.discord_adapter import deferred
+from bot.discord_adapter.client import whisper
+from bot.discord_adapter.visibility import FOR_ADMINS
 from bot.records import Act
-from bot.surfaces import deferred
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bot.asking import Asking
-    from bot.policy.visibility import Visibility
+    from bot.answers.service import Asking
+    from bot.discord_adapter.visibility import Visibility
     from bot.records import Records
 
 DAYS = 30

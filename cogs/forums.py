@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 import discord
 from discord.ext import commands
 
-from bot.answering import QUESTION_LIMIT
-from bot.exchanges import Exchange, is_followed, put
-from bot.policy.visibility import Visibility, channels_of, roles_of
+from bot.discord_adapter import ChannelSurface, is_open
+from bot.discord_adapter.tracked_questions import Exchange, is_followed, put
+from bot.discord_adapter.visibility import Visibility, channels_of, roles_of
+from bot.domain import QUESTION_LIMIT
 from bot.records import Record
-from bot.surfaces import ChannelSurface, is_open
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bot.asking import Asking
-    from bot.surfaces import Controls
+    from bot.answers.service import Asking
+    from bot.discord_adapter import Controls
 
 _log = logging.getLogger(__name__)
 

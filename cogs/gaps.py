@@ -10,22 +10,22 @@ import discord
 from discord import app_commands, ui
 from discord.ext import commands
 
-from bot.clicks import FORGED, answering, clicked, picked
-from bot.client import whisper
+from bot.admin.embedding_cache import Vectors
+from bot.admin.gaps import MOST_DAYS, Deed, custom_id, described, is_ours, labelled, paged, pressed, topics, within
+from bot.discord_adapter import deferred
+from bot.discord_adapter.client import whisper
+from bot.discord_adapter.components import FORGED, answering, clicked, picked
+from bot.discord_adapter.visibility import FOR_ADMINS
 from bot.errors import DocentError
-from bot.managing.gaps import MOST_DAYS, Deed, custom_id, described, is_ours, labelled, paged, pressed, topics, within
-from bot.managing.vectors import Vectors
-from bot.policy.visibility import FOR_ADMINS
 from bot.records import Act
-from bot.surfaces import deferred
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from bot.asking import Asking
-    from bot.managing.gaps import Page, Press, Topic
-    from bot.managing.vectors import Embedding
-    from bot.policy.visibility import Visibility
+    from bot.admin.embedding_cache import Embedding
+    from bot.admin.gaps import Page, Press, Topic
+    from bot.answers.service import Asking
+    from bot.discord_adapter.visibility import Visibility
     from bot.records import Gap, Records
 
 _log = logging.getLogger(__name__)

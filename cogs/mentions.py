@@ -14,21 +14,21 @@ import aiohttp
 import discord
 from discord.ext import commands
 
-from bot.conversation import about, following
-from bot.exchanges import Exchange, is_followed, put
-from bot.hearing import Hearing, is_conversation, thread_name
-from bot.policy.visibility import Visibility, channels_of, roles_of
+from bot.answers.conversation import about, following
+from bot.answers.session import unexpected
+from bot.discord_adapter import ChannelSurface
+from bot.discord_adapter.history import Hearing, is_conversation, thread_name
+from bot.discord_adapter.tracked_questions import Exchange, is_followed, put
+from bot.discord_adapter.visibility import Visibility, channels_of, roles_of
 from bot.records import Record
 from bot.streaming import Lost
-from bot.surfaces import ChannelSurface
-from bot.telling import unexpected
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bot.answering import Question
-    from bot.asking import Asking
-    from bot.surfaces import Controls
+    from bot.answers.service import Asking
+    from bot.discord_adapter import Controls
+    from bot.domain import Question
 
 _log = logging.getLogger(__name__)
 

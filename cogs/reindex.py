@@ -11,24 +11,24 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.answering import SHARED
-from bot.citations import escaped
-from bot.clicks import answering, clicked
-from bot.client import whisper
-from bot.collections import named, shown
+from bot.admin import reindex_report
+from bot.admin.reindex_runs import CANCEL, FAILURES
+from bot.discord_adapter import InteractionSurface, deferred
+from bot.discord_adapter.client import whisper
+from bot.discord_adapter.components import answering, clicked
+from bot.discord_adapter.visibility import FOR_ADMINS
+from bot.domain import SHARED
+from bot.domain.collection_names import named, shown
 from bot.errors import RecordsUnusable
-from bot.managing import reporting
-from bot.managing.reindexing import CANCEL, FAILURES
-from bot.policy.visibility import FOR_ADMINS
 from bot.records import Act, Run
-from bot.surfaces import InteractionSurface, deferred
+from bot.text.citations import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bot.asking import Asking
-    from bot.managing.reindexing import Reindexing
-    from bot.policy.visibility import Visibility
+    from bot.admin.reindex_runs import Reindexing
+    from bot.answers.service import Asking
+    from bot.discord_adapter.visibility import Visibility
     from bot.records import Records
 
 NOT_YOURS = "You may bring up to date only collections that are this server's alone. Name one of them."
@@ -144,7 +144,7 @@ class Reindex(commands.Cog):
             await whisper(interaction, FORGOTTEN)
             return
         own = await self._visibility.changeable(interaction)
-        text = reporting.failures(failed, lambda collection: collection in own)
+        text = reindex_report.failures(failed, lambda collection: collection in own)
         if not text:
             await whisper(interaction, NONE_OF_YOURS)
             return

@@ -11,9 +11,9 @@ import pytest
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
-from bot.preview.standin import Request
-from bot.preview.world import World
-from tests.safety.watching import Watch
+from bot.simulator.server import Request
+from bot.simulator.world import World
+from tests.safety.secret_watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,10 +9,10 @@ from llama_index.core.vector_stores import SimpleVectorStore
 from llama_index.core.vector_stores.types import VectorStoreQuery
 
 from benchmarks.knowledge.corpus import A_DOCUMENT, COLLECTIONS, Corpus
-from bot.answering import Scope
-from bot.knowledge.retrieval import CANDIDATES, FusedRetriever
+from bot.domain import Scope
+from bot.knowledge.answering.retrieval import CANDIDATES, FusedRetriever
 from bot.knowledge.stores import opened
-from bot.knowledge.stores.base import batched
+from bot.knowledge.stores.store import batched
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bot.knowledge.splitting import passage_hash, passage_node
+from bot.knowledge.splitting.splitter import passage_hash, passage_node
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from benchmarks.knowledge.contenders import Contender, Ours, Simple
 from benchmarks.knowledge.corpus import Asked, Corpus
-from bot.app.serving import SWITCH_INTERVAL
+from bot.app.serve import SWITCH_INTERVAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

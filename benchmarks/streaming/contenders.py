@@ -10,12 +10,12 @@ import discord
 from discord import app_commands
 
 from benchmarks.streaming.model import SEARCH
-from bot.asking import Asking
-from bot.client import DocentClient
+from bot.answers.service import Asking
+from bot.discord_adapter import rate_limit_trace
+from bot.discord_adapter.client import DocentClient
 from bot.records import MemoryRecords
 from bot.streaming import Driver, Lanes
-from bot.surfaces import rate_limit_trace
-from cogs.answers import Answers
+from cogs.answer_buttons import Answers
 from cogs.ask import Ask
 from cogs.mentions import Manners, Mentions
 

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from benchmarks.streaming.figures import Said
-from bot.answering import Outcome, Source, Usage
+from bot.domain import Outcome, Source, Usage
 from bot.errors import ModelInterrupted
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from benchmarks.streaming.scripts import Script
-    from bot.answering import Question
+    from bot.domain import Question
 
 SEARCH = 0.3
 """Seconds that finding the passages takes."""

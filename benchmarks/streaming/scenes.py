@@ -9,7 +9,7 @@ from math import inf
 from benchmarks.streaming.floor import Lane, paced, shared
 from benchmarks.streaming.model import SEARCH, THINKING
 from benchmarks.streaming.scripts import Script, spoken, stalled, written
-from bot.preview.limits import Limits
+from bot.simulator.rate_limits import Limits
 
 LATENCY = 0.05
 """One way, in seconds."""

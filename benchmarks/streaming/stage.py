@@ -19,9 +19,9 @@ from benchmarks.streaming.model import Model
 from benchmarks.streaming.scenes import Break, Contender, Scene
 from benchmarks.streaming.scripts import words
 from benchmarks.streaming.sight import State
-from bot.client import point_at
-from bot.preview.standin import StandIn
-from bot.preview.world import Clock, World
+from bot.discord_adapter.client import point_at
+from bot.simulator.server import StandIn
+from bot.simulator.world import Clock, World
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Iterator
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from benchmarks.streaming.contenders import Bot
     from benchmarks.streaming.figures import Said
-    from bot.preview.world import Channel, Message
+    from bot.simulator.world import Channel, Message
 
 _T = TypeVar("_T")
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import aiohttp
 
 from bot.doctor.account import intents, on_discord
-from bot.doctor.asking import PATIENCE
-from bot.doctor.finding import Finding
+from bot.doctor.check_result import Finding
+from bot.doctor.discord_api import PATIENCE
 from bot.doctor.machine import chosen, collections, disk, documents, records, searchable
 from bot.doctor.models import embeddings, model
 from bot.doctor.permissions import PERMISSIONS, invite_link
@@ -21,7 +21,7 @@ from bot.doctor.permissions import PERMISSIONS, invite_link
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
 
-    from bot.answering import LibraryState
+    from bot.domain import LibraryState
     from bot.knowledge import EmbeddingChoice, LanguageModelChoice, Local
     from bot.settings import Settings
 

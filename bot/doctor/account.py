@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 import aiohttp
 import discord
 
-from bot.doctor.asking import UNAUTHORISED, fetched, host_of
-from bot.doctor.finding import Finding
+from bot.doctor.check_result import Finding
+from bot.doctor.discord_api import UNAUTHORISED, fetched, host_of
 from bot.doctor.permissions import LOOKED_AT, invite_link, judged
 
 if TYPE_CHECKING:

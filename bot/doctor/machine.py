@@ -7,10 +7,10 @@ import shutil
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from bot.doctor.finding import Finding, counted, some
+from bot.access import collection_rules
+from bot.access.scopes import Rule
+from bot.doctor.check_result import Finding, counted, some
 from bot.errors import RecordsUnusable
-from bot.policy import rules
-from bot.policy.scopes import Rule
 from bot.records import SqlRecords
 from bot.settings import DEFAULT_MODEL
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from bot.answering import LibraryState
+    from bot.domain import LibraryState
     from bot.settings import Settings
 
 _LEAST_FREE: Final = 200_000_000
@@ -58,7 +58,7 @@ def documents(folder: Path) -> Finding:
 
 def collections(folder: Path) -> Sequence[Finding]:
     """Each collection that nobody sees, and each rule for none; where there are no such, one finding for all."""
-    known, faults = rules.read(folder)
+    known, faults = collection_rules.read(folder)
     held = {path.name[1:] for path in folder.glob("@?*") if path.is_dir() and not path.is_symlink()}
     unreadable = {fault.partition(".toml: ")[0][1:] for fault in faults}
     read = {name: rule for name, rule in known.items() if name not in unreadable}
@@ -127,7 +127,7 @@ def _idle(settings: Settings) -> Iterator[str]:
 
 
 def _shut(folder: Path, held: set[str], known: Mapping[str, Rule]) -> Iterator[Finding]:
-    """The collections that nobody sees though nothing is wrong with their rules."""
+    """The collections that nobody sees though nothing is wrong with their collection_rules."""
     for name in sorted(held - set(known)):
         remedy = f"Write {folder / f'@{name}.toml'} with the ids of who may see it, such as {_RULE}."
         yield Finding(_COLLECTIONS, "note", f"@{name} has no rule: nobody sees it", remedy)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from bot.doctor.asking import fetched, host_of
-from bot.doctor.finding import Finding, some
+from bot.doctor.check_result import Finding, some
+from bot.doctor.discord_api import fetched, host_of
 from bot.errors import ModelBusy, ModelMute, ModelOutOfCredit, SettingsInvalid
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from bot.knowledge import EmbeddingChoice, LanguageModelChoice, Local
-    from bot.knowledge.proving import Proof
+    from bot.knowledge.models.probe import Proof
     from bot.settings import Settings
 
 _UNPROVED: Final = "Without --offline it is asked for one word, to prove it."
@@ -91,9 +91,9 @@ async def model(
     )
     if is_offline:
         return server.unasked()
-    from bot.knowledge import proving  # noqa: PLC0415  # LlamaIndex, which whoever made the choice has loaded
+    from bot.knowledge.models import probe  # noqa: PLC0415  # LlamaIndex, which whoever made the choice has loaded
 
-    proof = await proving.written(choice, settings.model_patience)
+    proof = await probe.written(choice, settings.model_patience)
     if isinstance(proof.fault, ModelMute):
         return Finding("Model", "note", f"{proof.host} answered, but wrote nothing", "Try `ask` to see what it writes.")
     if proof.fault is not None:
@@ -114,7 +114,8 @@ async def embeddings(
         return Finding(
             subject, "note", "none: passages are found by their words alone", "EMBED_MODEL=local finds more."
         )
-    from bot.knowledge import EmbeddingChoice, proving  # noqa: PLC0415  # as above
+    from bot.knowledge import EmbeddingChoice  # noqa: PLC0415  # as above
+    from bot.knowledge.models import probe  # noqa: PLC0415  # as above
 
     if not isinstance(choice, EmbeddingChoice):
         return await _local()
@@ -126,18 +127,18 @@ async def embeddings(
     )
     if is_offline:
         return server.unasked()
-    proof = await proving.embedded(choice, settings.model_patience)
+    proof = await probe.embedded(choice, settings.model_patience)
     if proof.fault is not None:
         return await server.faulty(session, proof)
     return server.proved(proof, f"1 word was embedded by {proof.host} as {choice.name}")
 
 
 async def _local() -> Finding:
-    from bot.knowledge import proving  # noqa: PLC0415  # as above
+    from bot.knowledge.models import probe  # noqa: PLC0415  # as above
 
     subject = "Embeddings"
     try:
-        numbers = await proving.embedded_here()
+        numbers = await probe.embedded_here()
     except (ImportError, OSError) as error:
         return Finding(subject, "ill", f"local, but it does not run here ({type(error).__name__})", _INSTALL)
     if numbers is None:

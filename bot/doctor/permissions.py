@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 import discord
 
-from bot.doctor.finding import Finding, counted, some
-from bot.surfaces import may_write
+from bot.discord_adapter import may_write
+from bot.doctor.check_result import Finding, counted, some
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -10,17 +10,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bot.knowledge.base import KnowledgeBase
-    from bot.knowledge.local import Local
-    from bot.knowledge.models import EmbeddingChoice, LanguageModelChoice
+    from bot.knowledge.knowledge_base import KnowledgeBase
+    from bot.knowledge.models.local import Local
+    from bot.knowledge.models.openai import EmbeddingChoice, LanguageModelChoice
 
 __all__ = ["EmbeddingChoice", "KnowledgeBase", "LanguageModelChoice", "Local"]
 
 _ROOMS = {
-    "EmbeddingChoice": "bot.knowledge.models",
-    "KnowledgeBase": "bot.knowledge.base",
-    "LanguageModelChoice": "bot.knowledge.models",
-    "Local": "bot.knowledge.local",
+    "EmbeddingChoice": "bot.knowledge.models.openai",
+    "KnowledgeBase": "bot.knowledge.knowledge_base",
+    "LanguageModelChoice": "bot.knowledge.models.openai",
+    "Local": "bot.knowledge.models.local",
 }
 
 

@@ -13,10 +13,10 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from bot.answering import Ending, Question, Scope
-from bot.citations import marked_numbers
+from bot.domain import Ending, Question, Scope
 from bot.errors import AnswerUnavailable, DocentError, NothingFound
-from bot.knowledge.retrieval import text_node
+from bot.knowledge.answering.retrieval import text_node
+from bot.text.citations import marked_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from llama_index.core.schema import NodeWithScore
 
-    from bot.knowledge.base import KnowledgeBase
+    from bot.knowledge.knowledge_base import KnowledgeBase
 
 RANKS: Final = 10
 """Documents looked at for each question: the right one behind them counts as not found."""

@@ -16,19 +16,19 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from bot.preview.acts import Acts
-from bot.preview.asked import BODY_LIMIT, invalid
-from bot.preview.feed import Feed
+from bot.preview.event_feed import Feed
+from bot.preview.page_actions import Acts
 from bot.preview.rendering import DiscordMarkdown
+from bot.preview.request_body import BODY_LIMIT, invalid
 from bot.preview.views import Views
-from bot.preview.wire import ATTACHMENT_SIZE_LIMIT
-from bot.preview.world import RequestAnswered
+from bot.simulator.discord_json import ATTACHMENT_SIZE_LIMIT
+from bot.simulator.world import RequestAnswered
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
-    from bot.preview.drafts import Json
-    from bot.preview.world import Event, User, World
+    from bot.simulator.message_drafts import Json
+    from bot.simulator.world import Event, User, World
 
 _FILES = Path(__file__).parent / "page"
 _SCRIPTS = ("page.js", "shared.js", "messages.js", "composer.js", "options.js", "fields.js")

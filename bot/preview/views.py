@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from bot.preview.fields import Fields
-from bot.preview.figures import measured
-from bot.preview.offers import commands, menus
-from bot.preview.options import OptionKind, values_of
-from bot.preview.world import ChannelKind, InteractionKind, Permission, ResponseKind
+from bot.preview.answer_metrics import measured
+from bot.preview.command_views import commands, menus
+from bot.preview.component_views import Fields
+from bot.simulator.command_options import OptionKind, values_of
+from bot.simulator.world import ChannelKind, InteractionKind, Permission, ResponseKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bot.preview.drafts import Json
     from bot.preview.rendering import DiscordMarkdown
-    from bot.preview.world import Channel, Guild, Interaction, Message, MessageState, User, World
+    from bot.simulator.message_drafts import Json
+    from bot.simulator.world import Channel, Guild, Interaction, Message, MessageState, User, World
 
 
 class Views:

@@ -4,8 +4,8 @@
 SQLite file or a PostgreSQL database, which ``migrations`` bring up to date when they are opened.
 """
 
-from bot.records.base import Records
 from bot.records.memory import MemoryRecords
+from bot.records.protocol import Records
 from bot.records.sql import SqlRecords
 from bot.records.values import (
     NOBODY,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias, Union
 
-from bot.answering import Scope, Source, Usage
+from bot.domain import Scope, Source, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,7 +1,10 @@
 """The door of the streaming room: text and time go in, posts and edits come out, in an order the lanes allow."""
 
 from bot.streaming.actions import ATTACHMENT, WORDLESS, WRITING, Closing, Edit, Post, Rewriting, Urgency
-from bot.streaming.doors import (
+from bot.streaming.driver import Driver
+from bot.streaming.markdown.tables import Table, cells, table
+from bot.streaming.paging import PAGE_LIMIT, width
+from bot.streaming.protocols import (
     Begun,
     Cause,
     Ended,
@@ -17,12 +20,9 @@ from bot.streaming.doors import (
     SurfaceBusy,
     SurfaceGone,
 )
-from bot.streaming.driver import Driver
-from bot.streaming.lanes import Claim, Lanes, posting
-from bot.streaming.paging import PAGE_LIMIT, width
+from bot.streaming.rate_limits import Claim, Lanes, posting
 from bot.streaming.reply import Extent, Pace, Reply, unmarked
 from bot.streaming.run import Deadlines
-from bot.streaming.tables import Table, cells, table
 
 __all__ = [
     "ATTACHMENT",

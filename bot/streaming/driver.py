@@ -7,15 +7,15 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from bot.streaming.actions import Urgency
-from bot.streaming.doors import Restarting, Stopped, SurfaceGone
+from bot.streaming.protocols import Restarting, Stopped, SurfaceGone
 from bot.streaming.reply import Pace, Reply
 from bot.streaming.run import Deadlines, Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bot.streaming.doors import Cause, Streamable, Surface
-    from bot.streaming.lanes import Lanes
+    from bot.streaming.protocols import Cause, Streamable, Surface
+    from bot.streaming.rate_limits import Lanes
     from bot.streaming.reply import Extent
 
 _LATECOMERS = 0.3

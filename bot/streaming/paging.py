@@ -14,7 +14,7 @@ from bisect import bisect_right
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from bot.streaming.markdown import (
+from bot.streaming.markdown.code import (
     FENCE,
     INFO_LIMIT,
     SPAN_LIMIT,
@@ -26,8 +26,8 @@ from bot.streaming.markdown import (
     open_wide_marks,
     without_code,
 )
-from bot.streaming.marks import MARKS_LIMIT, PAGE, SIGNS, turns
-from bot.streaming.tables import head
+from bot.streaming.markdown.open_marks import MARKS_LIMIT, PAGE, SIGNS, turns
+from bot.streaming.markdown.tables import head
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bot.streaming.actions import ATTACHMENT, WORDLESS, WRITING, Closing, Edit, Post, Urgency
+from bot.streaming.markdown.convert import Dialect
 from bot.streaming.paging import PAGE_LIMIT, Pager, paginate, width
-from bot.streaming.rewriting import Dialect
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -13,24 +13,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bot.streaming.actions import Closing, Post, Urgency
-from bot.streaming.doors import (
-    Begun,
-    Ended,
-    Failed,
-    FileRefused,
-    Lost,
-    OutOfTime,
-    Stalled,
-    SurfaceBusy,
-)
-from bot.streaming.lanes import Claim, posting
+from bot.streaming.protocols import Begun, Ended, Failed, FileRefused, Lost, OutOfTime, Stalled, SurfaceBusy
+from bot.streaming.rate_limits import Claim, posting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bot.streaming.actions import Edit
-    from bot.streaming.doors import Cause, Streamable, Surface
-    from bot.streaming.lanes import Lanes
+    from bot.streaming.protocols import Cause, Streamable, Surface
+    from bot.streaming.rate_limits import Lanes
     from bot.streaming.reply import Reply
 
 

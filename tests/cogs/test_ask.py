@@ -8,10 +8,10 @@ import time
 from typing import TYPE_CHECKING
 
 from bot.errors import ModelInterrupted, NothingFound
-from bot.preview.faults import Fault, Trouble
-from bot.preview.world import InteractionCreated
+from bot.simulator.faults import Fault, Trouble
+from bot.simulator.world import InteractionCreated
 from tests.fakes.answerer import HANDBOOK, Pause, Script
-from tests.fakes.table import laid, until
+from tests.fakes.bot_in_guild import laid, until
 
 if TYPE_CHECKING:
     import pytest
@@ -90,7 +90,7 @@ async def test_nothing_is_searched_unless_the_acknowledgement_was_taken(caplog: 
         await table.settled()
         assert not table.answerer.asked
         assert not table.shown()
-    (line,) = [record.getMessage() for record in caplog.records if record.name.startswith("bot.surfaces")]
+    (line,) = [record.getMessage() for record in caplog.records if record.name.startswith("bot.discord_adapter")]
     assert str(interaction.id) in line
     assert interaction.token not in caplog.text
 
@@ -106,7 +106,7 @@ async def test_an_interaction_handed_out_twice_is_answered_once() -> None:
 
 
 async def test_a_message_deleted_under_the_answer_hangs_up_on_the_model(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "bot.asking")
+    caplog.set_level(logging.INFO, "bot.answers.service")
     steps = [step for n in range(100) for step in (f"word{n} ", Pause(0.05))]
     async with laid(Script(steps)) as table:
         table.ask()
@@ -119,7 +119,7 @@ async def test_a_message_deleted_under_the_answer_hangs_up_on_the_model(caplog: 
         calls = len(table.calls("/webhooks/"))
         await asyncio.sleep(0.5)
         assert len(table.calls("/webhooks/")) == calls
-    (line,) = [record.getMessage() for record in caplog.records if record.name == "bot.asking"]
+    (line,) = [record.getMessage() for record in caplog.records if record.name == "bot.answers.service"]
     assert ": lost, " in line
 
 

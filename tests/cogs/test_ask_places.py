@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.answering import Turn
-from bot.buttons import Deed, custom_id
-from bot.preview.faults import Fault, Trouble
-from bot.preview.world import Permission
+from bot.discord_adapter.answer_buttons import Deed, custom_id
+from bot.domain import Turn
+from bot.simulator.faults import Fault, Trouble
+from bot.simulator.world import Permission
 from cogs.ask import NO_DIRECT_MESSAGES, NO_THREAD, NO_THREAD_HERE, PRIVATE_HERE
 from cogs.mentions import Manners
 from tests.fakes.answerer import Pause, Script
-from tests.fakes.table import laid, until
-from tests.fakes.talk import Parrot, talking
+from tests.fakes.bot_in_guild import laid, until
+from tests.fakes.running_bot import Parrot, talking
 
 if TYPE_CHECKING:
-    from bot.preview.world import Channel, Interaction, Message
-    from tests.fakes.talk import Talk
+    from bot.simulator.world import Channel, Interaction, Message
+    from tests.fakes.running_bot import Talk
 
 REFUNDS = "How long do refunds take?"
 LONG = Script(["word " * 900], sources=())

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.answering import Attached, LibraryState
-from bot.attachments import LARGEST
-from bot.buttons import Deed, custom_id
-from bot.policy.scopes import Rule
-from bot.preview.drafts import Attachment
-from bot.preview.world import World
-from cogs.answers import ATTACH_AGAIN
+from bot.access.scopes import Rule
+from bot.discord_adapter.answer_buttons import Deed, custom_id
+from bot.discord_adapter.attachments import LARGEST
+from bot.domain import Attached, LibraryState
+from bot.simulator.message_drafts import Attachment
+from bot.simulator.world import World
+from cogs.answer_buttons import ATTACH_AGAIN
 from tests.fakes.answerer import FakeLibrary, Script
-from tests.fakes.table import until
-from tests.fakes.talk import Parrot, talking
+from tests.fakes.bot_in_guild import until
+from tests.fakes.running_bot import Parrot, talking
 
 if TYPE_CHECKING:
-    from bot.preview.world import Interaction
-    from tests.fakes.talk import Talk
+    from bot.simulator.world import Interaction
+    from tests.fakes.running_bot import Talk
 
 QUESTION = "Does this keep to our rules?"
 CONTRACT = Attachment("contract.txt", b"Paid within 90 days.", "text/plain")

@@ -5,21 +5,21 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from bot.answering import LibraryState, Shelved
-from bot.clicks import FORGED, LEFT_OPEN
-from bot.policy.scopes import Rule
-from bot.policy.visibility import FOR_ADMINS
-from bot.preview.drafts import Attachment
-from bot.preview.world import InteractionKind, World
+from bot.access.scopes import Rule
+from bot.discord_adapter.components import FORGED, LEFT_OPEN
+from bot.discord_adapter.visibility import FOR_ADMINS
+from bot.domain import LibraryState, Shelved
+from bot.simulator.message_drafts import Attachment
+from bot.simulator.world import InteractionKind, World
 from cogs.docs import NOT_YOURS, UNKNOWN, digest
 from tests.cogs.test_reindex import admitted
 from tests.fakes.answerer import FakeLibrary
-from tests.fakes.table import until
-from tests.fakes.talk import talking
+from tests.fakes.bot_in_guild import until
+from tests.fakes.running_bot import talking
 
 if TYPE_CHECKING:
-    from bot.preview.world import Interaction
-    from tests.fakes.talk import Talk
+    from bot.simulator.world import Interaction
+    from tests.fakes.running_bot import Talk
 
 DATED = datetime(2026, 1, 2, 12, tzinfo=UTC)
 SHELF = (

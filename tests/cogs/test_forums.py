@@ -10,24 +10,24 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.answering import SHARED
+from bot.access.budgets import Limits
+from bot.access.scopes import Rule
+from bot.answers.session import AUTOMATIC
+from bot.domain import SHARED
 from bot.errors import NothingFound
-from bot.policy.budgets import Limits
-from bot.policy.scopes import Rule
-from bot.preview.world import ChannelKind, World
 from bot.records import Fate
-from bot.telling import AUTOMATIC
+from bot.simulator.world import ChannelKind, World
 from cogs.forums import Forums
 from cogs.mentions import Manners
 from tests.fakes.answerer import FakeAnswerer, Pause, Script
-from tests.fakes.table import until
-from tests.fakes.talk import Parrot, talking
+from tests.fakes.bot_in_guild import until
+from tests.fakes.running_bot import Parrot, talking
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from bot.preview.world import Channel, Message
-    from tests.fakes.talk import Talk
+    from bot.simulator.world import Channel, Message
+    from tests.fakes.running_bot import Talk
 
 CLEAR = Script(["Two weeks [1]."], is_confident=True)
 VAGUE = Script(["Perhaps."], is_confident=False)

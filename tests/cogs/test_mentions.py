@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.answering import Turn
+from bot.domain import Turn
 from bot.errors import ModelInterrupted
-from bot.preview.faults import Fault, Trouble
-from bot.preview.world import Channel, ChannelKind, Message, MessageCreated, MessageState, Permission, User
 from bot.records import MemoryRecords
+from bot.simulator.faults import Fault, Trouble
+from bot.simulator.world import Channel, ChannelKind, Message, MessageCreated, MessageState, Permission, User
 from cogs.mentions import HOW_TO_ASK, LOCKED, NO_DIRECT_MESSAGES, UNREADABLE, Manners
 from tests.fakes.answerer import Pause, Script
-from tests.fakes.table import until
-from tests.fakes.talk import Parrot, talking
+from tests.fakes.bot_in_guild import until
+from tests.fakes.running_bot import Parrot, talking
 
 if TYPE_CHECKING:
-    from tests.fakes.talk import Talk
+    from tests.fakes.running_bot import Talk
 
 both_intents = pytest.mark.parametrize("reads_messages", [False, True], ids=["without intent", "with intent"])
 

@@ -5,22 +5,22 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from bot.answering import IngestionReport, LibraryState
-from bot.managing.reindexing import CANCEL, FAILURES
-from bot.policy.scopes import Admins, Rule
-from bot.policy.visibility import FOR_ADMINS
-from bot.preview.world import InteractionKind, Permission, World
+from bot.access.scopes import Admins, Rule
+from bot.admin.reindex_runs import CANCEL, FAILURES
+from bot.discord_adapter.visibility import FOR_ADMINS
+from bot.domain import IngestionReport, LibraryState
 from bot.records import MemoryRecords
+from bot.simulator.world import InteractionKind, Permission, World
 from cogs.reindex import ENDED, FORGOTTEN, NOT_YOURS
 from tests.fakes.answerer import FakeLibrary
-from tests.fakes.table import until
-from tests.fakes.talk import talking
+from tests.fakes.bot_in_guild import until
+from tests.fakes.running_bot import talking
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bot.preview.world import Interaction, Message
-    from tests.fakes.talk import Talk
+    from bot.simulator.world import Interaction, Message
+    from tests.fakes.running_bot import Talk
 
 REPORT = IngestionReport(
     new=("a.md", "b.md"),

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.answering import SHARED
-from bot.buttons import Deed, custom_id
-from bot.policy.scopes import Rule
-from bot.preview.world import Channel, ChannelKind, World
-from cogs.answers import NOT_FOR_YOU
+from bot.access.scopes import Rule
+from bot.discord_adapter.answer_buttons import Deed, custom_id
+from bot.domain import SHARED
+from bot.simulator.world import Channel, ChannelKind, World
+from cogs.answer_buttons import NOT_FOR_YOU
 from cogs.mentions import Manners
 from tests.fakes.answerer import Script
-from tests.fakes.table import until
-from tests.fakes.talk import Parrot, talking
+from tests.fakes.bot_in_guild import until
+from tests.fakes.running_bot import Parrot, talking
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from tests.fakes.talk import Talk
+    from tests.fakes.running_bot import Talk
 
 QUESTION = "Who is paid what?"
 AS_THE_LIST_SAYS = Script(["As the list says [1]."])

@@ -9,11 +9,11 @@ import pytest
 
 from bot.doctor import Finding, on_discord
 from bot.doctor.account import MOST_GUILDS
-from bot.preview.faults import Fault, Trouble
-from bot.preview.standin import StandIn
-from bot.preview.wire import Intent
-from bot.preview.world import MESSAGE_CONTENT_INTENT, NOTHING, ORDINARY, Permission, World
 from bot.settings import load, setting_names
+from bot.simulator.discord_json import Intent
+from bot.simulator.faults import Fault, Trouble
+from bot.simulator.server import StandIn
+from bot.simulator.world import MESSAGE_CONTENT_INTENT, NOTHING, ORDINARY, Permission, World
 from tests.fakes.discord_client import pointed_at
 
 if TYPE_CHECKING:

@@ -6,23 +6,13 @@ import asyncio
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from bot.answering import (
-    SHARED,
-    Attached,
-    IngestionReport,
-    LibraryState,
-    Outcome,
-    Progress,
-    Shelved,
-    Source,
-    Usage,
-)
+from bot.domain import SHARED, Attached, IngestionReport, LibraryState, Outcome, Progress, Shelved, Source, Usage
 from bot.errors import DocumentUnreadable, IngestionRefused
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-    from bot.answering import Question, Scope
+    from bot.domain import Question, Scope
 
 HANDBOOK = Source(
     1, "handbook.md", "Handbook", "Refunds take 14 days.", section="Refunds", url="https://team.example/h"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from aiohttp import ClientSession
 
-    from bot.preview.world import User, World
+    from bot.simulator.world import User, World
 
 TOKEN = "the-key-to-the-page"
 

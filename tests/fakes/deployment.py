@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bot.app.opening import opened
-from bot.app.serving import serve
-from bot.preview.standin import StandIn
-from bot.preview.world import MESSAGE_CONTENT_INTENT
+from bot.app.library import opened
+from bot.app.serve import serve
 from bot.settings import load
+from bot.simulator.server import StandIn
+from bot.simulator.world import MESSAGE_CONTENT_INTENT
 from tests.fakes.discord_client import pointed_at
 from tests.fakes.openai_server import OpenAIServer
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
     from pathlib import Path
 
-    from bot.preview.world import Interaction, Message
     from bot.settings import Settings
+    from bot.simulator.world import Interaction, Message
     from tests.fakes.openai_server import Script
 
 WRITTEN = 1_767_355_200.0

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import discord
 
-    from bot.preview.standin import StandIn
+    from bot.simulator.server import StandIn
 
 PATIENCE = 10.0
 """Seconds within which a client on loopback is connected, or something is wrong."""

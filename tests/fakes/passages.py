@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.knowledge.splitting import passage_hash, passage_node
+from bot.knowledge.splitting.splitter import passage_hash, passage_node
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from llama_index.core.schema import NodeWithScore, TextNode
 
-    from bot.knowledge.stores.base import Store
+    from bot.knowledge.stores.store import Store
 
 SHARED_ONLY = frozenset({""})
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from bot.answering import Scope
+from bot.domain import Scope
 from bot.errors import DocentError
 from bot.knowledge import KnowledgeBase, LanguageModelChoice, Local
 from bot.knowledge.evaluation import (
@@ -28,7 +28,7 @@ from bot.knowledge.evaluation import (
     previous,
     scored,
 )
-from bot.knowledge.local import local_embedding
+from bot.knowledge.models.local import local_embedding
 from tests.fakes.openai_server import OpenAIServer, key_refused, spoken
 
 if TYPE_CHECKING:

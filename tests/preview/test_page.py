@@ -12,15 +12,15 @@ from aiohttp import ClientSession, ClientTimeout
 from yarl import URL
 
 from bot.preview import page as page_module
-from bot.preview.drafts import Draft
 from bot.preview.page import Page
-from bot.preview.world import Clock, InteractionCreated, MessageFlag, RequestAnswered, ResponseKind, World
+from bot.simulator.message_drafts import Draft
+from bot.simulator.world import Clock, InteractionCreated, MessageFlag, RequestAnswered, ResponseKind, World
 from tests.fakes.browser import TOKEN, Browser
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from bot.preview.world import Event, Interaction
+    from bot.simulator.world import Event, Interaction
 
 FILES = Path(page_module.__file__).parent / "page"
 ASK = {"name": "ask", "type": 1, "description": "Ask", "options": [{"name": "question", "type": 3}]}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from bot.preview.drafts import Draft
-from bot.preview.figures import Wire, measured
+from bot.preview.answer_metrics import Wire, measured
 from bot.preview.rendering import DiscordMarkdown
 from bot.preview.views import Views
-from bot.preview.world import Message, MessageFlag, MessageState, World
+from bot.simulator.message_drafts import Draft
+from bot.simulator.world import Message, MessageFlag, MessageState, World
 
 
 def page(*states: tuple[float, str]) -> Message:

@@ -7,7 +7,7 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from bot.answering import Scope, Source
+from bot.domain import Scope, Source
 from bot.records import Fate, Record, Vote
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from bot.answering import Scope, Usage
+from bot.domain import Scope, Usage
 from bot.records import Fate, Record, Vote
 from tests.fakes.answerer import HANDBOOK, TRAVEL
 

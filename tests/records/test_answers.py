@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.answering import Usage
+from bot.domain import Usage
 from bot.records import NOBODY, Act, Fate, Forgotten, MemoryRecords, Run, Spending, Statistics
 from tests.records.samples import ADA, ADMIN, ANSWER, BEN, DAY, ELSEWHERE, GUILD, QUESTION, UP, question
 

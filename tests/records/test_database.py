@@ -18,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bot.answering import Scope, Source, Usage
+from bot.domain import Scope, Source, Usage
 from bot.errors import RecordsUnusable
 from bot.records import Fate, Record, Spending, SqlRecords
 from tests.fakes.answerer import HANDBOOK

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bot.answering import Source
+from bot.domain import Source
 from bot.records import Fate, Feedback, Forgotten, Statistics
 from bot.records.sql.texts import MEMORY_LIMIT
 from tests.records.samples import ADA, ADMIN, ANSWER, DOWN, GUILD, QUESTION

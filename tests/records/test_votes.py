@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.answering import Scope
+from bot.domain import Scope
 from bot.records import Fate, Feedback, Gap, Vote
 from tests.records.samples import ADA, ADMIN, ANSWER, BEN, DOWN, ELSEWHERE, GUILD, QUESTION, UP, question
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from bot.buttons import Deed, custom_id
-from bot.managing import gaps, reindexing
-from bot.preview.world import EVERYTHING, InteractionCreated, InteractionKind
+from bot.admin import gaps, reindex_runs
+from bot.discord_adapter.answer_buttons import Deed, custom_id
 from bot.records import SqlRecords
 from bot.settings import setting_names
+from bot.simulator.world import EVERYTHING, InteractionCreated, InteractionKind
 from cogs.docs import digest
 from tests.fakes.deployment import deployed
 from tests.fakes.openai_server import spoken
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
     from pathlib import Path
 
-    from bot.preview.world import Channel, Interaction, Message
+    from bot.simulator.world import Channel, Interaction, Message
     from tests.fakes.deployment import Deployment
 
 UNKNOWN_KEY: Final = "12345678901234567890"
@@ -185,8 +185,8 @@ async def test_what_stands_in_another_guild_or_channel_is_refused(
             *(here.forge(name, who, world.channel_named("random")) for name in names),
             *(here.forge(name, who, on=other.id) for name in names),
             here.forge(f"docs:remove:{digest('refunds.md')}", who, here.elsewhere),
-            here.forge(f"{reindexing.CANCEL}{here.key}", who, here.elsewhere),
-            here.forge(f"{reindexing.FAILURES}{here.key}", who, here.elsewhere),
+            here.forge(f"{reindex_runs.CANCEL}{here.key}", who, here.elsewhere),
+            here.forge(f"{reindex_runs.FAILURES}{here.key}", who, here.elsewhere),
         ]
         await refused(here, ways)
         assert all(here.told(click) for click in ways)
@@ -206,8 +206,8 @@ async def test_what_is_anothers_is_refused(tmp_path: Path, caplog: pytest.LogCap
             here.forge("docs:page:0:", "Ben"),
             here.forge(gaps.custom_id(gaps.Deed.PAGE, 30, 0), "Ben"),
             here.forge(gaps.custom_id(gaps.Deed.DONE, 30, 0), "Ben"),
-            here.forge(f"{reindexing.CANCEL}{here.key}", "Ben"),
-            here.forge(f"{reindexing.FAILURES}{here.key}", "Ben"),
+            here.forge(f"{reindex_runs.CANCEL}{here.key}", "Ben"),
+            here.forge(f"{reindex_runs.FAILURES}{here.key}", "Ben"),
         ]
         await refused(here, ways)
         assert all(here.told(click) for click in ways)
@@ -233,7 +233,10 @@ async def test_what_comes_twice_is_done_once(tmp_path: Path, caplog: pytest.LogC
         names = [custom_id(deed, here.key) for deed in (Deed.AGAIN, Deed.SOURCES, Deed.COPY, Deed.UP)]
         clicks = [here.forge(name, "Ada") for name in names]
         clicks += [here.forge(f"docs:remove:{digest('kitchen.md')}", "Ada"), here.forge("docs:page:0:", "Mia")]
-        clicks += [here.forge(gaps.custom_id(gaps.Deed.PAGE, 30, 0), "Mia"), here.forge(f"{reindexing.CANCEL}1", "Mia")]
+        clicks += [
+            here.forge(gaps.custom_id(gaps.Deed.PAGE, 30, 0), "Mia"),
+            here.forge(f"{reindex_runs.CANCEL}1", "Mia"),
+        ]
         for click in clicks:
             here.replay(click)
         await here.done(clicks)

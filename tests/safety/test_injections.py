@@ -16,13 +16,13 @@ from bot.settings import setting_names
 from tests.fakes.deployment import deployed
 from tests.fakes.openai_server import Speech
 from tests.safety.injections import INJECTIONS, STOLEN, Injection
-from tests.streaming.test_links import live_links
+from tests.streaming.markdown.test_links import live_links
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from pathlib import Path
 
-    from bot.preview.world import Interaction, Message
+    from bot.simulator.world import Interaction, Message
     from tests.fakes.deployment import Deployment
     from tests.fakes.openai_server import Request as Asked
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from bot.answering import Attached
-from bot.knowledge import base
-from bot.knowledge.shelf import NAME_BYTES
-from bot.preview.drafts import Attachment
+from bot.domain import Attached
+from bot.knowledge import knowledge_base
+from bot.knowledge.sources.document_folder import NAME_BYTES
 from bot.settings import setting_names
+from bot.simulator.message_drafts import Attachment
 from tests.fakes.deployment import deployed
 from tests.fakes.openai_server import spoken
 from tests.safety.hidden import hidden
@@ -147,7 +147,7 @@ async def test_whatever_a_file_is_called_it_lands_in_its_collection_and_replaces
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Each would be read in a child of its own, which takes a second and learns nothing of the name but its ending.
-    monkeypatch.setattr(base, "read_attached", unread)
+    monkeypatch.setattr(knowledge_base, "read_attached", unread)
     async with furnished(tmp_path) as bot:
         before = standing(tmp_path)
         own: set[str] = set()

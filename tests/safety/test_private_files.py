@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bot.knowledge.evaluation import Evaluation, keep
-from bot.knowledge.readers.kept import KeptPage, keep_page
-from bot.knowledge.spool import Spool
+from bot.knowledge.ingestion.spool import Spool
+from bot.knowledge.sources.web.page_cache import KeptPage, keep_page
 from bot.records import SqlRecords
 from bot.settings import setting_names
 from tests.fakes.deployment import deployed

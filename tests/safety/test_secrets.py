@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.preview.world import World
+from bot.simulator.world import World
 from tests.conftest import WATCH
-from tests.safety.watching import PLANTED, Watch
+from tests.safety.secret_watch import PLANTED, Watch
 
 ROOT = Path(__file__).parents[2]
 ADDRESS = "https://discord.com/api/v10/webhooks/123/aW50ZXJhY3Rpb24_6x-y.z/messages/@original"
@@ -37,7 +37,7 @@ def test_a_key_or_a_bots_token_is_seen_in_anybodys_line_and_is_not_repeated(name
 
 @pytest.mark.parametrize("address", [ADDRESS, "/interactions/9/aW50ZXJhY3Rpb24/callback"])
 def test_an_interactions_token_is_seen_in_our_own_lines_and_passes_in_others_where_it_is_redacted(address: str) -> None:
-    assert judged("bot.surfaces", address)
+    assert judged("bot.discord_adapter", address)
     assert judged("discord.http", address) == []
     assert judged("bottle", address) == []
 
@@ -74,13 +74,13 @@ def test_every_test_is_watched_and_every_worlds_token_known() -> None:
 LOGGED = "def test_it():\n    import logging\n    logging.getLogger('bot.app').info({0!r})\n"
 REPLIED = """
 def test_it():
-    from bot.preview.standin import Request
+    from bot.simulator.server import Request
     Request("POST", "", "", 0.0, {{"embeds": [{{"title": {0!r}}}]}})
 """
 ATTACHED = """
 def test_it():
-    from bot.preview.drafts import Attachment
-    from bot.preview.standin import Request
+    from bot.simulator.message_drafts import Attachment
+    from bot.simulator.server import Request
     Request("POST", "", "", 0.0, None, (Attachment("a.md", {0!r}.encode()),))
 """
 PRINTED = "def test_it():\n    print({0!r})\n"

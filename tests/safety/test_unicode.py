@@ -10,17 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.answering import Attached, Manner, Question, Scope, Shelved, Source
-from bot.citations import footer
-from bot.handouts import quoted
-from bot.hearing import thread_name
-from bot.knowledge.prompts import named_file, numbered_passage, question_prompt
-from bot.managing import exporting, gaps, house, listing, reporting
-from bot.policy.budgets import Limits
+from bot.access.budgets import Limits
+from bot.admin import document_list, feedback_export, gaps, guild_settings_text, reindex_report
+from bot.answers.excerpts import quoted
+from bot.answers.session import Telling, reading
+from bot.discord_adapter.history import thread_name
+from bot.domain import Attached, Manner, Question, Scope, Shelved, Source
+from bot.knowledge.answering.prompts import named_file, numbered_passage, question_prompt
 from bot.records import Fate, Feedback, Gap
 from bot.settings import setting_names
 from bot.streaming import Stopped
-from bot.telling import Telling, reading
+from bot.text.citations import footer
 from tests.fakes.answerer import FakeAnswerer, Script
 from tests.fakes.deployment import deployed, ingested
 from tests.fakes.openai_server import Speech
@@ -61,15 +61,17 @@ def shown(text: str) -> dict[str, str]:
         "passages read": footer("So.", [source(text)]),
         "sources view": "".join(view.messages),
         "sources view, as a file": quoted([source(text + " x" * 4_000)]).file.decode(),
-        "documents": listing.paged([document], 0, 0),
-        "a document": listing.described(document),
-        "added": listing.taken_in([text], {text: "damaged"}),
-        "failures": reporting.failures({f"{text}.md": f"{text}"}, lambda _: True),
+        "documents": document_list.paged([document], 0, 0),
+        "a document": document_list.described(document),
+        "added": document_list.taken_in([text], {text: "damaged"}),
+        "failures": reindex_report.failures({f"{text}.md": f"{text}"}, lambda _: True),
         "gaps": gaps.described(gaps.paged(topics, 0), 30),
         "gaps, as options": "".join(gaps.labelled(1, topic) for topic in topics),
-        "feedback": exporting.exported([feedback]).content.decode("utf-8-sig"),
+        "feedback": feedback_export.exported([feedback]).content.decode("utf-8-sig"),
         "a thread": thread_name(text),
-        "settings": "".join(house.described({"tone": text, "language": text}, Limits(), reads_messages=True)),
+        "settings": "".join(
+            guild_settings_text.described({"tone": text, "language": text}, Limits(), reads_messages=True)
+        ),
     }
 
 
@@ -92,7 +94,7 @@ def test_nothing_hidden_is_shown_or_said_to_a_model(text: str) -> None:
 
 
 def test_a_file_whose_name_holds_a_line_end_makes_up_no_line_of_the_failures() -> None:
-    listed = reporting.failures({"a\nb.md: all is well\u2028c.md": "damaged"}, lambda _: True)
+    listed = reindex_report.failures({"a\nb.md: all is well\u2028c.md": "damaged"}, lambda _: True)
     assert listed.splitlines() == ["a b.md: all is well c.md: damaged"]
 
 

@@ -27,10 +27,10 @@ from bot.streaming import (
     Stopped,
     Urgency,
 )
-from bot.streaming.links import defused
+from bot.streaming.markdown.convert import rewritten
+from bot.streaming.markdown.links import defused
 from bot.streaming.paging import Pager, paginate
-from bot.streaming.rewriting import rewritten
-from tests.fakes.scripted_telling import FOOTER, ScriptedTelling, evenly, said_on
+from tests.fakes.scripted_source import FOOTER, ScriptedTelling, evenly, said_on
 from tests.fakes.surface import FakeSurface, Fault, Server, Window
 from tests.fakes.virtual_time import run_virtual
 

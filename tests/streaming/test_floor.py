@@ -14,7 +14,7 @@ from itertools import pairwise
 import pytest
 
 from bot.streaming import WRITING, Driver, Lanes
-from tests.fakes.scripted_telling import FOOTER, ScriptedTelling, evenly
+from tests.fakes.scripted_source import FOOTER, ScriptedTelling, evenly
 from tests.fakes.surface import FakeSurface, Server, Window
 from tests.fakes.virtual_time import run_virtual
 

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.streaming import WORDLESS, WRITING, Closing, Edit, Extent, Pace, Post, Reply, Urgency
-from bot.streaming.links import defused
+from bot.streaming.markdown.convert import rewritten
+from bot.streaming.markdown.links import defused
 from bot.streaming.paging import Pager, paginate, width
-from bot.streaming.rewriting import rewritten
-from tests.fakes.scripted_telling import said_on
+from tests.fakes.scripted_source import said_on
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,8 +7,8 @@ file, and takes place in a child process with limits; pdfium is not made for thr
 from __future__ import annotations
 
 from bot.knowledge.readers.documents import READING, known_suffix, listed, read
-from bot.knowledge.readers.folder import SIZE_LIMIT, Found, collections_in, read_bytes
-from bot.knowledge.readers.pages import TEXT_LIMIT, cleaned, readable_stem
+from bot.knowledge.readers.page import TEXT_LIMIT, cleaned, readable_stem
+from bot.knowledge.sources.folder import SIZE_LIMIT, Found, collections_in, read_bytes
 
 __all__ = [
     "READING",

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 from llama_index.core.schema import Document, MediaResource
 
-from bot.answering import collection_of
+from bot.domain import collection_of
 from bot.errors import DocumentUnreadable
-from bot.knowledge.readers.folder import Found, opened, walked
-from bot.knowledge.readers.hypertext import read_html
-from bot.knowledge.readers.kept import kept_page
+from bot.knowledge.readers.html import read_html
 from bot.knowledge.readers.office import read_docx, read_pptx
-from bot.knowledge.readers.pages import TEXT_LIMIT, Page, readable_stem, shown_title, web_address
+from bot.knowledge.readers.page import TEXT_LIMIT, Page, readable_stem, shown_title, web_address
 from bot.knowledge.readers.pdf import SCANNED, read_pdf
 from bot.knowledge.readers.rst import read_rst
-from bot.knowledge.readers.sheets import read_csv, read_ods, read_tsv, read_xls, read_xlsx
 from bot.knowledge.readers.source import LANGUAGES, is_generated, read_notebook, read_source
+from bot.knowledge.readers.spreadsheets import read_csv, read_ods, read_tsv, read_xls, read_xlsx
 from bot.knowledge.readers.text import read_markdown, read_text
-from bot.knowledge.web_addresses import list_of
+from bot.knowledge.sources.folder import Found, opened, walked
+from bot.knowledge.sources.web.addresses import list_of
+from bot.knowledge.sources.web.page_cache import kept_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

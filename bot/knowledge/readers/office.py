@@ -7,9 +7,9 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from bot.errors import DocumentUnreadable
-from bot.knowledge.readers.archive import guarded
-from bot.knowledge.readers.hypertext import page_of_html
-from bot.knowledge.readers.pages import Page, record
+from bot.knowledge.readers.html import page_of_html
+from bot.knowledge.readers.page import Page, record
+from bot.knowledge.readers.zip_guard import guarded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

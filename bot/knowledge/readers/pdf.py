@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from bot.errors import DocumentUnreadable
-from bot.knowledge.headings import HEADING_SEPARATOR, plain_heading
-from bot.knowledge.readers.pages import TEXT_LIMIT, Page
+from bot.knowledge.readers.page import TEXT_LIMIT, Page
+from bot.knowledge.splitting.headings import HEADING_SEPARATOR, plain_heading
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

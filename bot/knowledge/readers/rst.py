@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from bot.knowledge.readers.pages import Page, cleaned, fenced, first_heading, lines_of
+from bot.knowledge.readers.page import Page, cleaned, fenced, first_heading, lines_of
 from bot.knowledge.readers.text import decoded
 
 if TYPE_CHECKING:

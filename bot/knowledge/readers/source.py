@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any, Final, cast
 
 from bot.errors import DocumentUnreadable
-from bot.knowledge.readers.pages import Page, fenced, first_heading, lines_of
+from bot.knowledge.readers.page import Page, fenced, first_heading, lines_of
 from bot.knowledge.readers.text import decoded
 
 LANGUAGES: Final = {

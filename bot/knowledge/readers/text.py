@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from bot.errors import DocumentUnreadable
-from bot.knowledge.readers.pages import Page, control_characters, first_heading, lines_of, web_address
+from bot.knowledge.readers.page import Page, control_characters, first_heading, lines_of, web_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

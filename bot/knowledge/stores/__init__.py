@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from bot.errors import StoreUnusable
 
 if TYPE_CHECKING:
-    from bot.knowledge.stores.base import Store
+    from bot.knowledge.stores.store import Store
 
 FILE_NAME: Final = "index.sqlite"
 """The index's file, inside the folder for state."""

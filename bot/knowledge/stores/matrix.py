@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bot.knowledge.stores.base import Generation
+    from bot.knowledge.stores.store import Generation
 
 Row = tuple[int, str, bytes]
 """A node's number, its collection, and its vector of length one as float32."""

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from bot.errors import IngestionRefused, StoreUnusable
 from bot.knowledge.stores import opened
-from bot.knowledge.stores.base import NO_EMBEDDING, batched
+from bot.knowledge.stores.store import NO_EMBEDDING, batched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from llama_index.core.schema import TextNode
 
-    from bot.knowledge.stores.base import Counts, Store
+    from bot.knowledge.stores.store import Counts, Store
 
 
 def copied(

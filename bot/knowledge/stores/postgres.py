@@ -20,9 +20,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from bot.errors import IngestionRefused, StoreUnusable
-from bot.knowledge.splitting import passage_hash
+from bot.knowledge.splitting.splitter import passage_hash
 from bot.knowledge.stores import postgres_schema as schema
-from bot.knowledge.stores.base import (
+from bot.knowledge.stores.postgres_search import COLUMNS, among, by_keywords, by_vector, comparable, folded
+from bot.knowledge.stores.rows import FIELDS, Row, node_of, row_of, shelved_of, storable
+from bot.knowledge.stores.store import (
     BATCH,
     NO_EMBEDDING,
     SPARE_LEAST,
@@ -34,9 +36,7 @@ from bot.knowledge.stores.base import (
     batched,
     normalised,
 )
-from bot.knowledge.stores.postgres_search import COLUMNS, among, by_keywords, by_vector, comparable, folded
-from bot.knowledge.stores.rows import FIELDS, Row, node_of, row_of, shelved_of, storable
-from bot.words import SEGMENTATION, terms
+from bot.text.search_terms import SEGMENTATION, terms
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Coroutine, Generator, Iterable, Iterator, Mapping, Sequence
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Executable, Table
     from sqlalchemy.engine.interfaces import DBAPIConnection
 
-    from bot.answering import Shelved
+    from bot.domain import Shelved
 
 PATIENCE: Final = 30.0
 """Seconds after which a search, or an attempt to connect, is given up."""

@@ -23,8 +23,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import TSVECTOR, insert
 
 from bot.errors import StoreUnusable
-from bot.knowledge.stores.base import NO_EMBEDDING
-from bot.words import SEGMENTATION
+from bot.knowledge.stores.store import NO_EMBEDDING
+from bot.text.search_terms import SEGMENTATION
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection

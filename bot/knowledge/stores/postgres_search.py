@@ -20,9 +20,9 @@ from sqlalchemy import (
     text,
 )
 
-from bot.knowledge.stores.base import TEXT_WEIGHT, TITLE_WEIGHT
 from bot.knowledge.stores.postgres_schema import generation, nodes, vectors
 from bot.knowledge.stores.rows import FIELDS, storable
+from bot.knowledge.stores.store import TEXT_WEIGHT, TITLE_WEIGHT
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

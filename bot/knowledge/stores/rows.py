@@ -7,9 +7,9 @@ from dataclasses import astuple, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from bot.answering import Shelved
-from bot.knowledge.splitting import passage_hash, passage_node
-from bot.words import indexed
+from bot.domain import Shelved
+from bot.knowledge.splitting.splitter import passage_hash, passage_node
+from bot.text.search_terms import indexed
 
 if TYPE_CHECKING:
     from llama_index.core.schema import TextNode

@@ -15,8 +15,11 @@ import numpy as np
 from llama_index.core.schema import NodeWithScore
 
 from bot.errors import IngestionRefused, StoreUnusable
-from bot.knowledge.splitting import passage_hash
-from bot.knowledge.stores.base import (
+from bot.knowledge.splitting.splitter import passage_hash
+from bot.knowledge.stores.matrix import Matrix
+from bot.knowledge.stores.rows import FIELDS, Row, node_of, row_of, shelved_of, storable, written_date
+from bot.knowledge.stores.sqlite_schema import complaint, created, prepare
+from bot.knowledge.stores.store import (
     NO_EMBEDDING,
     SECTION_WEIGHT,
     SPARE_LEAST,
@@ -30,10 +33,7 @@ from bot.knowledge.stores.base import (
     batched,
     normalised,
 )
-from bot.knowledge.stores.matrix import Matrix
-from bot.knowledge.stores.rows import FIELDS, Row, node_of, row_of, shelved_of, storable, written_date
-from bot.knowledge.stores.sqlite_schema import complaint, created, prepare
-from bot.words import terms
+from bot.text.search_terms import terms
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from llama_index.core.schema import TextNode
     from numpy.typing import NDArray
 
-    from bot.answering import Shelved
+    from bot.domain import Shelved
     from bot.knowledge.stores import matrix
 
 __all__ = ["NO_EMBEDDING", "Counts", "SqliteStore"]

@@ -8,8 +8,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from bot.errors import StoreUnusable
-from bot.knowledge.stores.base import batched
-from bot.words import SEGMENTATION, indexed
+from bot.knowledge.stores.store import batched
+from bot.text.search_terms import SEGMENTATION, indexed
 
 if TYPE_CHECKING:
     import sqlite3

@@ -17,15 +17,15 @@ from llama_index.core.vector_stores.types import (
     VectorStoreQueryResult,
 )
 
-from bot.answering import SHARED
-from bot.knowledge.splitting import passage_node
+from bot.domain import SHARED
+from bot.knowledge.splitting.splitter import passage_node
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from llama_index.core.schema import BaseNode, TextNode
 
-    from bot.knowledge.stores.base import Store
+    from bot.knowledge.stores.store import Store
 
 
 class VectorStore(BasePydanticVectorStore):

@@ -7,8 +7,8 @@ from dataclasses import replace
 from statistics import median
 from typing import TYPE_CHECKING
 
-from bot.records.base import KEPT_ACTS, KEPT_SPENDINGS, OPEN_BUDGET
 from bot.records.memory.state import ANSWERS_LIMIT, State
+from bot.records.protocol import KEPT_ACTS, KEPT_SPENDINGS, OPEN_BUDGET
 from bot.records.values import NOBODY, Forgotten, Statistics
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from bot.records.base import KEPT_ACTS, KEPT_SPENDINGS, OPEN_BUDGET
+from bot.records.protocol import KEPT_ACTS, KEPT_SPENDINGS, OPEN_BUDGET
 from bot.records.sql.database import Database
 from bot.records.sql.rows import record_of, row_of
 from bot.records.sql.schema import acts, answers, of_guild, runs, spendings, votes

@@ -102,7 +102,7 @@ class Database:
             if await connection.run_sync(_revision) == schema.REVISION:
                 return
         # Heavy, and hardly ever needed.
-        from bot.records.sql.upgrading import upgrade  # noqa: PLC0415
+        from bot.records.sql.upgrade import upgrade  # noqa: PLC0415
 
         async with self._writing() as connection:
             if not self._is_sqlite:

@@ -7,7 +7,7 @@ from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
 
-from bot.answering import Scope, Source, Usage
+from bot.domain import Scope, Source, Usage
 from bot.records.values import Fate, Record
 
 _SOURCE_FIELDS = frozenset(each.name for each in fields(Source))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bot.answering import Source
+    from bot.domain import Source
     from bot.records.values import Record, Vote
 
 MEMORY_LIMIT: Final = 1_000

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-    from bot.knowledge.stores.base import Store
+    from bot.knowledge.stores.store import Store
 
 
 class Place:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bot.errors import IngestionRefused, StoreUnusable
-from bot.knowledge.splitting import passage_hash
-from bot.knowledge.stores.base import NO_EMBEDDING, SPARE_LEAST, Counts
+from bot.knowledge.splitting.splitter import passage_hash
+from bot.knowledge.stores.store import NO_EMBEDDING, SPARE_LEAST, Counts
 from tests.fakes.passages import SHARED_ONLY, by_keywords, filled, keyword_hits, near, node, vector_hits
 
 if TYPE_CHECKING:
@@ -450,7 +450,7 @@ import os, signal, sys
 from pathlib import Path
 from bot.knowledge.stores import opened
 from tests.fakes.passages import node
-from bot.knowledge.splitting import passage_hash
+from bot.knowledge.splitting.splitter import passage_hash
 
 where = sys.argv[1] if "://" in sys.argv[1] else Path(sys.argv[1])
 store = opened(where, "model")

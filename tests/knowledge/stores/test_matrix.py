@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.knowledge.stores.base import Generation, normalised
 from bot.knowledge.stores.matrix import Matrix, Row
+from bot.knowledge.stores.store import Generation, normalised
 
 vectors = st.lists(st.floats(-1, 1, width=32), min_size=3, max_size=3).filter(lambda v: math.hypot(*v) > 1e-3)
 

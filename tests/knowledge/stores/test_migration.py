@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bot.errors import IngestionRefused, StoreUnusable
-from bot.knowledge.splitting import passage_hash
+from bot.knowledge.splitting.splitter import passage_hash
 from bot.knowledge.stores import opened
-from bot.knowledge.stores.base import NO_EMBEDDING, Counts
 from bot.knowledge.stores.migration import copied
+from bot.knowledge.stores.store import NO_EMBEDDING, Counts
 from tests.fakes.passages import by_keywords, filled, keyword_hits, near, node
 
 if TYPE_CHECKING:

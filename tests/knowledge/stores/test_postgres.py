@@ -12,7 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
 from bot.errors import StoreUnusable
-from bot.knowledge.splitting import passage_hash
+from bot.knowledge.splitting.splitter import passage_hash
 from bot.knowledge.stores import opened
 from bot.knowledge.stores.sqlite import SqliteStore
 from tests.fakes.passages import by_keywords, filled, keyword_hits, near, node, vector_hits

@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bot.errors import StoreUnusable
-from bot.knowledge.splitting import passage_hash
+from bot.knowledge.splitting.splitter import passage_hash
 from bot.knowledge.stores import opened
-from bot.knowledge.stores.base import TERM_LIMIT, Counts, Generation
 from bot.knowledge.stores.sqlite import SqliteStore, keyword_query
+from bot.knowledge.stores.store import TERM_LIMIT, Counts, Generation
 from tests.fakes.passages import by_keywords, filled, keyword_hits, near, node
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from llama_index.core.vector_stores.types import (
     VectorStoreQueryMode,
 )
 
-from bot.knowledge.stores.base import Counts
+from bot.knowledge.stores.store import Counts
 from bot.knowledge.stores.vector_store import VectorStore
 from tests.fakes.passages import node
 

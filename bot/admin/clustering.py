@@ -1,0 +1,61 @@
+"""Texts go in, and groups of those that mean the same come out: by their vectors, or by the stems they share. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bot.text.search_terms import stems
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+NEAR = 0.7
+"""Cosine of two vectors from which on two questions are one."""
+SHARED_STEMS = 0.5
+"""Cosine of two questions' stems, the rare ones weighing more, from which on they are one."""
+
+
+def grouped(texts: Sequence[str], vectors: Sequence[Sequence[float]] | None = None) -> list[tuple[int, ...]]:
+    """The texts' indexes in groups; without vectors, one for each text, the words decide.
+
+    Each text joins the group whose first text is nearest to it, or founds one; so the first of a group is its earliest.
+    """
+    if not texts:
+        return []
+    rows = _unit(np.asarray(vectors, dtype=np.float64) if vectors is not None else _stem_weights(texts))
+    near = NEAR if vectors is not None else SHARED_STEMS
+    alike = rows @ rows.T
+    groups: dict[int, list[int]] = {}
+    for index in range(len(texts)):
+        founder = max(groups, key=lambda first: float(alike[index, first]), default=index)
+        if founder != index and alike[index, founder] >= near:
+            groups[founder].append(index)
+        else:
+            groups[index] = [index]
+    return [tuple(group) for group in groups.values()]
+
+
+def _stem_weights(texts: Sequence[str]) -> NDArray[np.float64]:
+    """A row for each text: its stems, each the heavier the fewer texts have it."""
+    sets = [set(stems(text)) or {text.strip()} for text in texts]
+    spread = Counter(stem for found in sets for stem in found)
+    column = {stem: number for number, stem in enumerate(spread)}
+    rows = np.zeros((len(texts), len(column)))
+    for row, found in zip(rows, sets, strict=True):
+        for stem in found:
+            row[column[stem]] = math.log(1 + len(texts) / spread[stem])
+    return rows
+
+
+def _unit(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rows of length 1; one that says nothing stays as near to nothing as it is."""
+    clean = np.nan_to_num(rows, posinf=0.0, neginf=0.0)
+    lengths = np.linalg.norm(clean, axis=1, keepdims=True)
+    unit: NDArray[np.float64] = np.divide(clean, lengths, out=np.zeros_like(clean), where=lengths > 0)
+    return unit

@@ -1,0 +1,108 @@
+"""How far a run of ingestion is and what it changed go in, and the lines an admin reads on Discord come out. Pure.
+
+Counts only: whoever reads the channel may not be allowed to see the documents' names. Times are in seconds.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bot.domain import SHARED, collection_of
+from bot.text.invisible import on_one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from bot.domain import IngestionReport, Progress
+
+_CELLS = 12
+_MINUTE = 60
+
+
+def planned(report: IngestionReport) -> str:
+    """What a run is about to change, and what that takes."""
+    return f"**Plan:** {_changes(report)}{_price(report)}"
+
+
+def would_change(report: IngestionReport) -> str:
+    """What a run would change, where none was asked for."""
+    lines = [f"**Nothing was changed.** A run would bring: {_changes(report)}{_price(report)}", *_unread(report)]
+    return "\n".join(lines)
+
+
+def under_way(progress: Progress, elapsed: float) -> str:
+    """A bar, and beside it files, passages, rate and time left."""
+    total, done = progress.files_total, progress.files_done
+    share = done / total if total else 0.0
+    filled = int(share * _CELLS)
+    parts = [f"{done:,} of {_counted(total, 'file')}", _counted(progress.nodes_done, "passage")]
+    if elapsed >= 1 and progress.nodes_done:
+        parts.append(f"{progress.nodes_done / elapsed:.0f}/s")
+    if 0 < done < total:
+        parts.append(f"{clock(elapsed * (total - done) / done)} left")
+    if progress.failed:
+        parts.append(f"{progress.failed:,} could not be read")
+    return f"{'▰' * filled}{'▱' * (_CELLS - filled)} {share:.0%}\n-# {' · '.join(parts)}"
+
+
+def done(report: IngestionReport, elapsed: float) -> str:
+    """What a run has changed."""
+    embedded = f", {report.embedded:,} of {_counted(report.nodes, 'passage')} embedded" if report.nodes else ""
+    return "\n".join([f"**Done in {clock(elapsed)}:** {_changes(report)}{embedded}", *_unread(report)])
+
+
+def failures(failed: Mapping[str, str], may_see: Callable[[str], bool]) -> str:
+    """The files that could not be read, each with its reason, as text for a file; only of collections one may see."""
+    visible = {name: reason for name, reason in failed.items() if may_see(collection_of(name))}
+    return "".join(f"{on_one_line(name)}: {on_one_line(reason)}\n" for name, reason in sorted(visible.items()))
+
+
+def clock(seconds: float) -> str:
+    """A time as minutes and seconds, hours before them where there are any."""
+    minutes, rest = divmod(max(0, round(seconds)), _MINUTE)
+    hours, minutes = divmod(minutes, _MINUTE)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def scope_of_run(collection: str | None, *, full: bool) -> str:
+    """What a run looks at."""
+    what = (
+        "all documents" if collection is None else "the shared documents" if collection == SHARED else f"@{collection}"
+    )
+    return f"{what}, read anew" if full else what
+
+
+def _changes(report: IngestionReport) -> str:
+    moved = len(report.moved)
+    parts = [
+        f"{len(report.new) - moved:,} new",
+        f"{len(report.changed):,} changed",
+        f"{len(report.removed) - moved:,} removed",
+        *([f"{moved:,} moved"] if moved else []),
+        f"{report.unchanged:,} unchanged",
+    ]
+    return ", ".join(parts)
+
+
+def _price(report: IngestionReport) -> str:
+    if not report.tokens:
+        return ""
+    dollars = "" if report.dollars is None else f", about {report.dollars:.4f} $"
+    return f"\n-# {_counted(report.embedded, 'passage')} to embed: {report.tokens:,} tokens{dollars}"
+
+
+def _unread(report: IngestionReport) -> list[str]:
+    count = len(report.failed)
+    return (
+        [f"-# {_counted(count, 'file')} could not be read; what was searchable of {_them(count)} stays so."]
+        if count
+        else []
+    )
+
+
+def _them(count: int) -> str:
+    return "it" if count == 1 else "them"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

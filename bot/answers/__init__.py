@@ -1,0 +1,1 @@
+"""One question from admission to record. No discord."""

@@ -1,0 +1,146 @@
+"""What is done from a terminal, beside the bot or without it."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from bot.app.library import embedding, language, opening
+from bot.discord_adapter.client import point_at
+from bot.doctor import examined
+from bot.domain import QUESTION_LIMIT, Ending, Question, Scope
+from bot.errors import AnswerUnavailable, DocentError, QuestionInvalid
+
+if TYPE_CHECKING:
+    from bot.app.library import Opening
+    from bot.app.terminal import Terminal
+    from bot.domain import IngestionReport, LibraryState
+    from bot.knowledge import KnowledgeBase
+    from bot.settings import Settings
+
+
+async def ask(settings: Settings, terminal: Terminal, text: str) -> None:
+    """Answer one question in the terminal; an index that is still empty is built first.
+
+    Raises:
+        QuestionInvalid: it is no question; nothing was opened for it.
+        DocentError: there is no answer, or not the whole of it.
+    """
+    if not text.strip() or len(text) > QUESTION_LIMIT:
+        raise QuestionInvalid(
+            f"A question has between 1 and {QUESTION_LIMIT:,} characters; this one has {len(text):,}."
+        )
+    async with opening(settings) as library:
+        with terminal.waiting("Opening the index…"):
+            state = await library.state()
+        if not state.documents:
+            await _reindexed(library, terminal)
+        with terminal.waiting("Searching…"):
+            answer = await library.answer(Question(text, key="terminal"))
+        await terminal.show_answer(answer)
+        if answer.outcome.ending in {Ending.CUT_AT_LENGTH, Ending.FILTERED}:
+            raise AnswerUnavailable(f"The answer was {answer.outcome.ending.value}.")
+
+
+async def reindex(settings: Settings, terminal: Terminal, *, dry_run: bool, force: bool) -> None:
+    """Bring the index up to date, or show what that would change.
+
+    Raises:
+        DocentError: the run was refused or broke off; what it had embedded is kept.
+    """
+    async with opening(settings) as library:
+        with terminal.waiting("Opening the index…"):
+            await library.knowledge()
+        terminal.show_report(await _reindexed(library, terminal, dry_run=dry_run, force=force))
+
+
+async def evaluate(settings: Settings, terminal: Terminal, file: Path, *, documents: Path | None = None) -> None:
+    """Measure how well the questions in ``file`` are answered; with ``documents``, from an index made for them alone.
+
+    Raises:
+        DocentError: the questions cannot be read, or name documents that are not searchable.
+    """
+    with TemporaryDirectory(prefix="docent-") as folder:
+        alone = {"data_dir": documents, "state_dir": Path(folder), "store_url": None}
+        searched = settings if documents is None else settings.model_copy(update=alone)
+        async with opening(searched) as library:
+            with terminal.waiting("Opening the index…"):
+                knowledge = await library.knowledge()
+            if documents is not None:
+                await _reindexed(library, terminal)
+            await _evaluated(settings, terminal, knowledge, file)
+
+
+async def _evaluated(settings: Settings, terminal: Terminal, knowledge: KnowledgeBase, file: Path) -> None:
+    from bot.knowledge import evaluation  # noqa: PLC0415  # as below: LlamaIndex
+
+    try:
+        text = await asyncio.to_thread(file.read_text, encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DocentError(f"{file} cannot be read; it must be a text file in UTF-8.") from error
+    given = evaluation.cases(text, file.name)
+    collections = await asyncio.to_thread(knowledge.collections)
+    with terminal.counting("Asking", len(given)) as show:
+        found = await evaluation.evaluated(knowledge, given, file.name, scope=Scope(collections), on_progress=show)
+    log = settings.state_dir / "evaluations.jsonl"
+    terminal.show_evaluation(found, evaluation.previous(log, file.name))
+    evaluation.keep(log, found, datetime.now(UTC).isoformat(timespec="seconds"))
+
+
+async def migrate_store(
+    settings: Settings, terminal: Terminal, target: Path | str, *, source: Path | str | None, force: bool
+) -> None:
+    """Copy the index, by default the one the settings name, to another place; nothing is embedded again.
+
+    Raises:
+        DocentError: one of the two cannot be used, or the target holds an index and ``force`` was not given.
+    """
+    from bot.knowledge.stores.migration import copied  # noqa: PLC0415  # as below: LlamaIndex
+
+    with terminal.counting("Copying, percent", 100) as show:
+        counts = await asyncio.to_thread(
+            copied,
+            source or settings.store_place,
+            target,
+            force=force,
+            on_progress=lambda done, total: show(done * 100 // total),
+        )
+    terminal.announce(
+        f"Copied: {counts.documents:,} documents, {counts.nodes:,} passages, {counts.embedded:,} of them with a vector."
+    )
+
+
+async def diagnose(settings: Settings, terminal: Terminal, *, is_offline: bool = False) -> None:
+    """Look at everything the bot needs and say what is not well; ``is_offline`` asks nothing of any other server.
+
+    Raises:
+        DocentError: something is not well; the table has said what.
+    """
+    point_at(settings.discord_api_url, settings.discord_gateway_url)
+    async with opening(settings) as library:
+        with terminal.waiting("Looking…"):
+            writes, embeds = await asyncio.to_thread(lambda: (language(settings), embedding(settings)))
+            findings = await examined(
+                settings, _state_or_words(library), writes=writes, embeds=embeds, is_offline=is_offline
+            )
+    terminal.show_findings(findings)
+    ill = sum(finding.state == "ill" for finding in findings)
+    if ill:
+        raise DocentError(f"{ill} of {len(findings)} checks want mending." if ill > 1 else "One check wants mending.")
+
+
+async def _reindexed(
+    library: Opening, terminal: Terminal, *, dry_run: bool = False, force: bool = False
+) -> IngestionReport:
+    with terminal.ingestion() as show:
+        return await library.reindex(dry_run=dry_run, force=force, on_progress=show)
+
+
+async def _state_or_words(library: Opening) -> LibraryState | str:
+    try:
+        return await library.state()
+    except DocentError as error:
+        return error.words

@@ -1,0 +1,273 @@
+"""A message on Discord goes in, and what was said before it comes out: its chain of replies, or its thread.
+
+Answers are taken from the records where these still hold them, exact; else they are read back as people see them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from typing import TYPE_CHECKING
+
+import aiohttp
+import discord
+
+from bot.answers.conversation import Utterance, asked, told
+from bot.discord_adapter.answer_buttons import pressed
+from bot.domain import Turn
+from bot.records import Fate
+from bot.text.invisible import on_one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from bot.domain import Scope
+    from bot.records import Record
+
+_log = logging.getLogger(__name__)
+
+LONGEST_CHAIN = 12
+"""Messages that are followed back along replies."""
+
+THREAD_MESSAGES = 30
+"""Messages that are read back from a thread."""
+
+_LAST_PAGE_WITHIN = 50
+"""Messages among which an answer's last page is looked for below an inner one: others may have written in between."""
+
+_NAME_LIMIT = 90
+_UNREADABLE = (discord.HTTPException, aiohttp.ClientError, OSError)
+
+
+class Hearing:
+    """What the bot has heard. ``recall`` finds an answer's record by its key, ``key_of`` a key by a message's id."""
+
+    def __init__(
+        self,
+        client: discord.Client,
+        recall: Callable[[str], Awaitable[Record | None]],
+        key_of: Callable[[int], str | None] = lambda _: None,
+    ) -> None:
+        self._client = client
+        self._recall = recall
+        self._key_of = key_of
+
+    async def before(self, message: discord.Message) -> list[Utterance]:
+        """What was said before a message, the oldest first; nothing where the bot may not read it."""
+        if is_conversation(message.channel):
+            return await self.before_in(message.channel, message.id)
+        return await self._in_chain(message)
+
+    async def before_in(self, channel: discord.abc.MessageableChannel, question_id: int) -> list[Utterance]:
+        """What was said in a thread or between two people before a question, which is a message or a command."""
+        said: deque[Utterance] = deque()
+        try:
+            # Not only what stands above the question: while it waited, an earlier one was answered below it.
+            async for other in channel.history(limit=THREAD_MESSAGES):
+                await self._hear(said, other, question_id)
+        except _UNREADABLE as error:
+            _log.debug("What was said in channel %s cannot be read: %s", channel.id, type(error).__name__)
+        if isinstance(channel, discord.Thread) and isinstance(channel.parent, discord.TextChannel):
+            starter = await self._fetched(channel.parent, channel.id)
+            if starter and len(said) < THREAD_MESSAGES:
+                self._take_in(said, await self._opening(starter))
+        return list(said)
+
+    async def target(self, message: discord.Message) -> discord.Message | None:
+        """The message that this one replies to, if it is there and can be read."""
+        reference = await self._reference(message)
+        if reference is None or reference.message_id is None or reference.type is discord.MessageReferenceType.forward:
+            return None
+        if isinstance(reference.resolved, discord.Message):
+            return reference.resolved
+        if isinstance(reference.resolved, discord.DeletedReferencedMessage):
+            return None
+        return await self._fetched(message.channel, reference.message_id)
+
+    async def record_of(self, answer: discord.Message) -> Record | None:
+        """The record of the answer that one of the bot's own messages shows."""
+        keys = [self._key_of(answer.id), *_keys_below(answer)]
+        if answer.interaction_metadata:
+            keys.append(str(answer.interaction_metadata.id))
+        if not any(keys) and (reference := await self._reference(answer)):
+            keys.append(str(reference.message_id))
+        # A thread has the id of the message it was opened at: of what this message shows, or of what it stands in.
+        keys.append(str(answer.id))
+        if isinstance(answer.channel, discord.Thread):
+            keys.append(str(answer.channel.id))
+        for key in filter(None, keys):
+            record = await self._recall(key)
+            if record and (answer.id in record.message_ids or key != str(answer.channel.id)):
+                return record
+        return None
+
+    async def _record_around(self, page: discord.Message) -> Record | None:
+        """The record of the long answer of which this is an inner page: it stands above the buttons of its last one."""
+        if page.interaction_metadata or _shows_answer(page):
+            return None
+        try:
+            async for later in page.channel.history(limit=_LAST_PAGE_WITHIN, after=page):
+                for key in _keys_below(later) if self.is_own(later) else ():
+                    record = await self._recall(key)
+                    if record and page.id in record.message_ids:
+                        return record
+        except _UNREADABLE as error:
+            _log.debug("What follows message %s cannot be read: %s", page.id, type(error).__name__)
+        return None
+
+    def is_own(self, message: discord.Message) -> bool:
+        """Whether the bot itself wrote it."""
+        return self._client.user is not None and message.author.id == self._client.user.id
+
+    def is_addressed(self, message: discord.Message) -> bool:
+        """Whether a message is meant for the bot: it names it, replies to it, or is between the two.
+
+        A reply that does not ping has no content to see without Discord's intent for it, and is then nobody's.
+        """
+        if isinstance(message.channel, discord.DMChannel) or self._client.user in message.mentions:
+            return True
+        if message.guild and message.guild.self_role in message.role_mentions:
+            return True
+        target = message.reference.resolved if message.reference else None
+        return isinstance(target, discord.Message) and self.is_own(target) and bool(message.content)
+
+    def question_in(self, message: discord.Message) -> str:
+        """What a person asked in a message, the bot's name and everybody's marks put into words."""
+        names = {f"<@{user.id}>": f"@{user.display_name}" for user in message.mentions}
+        names |= {f"<@!{user.id}>": f"@{user.display_name}" for user in message.mentions}
+        names |= {f"<#{channel.id}>": f"#{channel.name}" for channel in message.channel_mentions}
+        names |= {f"<@&{role.id}>": f"@{role.name}" for role in message.role_mentions}
+        return asked(message.content, self.marks(message), names)
+
+    def marks(self, message: discord.Message) -> frozenset[str]:
+        """How the bot is addressed: itself, or the role that Discord made for it in this guild."""
+        bot_id = self._client.user.id if self._client.user else 0
+        role = message.guild.self_role if message.guild else None
+        return frozenset({f"<@{bot_id}>", f"<@!{bot_id}>", *([f"<@&{role.id}>"] if role else [])})
+
+    async def _in_chain(self, message: discord.Message) -> list[Utterance]:
+        said: deque[Utterance] = deque()
+        at = message
+        for _ in range(LONGEST_CHAIN):
+            earlier = await self.target(at)
+            if earlier is None:
+                break
+            if not self.is_own(earlier):
+                self._take_in(said, self._spoken(earlier))
+            elif record := await self.record_of(earlier) or await self._record_around(earlier):
+                said.appendleft(self._answered(record))
+                question = await self._question_behind(earlier, record)
+                if question is None:
+                    said.appendleft(_asked_by(record, _asker(earlier)))
+                    break
+                self._take_in(said, self._spoken(question))
+                at = question
+                continue
+            else:
+                self._take_in(said, self._read_back(earlier))
+            at = earlier
+        return list(said)
+
+    async def _opening(self, starter: discord.Message) -> Utterance | None:
+        """What was asked in the message a thread was opened at: by a person, or by the command it shows."""
+        if not self.is_own(starter) or not starter.interaction_metadata:
+            return self._spoken(starter)
+        record = await self._recall(str(starter.id))
+        return _asked_by(record, _asker(starter)) if record else None
+
+    async def _hear(self, said: deque[Utterance], other: discord.Message, question_id: int) -> None:
+        """Put one message of a thread before those that came after it, if it belongs before the question."""
+        is_above = other.id < question_id
+        if not self.is_own(other):
+            self._take_in(said, self._spoken(other) if is_above else None)
+            return
+        record = await self.record_of(other)
+        if record is None:
+            self._take_in(said, self._read_back(other) if is_above else None)
+        elif int(record.key) < question_id and other.id == min(record.message_ids, default=other.id):
+            said.appendleft(self._answered(record))
+            if other.interaction_metadata:
+                said.appendleft(_asked_by(record, _asker(other)))
+
+    async def _question_behind(self, answer: discord.Message, record: Record) -> discord.Message | None:
+        """The message whose question an answer answers; None where it was asked with a command, or is gone."""
+        if answer.interaction_metadata:
+            return None
+        question = await self.target(answer)
+        if question is None and record.key.isdecimal():
+            question = await self._fetched(answer.channel, int(record.key))
+        return question if question and question.content else None
+
+    async def _reference(self, message: discord.Message) -> discord.MessageReference | None:
+        if message.reference is None and message.type is discord.MessageType.reply:
+            # It came as the message that another one replies to: then what it replies to itself may be left out.
+            whole = await self._fetched(message.channel, message.id)
+            return whole.reference if whole else None
+        return message.reference
+
+    async def _fetched(self, channel: discord.abc.MessageableChannel, message_id: int) -> discord.Message | None:
+        try:
+            return await channel.fetch_message(message_id)
+        except _UNREADABLE as error:
+            _log.debug("Message %s cannot be read: %s", message_id, type(error).__name__)
+            return None
+
+    def _spoken(self, message: discord.Message) -> Utterance | None:
+        """What a person wrote; None where there is nothing to read, or another bot wrote it."""
+        text = self.question_in(message)
+        if not text or message.author.bot:
+            return None
+        return Utterance(Turn(message.author.display_name, text), message.author.id)
+
+    def _read_back(self, answer: discord.Message) -> Utterance | None:
+        """An answer that nobody remembers; None for whatever else the bot wrote, be it a note or another command's."""
+        text, is_finished = told(answer.content) if _shows_answer(answer) else ("", False)
+        return self._own(text, is_finished=is_finished) if text else None
+
+    def _answered(self, record: Record) -> Utterance:
+        is_finished = record.fate is not Fate.WRITING and not record.fate.is_interrupted
+        return self._own(record.text.strip(), is_finished=is_finished, scope=record.scope)
+
+    def _own(self, text: str, *, is_finished: bool, scope: Scope | None = None) -> Utterance:
+        name, own_id = (self._client.user.display_name, self._client.user.id) if self._client.user else ("", 0)
+        return Utterance(Turn(name, text, is_answer=True), own_id, is_finished, scope)
+
+    @staticmethod
+    def _take_in(said: deque[Utterance], utterance: Utterance | None) -> None:
+        if utterance:
+            said.appendleft(utterance)
+
+
+def is_conversation(channel: object) -> bool:
+    """Whether what is said in a channel belongs together, as in a thread or between two people."""
+    return isinstance(channel, discord.Thread | discord.DMChannel)
+
+
+def thread_name(question: str) -> str:
+    """What a thread opened for a question is called: the question's first words."""
+    words = on_one_line(question)
+    return words if len(words) <= _NAME_LIMIT else f"{words[:_NAME_LIMIT].rsplit(' ', 1)[0]}…"
+
+
+def _asked_by(record: Record, name: str) -> Utterance:
+    return Utterance(Turn(name, record.question), record.asker_id)
+
+
+def _keys_below(answer: discord.Message) -> list[str]:
+    """The key in the buttons below an answer, which outlive every memory; of its earlier pages none."""
+    rows = [row for row in answer.components if isinstance(row, discord.ActionRow)]
+    presses = [pressed(button.custom_id or "") for row in rows for button in row.children]
+    return [press.key for press in presses[:1] if press]
+
+
+def _shows_answer(message: discord.Message) -> bool:
+    """Whether one of the bot's messages is an answer's first page or its last, as far as the message itself tells.
+
+    The last has an answer's buttons. The first is a reply to its question; a note that is one stands in small print.
+    """
+    is_reply = message.type is discord.MessageType.reply and not message.interaction_metadata
+    return is_reply or bool(_keys_below(message))
+
+
+def _asker(answer: discord.Message) -> str:
+    return answer.interaction_metadata.user.display_name if answer.interaction_metadata else "somebody"

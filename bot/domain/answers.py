@@ -1,0 +1,184 @@
+"""The words that rooms exchange about a question and its answer, and the two doors behind which knowledge lives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime  # noqa: TC003  # the records' reader looks the type up
+from enum import Enum
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+QUESTION_LIMIT = 2_000
+"""Longest question, in characters (Discord's own limit for a message)."""
+
+SHARED = ""
+"""The collection of documents that stand directly under the documents' folder."""
+
+
+def collection_of(document: str) -> str:
+    """``@NAME/…`` belongs to the collection NAME; everything else is shared."""
+    first, slash, _ = document.partition("/")
+    return first[1:] if slash and first.startswith("@") and len(first) > 1 else SHARED
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What this asker may see: names of collections. Applied inside the store's query."""
+
+    collections: frozenset[str] = frozenset({SHARED})
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one person, or the bot, said before. ``speaker`` is a name that tells people apart, and nothing else."""
+
+    speaker: str
+    text: str
+    is_answer: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """A document that came with a question: its file's name, and its text as Markdown, cut to what a model may read."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a place wants to be answered, in its admin's words.
+
+    ``language`` is a language's name in English, "" for the question's own; ``tone`` a line on how to write.
+    """
+
+    language: str = ""
+    tone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question, as it was asked. ``key`` names it once and for all: an interaction's or message's id.
+
+    ``conversation`` is what was said before, the oldest first, no longer than a model may be given; ``speaker`` is who
+    asks, by the name that person has in it. ``attached`` are documents that came with the question: read as part of
+    it, never indexed. ``manner`` is how the place it is asked in wants to be answered.
+    """
+
+    text: str
+    key: str
+    scope: Scope = field(default_factory=Scope)
+    conversation: tuple[Turn, ...] = ()
+    speaker: str = ""
+    attached: tuple[Attached, ...] = ()
+    manner: Manner = field(default_factory=Manner)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One passage the answer may rest on. ``number`` is the n of its [n] marks, from 1.
+
+    ``document`` is the path relative to the documents' folder, with ``/``. ``section`` is the path of headings, joined
+    by " › ", without the title; ``page`` counts from 1, as does ``line``, on which the passage begins where the file is
+    made of lines. ``url`` is where the document itself says it lives.
+    ``date`` is when the document was last changed before it was read; ``is_changed``: the file is another one by now.
+    """
+
+    number: int
+    document: str
+    title: str
+    passage: str
+    section: str = ""
+    page: int | None = None
+    line: int | None = None
+    url: str | None = None
+    date: datetime | None = None
+    is_changed: bool = False
+
+
+class Ending(Enum):
+    """How an answer's text came to its end. Faults are not endings: they are raised."""
+
+    COMPLETE = "complete"
+    CUT_AT_LENGTH = "cut at the length limit"
+    FILTERED = "stopped by the provider's filter"
+    NOT_FOUND = "not found in the documents"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What is known once the last delta has come."""
+
+    ending: Ending = Ending.COMPLETE
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens that a model was given and that it wrote; the model's own figures where it gave any, else counted."""
+
+    prompt: int = 0
+    completion: int = 0
+
+    @property
+    def total(self) -> int:
+        """Both together."""
+        return self.prompt + self.completion
+
+
+class Answer(Protocol):
+    """An answer on its way: sources now, deltas as they come, then an outcome."""
+
+    @property
+    def sources(self) -> Sequence[Source]:
+        """The passages given to the model, complete before the first delta."""
+        ...
+
+    @property
+    def notice(self) -> str:
+        """A short remark shown with the answer, not part of its text: "keywords only", say; empty if there is none."""
+        ...
+
+    @property
+    def searched_for(self) -> str:
+        """The self-contained question that a follow-up was searched as; empty where it was searched as asked."""
+        ...
+
+    @property
+    def is_confident(self) -> bool:
+        """Whether the passages speak so clearly of the question that it may be answered unasked."""
+        ...
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens spent on it so far, the rewriting of a follow-up included; right at any moment, also after a fault.
+
+        What a model was given counts from the moment the first delta is awaited; nothing where no model writes.
+        """
+        ...
+
+    def deltas(self) -> AsyncIterator[str]:
+        """Newly arrived text, once. Cancel the task that waits on it and the model's connection closes.
+
+        Raises:
+            AnswerUnavailable: the model failed; the deltas that came before stand.
+        """
+        ...
+
+    @property
+    def outcome(self) -> Outcome:
+        """How it ended; meaningful once ``deltas()`` is exhausted without an error."""
+        ...
+
+
+class Answerer(Protocol):
+    """Answers questions."""
+
+    async def answer(self, question: Question) -> Answer:
+        """Find the passages and make ready to answer; no model is asked to write before the first delta is awaited.
+
+        Raises:
+            QuestionInvalid, IndexUnavailable, NothingFound, StoreUnusable, ContextTooLong
+        """
+        ...

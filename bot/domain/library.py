@@ -1,0 +1,157 @@
+"""Protocol of the documents behind the answers, and the values it exchanges."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime  # noqa: TC003  # the records' reader looks the type up
+from typing import TYPE_CHECKING, Protocol
+
+from bot.domain.answers import SHARED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from bot.domain.answers import Attached, Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an ingestion is. Counts are of this run; ``files_total`` is known before the first file is read."""
+
+    files_done: int = 0
+    files_total: int = 0
+    nodes_done: int = 0
+    current: str = ""
+    failed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class IngestionReport:
+    """What a run changed, or with a dry run would change.
+
+    ``nodes`` counts the passages of what is new or changed, ``embedded`` those that went to the embedding model;
+    ``failed`` maps a document that was passed over to its reason. ``moved`` maps old names to new ones where a file
+    is the same under another name; they are among ``removed`` and ``new`` as well. ``tokens`` and ``dollars`` are what
+    a dry run expects the embedding to take; ``dollars`` is None where the model's price is not known.
+    """
+
+    new: Sequence[str] = ()
+    changed: Sequence[str] = ()
+    removed: Sequence[str] = ()
+    unchanged: int = 0
+    failed: Mapping[str, str] = field(default_factory=dict[str, str])
+    nodes: int = 0
+    embedded: int = 0
+    is_dry_run: bool = False
+    moved: Mapping[str, str] = field(default_factory=dict[str, str])
+    tokens: int = 0
+    dollars: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryState:
+    """What is searchable now, and the run in progress, if any. ``embedding`` is the model's name, or "none".
+
+    ``generation`` counts the index's states; ``built_at`` is when the present one was put in place.
+    """
+
+    documents: int
+    nodes: int
+    embedding: str
+    running: Progress | None = None
+    generation: int = 0
+    built_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shelved:
+    """A searchable document: its path relative to the documents' folder, its title, its collection and its passages.
+
+    ``date`` is when it was last changed before it was read, ``url`` where it says it lives.
+    """
+
+    document: str
+    title: str
+    collection: str = SHARED
+    passages: int = 0
+    date: datetime | None = None
+    url: str | None = None
+
+
+class Library(Protocol):
+    """The documents behind the answers."""
+
+    async def state(self) -> LibraryState:
+        """What is searchable now."""
+        ...
+
+    async def reindex(
+        self,
+        *,
+        collection: str | None = None,
+        full: bool = False,
+        dry_run: bool = False,
+        force: bool = False,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> IngestionReport:
+        """Bring the index up to what the folder holds; the old one serves meanwhile. One run at a time.
+
+        ``collection`` looks at that one alone (``SHARED`` is the shared documents), and leaves the others as they are.
+        ``full`` reads every file anew, changed or not; no passage is paid for twice for that. ``force`` allows a run
+        that deletes more than half of what is searchable.
+
+        Raises:
+            IngestionRefused: one is running, it would delete too much or cost too much, or it was cancelled.
+            StoreUnusable, AnswerUnavailable: the last when the embedding model fails.
+        """
+        ...
+
+    def cancel(self) -> bool:
+        """Have the run in progress end soon, the old index still serving; False if there is none."""
+        ...
+
+    async def shelved(self, scope: Scope) -> Sequence[Shelved]:
+        """The searchable documents inside a scope, by path.
+
+        Raises:
+            StoreUnusable: the index cannot be read.
+        """
+        ...
+
+    async def read(self, name: str, content: bytes) -> Attached:
+        """A file that came with a question, read in the limited child process; nothing of it is kept.
+
+        Raises:
+            DocumentUnreadable: it is damaged, locked, too large or of no known format; the words say which.
+        """
+        ...
+
+    async def add(self, collection: str, name: str, content: bytes) -> str:
+        """Put a file into a collection's folder, at one stroke and under a safe name; gives its document's path.
+
+        It is searchable after the next run. A file of the same name is replaced.
+
+        Raises:
+            DocumentUnreadable: its name or content is of no known format, or too large.
+            StoreUnusable: the folder cannot be written.
+        """
+        ...
+
+    async def add_page(self, collection: str, url: str) -> str:
+        """Put a web page's address on the collection's list; gives the address as it stands there.
+
+        Raises:
+            DocumentUnreadable: it is no public http or https address.
+            StoreUnusable: the folder cannot be written.
+        """
+        ...
+
+    async def remove(self, document: str) -> bool:
+        """Take a document's file out of the folder, or a page off its list; False if there is none.
+
+        It is searchable until the next run.
+
+        Raises:
+            StoreUnusable: the folder cannot be written.
+        """
+        ...

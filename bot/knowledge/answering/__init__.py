@@ -1,0 +1,1 @@
+"""Question to grounded answer: condense, retrieve, postprocess, synthesize or extract."""

@@ -1,0 +1,130 @@
+# ruff: noqa: RUF001 - Russian letters look like others
+"""A follow-up and what was said before go in, and a question that can be searched for by itself comes out.
+
+A question that stands alone stays as it is. Else a model is asked once, for a line; without one, or where it fails, the
+earlier question is carried over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import secrets
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from bot.domain import QUESTION_LIMIT
+from bot.knowledge.answering.prompts import follow_up_prompt
+from bot.knowledge.models.openai import MODEL_FAULTS
+from bot.text.invisible import seen
+from bot.text.search_terms import stems
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bot.domain import Question, Turn
+    from bot.knowledge.models.openai import StreamingModel
+
+_log = logging.getLogger(__name__)
+
+PATIENCE: Final = 8.0
+"""Seconds that a model has to write one line."""
+
+_TELLING: Final = 2
+"""A question with fewer words that say something is part of another one."""
+_CARRIED: Final = 300
+"""Characters of the earlier question that are carried over."""
+_LINE: Final = 400
+"""Characters of the model's line that are read."""
+
+_PUNCTUATION: Final = "?!.,;:()[]\"'“”«»¿¡？！。，"
+
+_OPENING: Final = re.compile(
+    r"\W*(?:and|but|or|also|what about|how about|what if|und|aber|oder|et|mais|ou|y|pero|и|а|но)\b", re.IGNORECASE
+)
+# "IT" is a department, "how long does it take to …" points at nothing, "that" does so only without a noun of its own.
+_POINTING: Final = re.compile(
+    r"""
+    \b(?: (?-i:[Ii]t)(?!\s+(?:take|cost|possible|allowed|okay|ok|necessary|mean)\s+(?:\w+\s+)?(?:to|if|that|when)\b)
+        | its|they|them|theirs?|he|she|him|his|hers?|ones|the\s+other|latter|former|otherwise|instead|else
+        | dort|dafür|davon|damit|dabei|dazu|danach|darüber|ihm|ihnen|deren|dessen
+        | ça|cela|celui|celle|ceux|eso|ello|allí|isso|это|этого|этому|он|она|они|его|её|ее|их|там )\b
+    | \b(?:there|here|then|one|same)\W*\Z
+    | \b(?:this|that|these|those)\b
+      (?= \W*\Z | \s+(?:is|are|was|were|does|do|did|has|have|can|may|will|would|apply|work|cost|take|happen|mean)\b )
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+
+
+async def self_contained(question: Question, model: StreamingModel | None) -> str:
+    """The question in words that need no conversation; its own words where they need none."""
+    if not question.conversation or stands_alone(question.text):
+        return question.text
+    if model is not None:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                line = await _rewritten(question, model)
+        except (*MODEL_FAULTS, TimeoutError) as error:
+            _log.warning("Question %s is not rewritten: %s", question.key, type(error).__name__)
+        else:
+            if line:
+                return line
+    return carried_over(question.text, question.conversation, question.speaker)
+
+
+def stands_alone(text: str) -> bool:
+    """Whether a question can be understood by itself: long enough, and pointing at nothing said before."""
+    if _OPENING.match(text) or _POINTING.search(text):
+        return False
+    return len(set(stems(text))) >= _TELLING
+
+
+def carried_over(text: str, conversation: Sequence[Turn], speaker: str = "") -> str:
+    """The question, and in brackets the words of the one it follows: the speaker's last that stands alone, if any."""
+    if stands_alone(text):
+        return text
+    asked = [turn for turn in reversed(conversation) if not turn.is_answer and turn.text.strip()]
+    own = [turn for turn in asked if turn.speaker == speaker]
+    candidates = [turn for turn in (*own, *asked) if stands_alone(turn.text)] or own or asked
+    if not candidates:
+        return text
+    earlier = _keywords(candidates[0].text)[:_CARRIED]
+    room = QUESTION_LIMIT - len(text) - len(" ()")
+    return f"{text} ({earlier[:room]})" if room > 0 and earlier not in text else text
+
+
+def _keywords(text: str) -> str:
+    """The words of a question that say what it is about, as they are written there; all of them if none does."""
+    telling = set(stems(text))
+    words = [word.strip(_PUNCTUATION) for word in text.split()]
+    return " ".join([word for word in words if telling.intersection(stems(word))] or words)
+
+
+async def _rewritten(question: Question, model: StreamingModel) -> str:
+    """The model's line; empty where it wrote none that can be used."""
+    messages = follow_up_prompt(secrets.token_hex(8)).format_messages(
+        conversation_str=_as_lines(question.conversation),
+        speaker_str=_on_one_line(question.speaker) or "somebody",
+        query_str=question.text,
+    )
+    written = ""
+    # Merely to look away would leave the connection open: the model would go on, and be paid for.
+    with suppress(TimeoutError):
+        async with asyncio.timeout(None) as listening:
+            async for response in await model.astream_chat(messages):
+                written += response.delta or ""
+                if len(written) > _LINE:
+                    listening.reschedule(0)
+    lines = [line.strip() for line in seen(written).strip().splitlines() if line.strip()]
+    line = lines[0].strip("\"'“”«»") if lines else ""
+    return line if len(line) <= _LINE else ""
+
+
+def _as_lines(conversation: Sequence[Turn]) -> str:
+    return "\n".join(f"{_on_one_line(turn.speaker)}: {_on_one_line(turn.text)}" for turn in conversation)
+
+
+def _on_one_line(text: str) -> str:
+    return " ".join(text.split())

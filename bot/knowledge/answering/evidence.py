@@ -1,0 +1,76 @@
+"""A question, the passages found for it and how near they are go in; whether they can hold its answer comes out. Pure.
+
+No score tells an answer from its absence: what the gate turns away is only what is clearly not there. The rest is for
+whoever reads the passages to judge, a model or a person.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from bot.text.search_terms import held, stems
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+FOREIGN: Final = 0.15
+"""Below this coverage the passages share nothing with a question but its commonest words."""
+
+FOREIGN_ABROAD: Final = 0.1
+"""The same in other scripts than Latin. Where there are no spaces, pairs of characters are compared: a question has
+many, and a passage that answers it in other words holds few. Of XQuAD's Chinese questions, 298, all have an answer: at
+0.15 11 would be turned away, here none; of 15 about other matters 8 are."""
+
+FAR: Final = 0.25
+"""Below this cosine nothing is near. Of MiniLM's questions with an answer none is, of those about other things a third
+are. Models whose cosines are all high never come below it: then a model is asked, which is the safe side."""
+
+SURE: Final = 0.6
+NEAR: Final = 0.45
+"""From this coverage on, and this cosine where there is one, the passages speak clearly of the question.
+
+Measured, questions that have an answer against those that have none. XQuAD, questions of one half of the paragraphs and
+of the other put to the first half alone: English 67 % pass against 0.7 % (by keywords alone 75 % against 1.4 %), German
+37 % against none (45 % against 0.4 %), and by keywords alone Spanish 59 % against 0.7 %, Russian 48 % against 0.4 %,
+Chinese 10 % against none. The sample documents: of the 12 plain questions 11 pass (by keywords alone 11), of 12 that
+share hardly a word with their answer none does, and of 40 without an answer none (by keywords alone 2, both of the 20
+that are close to the documents' own matters). Asking more of the cosine than MiniLM's say would only make models whose
+cosines are all low more timid; of one whose cosines are all high the coverage decides alone.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """How much there is to go by.
+
+    ``coverage`` is the part of the question's words that the best of the passages holds, rare words counting more, from
+    0 to 1; ``similarity`` the cosine of the nearest passage, None where no vectors were searched, or where they say
+    nothing. Below ``foreign`` a coverage is that of any passage at all.
+    """
+
+    coverage: float
+    similarity: float | None = None
+    foreign: float = FOREIGN
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the passages clearly do not hold the answer: foreign in words, and far in meaning."""
+        return self.coverage < self.foreign and (self.similarity is None or self.similarity < FAR)
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the passages speak so clearly of the question that they may be shown to people who did not ask."""
+        return self.coverage >= SURE and (self.similarity is None or self.similarity >= NEAR)
+
+
+def coverages(question: str, texts: Sequence[str]) -> list[float]:
+    """The part of the question's words that each text holds, rare words counting more; from 0 to 1."""
+    wanted = set(stems(question))
+    bags = [held(wanted, text) for text in texts]
+    frequency = Counter(word for bag in bags for word in bag)
+    weights = {word: math.log(1 + len(bags) / (1 + frequency[word])) for word in wanted}
+    total = sum(weights.values()) or 1.0
+    return [min(1.0, sum(weights[word] for word in bag) / total) for bag in bags]

@@ -1,0 +1,1 @@
+"""Documents into the index: plan, run, worker process, spool, embedding requests."""

@@ -1,0 +1,150 @@
+"""What the folder holds is laid against what is searchable: what to read, what is gone, what has only moved."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from bot.domain import collection_of
+from bot.errors import DocumentUnreadable, IngestionRefused
+from bot.knowledge.readers import READING, Found, listed, read_bytes
+from bot.knowledge.sources.web.addresses import is_list, list_of
+from bot.knowledge.splitting.splitter import SPLITTING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from collections.abc import Set as AbstractSet
+    from pathlib import Path
+
+    from bot.knowledge.sources.web.crawler import WebPages
+
+_SAFE_TO_LOSE = 4  # an index of fewer documents may lose most of them without anyone's consent
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the folder holds against what is searchable. Hashes are of content and of the way it is read and split.
+
+    ``kept`` are documents that nobody could look at, and that stay as they are; ``pages`` is where fetched pages lie.
+    With a ``collection``, all this is about its documents alone. ``is_full``: everything is read, changed or not.
+    """
+
+    hashes: Mapping[str, str]
+    indexed: Mapping[str, str]
+    failed: Mapping[str, str]
+    kept: AbstractSet[str] = frozenset()
+    pages: Path | None = None
+    collection: str | None = None
+    is_full: bool = False
+
+    @property
+    def to_read(self) -> list[str]:
+        """Documents that are new or have changed, in the order in which they are read; all with ``is_full``."""
+        return sorted(name for name in self.hashes if self.is_full or not self.is_unchanged(name))
+
+    def is_unchanged(self, document: str) -> bool:
+        """Whether a document is searchable as it is now."""
+        return self.indexed.get(document) == self.hashes[document]
+
+    def is_about(self, document: str) -> bool:
+        """Whether this plan says anything of a document."""
+        return self.collection in {None, collection_of(document)}
+
+    @property
+    def removed(self) -> list[str]:
+        """Searchable documents that are no longer there; not those that merely cannot be looked at now."""
+        hidden = tuple(name for name in self.failed if name.endswith("/"))
+        gone = set(self.indexed) - set(self.hashes) - set(self.failed) - self.kept
+        return sorted(name for name in gone if not name.startswith(hidden))
+
+    @property
+    def moved(self) -> dict[str, str]:
+        """Old names to new ones, where a file that is gone has come back under another name, unchanged."""
+        arrived: dict[str, deque[str]] = {}
+        for name in self.to_read:
+            if name not in self.indexed:
+                arrived.setdefault(self.hashes[name], deque()).append(name)
+        return {old: came.popleft() for old in self.removed if (came := arrived.get(self.indexed[old]))}
+
+
+def planned(  # noqa: PLR0913 - what is looked at, and how; all but the first three by name
+    root: Path,
+    indexed: Mapping[str, str],
+    web: WebPages,
+    *,
+    collection: str | None = None,
+    is_full: bool = False,
+    note: Callable[[bool], None],
+) -> Plan:
+    """Hash every file of the folder, or of a collection's, and every page that its lists name.
+
+    ``note`` is told after each whether it will have to be read; it is called while pages are fetched, too.
+
+    Raises:
+        StoreUnusable: fetched pages cannot be written down.
+    """
+    plan = Plan({}, {}, {}, collection=collection, is_full=is_full)
+    known = {name: digest for name, digest in indexed.items() if plan.is_about(name)}
+    hashes: dict[str, str] = {}
+    failed: dict[str, str] = {}
+    found_files = [found for found in listed(root) if plan.is_about(found.relative)]
+    for found in found_files:
+        if is_list(found.relative) or list_of(found.relative):
+            continue
+        try:
+            hashes[found.relative] = content_hash(root, found)
+        except DocumentUnreadable as error:
+            failed[found.relative] = error.words
+        is_there = found.relative in hashes
+        note(is_there and (is_full or known.get(found.relative) != hashes[found.relative]))
+    lists = [found for found in found_files if is_list(found.relative)]
+    # What is kept of other collections' pages is not looked at, so nothing can be said to be needless.
+    gathered = web.gathered(root, lists, known, lambda: note(False), forgets=collection is None)  # noqa: FBT003 - as the note is declared
+    for document, digest in gathered.hashed.items():
+        hashes[document] = _hash(digest)
+        note(is_full or known.get(document) != hashes[document])
+    return replace(
+        plan,
+        hashes=hashes,
+        indexed=known,
+        failed=failed | gathered.failed,
+        kept=frozenset(gathered.kept),
+        pages=web.folder,
+    )
+
+
+def content_hash(root: Path, found: Found) -> str:
+    """The hash of one file's content, and of the way it is read and split.
+
+    Raises:
+        DocumentUnreadable: it cannot be opened, or not be named.
+    """
+    if found.fault:
+        raise DocumentUnreadable(found.fault)
+    return _hash(read_bytes(root, found.relative))
+
+
+def page_hash(web: WebPages, document: str) -> str | None:
+    """The same of a fetched page, None where none is kept."""
+    page = web.known(document)
+    return None if page is None else _hash(page.digest)
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(f"{READING}\n{SPLITTING}\n".encode() + content).hexdigest()
+
+
+def refuse_great_loss(plan: Plan) -> None:
+    """See to it that a folder that is not mounted, say, does not empty the index.
+
+    Raises:
+        IngestionRefused: more than half of what is searchable would go.
+    """
+    lost, before = len(set(plan.removed) - set(plan.moved)), len(plan.indexed)
+    if before >= _SAFE_TO_LOSE and lost * 2 > before:
+        raise IngestionRefused(
+            f"{lost} of {before} searchable documents are no longer in the folder; nothing was changed. If that is"
+            " meant, run reindex with force."
+        )

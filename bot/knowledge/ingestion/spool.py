@@ -1,0 +1,172 @@
+"""What has been read but is not searchable yet waits here, on disk, so that a run can die and the next one go on."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from bot.errors import StoreUnusable
+from bot.knowledge.ingestion.worker import Passage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+_PAGE = 500  # passages held in memory at once while many are taken out
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS files (
+    document TEXT PRIMARY KEY, digest TEXT NOT NULL, fault TEXT, is_final INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS passages (
+    number INTEGER PRIMARY KEY,
+    document TEXT NOT NULL,
+    hash TEXT NOT NULL,
+    id TEXT NOT NULL,
+    text TEXT NOT NULL,
+    metadata TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS passages_by_document ON passages (document);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Spooled:
+    """One file as it was read: at which content hash, and why it has no passages, if it has none.
+
+    A fault that is not ``is_final`` may have been the machine's: the next run tries once more.
+    """
+
+    digest: str
+    fault: str = ""
+    is_final: bool = True
+
+
+class Spool:
+    """Passages by document, in a file of its own or, without a path, in memory; use it as a context manager.
+
+    It holds nothing that could not be read again: a file of another make or a damaged one is replaced by an empty one.
+    Of files that cannot be read it remembers the reason, so that they cost nothing until they change.
+
+    Raises:
+        StoreUnusable: from every method, when the file cannot be opened or written.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path
+
+    def __enter__(self) -> Self:
+        try:
+            self._connection = self._opened()
+        except sqlite3.DatabaseError:
+            if self._path is None:
+                raise
+            for suffix in ("", "-wal", "-shm"):
+                self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+            self._connection = self._opened()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def files(self) -> dict[str, Spooled]:
+        """Every file that was read and is not searchable yet, or cannot be."""
+        rows = self._connection.execute("SELECT document, digest, fault, is_final FROM files")
+        return {document: Spooled(digest, fault or "", bool(is_final)) for document, digest, fault, is_final in rows}
+
+    def put(self, document: str, digest: str, passages: Sequence[Passage]) -> None:
+        """Keep what a document consists of, in place of what was kept of it before."""
+        rows = [(document, each.hash, each.node_id, each.text, json.dumps(each.metadata)) for each in passages]
+        with self._writing() as connection:
+            self._forget(connection, document)
+            connection.execute("INSERT INTO files VALUES (?, ?, NULL, TRUE)", (document, digest))
+            connection.executemany(
+                "INSERT INTO passages (document, hash, id, text, metadata) VALUES (?, ?, ?, ?, ?)", rows
+            )
+
+    def put_fault(self, document: str, digest: str, fault: str, *, is_final: bool = True) -> None:
+        """Remember why a document cannot be read."""
+        with self._writing() as connection:
+            self._forget(connection, document)
+            connection.execute("INSERT INTO files VALUES (?, ?, ?, ?)", (document, digest, fault, is_final))
+
+    def passages(self, documents: Iterable[str]) -> Iterator[Passage]:
+        """The passages of these documents, in their order."""
+        for document in documents:
+            last = 0
+            while page := self._connection.execute(
+                "SELECT number, hash, id, text, metadata FROM passages WHERE document = ? AND number > ?"
+                " ORDER BY number LIMIT ?",
+                (document, last, _PAGE),
+            ).fetchall():
+                last = page[-1][0]
+                for _, digest, node_id, text, metadata in page:
+                    yield Passage(node_id, text, json.loads(metadata), digest)
+
+    def clear(self, present: Mapping[str, str], *, is_about: Callable[[str], bool] = lambda _: True) -> None:
+        """Forget all passages, and the faults of files that are not ``present`` at that content hash any longer.
+
+        ``is_about`` says of which documents; what waits here of others stays.
+        """
+        outdated = [
+            (document,)
+            for document, spooled in self.files().items()
+            if is_about(document) and (not spooled.fault or present.get(document) != spooled.digest)
+        ]
+        if not outdated:
+            return
+        with self._writing() as connection:
+            connection.executemany("DELETE FROM passages WHERE document = ?", outdated)
+            connection.executemany("DELETE FROM files WHERE document = ?", outdated)
+        self._connection.execute("VACUUM")
+
+    def _forget(self, connection: sqlite3.Connection, document: str) -> None:
+        connection.execute("DELETE FROM passages WHERE document = ?", (document,))
+        connection.execute("DELETE FROM files WHERE document = ?", (document,))
+
+    def _writing(self) -> _Transaction:
+        return _Transaction(self._connection, self._path)
+
+    def _opened(self) -> sqlite3.Connection:
+        try:
+            if self._path is not None:
+                self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                with suppress(FileExistsError):
+                    os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+            connection = sqlite3.connect(self._path or ":memory:", isolation_level=None, check_same_thread=False)
+        except (OSError, sqlite3.OperationalError) as error:
+            raise StoreUnusable(f"{self._path} cannot be written: check its folder and this user's rights.") from error
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.executescript(_SCHEMA)
+            connection.execute("SELECT document, digest, fault, is_final FROM files LIMIT 1")
+            connection.execute("SELECT number, document, hash, id, text, metadata FROM passages LIMIT 1")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+class _Transaction:
+    """All of it or, after any error, nothing."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path | None) -> None:
+        self._connection = connection
+        self._path = path
+
+    def __enter__(self) -> sqlite3.Connection:
+        self._connection.execute("BEGIN IMMEDIATE")
+        return self._connection
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if kind is None:
+            self._connection.execute("COMMIT")
+            return
+        with suppress(sqlite3.Error):
+            self._connection.execute("ROLLBACK")
+        if isinstance(error, sqlite3.Error):
+            raise StoreUnusable(f"{self._path} cannot be written: check that the disk is not full.") from error

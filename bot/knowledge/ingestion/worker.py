@@ -1,0 +1,254 @@
+"""Files are opened, read and cut in a child process with limits, so that no file can take the bot down with it."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections import deque
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as StillRunning
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+
+from pebble import ProcessExpired, ProcessPool
+
+from bot.errors import DocumentUnreadable, IngestionRefused
+from bot.knowledge.readers import read
+from bot.knowledge.splitting.splitter import SectionSplitter, passage_hash, shortened
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from types import TracebackType
+
+    from llama_index.core.schema import Document
+
+MEMORY_LIMIT: Final = 1_536 * 2**20
+"""What the child may need beyond what it holds when it begins, in bytes."""
+TIME_LIMIT: Final = 60.0
+"""Seconds for one file."""
+FILES_PER_CHILD: Final = 200
+"""After so many files a fresh child takes over: parsers leak."""
+OPEN_FILES_LIMIT: Final = 64
+WHOLE_TOKENS: Final = 4_000
+"""How much of a file is read as one text: what a model may read beside the passages, in tokens."""
+
+_NO_CHILD = (
+    "No process can be started to read files in; nothing was changed. Check this machine's memory, and how many"
+    " processes this user may run."
+)
+_AHEAD = 3  # files given to the child before the first is done, so that it never waits
+_OUT_OF_MEMORY = 86  # the exit status that says so
+_TICK = 0.2  # seconds between two yields while a file is being read
+
+_Made = TypeVar("_Made")
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A piece of a file as it comes out of the child; ``hash`` names its vector."""
+
+    node_id: str
+    text: str
+    metadata: dict[str, Any]
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one file may cost: ``seconds``, and ``memory`` in bytes beyond the child's own."""
+
+    seconds: float = TIME_LIMIT
+    memory: int = MEMORY_LIMIT
+
+
+class ReaderKilled(DocumentUnreadable):
+    """A file that took its reader down; another day, or a quieter machine, may do better."""
+
+
+class ChildReader:
+    """Reads and cuts files in another process; use it as a context manager. Made for one thread.
+
+    The child is forked from a small server that has imported everything, where the system has such a thing: the first
+    costs about two seconds, the later ones nothing. It ends with its parent, however that ends.
+    """
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self._limits = limits or Limits()
+        self._pool: ProcessPool | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if self._pool is None:
+            return
+        if kind is None:
+            self._pool.close()  # type: ignore[no-untyped-call]
+        else:
+            self._pool.stop()  # type: ignore[no-untyped-call]
+        self._pool.join()
+        self._pool = None
+
+    def start(self) -> None:
+        """Have the child begin to import what it needs, without waiting for it.
+
+        Raises:
+            IngestionRefused: there is no child to be had.
+        """
+        if self._pool is not None:
+            return
+        self._pool = ProcessPool(
+            max_workers=1,
+            max_tasks=FILES_PER_CHILD,
+            initializer=_limit_this_process,
+            initargs=(self._limits.memory,),
+            context=_context(),
+        )
+        self._schedule(_warm)
+
+    def passages(
+        self, root: Path, documents: Iterable[str]
+    ) -> Iterator[tuple[str, list[Passage] | DocumentUnreadable | None]]:
+        """Each document with its passages, or the reason why it has none; in the order given.
+
+        While a document takes its time, it is given with None again and again, so that the caller can do other work,
+        or leave.
+
+        Raises:
+            IngestionRefused: there is no child to be had.
+        """
+        self.start()
+        waiting = iter(documents)
+        under_way: deque[tuple[str, Future[Any]]] = deque()
+        while True:
+            while len(under_way) < _AHEAD and (document := next(waiting, None)) is not None:
+                under_way.append((document, self._scheduled(root, document)))
+            if not under_way:
+                return
+            document, future = under_way[0]
+            outcome = _outcome(future, self._limits.seconds)
+            if outcome is not None:
+                under_way.popleft()
+            yield document, outcome
+
+    def text(self, root: Path, document: str) -> Iterator[str | None]:
+        """A document as one text, as long as a model may read; before it None again and again, as ``passages`` does.
+
+        Raises:
+            DocumentUnreadable: it cannot be read.
+        """
+        self.start()
+        future = self._schedule(_read_whole, str(root), document, seconds=self._limits.seconds)
+        while (outcome := _outcome(future, self._limits.seconds)) is None:
+            yield None
+        if isinstance(outcome, DocumentUnreadable):
+            raise outcome
+        yield "".join(outcome)
+
+    def _scheduled(self, root: Path, document: str) -> Future[Any]:
+        return self._schedule(_read_and_cut, str(root), document, seconds=self._limits.seconds)
+
+    def _schedule(self, work: Callable[..., Any], *values: str, seconds: float | None = None) -> Future[Any]:
+        if self._pool is None:
+            raise RuntimeError("the reader is closed")
+        try:
+            return self._pool.schedule(work, args=values, timeout=seconds)
+        except (OSError, RuntimeError) as error:  # the latter where the first attempt failed without a word
+            raise IngestionRefused(_NO_CHILD) from error
+
+
+def _outcome(future: Future[Any], seconds: float) -> list[Any] | DocumentUnreadable | None:
+    try:
+        made: list[Any] | str = future.result(timeout=_TICK)
+    except StillRunning:
+        return ReaderKilled(f"took longer than {seconds:g} s to read") if future.done() else None
+    except ProcessExpired as error:
+        if error.exitcode == _OUT_OF_MEMORY:
+            return ReaderKilled("needs too much memory to read")
+        return ReaderKilled("broke its reader: it is damaged, or needs too much memory")
+    except Exception as error:  # noqa: BLE001 - parsers raise whatever they like, and one file must not stop a run
+        return DocumentUnreadable(f"cannot be read ({type(error).__name__})")
+    return DocumentUnreadable(made) if isinstance(made, str) else made
+
+
+def _context() -> Any:
+    """Where the child comes from: never a fork of this process, which has threads and open files."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
+
+
+# --- In the child --------------------------------------------------------------------------------------------------
+
+
+def _limit_this_process(memory: int) -> None:
+    # A library that gives up writes a page about itself; what became of the file is told in our words.
+    silence = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silence, 2)
+    os.close(silence)
+    try:
+        import resource  # noqa: PLC0415 - not on every system
+    except ImportError:
+        return
+    _splitter()
+    limits = [
+        (resource.RLIMIT_AS, _held_memory() + memory),
+        (resource.RLIMIT_NOFILE, OPEN_FILES_LIMIT),
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_CORE, 0),
+    ]
+    for limit, value in limits:
+        with suppress(ValueError, OSError):  # stricter already, or not enforced here
+            resource.setrlimit(limit, (value, value))
+
+
+def _held_memory() -> int:
+    """The address space of this process, in bytes; libraries reserve far more of it on machines with many cores."""
+    try:
+        return int(Path("/proc/self/statm").read_text("ascii").split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 2**30
+
+
+@cache
+def _splitter() -> SectionSplitter:
+    """One for the life of the process: its tokenizer is slow to load."""
+    return SectionSplitter()
+
+
+def _warm() -> None:
+    """Nothing, in the child: that it has begun is all that is wanted."""
+
+
+def _read_and_cut(root: str, document: str) -> list[Passage] | str:
+    nodes = _read(root, document, lambda documents: _splitter().split(documents))
+    if isinstance(nodes, str):
+        return nodes
+    return [Passage(node.node_id, node.text, node.metadata, passage_hash(node)) for node in nodes]
+
+
+def _read_whole(root: str, document: str) -> list[str] | str:
+    return _read(root, document, lambda documents: [shortened("\n\n".join(map(_headed, documents)), WHOLE_TOKENS)])
+
+
+def _read(root: str, document: str, make: Callable[[list[Document]], list[_Made]]) -> list[_Made] | str:
+    """What is made of a file, or the reason why nothing is."""
+    try:
+        return make(read(Path(root), document))
+    except DocumentUnreadable as error:
+        return error.words
+    except MemoryError:
+        os._exit(_OUT_OF_MEMORY)  # what is held would be missed by the next file: that one gets a fresh child
+
+
+def _headed(document: Document) -> str:
+    """One page, slide or sheet below a line that says which, where there is more than one."""
+    page = document.metadata.get("page")
+    parts = [str(document.metadata.get("section") or ""), "" if page is None else f"page {page}"]
+    heading = ", ".join(filter(None, parts))
+    return f"## {heading}\n\n{document.text}" if heading else document.text

@@ -1,0 +1,1 @@
+"""Language and embedding models: OpenAI, any OpenAI-compatible URL, local, none."""

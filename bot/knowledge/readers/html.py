@@ -1,0 +1,190 @@
+"""A web page comes in; the part that a reader came for goes out as Markdown, without what only a browser needs."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final, cast
+
+from bot.errors import DocumentUnreadable
+from bot.knowledge.readers.page import Page, cleaned, web_address
+from bot.knowledge.readers.text import BINARY, decoded
+from bot.knowledge.splitting.headings import plain_heading
+
+TAG_LIMIT: Final = 400_000
+
+_DROPPED = """
+    script style nav aside footer noscript template iframe svg object embed form button select head canvas img picture
+    video audio map dialog
+"""
+_LOWER = "translate(@style, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ ', 'abcdefghijklmnopqrstuvwxyz')"
+_HIDDEN = (
+    "//*[@hidden or @aria-hidden='true' or @role='navigation' or @role='search' or @role='contentinfo'"
+    f" or contains({_LOWER}, 'display:none') or contains({_LOWER}, 'visibility:hidden')"
+    + "".join(
+        f" or contains(concat(' ', normalize-space(@class), ' '), ' {name} ')"
+        for name in ("headerlink", "related", "sphinxsidebar", "navheader", "navfooter", "prev-next-area", "nav-panel")
+    )
+    + "]"
+)
+_MENU: Final = frozenset(
+    {"menu", "nav", "navbar", "navigation", "sidebar", "breadcrumb", "breadcrumbs", "toc", "header", "footer", "pager"}
+)
+_BLOCKS: Final = frozenset({"div", "section", "ul", "ol"})
+_MOSTLY_LINKS: Final = 0.5  # the part of its letters that lead elsewhere from which on a block of such a name is a menu
+_TOO_DEEP: Final = "HTML is nested too deeply"
+_WAY_SIGNS = frozenset(
+    {"prev", "previous", "next", "up", "home", "index", "contents", "top", "back", "«", "»", "←", "→"}
+)
+
+
+def read_html(content: bytes) -> list[Page]:
+    """An HTML file as Markdown."""
+    declared = re.search(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([\w-]{2,40})", content[:4096], re.IGNORECASE)
+    try:
+        content.decode("utf-8")
+        text = decoded(content)
+    except UnicodeDecodeError:
+        text = _declared(content, declared.group(1).decode("ascii", "replace") if declared else "")
+    return [page_of_html(text)]
+
+
+def _declared(content: bytes, encoding: str) -> str:
+    if encoding and not content.startswith((*BINARY, b"\xff\xfe", b"\xfe\xff")):
+        try:
+            return content.decode(encoding)
+        except (LookupError, UnicodeDecodeError):
+            pass  # the page does not know itself; it is judged like any other text
+    return decoded(content)
+
+
+def page_of_html(text: str) -> Page:
+    """A page's title, address and text.
+
+    Raises:
+        DocumentUnreadable: it has too many tags, too deep ones, or none at all.
+    """
+    from lxml import etree, html  # noqa: PLC0415 - loaded with the first such file
+
+    if text.count("<") > 2 * TAG_LIMIT:
+        raise DocumentUnreadable(f"more than {TAG_LIMIT:,} HTML tags")
+    parser = html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, no_network=True)
+    try:
+        tree = html.document_fromstring(cleaned(text).encode(), parser=parser)
+    except (etree.ParserError, etree.XMLSyntaxError) as error:
+        raise DocumentUnreadable("empty file") from error
+    if any(entry.type_name == "ERR_RESOURCE_LIMIT" for entry in parser.error_log):
+        raise DocumentUnreadable(_TOO_DEEP)  # the parser leaves out what stands deeper, and would not say so
+    title = " ".join(str(tree.findtext(".//title") or "").split())
+    canonical = [str(each.get("href", "")) for each in _every(tree, "//link[@rel='canonical']")]
+    body = _visible(tree)
+    headings = _every(body, ".//h1")
+    if headings and (words := " ".join(headings[0].text_content().split())):
+        title = plain_heading(words)
+    url = web_address(canonical[0].strip()) if canonical else None
+    return Page(re.sub(r"\n{3,}", "\n\n", _markdown(html.tostring(body, encoding="unicode"))), title, url)
+
+
+def _markdown(source: str) -> str:
+    from markdownify import markdownify  # noqa: PLC0415 - loaded with the first such file
+
+    try:
+        return str(
+            markdownify(
+                source,
+                heading_style="ATX",
+                bullets="-",
+                escape_asterisks=False,
+                escape_underscores=False,
+                escape_misc=False,
+                code_language_callback=_language,
+            )
+        )
+    except RecursionError as error:
+        raise DocumentUnreadable(_TOO_DEEP) from error
+
+
+def _language(element: Any) -> str:
+    """The language of a code block, where a class says so: ``highlight-python``, ``language-sh``."""
+    code = element.find("code")
+    wrappers = [element, element.parent, element.parent.parent if element.parent else None, code]
+    for each in wrappers:
+        for name in (each.get("class") or []) if each is not None and hasattr(each, "get") else []:
+            if match := re.fullmatch(r"(?:highlight|language|lang)-([a-z0-9+#]{1,20})", str(name)):
+                return "" if match.group(1) in {"default", "none", "text", "notranslate"} else match.group(1)
+    return ""
+
+
+def _visible(tree: Any) -> Any:
+    """The part of a page that a reader came for, without what only a browser needs."""
+    for element in [
+        *_every(tree, _HIDDEN),
+        *tree.iter(*_DROPPED.split()),
+        *filter(_is_way_sign, tree.iter("table")),
+        *_menus(tree),
+        *filter(_is_mark, _every(tree, "//h1//a | //h2//a | //h3//a | //h4//a | //h5//a | //h6//a")),
+    ]:
+        if element.getparent() is not None:
+            element.drop_tree()
+    for link in _every(tree, "//a[not(starts-with(@href, 'http'))]"):
+        link.drop_tag()
+    for path in ("//main | //*[@role='main']", "//article[.//h1]"):
+        mains = [each for each in _every(tree, path) if each.text_content().strip()]
+        if mains:
+            return mains[0] if len(mains) == 1 else tree
+    return tree
+
+
+def _menus(tree: Any) -> list[Any]:
+    """Blocks that only lead elsewhere: they are named so, or stand in a page's head, and most of them is links.
+
+    The tree is gone through once, whatever its make.
+    """
+    from lxml import etree  # noqa: PLC0415 - as above
+
+    found: list[Any] = []
+    counts = [(0, 0)]  # letters, and those of links, of each element that is open
+    links = heads = 0
+    for event, element in etree.iterwalk(tree, events=("start", "end")):
+        step = 1 if event == "start" else -1
+        letters, linked = (0, 0) if event == "start" else counts.pop()
+        if event == "end" and element.tag in _BLOCKS and linked >= letters * _MOSTLY_LINKS:
+            found += [element] if heads or _is_named_menu(element) else []
+        links += step * (element.tag == "a")
+        heads += step * (element.tag == "header")
+        more = _letters(element.text if event == "start" else element.tail)
+        counts += [(0, 0)] if event == "start" else []
+        all_before, linked_before = counts[-1]
+        counts[-1] = all_before + letters + more, linked_before + linked + (more if links else 0)
+    return found
+
+
+def _is_named_menu(element: Any) -> bool:
+    named = f"{element.get('class', '')} {element.get('id', '')}".lower()
+    return not _MENU.isdisjoint(re.split(r"[\W_]+", named))
+
+
+def _letters(text: str | None) -> int:
+    return len("".join(text.split())) if text else 0
+
+
+def _is_mark(link: Any) -> bool:
+    """Whether a link is the sign behind a heading that leads to the heading itself."""
+    return str(link.text_content()).strip() in {"#", "¶", "§", "🔗"}
+
+
+def _is_way_sign(table: Any) -> bool:
+    """Whether a table only leads to the pages before and after, as manuals of an older make have it."""
+    cells = _every(table, ".//td | .//th")
+    if not 1 < len(cells) <= 10:  # noqa: PLR2004 - such a table has two rows of three, or one of a few
+        return False
+    words = [" ".join(str(cell.text_content()).split()).lower() for cell in cells]
+    has_way = any(word in {"prev", "previous", "next", "« prev", "next »"} for word in words)
+    return has_way and all(
+        not word or word in _WAY_SIGNS or len(word.split()) <= 12  # noqa: PLR2004 - the neighbouring pages' titles
+        for word in words
+    )
+
+
+def _every(tree: Any, path: str) -> list[Any]:
+    """The elements on this path; lxml's types do not follow XPath."""
+    return cast("list[Any]", tree.xpath(path))

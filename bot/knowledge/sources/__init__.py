@@ -1,0 +1,1 @@
+"""Where documents come from: the folder and web pages."""

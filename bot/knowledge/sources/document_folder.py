@@ -1,0 +1,259 @@
+"""The documents' folder, written to: a file or a page's address goes in under a safe name, or goes off the shelf.
+
+Names and addresses come from people in a chat. No path is made of them before they are cut down to a name; what is
+written appears at one stroke; and nothing outside the folder is ever touched.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import tempfile
+import unicodedata
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from threading import Lock
+from typing import TYPE_CHECKING, Final
+
+from yarl import URL
+
+from bot.domain import SHARED
+from bot.errors import DocumentUnreadable, StoreUnusable
+from bot.knowledge.readers import cleaned, collections_in, known_suffix, listed, read_bytes
+from bot.knowledge.readers.text import decoded
+from bot.knowledge.sources.web.addresses import (
+    LIST_NAME,
+    AddressRefused,
+    allowed,
+    is_list,
+    list_of,
+    listed_urls,
+    page_name,
+    plain_address,
+)
+from bot.knowledge.sources.web.crawler import ADDRESSES_PER_LIST
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+NAME_BYTES: Final = 150
+"""Longest name of a file, in bytes of UTF-8, its ending included."""
+
+_COLLECTION: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")
+_FORBIDDEN: Final = re.compile(r'[<>:"|?*\x00-\x1f\x7f]')  # on Windows; elsewhere they only ask for trouble
+_DEVICES: Final = frozenset(
+    {
+        "con",
+        "prn",
+        "aux",
+        "nul",
+        "conin$",
+        "conout$",
+        *(f"{kind}{number}" for kind in ("com", "lpt") for number in "0123456789¹²³"),
+    }
+)
+
+
+class Shelf:
+    """The folder as it is written to. It blocks: call it in a thread. One for each folder in a process."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._writing = Lock()
+
+    def add(self, collection: str, name: str, content: bytes) -> str:
+        """Put a file that can be read into a collection's folder; gives its document's path.
+
+        Raises:
+            DocumentUnreadable: its name is of no known format or that of a folder, or no collection may be called that.
+            StoreUnusable: the folder cannot be written.
+        """
+        name = safe_name(name)
+        with self._writing, self._speaking_plainly():
+            file = self._folder(collection) / name
+            if file.is_dir() and not file.is_symlink():
+                raise DocumentUnreadable("a folder is called that already")
+            _put(file, content)
+        return _document(collection, name)
+
+    def add_page(self, collection: str, url: str) -> str:
+        """Put a web page's address on a collection's list, unless it is there; gives the address as it is written.
+
+        Raises:
+            DocumentUnreadable: it is no public address of a web page, its list is full, or no collection may be called
+                that.
+            StoreUnusable: the folder cannot be written.
+        """
+        address = public_address(url)
+        with self._writing, self._speaking_plainly():
+            folder = self._folder(collection)
+            text = self._list(_document(collection, LIST_NAME))
+            wanted = listed_urls(text)
+            if all(each.address != address for each in wanted):
+                if len(wanted) >= ADDRESSES_PER_LIST:
+                    raise DocumentUnreadable(f"the list holds {ADDRESSES_PER_LIST:,} addresses already")
+                end = "" if not text or text.endswith("\n") else "\n"
+                _put(folder / LIST_NAME, f"{text}{end}{address}\n".encode())
+        return address
+
+    def remove(self, document: str) -> bool:
+        """Take a document's file out of the folder, or a page off its list; False if there is none.
+
+        A page is taken off where a line names it and nothing else: one that was found below another is on no list.
+
+        Raises:
+            StoreUnusable: the folder cannot be written.
+        """
+        with self._writing, self._speaking_plainly():
+            source = list_of(document)
+            if source is not None:
+                return self._take_off(source, document)
+            # Only what the folder is seen to hold is removed, so the name cannot lead anywhere else.
+            if is_list(document) or all(found.relative != document or found.fault for found in listed(self._root)):
+                return False
+            (self._root / document).unlink()
+            return True
+
+    def _take_off(self, source: str, document: str) -> bool:
+        if all(found.relative != source for found in listed(self._root)):
+            return False
+        lines = self._list(source).splitlines(keepends=True)
+        kept = [line for line in lines if not _names(line, source, document)]
+        if len(kept) == len(lines):
+            return False
+        _put(self._root / source, "".join(kept).encode())
+        return True
+
+    def _list(self, source: str) -> str:
+        """What a list holds; nothing where there is none.
+
+        Raises:
+            StoreUnusable: there is one, and it cannot be read: it must not be written anew either.
+        """
+        file = self._root / source
+        if not file.is_symlink() and (not file.exists() or not file.stat().st_size):
+            return ""
+        try:
+            return decoded(read_bytes(self._root, source))
+        except DocumentUnreadable as error:
+            raise StoreUnusable(f"The list {source} cannot be added to: {error.words}.") from error
+
+    def _folder(self, collection: str) -> Path:
+        """The folder of a collection, made if it is missing.
+
+        Raises:
+            DocumentUnreadable: no collection may be called that.
+            StoreUnusable: the documents' folder is missing, or this one is a link, whose target is not ours nor read.
+        """
+        if not self._root.is_dir():
+            raise StoreUnusable(f"The documents' folder {self._root} is missing.")
+        if collection == SHARED:
+            return self._root
+        ensure_name(collection)
+        for other in collections_in(self._root):
+            if other != collection and other.casefold() == collection.casefold():
+                raise DocumentUnreadable(f"there is a collection {other} already; write its name as it is")
+        folder = self._root / f"@{collection}"
+        if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+            raise StoreUnusable(f"@{collection} is a link or a file, and not a collection's folder.")
+        folder.mkdir(mode=0o700, exist_ok=True)
+        return folder
+
+    @contextmanager
+    def _speaking_plainly(self) -> Generator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StoreUnusable(
+                f"The documents' folder {self._root} cannot be written: check this user's rights, and that the disk is"
+                " not full."
+            ) from error
+
+
+def ensure_name(collection: str) -> None:
+    """See to it that a collection may be called that; the shared documents' has no name.
+
+    Raises:
+        DocumentUnreadable: it may not.
+    """
+    if collection != SHARED and not _COLLECTION.fullmatch(collection):
+        raise DocumentUnreadable(
+            "no collection may be called that: its name is made of letters from A to Z, digits, - and _, 40 at most"
+        )
+
+
+def safe_name(name: str) -> str:
+    """The name that a stranger's file gets: its last part alone, nothing in it that hides, leads away or is a device.
+
+    Raises:
+        DocumentUnreadable: it is of no known format, or it is that of a list of pages.
+    """
+    last = re.split(r"[/\\]", cleaned(name))[-1]
+    plain = _FORBIDDEN.sub("_", "".join(" " if sign.isspace() else sign for sign in last if _is_seen(sign)))
+    # Composed last of all: nothing above may part what belongs together, nor join what was kept apart.
+    plain = unicodedata.normalize("NFC", " ".join(plain.split())).lstrip(". @~-").rstrip(". ")
+    suffix = PurePosixPath(plain).suffix
+    if known_suffix(plain) is None:
+        raise DocumentUnreadable("of no known format")
+    if plain.casefold() == LIST_NAME:
+        raise DocumentUnreadable(f"{LIST_NAME} is the list of web pages: add their addresses one by one")
+    stem = _bounded(plain.removesuffix(suffix), NAME_BYTES - len(suffix.encode()))
+    if stem.partition(".")[0].rstrip().casefold() in _DEVICES:
+        stem = f"_{stem}"
+    return stem + suffix
+
+
+def _is_seen(sign: str) -> bool:
+    """Whether a sign may stand in a name: not what controls, directs or hides, nor what no letter is assigned to."""
+    return sign.isspace() or not unicodedata.category(sign).startswith("C")
+
+
+def _bounded(text: str, most: int) -> str:
+    return text.encode()[:most].decode("utf-8", "ignore").rstrip(". ")
+
+
+def public_address(url: str) -> str:
+    """A web address as it is written into a list.
+
+    Whether its name leads to a machine on the public internet is judged anew at each fetch; here it is said at once of
+    what cannot.
+
+    Raises:
+        DocumentUnreadable: it is no address of a page on the public internet.
+    """
+    address = plain_address(url.strip())
+    host = (URL(address).host or "").rstrip(".")
+    is_number = ":" in host or re.fullmatch(r"[\d.]+", host) is not None
+    is_named = "." in host and not host.endswith((".localhost", ".local", ".internal", ".home.arpa"))
+    if not (allowed(host) if is_number else is_named):
+        raise AddressRefused("not fetched: its host is not on the public internet")
+    return address
+
+
+def _names(line: str, source: str, document: str) -> bool:
+    """Whether a line of a list asks for this page, and for nothing else."""
+    return any(
+        not each.fault and not each.is_tree and page_name(source, each.address) == document
+        for each in listed_urls(line)
+    )
+
+
+def _document(collection: str, name: str) -> str:
+    return f"@{collection}/{name}" if collection else name
+
+
+def _put(file: Path, content: bytes) -> None:
+    """Write a file in place of what stood there: all of it or, after any error or a crash, nothing."""
+    number, name = tempfile.mkstemp(dir=file.parent, prefix=".docent-")
+    try:
+        with os.fdopen(number, "wb") as written:
+            written.write(content)
+            written.flush()
+            os.fsync(written.fileno())
+        if file.is_file() and not file.is_symlink():
+            Path(name).chmod(stat.S_IMODE(file.stat().st_mode))
+        Path(name).replace(file)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,1 @@
+"""Web pages named in a urls.txt."""

@@ -1,0 +1,371 @@
+"""A page is asked for, from a public address that is judged as it is connected to, within bounds of every kind."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import ssl
+import zlib
+from collections import defaultdict
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, Final, Self
+from urllib.robotparser import RobotFileParser
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
+
+from bot.errors import DocumentUnreadable
+from bot.knowledge.sources.web.addresses import PORTS, AddressRefused, allowed, plain_address, redirected
+from bot.knowledge.sources.web.page_cache import KeptPage
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection, Mapping
+
+
+USER_AGENT: Final = "Docent"
+REDIRECTS: Final = 5
+PARALLEL_PER_HOST: Final = 2
+
+_PRIVATE = "its host is not on the public internet; pages of private networks are not fetched"
+_ROBOTS_BYTES = 512_000
+_LONGEST_PAUSE = 10.0  # seconds between two requests, however long a site would like it to be
+_GIVEN_UP_AFTER = 3  # pages in a row that a host has not answered for
+_KINDS = {
+    "text/html": ".html",
+    "application/xhtml+xml": ".html",
+    "application/pdf": ".pdf",
+    "text/markdown": ".md",
+    "text/x-markdown": ".md",
+    "text/plain": ".txt",
+}
+_SPOKEN_ENCODINGS = re.compile(
+    r"(?i)iso-?8859-\d+|windows-\d+|cp\d+|koi8-[ru]|gb\w+|big5\w*|shift_jis|euc-\w+|utf-?16\w*"
+)
+
+
+class PageGone(DocumentUnreadable):
+    """The site says that there is no such page, or not any longer."""
+
+
+class PageOutOfReach(DocumentUnreadable):
+    """A page that may well be had another day."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a page may cost: bytes before and after unpacking, seconds in all; ``pause`` seconds between requests."""
+
+    size: int = 10 * 2**20
+    seconds: float = 20.0
+    pause: float = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Which machines are reached: those on the public internet, and ``also`` these addresses and ports.
+
+    ``resolve`` gives a host's numeric addresses. ``also`` is for tests on this machine; no setting leads here.
+    """
+
+    resolve: Callable[[str], Awaitable[list[str]]] | None = None
+    also: Collection[tuple[str, int]] = ()
+
+    @property
+    def ports(self) -> frozenset[int]:
+        """The ports that pages are fetched from."""
+        return PORTS | {port for _, port in self.also}
+
+    def is_open(self, address: str, port: int) -> bool:
+        """Whether a connection may be made to this numeric address."""
+        return (allowed(address) and port in PORTS) or (address, port) in self.also
+
+
+class _NotPublic(OSError):
+    """A connection that is not made."""
+
+
+class _CheckedResolver(AbstractResolver):
+    """Names to numeric addresses, none if any one of them is not public: a name with both kinds is a trap."""
+
+    def __init__(self, reach: Reach) -> None:
+        self._reach = reach
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        addresses = await (self._reach.resolve or _system_addresses)(host)
+        if not all(self._reach.is_open(address, port) for address in addresses):
+            raise _NotPublic(_PRIVATE)
+        kinds = {address: socket.AF_INET6 if ":" in address else socket.AF_INET for address in addresses}
+        return [
+            ResolveResult(hostname=host, host=address, port=port, family=kind, proto=0, flags=socket.AI_NUMERICHOST)
+            for address, kind in kinds.items()
+            if family in {socket.AF_UNSPEC, kind}
+        ]
+
+    async def close(self) -> None:
+        """There is nothing to close."""
+
+
+async def _system_addresses(host: str) -> list[str]:
+    found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(each[4][0]) for each in found))
+
+
+@dataclass(frozen=True, slots=True)
+class _Response:
+    """An answer that is neither a redirect nor too large."""
+
+    address: str
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(slots=True)
+class _Host:
+    """How one host is treated: who else is asking, when it was asked last, how often it has kept silent."""
+
+    seats: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PARALLEL_PER_HOST))
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    next_at: float = 0.0
+    pause: float = 0.0
+    silences: int = 0
+
+
+class Fetcher:
+    """Fetches pages as their sites' robots.txt allow; use it as an async context manager.
+
+    Every connection is made to an address that was judged in that very moment, so that neither a redirect nor a name
+    that changes its meaning leads into a private network. There are no cookies, no proxies and no passwords.
+    """
+
+    def __init__(self, reach: Reach | None = None, bounds: Bounds | None = None) -> None:
+        self._reach = reach or Reach()
+        self._bounds = bounds or Bounds()
+        self._hosts: defaultdict[str, _Host] = defaultdict(_Host)
+        self._robots: dict[str, asyncio.Task[RobotFileParser | DocumentUnreadable]] = {}
+
+    async def __aenter__(self) -> Self:
+        connector = aiohttp.TCPConnector(
+            resolver=_CheckedResolver(self._reach), use_dns_cache=False, socket_factory=self._socket, limit=16
+        )
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            trust_env=False,
+            timeout=aiohttp.ClientTimeout(total=None),
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._robots.values():
+            task.cancel()
+        await asyncio.gather(*self._robots.values(), return_exceptions=True)
+        await self._session.close()
+
+    async def fetched(self, address: str, before: KeptPage | None = None) -> KeptPage:
+        """The page as it is now; ``before`` itself where the site says that it has not changed.
+
+        Raises:
+            PageGone: the site says that there is no such page.
+            DocumentUnreadable: it cannot be had now, or not at all; the words say why.
+        """
+        host = self._hosts[URL(address).raw_host or ""]
+        async with host.seats:
+            if host.silences >= _GIVEN_UP_AFTER:
+                raise PageOutOfReach("its host did not answer for other pages; it was left for the next run")
+            response = await self._response(address, before)
+        if response.status == 304 and before is not None:  # noqa: PLR2004 - not modified
+            return before
+        if response.status in {404, 410}:
+            raise PageGone(f"the site answers {response.status}: there is no such page")
+        if response.status != 200:  # noqa: PLR2004 - here it is
+            kind = PageOutOfReach if response.status >= 500 or response.status == 429 else DocumentUnreadable  # noqa: PLR2004
+            raise kind(f"the site answers {response.status}")
+        return _page(response)
+
+    async def _response(self, address: str, before: KeptPage | None) -> _Response:
+        """Follow redirects to their end, each step judged like the first, and allowed by its own robots.txt."""
+        seen = {address}
+        for _ in range(REDIRECTS + 1):
+            await self._ensure_welcome(address)
+            response = await self._asked(address, _conditions(before) if before and before.address == address else {})
+            if not _leads_on(response):
+                return response
+            address = redirected(address, response.headers.get("Location", ""), ports=self._reach.ports)
+            if address in seen:
+                raise DocumentUnreadable("the site sends us on in a circle")
+            seen.add(address)
+        raise DocumentUnreadable(f"the site sends us on more than {REDIRECTS} times")
+
+    async def _ensure_welcome(self, address: str) -> None:
+        url = URL(address)
+        origin = str(url.origin())
+        if origin not in self._robots:
+            self._robots[origin] = asyncio.create_task(self._rules(origin))
+        rules = await asyncio.shield(self._robots[origin])
+        if isinstance(rules, DocumentUnreadable):
+            raise rules
+        if not rules.can_fetch(USER_AGENT, address):
+            raise DocumentUnreadable("the site's robots.txt asks not to fetch it")
+        wish = rules.crawl_delay(USER_AGENT)
+        self._hosts[url.raw_host or ""].pause = min(float(wish or 0), _LONGEST_PAUSE)
+
+    async def _rules(self, origin: str) -> RobotFileParser | DocumentUnreadable:
+        """What a site asks of robots; where it has no robots.txt, nothing. One that fails to say keeps us out."""
+        rules = RobotFileParser()
+        address = f"{origin}/robots.txt"
+        try:
+            for _ in range(REDIRECTS + 1):
+                response = await self._asked(address, {})
+                if not _leads_on(response):
+                    break
+                address = redirected(address, response.headers.get("Location", ""), ports=self._reach.ports)
+            else:
+                return DocumentUnreadable("the site's robots.txt sends us on and on")
+        except DocumentUnreadable as error:
+            return error
+        if response.status >= 500:  # noqa: PLR2004 - the site's own fault
+            return PageOutOfReach(f"the site's robots.txt cannot be read now (it answers {response.status})")
+        text = response.body[:_ROBOTS_BYTES].decode("utf-8", "replace") if response.status == 200 else ""  # noqa: PLR2004
+        rules.parse(text.lstrip("\ufeff").splitlines())
+        return rules
+
+    async def _asked(self, address: str, conditions: Mapping[str, str]) -> _Response:
+        """One request and its answer, unpacked.
+
+        Raises:
+            DocumentUnreadable: there is none, or it is too slow or too large.
+        """
+        plain_address(address, ports=self._reach.ports)
+        host = self._hosts[URL(address).raw_host or ""]
+        await self._wait_for_turn(host)
+        try:
+            async with asyncio.timeout(self._bounds.seconds):
+                response = await self._received(address, conditions)
+        except TimeoutError as error:
+            host.silences += 1
+            raise PageOutOfReach(f"took longer than {self._bounds.seconds:g} s to fetch") from error
+        except (aiohttp.ClientError, OSError, ValueError, zlib.error) as error:
+            reason = _reason(error)
+            host.silences += isinstance(error, aiohttp.ClientConnectionError)
+            kind = AddressRefused if reason == _PRIVATE else PageOutOfReach
+            raise kind(reason) from error
+        host.silences = 0
+        return response
+
+    async def _wait_for_turn(self, host: _Host) -> None:
+        async with host.turn:
+            loop = asyncio.get_running_loop()
+            await asyncio.sleep(max(0.0, host.next_at - loop.time()))
+            host.next_at = loop.time() + max(self._bounds.pause, host.pause)
+
+    async def _received(self, address: str, conditions: Mapping[str, str]) -> _Response:
+        headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "gzip, deflate", **conditions}
+        async with self._session.get(URL(address, encoded=True), headers=headers, allow_redirects=False) as response:
+            body = b"" if response.status in {301, 302, 303, 307, 308, 304} else await self._unpacked(response)
+            return _Response(address, response.status, response.headers, body)
+
+    async def _unpacked(self, response: aiohttp.ClientResponse) -> bytes:
+        """The body as it was before it was packed; no more is ever unpacked than a page may hold."""
+        unpack = _unpacker(response.headers.get("Content-Encoding", ""))
+        body = bytearray()
+        received = 0
+        async for part in response.content.iter_chunked(65_536):
+            received += len(part)
+            body += part if unpack is None else unpack.decompress(part, self._bounds.size + 1 - len(body))
+            if max(len(body), received) > self._bounds.size:
+                raise DocumentUnreadable(f"larger than {self._bounds.size / 2**20:g} MB")
+            if unpack is not None and unpack.unconsumed_tail:
+                raise DocumentUnreadable(f"larger than {self._bounds.size / 2**20:g} MB")
+        if unpack is not None and received and not unpack.eof:
+            raise PageOutOfReach("broke off before its end")
+        return bytes(body)
+
+    def _socket(self, info: tuple[Any, ...]) -> socket.socket:
+        """The last door: whatever led here, this is the address that would be connected to."""
+        family, kind, protocol, _, where = info
+        if not self._reach.is_open(str(where[0]), int(where[1])):
+            raise _NotPublic(_PRIVATE)
+        return socket.socket(family, kind, protocol)
+
+
+def _leads_on(response: _Response) -> bool:
+    return response.status in {301, 302, 303, 307, 308}
+
+
+def _conditions(before: KeptPage) -> dict[str, str]:
+    known = {"If-None-Match": before.etag, "If-Modified-Since": before.stamp}
+    return {name: value for name, value in known.items() if value}
+
+
+def _unpacker(encoding: str) -> Any:
+    match encoding.strip().lower():
+        case "" | "identity":
+            return None
+        case "gzip" | "x-gzip" | "deflate":
+            return zlib.decompressobj(zlib.MAX_WBITS | 32)
+        case _:
+            raise DocumentUnreadable("it is packed in a way that was not asked for")
+
+
+def _reason(error: BaseException) -> str:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, _NotPublic):
+            return _PRIVATE
+        if isinstance(cause, socket.gaierror):
+            return "its host's name is not known"
+        if isinstance(cause, ssl.SSLError | ssl.CertificateError):
+            return "its host's certificate is not valid"
+        cause = getattr(cause, "os_error", None) or cause.__cause__
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return "its host cannot be reached"
+    if isinstance(error, aiohttp.ClientPayloadError | aiohttp.ServerDisconnectedError):
+        return "broke off before its end"
+    return f"cannot be fetched ({type(error).__name__})"
+
+
+def _page(response: _Response) -> KeptPage:
+    """What an answer holds, if it is of a kind that can be read."""
+    spoken, _, parameters = response.headers.get("Content-Type", "").partition(";")
+    kind = _kind(spoken.strip().lower(), URL(response.address).path, response.body)
+    charset = re.search(r"(?i)charset\s*=\s*[\"']?([\w-]{2,40})", parameters)
+    body = response.body
+    if kind != ".pdf" and charset and _SPOKEN_ENCODINGS.fullmatch(charset[1]):
+        body = _as_utf8(body, charset[1])
+    stamp = response.headers.get("Last-Modified", "")[:100]
+    return KeptPage(response.address, kind, body, _iso(stamp), response.headers.get("ETag", "")[:500], stamp)
+
+
+def _kind(spoken: str, path: str, body: bytes) -> str:
+    if body.startswith(b"%PDF-"):
+        return ".pdf"
+    if spoken == "text/plain" and path.lower().endswith((".md", ".markdown")):
+        return ".md"
+    if spoken in _KINDS:
+        return _KINDS[spoken]
+    if not spoken and body.lstrip()[:1] == b"<":
+        return ".html"
+    raise DocumentUnreadable(
+        f"it is of a kind that cannot be read: {re.sub(r'[^a-z0-9/.+-]', '', spoken)[:80] or 'unknown'}"
+    )
+
+
+def _as_utf8(body: bytes, charset: str) -> bytes:
+    try:
+        return body.decode(charset).encode()
+    except (LookupError, UnicodeError):
+        return body  # the site does not know its own page; the reader finds out
+
+
+def _iso(stamp: str) -> str:
+    try:
+        return parsedate_to_datetime(stamp).isoformat(timespec="seconds") if stamp else ""
+    except (ValueError, OverflowError):
+        return ""

@@ -1,0 +1,89 @@
+"""A fetched page is kept as one file: first a line that says where it came from, then its bytes as they came."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from bot.errors import DocumentUnreadable
+from bot.knowledge.sources.folder import opened
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_SUFFIX: Final = ".page"
+_MAKE: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class KeptPage:
+    """A page as it was fetched: its final ``address``, its ``kind`` as a file's ending, and its bytes.
+
+    ``modified`` is ISO 8601; ``etag`` and ``stamp`` are what the site wants to hear to say that nothing has changed.
+    """
+
+    address: str
+    kind: str
+    body: bytes
+    modified: str = ""
+    etag: str = ""
+    stamp: str = ""
+
+    @property
+    def digest(self) -> bytes:
+        """A digest of what makes it this page and no other: not of when the site says that it was written."""
+        return hashlib.sha256(f"{self.address}\n{self.kind}\n".encode() + self.body).digest()
+
+
+def kept_page(folder: Path, document: str) -> KeptPage:
+    """The page that is kept under a document's name.
+
+    Raises:
+        DocumentUnreadable: there is none, or it is of another make.
+    """
+    head, _, body = opened(folder, _file_name(document)).data.partition(b"\n")
+    try:
+        fields = json.loads(head)
+        if fields.pop("make") != _MAKE or fields.pop("document") != document:
+            raise DocumentUnreadable("the page has not been fetched yet")
+        return KeptPage(body=body, **fields)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DocumentUnreadable("the page has not been fetched yet") from error
+
+
+def keep_page(folder: Path, document: str, page: KeptPage) -> None:
+    """Keep a page in place of what was kept under its name before: all of it or, if the disk is full, nothing.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    fields = {name: value for name, value in asdict(page).items() if name != "body"}
+    head = json.dumps({"make": _MAKE, "document": document, **fields}).encode()
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    number, name = tempfile.mkstemp(dir=folder)
+    try:
+        with os.fdopen(number, "wb") as file:
+            file.write(head + b"\n" + page.body)
+        Path(name).replace(folder / _file_name(document))
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def forget_other_pages(folder: Path, documents: Iterable[str]) -> None:
+    """Delete what is kept of pages that are none of these."""
+    if not folder.is_dir():
+        return
+    names = set(map(_file_name, documents))
+    for path in folder.iterdir():
+        if path.name not in names and path.is_file():
+            path.unlink(missing_ok=True)
+
+
+def _file_name(document: str) -> str:
+    return hashlib.sha256(document.encode("utf-8", "replace")).hexdigest()[:40] + _SUFFIX

@@ -1,0 +1,1 @@
+"""Documents into Nodes that know their section."""

@@ -1,0 +1,58 @@
+"""What a viewer is offered, as the page is told it: slash commands with their options, and message menus. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bot.simulator.command_options import NESTING, OptionKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from bot.simulator.message_drafts import Json
+
+_SLASH_COMMAND = 1
+_MESSAGE_MENU = 3
+
+
+def commands(offered: Mapping[int, Sequence[Json]]) -> list[Json]:
+    """The slash commands, by name, a sub-command with that of its command; from what each channel offers."""
+    known: dict[str, Json] = {}
+    for channel_id, registered in offered.items():
+        for command in registered:
+            for name, used in _usable(command) if command.get("type", 1) == _SLASH_COMMAND else ():
+                shown = known.setdefault(name, _command(name, used) | {"channels": []})
+                shown["channels"].append(str(channel_id))
+    return sorted(known.values(), key=lambda command: str(command["name"]))
+
+
+def menus(offered: Mapping[int, Sequence[Json]]) -> list[str]:
+    """What can be picked from a message's menu, by name."""
+    registered = [command for commands in offered.values() for command in commands]
+    return sorted({str(command["name"]) for command in registered if command.get("type", 1) == _MESSAGE_MENU})
+
+
+def _usable(command: Json) -> Iterator[tuple[str, Json]]:
+    """A command by its whole name, or each of its sub-commands by theirs."""
+    nested = [option for option in command.get("options") or [] if option["type"] in NESTING]
+    if not nested:
+        yield command["name"], command
+    for option in nested:
+        yield from ((f"{command['name']} {name}", used) for name, used in _usable(option))
+
+
+def _command(name: str, used: Json) -> Json:
+    options: list[Json] = used.get("options") or []
+    return {"name": name, "description": used.get("description", ""), "options": [_option(o) for o in options]}
+
+
+def _option(option: Json) -> Json:
+    choices: list[Json] = option.get("choices") or []
+    return {
+        "name": option["name"],
+        "kind": OptionKind(option["type"]).name.lower(),
+        "description": str(option.get("description") or ""),
+        "is_required": bool(option.get("required", False)),
+        "choices": [{"name": str(c["name"]), "value": c["value"]} for c in choices],
+        "suggests": bool(option.get("autocomplete", False)),
+    }

@@ -1,0 +1,54 @@
+"""Which registered commands somebody is offered: by Discord's defaults, and by what a server set itself. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bot.simulator.members import Permission
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bot.simulator.members import Guild
+    from bot.simulator.message_drafts import Json
+
+IN_GUILD, IN_DIRECT = 0, 1
+"""Discord's numbers for the places in which a command may be used."""
+
+
+def is_offered_directly(command: Json) -> bool:
+    """Whether a global command is offered in direct messages, where nobody has permissions."""
+    contexts = command.get("contexts")
+    return command.get("dm_permission", True) is not False and (contexts is None or IN_DIRECT in contexts)
+
+
+def is_offered(command: Json, guild: Guild, user_id: int, may: Permission, settings: Mapping[int, bool]) -> bool:
+    """Whether a member is offered a command in a guild's channel.
+
+    Args:
+        command: as it is registered; its ``default_member_permissions`` count where the server set nothing.
+        guild: the guild.
+        user_id: the member.
+        may: what they may do in the channel.
+        settings: what the server set itself, by the id of a user, a role or, for everybody, the guild.
+    """
+    contexts = command.get("contexts")
+    if Permission.USE_APPLICATION_COMMANDS not in may or (contexts is not None and IN_GUILD not in contexts):
+        return False
+    if Permission.ADMINISTRATOR in may:
+        return True
+    of_roles = [settings[role_id] for role_id in guild.roles_of(user_id) if role_id in settings]
+    if user_id in settings:
+        return settings[user_id]
+    if of_roles:
+        return any(of_roles)
+    return settings[guild.id] if guild.id in settings else _meets_default(command, may)
+
+
+def _meets_default(command: Json, may: Permission) -> bool:
+    """Whether somebody has all permissions that a command wants; one that wants "0" is for administrators alone."""
+    default = command.get("default_member_permissions")
+    if default is None:
+        return True
+    wanted = int(default)
+    return wanted != 0 and int(may) & wanted == wanted

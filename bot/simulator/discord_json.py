@@ -1,0 +1,346 @@
+"""The world as JSON: how Discord would write each thing for a bot, over HTTP and over the gateway. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from bot.simulator.world import Channel, ChannelKind, Guild, Message, MessageState, Overwrite, Role, User, World
+
+if TYPE_CHECKING:
+    from bot.simulator.message_drafts import Attachment, Json
+
+MENTION = re.compile(r"<@!?(\d+)>")
+ROLE_MENTION = re.compile(r"<@&(\d+)>")
+EVERYONE = re.compile(r"@(?:everyone|here)\b")
+UNSAFE_IN_URL = re.compile(r"[^A-Za-z0-9._-]")
+CHANNEL_EXTRAS: dict[ChannelKind, Json] = {
+    ChannelKind.VOICE: {"bitrate": 64_000, "user_limit": 0, "rtc_region": None, "video_quality_mode": 1},
+    ChannelKind.FORUM: {
+        "available_tags": [],
+        "default_reaction_emoji": None,
+        "default_sort_order": None,
+        "default_forum_layout": 0,
+        "default_auto_archive_duration": 1440,
+    },
+}
+"""What some kinds of channel have besides."""
+
+LOCALE = "en-GB"
+ATTACHMENT_SIZE_LIMIT = 10 * 1024 * 1024
+"""Largest file at a message, in bytes."""
+
+
+class Intent:
+    """The gateway intents that decide what a bot hears, with Discord's own bits."""
+
+    GUILDS = 1 << 0
+    GUILD_MEMBERS = 1 << 1
+    GUILD_PRESENCES = 1 << 8
+    GUILD_MESSAGES = 1 << 9
+    GUILD_REACTIONS = 1 << 10
+    GUILD_TYPING = 1 << 11
+    DIRECT_MESSAGES = 1 << 12
+    DIRECT_REACTIONS = 1 << 13
+    DIRECT_TYPING = 1 << 14
+    MESSAGE_CONTENT = 1 << 15
+    PRIVILEGED = GUILD_MEMBERS | GUILD_PRESENCES | MESSAGE_CONTENT
+
+
+INTENT_FLAGS = {Intent.GUILD_PRESENCES: 1 << 13, Intent.GUILD_MEMBERS: 1 << 15, Intent.MESSAGE_CONTENT: 1 << 19}
+"""The flag of an application for each privileged intent that is switched on, as a bot in few guilds has it."""
+
+
+def timestamp(seconds: float) -> str:
+    """Unix seconds as Discord writes a time."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat()
+
+
+def mentioned(state: MessageState) -> set[int]:
+    """The users whom a state's text may ping, by id."""
+    named = {int(user_id) for user_id in MENTION.findall(state.content)}
+    allowed = state.allowed_mentions
+    if allowed is None or "users" in allowed.get("parse", []):
+        return named
+    return named & {int(user_id) for user_id in allowed.get("users", [])}
+
+
+def mentioned_roles(state: MessageState) -> set[int]:
+    """The roles that a state's text may ping, by id."""
+    named = {int(role_id) for role_id in ROLE_MENTION.findall(state.content)}
+    allowed = state.allowed_mentions
+    if allowed is None or "roles" in allowed.get("parse", []):
+        return named
+    return named & {int(role_id) for role_id in allowed.get("roles", [])}
+
+
+def _pings_everyone(state: MessageState) -> bool:
+    allowed = state.allowed_mentions
+    is_allowed = allowed is None or "everyone" in allowed.get("parse", [])
+    return is_allowed and EVERYONE.search(state.content) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """Writes what ``world`` holds; ``origin`` is where its files are served from, without a slash at the end."""
+
+    world: World
+    origin: str
+
+    def user(self, user: User) -> Json:
+        """A user."""
+        return {
+            "id": str(user.id),
+            "username": user.name,
+            "global_name": None if user.is_bot else user.name,
+            "discriminator": "0000" if user.is_bot else "0",
+            "avatar": None,
+            "bot": user.is_bot,
+        }
+
+    def member(self, guild: Guild, user_id: int) -> Json:
+        """A member of a guild with the ids of their roles."""
+        return {
+            "user": self.user(self.world.users[user_id]),
+            "nick": None,
+            "avatar": None,
+            "roles": [str(role_id) for role_id in sorted(guild.roles_of(user_id))],
+            "joined_at": timestamp(self.world.clock()),
+            "premium_since": None,
+            "communication_disabled_until": None,
+            "pending": False,
+            "deaf": False,
+            "mute": False,
+            "flags": 0,
+        }
+
+    def guild(self, guild: Guild, intents: int) -> Json:
+        """A guild as GUILD_CREATE carries it; its members only for a bot that may know them, else the bot alone."""
+        channels = [channel for channel in self.world.channels.values() if channel.guild_id == guild.id]
+        knows_members = intents & (Intent.GUILD_MEMBERS | Intent.GUILD_PRESENCES)
+        known = guild.members if knows_members else [self.world.bot.id]
+        return {
+            "id": str(guild.id),
+            "name": guild.name,
+            "owner_id": str(guild.owner_id),
+            "preferred_locale": LOCALE,
+            "features": [],
+            "emojis": [],
+            "stickers": [],
+            "roles": [role_json(role) for role in self._roles(guild)],
+            "members": [self.member(guild, user_id) for user_id in known],
+            "member_count": len(guild.members),
+            "large": False,
+            "voice_states": [],
+            "presences": [],
+            "channels": [self.channel(channel) for channel in channels if channel.kind is not ChannelKind.THREAD],
+            "threads": [self.channel(channel) for channel in channels if self._is_thread_for_bot(channel)],
+        }
+
+    def guild_alone(self, guild: Guild) -> Json:
+        """A guild as it is given over HTTP: without what the gateway adds."""
+        added = {"members", "member_count", "large", "voice_states", "presences", "channels", "threads"}
+        return {key: value for key, value in self.guild(guild, 0).items() if key not in added}
+
+    def guild_listed(self, guild: Guild) -> Json:
+        """A guild in the list of the bot's own."""
+        return {
+            "id": str(guild.id),
+            "name": guild.name,
+            "icon": None,
+            "owner": False,
+            "permissions": str(int(guild.permissions(self.world.bot.id))),
+            "features": [],
+        }
+
+    def _roles(self, guild: Guild) -> list[Role]:
+        """@everyone, the roles there are, and those that carry what a member was given alone."""
+        own = [guild.own_role(self.world.users[user_id]) for user_id, given in guild.members.items() if given]
+        return [guild.everyones_role, *guild.roles.values(), *own]
+
+    def _is_thread_for_bot(self, channel: Channel) -> bool:
+        is_open = channel.kind is ChannelKind.THREAD and not channel.is_archived
+        return is_open and self.world.sees(self.world.bot.id, channel.id)
+
+    def channel(self, channel: Channel) -> Json:
+        """A channel, thread or direct message."""
+        common: Json = {"id": str(channel.id), "type": int(channel.kind), "flags": 0, "last_message_id": None}
+        if channel.kind is ChannelKind.DIRECT:
+            return common | {"recipients": [self.user(self.world.users[user_id]) for user_id in channel.recipients]}
+        common |= {"name": channel.name, "guild_id": str(channel.guild_id), "rate_limit_per_user": channel.slow_mode}
+        if channel.kind is ChannelKind.THREAD:
+            return common | self._thread(channel)
+        return (
+            common
+            | CHANNEL_EXTRAS.get(channel.kind, {})
+            | {
+                "position": 0,
+                "nsfw": False,
+                "topic": None,
+                "parent_id": None,
+                "permission_overwrites": [_overwrite(whom, given) for whom, given in channel.overwrites.items()],
+            }
+        )
+
+    def _thread(self, thread: Channel) -> Json:
+        return {
+            "parent_id": str(thread.parent_id),
+            "owner_id": str(thread.owner_id or self.world.bot.id),
+            "message_count": len(self.world.history(thread.id)),
+            "member_count": 1,
+            "thread_metadata": {
+                "archived": thread.is_archived,
+                "locked": thread.is_locked,
+                "auto_archive_duration": 1440,
+                "archive_timestamp": timestamp(self.world.clock()),
+            },
+        }
+
+    def message(self, message: Message, *, has_content: bool = True) -> Json:
+        """A message as it is now; without ``has_content`` only what a bot sees that lacks the content intent."""
+        state = message.now
+        written = {
+            "id": str(message.id),
+            "channel_id": str(message.channel_id),
+            "type": self._message_type(message),
+            "author": self.user(self.world.users[message.author_id]),
+            "timestamp": timestamp(message.created_at),
+            "edited_timestamp": None if message.edited_at is None else timestamp(message.edited_at),
+            "tts": False,
+            "pinned": False,
+            "flags": int(state.flags),
+            "mention_everyone": _pings_everyone(state),
+            "mentions": [self.user(self.world.users[user_id]) for user_id in sorted(self._pinged(message))],
+            "mention_roles": [str(role_id) for role_id in sorted(self._pinged_roles(message))],
+            "reactions": self._reactions(message),
+            "content": state.content,
+            "embeds": list(state.embeds),
+            "components": list(state.components),
+            "attachments": [self.attachment(file) for file in state.attachments],
+        }
+        if not (has_content or self._is_for_bot(message)):
+            written |= {"content": "", "embeds": [], "components": [], "attachments": []}
+        return written | self._message_place(message) | self._message_origin(message, has_content=has_content)
+
+    def _message_type(self, message: Message) -> int:
+        if message.reference is not None:
+            return 19
+        return 20 if message.interaction_id is not None else 0
+
+    def _message_place(self, message: Message) -> Json:
+        channel = self.world.channels.get(message.channel_id)
+        if channel is None or channel.guild_id is None:
+            return {}
+        guild = self.world.guilds[channel.guild_id]
+        place: Json = {"guild_id": str(guild.id)}
+        if message.author_id in guild.members:
+            member = self.member(guild, message.author_id)
+            place["member"] = {key: value for key, value in member.items() if key != "user"}
+        return place
+
+    def _message_origin(self, message: Message, *, has_content: bool) -> Json:
+        """What it answers: an interaction, or another message. A reference that is null makes discord.py stumble."""
+        origin: Json = {} if message.nonce is None else {"nonce": message.nonce}
+        if message.webhook_id is not None:
+            origin["webhook_id"] = str(message.webhook_id)
+        interaction = self.world.interactions.get(message.interaction_id or 0)
+        if interaction is not None:
+            origin |= {"application_id": str(self.world.application_id), "webhook_id": str(self.world.application_id)}
+            origin["interaction_metadata"] = {
+                "id": str(interaction.id),
+                "type": int(interaction.kind),
+                "user": self.user(self.world.users[interaction.user_id]),
+                "authorizing_integration_owners": {},
+            }
+        if message.reference is not None:
+            place = {"channel_id": str(message.channel_id), "message_id": str(message.reference)}
+            origin["message_reference"] = place
+            target = self.world.messages[message.reference]
+            is_there = target.deleted_at is None
+            origin["referenced_message"] = self._referenced(target, has_content=has_content) if is_there else None
+        return origin
+
+    def _referenced(self, target: Message, *, has_content: bool) -> Json:
+        written = self.message(target, has_content=has_content)
+        return {key: value for key, value in written.items() if key not in {"message_reference", "referenced_message"}}
+
+    def _pinged(self, message: Message) -> set[int]:
+        pinged = mentioned(message.now) & self.world.users.keys()
+        target = self.world.messages.get(message.reference or 0)
+        allowed = message.now.allowed_mentions
+        if target is not None and (allowed is None or allowed.get("replied_user", False)):
+            pinged.add(target.author_id)
+        return pinged
+
+    def _pinged_roles(self, message: Message) -> set[int]:
+        channel = self.world.channels.get(message.channel_id)
+        guild = self.world.guilds.get(channel.guild_id or 0) if channel else None
+        return mentioned_roles(message.now) & {role.id for role in self._roles(guild)} if guild else set()
+
+    def _is_for_bot(self, message: Message) -> bool:
+        """Whether the bot sees the content without the intent: its own, to it alone, or pinging it."""
+        is_own = message.author_id == self.world.bot.id
+        is_direct = self.world.channels[message.channel_id].kind is ChannelKind.DIRECT
+        return is_own or is_direct or self.world.bot.id in self._pinged(message)
+
+    def _reactions(self, message: Message) -> list[Json]:
+        return [
+            {"emoji": emoji_json(emoji), "count": len(users), "me": self.world.bot.id in users}
+            for emoji, users in message.reactions.items()
+        ]
+
+    def attachment(self, file: Attachment) -> Json:
+        """A file."""
+        url = f"{self.origin}/attachments/{file.id}/{UNSAFE_IN_URL.sub('_', file.filename).lstrip('.') or 'file'}"
+        return {
+            "id": str(file.id),
+            "filename": file.filename,
+            "size": len(file.content),
+            "content_type": file.media_type,
+            "url": url,
+            "proxy_url": url,
+        }
+
+    def application(self) -> Json:
+        """The application with its owner."""
+        return {
+            "id": str(self.world.application_id),
+            "name": self.world.bot.name,
+            "description": "",
+            "icon": None,
+            "bot_public": False,
+            "bot_require_code_grant": False,
+            "verify_key": "",
+            "flags": sum(flag for intent, flag in INTENT_FLAGS.items() if self.world.enabled_intents & intent),
+            "owner": self.user(self.world.owner),
+            "team": None,
+        }
+
+
+def _overwrite(whom: int, given: Overwrite) -> Json:
+    kind = 0 if given.is_role else 1
+    return {"id": str(whom), "type": kind, "allow": str(int(given.allow)), "deny": str(int(given.deny))}
+
+
+def role_json(role: Role) -> Json:
+    """A role."""
+    tags = {"tags": {"bot_id": str(role.id)}} if role.is_managed else {}
+    return tags | {
+        "id": str(role.id),
+        "name": role.name,
+        "permissions": str(int(role.permissions)),
+        "position": role.position,
+        "color": 0,
+        "colors": {"primary_color": 0, "secondary_color": None, "tertiary_color": None},
+        "hoist": False,
+        "managed": role.is_managed,
+        "mentionable": False,
+        "flags": 0,
+    }
+
+
+def emoji_json(emoji: str) -> Json:
+    """A standard emoji."""
+    return {"id": None, "name": emoji}

@@ -1,0 +1,1 @@
+"""Discord Markdown: what is open, what is converted, which links are live."""

@@ -1,0 +1,298 @@
+"""The signs within a line of the model's Markdown go in; what Discord shows in their sense comes out.
+
+Images become links, formulas become code, the HTML that models write becomes Markdown. What is code stays exact, what
+is not certain stays as it is, and nothing reaches over a line's end.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bot.streaming.markdown.code import FENCE, inline_end, line_end
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_SPAN_LIMIT = 240
+"""Longest code, formula or pair of tags that is waited for, in characters with its marks."""
+
+_LINK_LIMIT = 800
+"""Longest image or HTML link that is waited for, in characters."""
+
+_URL = r"<?(?P<url>[^\s()<>]*(?:\([^\s()<>]*\)[^\s()<>]*)*)>?(?:[ \t]+(?:\"[^\"\n]*\"|'[^'\n]*'))?[ \t]*"
+_IMAGE = re.compile(rf"!\[(?P<alt>[^\[\]\n]*)\]\([ \t]*{_URL}\)")
+_LINKED_IMAGE = re.compile(rf"\[!\[(?P<alt>[^\[\]\n]*)\]\([^()\n]*\)\]\([ \t]*{_URL}\)")
+_FORMULA_ROUND = re.compile(r"\\\((?P<body>[^\n`]+?)\\\)")
+_FORMULA_SQUARE = re.compile(r"\\\[(?P<body>[^\n`]+?)\\\]")
+_FORMULA_DOLLARS = re.compile(r"\$\$(?P<body>[^\n`$]+)\$\$")
+_LETTER = re.compile(r"\s*[A-Za-z]'?\s*\Z")
+_OPERATION = re.compile(r"\\[A-Za-z]|[=^_+{}<>*/]|\d\s*-")
+
+_PLAIN = re.compile(r"[^`<!\[\\$\n]+")
+_BLANK = re.compile(r"[ \t]{0,8}")
+_TAG_NAME = re.compile(r"<(?P<slash>/?)(?P<name>[A-Za-z][A-Za-z0-9]*)?")
+_TAG = re.compile(r"<(?P<slash>/?)(?P<name>[A-Za-z][A-Za-z0-9]*)(?P<rest>(?:[ \t/][^<>\n]*)?)>")
+_CODE_TAG = re.compile(r"<(?P<name>code|kbd|samp|tt)>(?P<body>[^`<\n]*[^`<\n\s][^`<\n]*)</(?P=name)>", re.IGNORECASE)
+_LINK_TAG = re.compile(
+    r"<a[ \t][^<>\n]*?href=[\"'](?P<url>[^\"'\s<>()]+)[\"'][^<>\n]*>(?P<label>[^\[\]<>\n]+)</a>", re.IGNORECASE
+)
+_SOURCE = re.compile(r"\bsrc=[\"'](?P<url>[^\"'\s<>()]+)[\"']", re.IGNORECASE)
+_ALT = re.compile(r"\balt=[\"'](?P<alt>[^\"'\[\]]*)[\"']", re.IGNORECASE)
+
+_MARKS = {
+    **dict.fromkeys(("b", "strong", "summary", "mark", "h1", "h2", "h3", "h4", "h5", "h6"), "**"),
+    **dict.fromkeys(("i", "em", "var", "cite"), "*"),
+    **dict.fromkeys(("s", "del", "strike"), "~~"),
+    **dict.fromkeys(("u", "ins"), "__"),
+}
+"""What stands for a pair of tags."""
+
+_CODE_TAGS = {"code", "kbd", "samp", "tt"}
+_FRAMES = {"details", "p", "div", "ul", "ol", "li", "center", "br"}
+"""Tags that stand for a block: nothing is shown for them where they begin or end a line."""
+
+_THOUGHTS = {"think", "thinking"}
+_NAMES = sorted({*_MARKS, *_CODE_TAGS, *_FRAMES, *_THOUGHTS, "a", "img"})
+
+Piece = tuple[int, str]
+"""So many characters, and the text that stands for them."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Construct:
+    """A sign that is rewritten as a whole: how it begins, all of it, how long at most, and into what."""
+
+    opening: str
+    whole: re.Pattern[str]
+    limit: int
+    rewritten: Callable[[re.Match[str]], str | None]
+
+
+class Inline:
+    """What is open within the current line; copies of it can be taken with ``copy.copy``."""
+
+    def __init__(self) -> None:
+        self._tags: tuple[str, ...] = ()
+        self.is_exact = False
+        self.is_in_fence = False
+
+    def paragraph_ended(self) -> None:
+        """A blank line: what could not be read before it is over."""
+        self.is_exact = False
+
+    def line_ended(self) -> str:
+        """The line is over: the marks for tags that it leaves open."""
+        marks = "".join(_MARKS[name] for name in reversed(self._tags))
+        self._tags = ()
+        return marks
+
+    def next(self, tail: str, *, is_line_start: bool, is_ended: bool) -> Piece | None:
+        """The first decided piece of a line's rest, which is not empty; outside a fence it begins with no line feed.
+
+        ``is_line_start``: nothing of the line was shown before. ``is_ended``: no more text comes.
+        """
+        if self.is_in_fence:
+            return self._fenced(tail, is_ended=is_ended)
+        if self.is_exact:
+            end = line_end(tail, 0)
+            return end, tail[:end]
+        if words := _PLAIN.match(tail):
+            return words.end(), words[0]
+        if tail[0] == "`":
+            return self._code(tail, is_ended=is_ended)
+        if tail[0] == "<":
+            return self._tag(tail, is_line_start=is_line_start, is_ended=is_ended)
+        return _sign(tail, is_ended=is_ended)
+
+    def _code(self, tail: str, *, is_ended: bool) -> Piece | None:
+        """Code in a line. A mark without partner may have one further down: up to the paragraph's end all is exact."""
+        mark = tail[: len(tail) - len(tail.lstrip("`"))]
+        window = tail[:_SPAN_LIMIT]
+        stop = line_end(window, 0)
+        end = inline_end(window, mark, len(mark), stop)
+        is_decided = is_ended or stop < len(window) or len(window) == _SPAN_LIMIT
+        if end is not None and (end < len(window) or (is_ended and len(window) == len(tail))):
+            return end, tail[:end]
+        if not is_decided:
+            return None
+        self.is_exact = len(mark) < len(FENCE)
+        self.is_in_fence = not self.is_exact
+        return len(mark), mark
+
+    def _fenced(self, tail: str, *, is_ended: bool) -> Piece | None:
+        """A block of code that begins within a line, as Discord reads it: up to the next three backticks anywhere."""
+        end = tail.find(FENCE)
+        if end >= 0:
+            self.is_in_fence = False
+            return end + len(FENCE), tail[: end + len(FENCE)]
+        count = len(tail) if is_ended else len(tail.rstrip("`"))
+        return (count, tail[:count]) if count else None
+
+    def _tag(self, tail: str, *, is_line_start: bool, is_ended: bool) -> Piece | None:
+        begun = _TAG_NAME.match(tail)
+        name = (begun["name"] or "").lower() if begun else ""
+        if begun and begun.end() == len(tail) and not is_ended and any(known.startswith(name) for known in _NAMES):
+            return None
+        if name not in _NAMES:
+            return 1, "<"
+        found = _TAG.match(tail)
+        if found is None or found.end() > _LINK_LIMIT:
+            return (1, "<") if _is_over(tail, _LINK_LIMIT, is_ended=is_ended) else None
+        return self._known_tag(tail, found, name, is_line_start=is_line_start, is_ended=is_ended)
+
+    def _known_tag(
+        self, tail: str, found: re.Match[str], name: str, *, is_line_start: bool, is_ended: bool
+    ) -> Piece | None:
+        if name in _FRAMES:
+            return _frame(tail, found, name, is_line_start=is_line_start, is_ended=is_ended)
+        if name in _MARKS:
+            return self._marked(tail, found, name, is_ended=is_ended)
+        if name in _THOUGHTS:
+            return (found.end(), "") if found["slash"] else (1, "<")
+        if name == "img":
+            url, alt = _SOURCE.search(found["rest"]), _ALT.search(found["rest"])
+            return (found.end(), _linked_image(alt["alt"] if alt else "", url["url"])) if url else (1, "<")
+        construct = _LINK if name == "a" else _CODE
+        return _whole(construct, tail, is_ended=is_ended) if not found["slash"] else (1, "<")
+
+    def _marked(self, tail: str, found: re.Match[str], name: str, *, is_ended: bool) -> Piece | None:
+        if found["slash"]:
+            if name not in self._tags:
+                return 1, "<"
+            inner = self._tags[self._tags.index(name) :]
+            self._tags = self._tags[: self._tags.index(name)]
+            return found.end(), "".join(_MARKS[tag] for tag in reversed(inner))
+        window = tail[found.end() : found.end() + _SPAN_LIMIT]
+        line = window[: line_end(window, 0)]
+        closing = f"</{name}>"
+        partner = line.lower().find(closing)
+        if partner < 0:
+            return (1, "<") if is_ended or len(line) < len(window) or len(window) == _SPAN_LIMIT else None
+        if not line[:partner].strip() or line[:partner] != line[:partner].strip() or name in self._tags:
+            return 1, "<"
+        self._tags = (*self._tags, name)
+        return found.end(), _MARKS[name]
+
+
+def inlined(line: str) -> str:
+    """A whole line as it is shown."""
+    inline, shown, at = Inline(), "", 0
+    while at < len(line):
+        piece = (1, "\n") if line[at] == "\n" else inline.next(line[at:], is_line_start=at == 0, is_ended=True)
+        if piece is None:  # nothing is undecided at the end
+            break
+        at += piece[0]
+        shown += piece[1]
+    return shown + inline.line_ended()
+
+
+def looks_like_formula(body: str) -> bool:
+    """Whether what stands between a formula's marks is one, not words between escaped brackets."""
+    return bool(body.strip()) and bool(_LETTER.match(body) or _OPERATION.search(body))
+
+
+def without_arriving_tag(text: str) -> str:
+    """The text without a tag that is just arriving at its end, so that it does not flicker."""
+    found = re.search(r"</?([A-Za-z]{0,9})\Z", text)
+    is_known = found is not None and any(name.startswith(found[1].lower()) for name in _NAMES)
+    return text[: found.start()] if found is not None and is_known else text
+
+
+def _is_over(tail: str, limit: int, *, is_ended: bool) -> bool:
+    return is_ended or len(tail) >= limit or "\n" in tail
+
+
+def _sign(tail: str, *, is_ended: bool) -> Piece | None:
+    for construct in _CONSTRUCTS:
+        if tail.startswith(construct.opening):
+            return _whole(construct, tail, is_ended=is_ended)
+        if not is_ended and construct.opening.startswith(tail):
+            return None
+    return None if tail == "\\" and not is_ended else _literal(tail)
+
+
+def _whole(construct: _Construct, tail: str, *, is_ended: bool) -> Piece | None:
+    found = construct.whole.match(tail)
+    if found is not None and found.end() <= construct.limit:
+        text = construct.rewritten(found)
+        return _literal(tail) if text is None else (found.end(), text)
+    return _literal(tail) if _is_over(tail, construct.limit, is_ended=is_ended) else None
+
+
+def _literal(tail: str) -> Piece:
+    """The sign as it stands, an escaped one with what it escapes."""
+    count = 2 if tail[0] == "\\" and tail[1:2] not in {"\n", ""} else 1
+    return count, tail[:count]
+
+
+def _frame(tail: str, found: re.Match[str], name: str, *, is_line_start: bool, is_ended: bool) -> Piece | None:
+    after = _BLANK.match(tail, found.end())
+    end = after.end() if after else found.end()
+    if end == len(tail) and not is_ended:
+        return None
+    ends_line = end == len(tail) or tail[end] == "\n"
+    if name == "br":
+        return end, "" if ends_line else "\n"
+    if name == "li" and not found["slash"] and is_line_start:
+        return end, "- "
+    return (found.end(), "") if is_line_start or ends_line else (1, "<")
+
+
+def _linked_image(alt: str, url: str) -> str:
+    label = f"{alt.strip()} (image)" if alt.strip() else "image"
+    return f"[{label}]({url})"
+
+
+def _formula(found: re.Match[str]) -> str | None:
+    return f"`{found['body'].strip()}`" if looks_like_formula(found["body"]) else None
+
+
+_CONSTRUCTS = (
+    _Construct("![", _IMAGE, _LINK_LIMIT, lambda found: _linked_image(found["alt"], found["url"])),
+    _Construct("[![", _LINKED_IMAGE, _LINK_LIMIT, lambda found: _linked_image(found["alt"], found["url"])),
+    _Construct("\\(", _FORMULA_ROUND, _SPAN_LIMIT, _formula),
+    _Construct("\\[", _FORMULA_SQUARE, _SPAN_LIMIT, _formula),
+    _Construct("$$", _FORMULA_DOLLARS, _SPAN_LIMIT, _formula),
+)
+_CODE = _Construct("<", _CODE_TAG, _SPAN_LIMIT, lambda found: f"`{found['body'].strip()}`")
+_LINK = _Construct("<", _LINK_TAG, _LINK_LIMIT, lambda found: f"[{found['label'].strip()}]({found['url']})")
+
+
+_CODE_SPAN = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)")
+_LABELLED = re.compile(r"!?\[([^\[\]]*)\]\([^()\s]*(?:\([^()\s]*\)[^()\s]*)*(?:\s+[\"'][^\"']*[\"'])?\)")
+_BREAK = re.compile(r"[ \t]*<br[ \t]*/?>[ \t]*", re.IGNORECASE)
+_ANY_TAG = re.compile(rf"</?(?:{'|'.join(_NAMES)})(?:[ \t/][^<>]*)?>", re.IGNORECASE)
+_ESCAPED = re.compile(r"\\([\\`*_{}\[\]()#+\-.!|~<>])")
+_BOLD = re.compile(r"(\*\*\*|\*\*|__|~~|\|\|)(?=\S)(.+?)(?<=\S)\1")
+_ITALIC = re.compile(r"(?<![\w*])([*_])(?=[^\s*_])(.+?)(?<=[^\s*_])\1(?![\w*])")
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]+")
+
+
+def plain(line: str) -> str:
+    """The words of a line without its marks, for a place where no mark works. Never three backticks in a row."""
+    words, at = "", 0
+    for code in _CODE_SPAN.finditer(line):
+        words += _unmarked(line[at : code.start()]) + code[2].strip()
+        at = code.end()
+    return fence_free(_UNPRINTABLE.sub(" ", words + _unmarked(line[at:])))
+
+
+def _unmarked(words: str) -> str:
+    words = _LABELLED.sub(r"\1", words)
+    words = _ANY_TAG.sub("", _BREAK.sub(" / ", words))
+    for formula in (_FORMULA_ROUND, _FORMULA_SQUARE, _FORMULA_DOLLARS):
+        words = formula.sub(lambda found: found["body"].strip(), words)
+    for marked in (_BOLD, _BOLD, _ITALIC):
+        words = marked.sub(r"\2", words)
+    return _ESCAPED.sub(r"\1", words)
+
+
+def fence_free(code: str) -> str:
+    """The code with a space after each second of three or more backticks.
+
+    Discord ends a block at the next three, wherever they stand. A space can be seen, and taken out again after copying;
+    a sign that looks like a backtick or that cannot be seen would be copied unnoticed.
+    """
+    return re.sub(r"`{3,}", lambda run: " ".join(run[0][at : at + 2] for at in range(0, len(run[0]), 2)), code)

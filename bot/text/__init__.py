@@ -1,0 +1,1 @@
+"""Pure text: invisible characters, search terms, citations."""

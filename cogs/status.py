@@ -1,0 +1,127 @@
+"""/about: what Docent is and which documents it knows at this moment; /status: how it is doing, for admins."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot.access.budgets import DAY
+from bot.admin.status import Budget, Standing, summary, underway
+from bot.discord_adapter import deferred
+from bot.discord_adapter.client import whisper
+from bot.discord_adapter.visibility import FOR_ADMINS
+from bot.errors import DocentError, RecordsUnusable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bot.access.admission import Admission
+    from bot.admin.status import Parts
+    from bot.answers.service import Asking
+    from bot.discord_adapter.visibility import Visibility
+    from bot.domain import Library, LibraryState
+    from bot.records import Records, Statistics
+
+
+class Meta(commands.Cog):
+    """What the bot says about itself."""
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
+
+    @app_commands.command()
+    async def about(self, interaction: discord.Interaction[Any]) -> None:
+        """What Docent is and which documents it knows."""
+        # While the bot starts, the library may not be open within the three seconds Discord waits.
+        if not await deferred(interaction, ephemeral=True):
+            return
+        await interaction.followup.send(
+            described(await self._library.state()),
+            ephemeral=True,
+            suppress_embeds=True,
+            allowed_mentions=discord.AllowedMentions.none(),
+        )
+
+
+class Status(commands.Cog):
+    """How the bot is doing. ``parts`` is what it is made of, in words; ``clock`` gives Unix seconds."""
+
+    def __init__(  # noqa: PLR0913 - what it looks at, each by name
+        self,
+        parts: Parts,
+        library: Library,
+        asking: Asking,
+        *,
+        admission: Admission,
+        records: Records,
+        visibility: Visibility,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._parts = parts
+        self._library = library
+        self._asking = asking
+        self._admission = admission
+        self._records = records
+        self._visibility = visibility
+        self._clock = clock
+
+    @app_commands.command()
+    @app_commands.guild_only()
+    @app_commands.default_permissions(manage_guild=True)
+    async def status(self, interaction: discord.Interaction[Any]) -> None:
+        """Models, index, answers and budgets at this moment."""
+        if not self._asking.is_new(interaction.id):
+            return
+        if not self._visibility.is_admin(interaction) or interaction.guild_id is None:
+            await whisper(interaction, FOR_ADMINS)
+        elif await deferred(interaction, ephemeral=True):
+            await whisper(interaction, summary(await self._now(interaction, interaction.guild_id)))
+
+    async def _now(self, interaction: discord.Interaction[Any], guild_id: int) -> Standing:
+        limits = await self._admission.limits(guild_id)
+        under_way, in_line = self._asking.standing
+        # What other servers spend is for those who run the bot, unless there is no other.
+        is_told_all = self._visibility.person(interaction).is_operator or len(interaction.client.guilds) <= 1
+        whole = Budget(self._admission.spent_today(), limits.total_daily) if is_told_all else None
+        return Standing(
+            self._parts,
+            await self._state_or_words(),
+            under_way,
+            in_line,
+            await self._today_or_words(guild_id),
+            Budget(self._admission.spent_today(guild_id=guild_id), limits.guild_daily),
+            whole,
+        )
+
+    async def _state_or_words(self) -> LibraryState | str:
+        try:
+            return await self._library.state()
+        except DocentError as error:
+            return error.words
+
+    async def _today_or_words(self, guild_id: int) -> Statistics | str:
+        now = self._clock()
+        try:
+            return await self._records.statistics(guild_id, now - now % DAY)
+        except RecordsUnusable as error:
+            return error.words
+
+
+def described(state: LibraryState) -> str:
+    """The bot and its library in a few lines of Discord's Markdown."""
+    search = "keywords only" if state.embedding == "none" else f"keywords and `{state.embedding.replace('`', '')}`"
+    lines = [
+        "**Docent** answers questions from this team's own documents and names its sources. Try `/ask`.",
+        f"-# {_counted(state.documents, 'document')}, {_counted(state.nodes, 'passage')} · searched by {search}",
+    ]
+    if state.running:
+        lines.append(underway(state.running))
+    return "\n".join(lines)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

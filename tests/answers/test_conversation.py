@@ -1,0 +1,199 @@
+"""What was asked in a message, and what of a conversation is remembered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.answers.conversation import (
+    Utterance,
+    about,
+    asked,
+    estimated,
+    following,
+    narrowed,
+    remembered,
+    shortened,
+    told,
+    told_apart,
+)
+from bot.domain import QUESTION_LIMIT, SHARED, Question, Scope, Turn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+BOT = frozenset({"<@1>", "<@!1>", "<@&9>"})
+
+
+def said(speaker: str, text: str, *, is_answer: bool = False) -> Utterance:
+    return Utterance(Turn(speaker, text, is_answer), 0)
+
+
+@pytest.mark.parametrize(
+    ("content", "question"),
+    [
+        ("<@1> How long?", "How long?"),
+        ("How long, <@1>", "How long,"),
+        ("Hey <@1> how long?", "Hey how long?"),
+        ("<@1>, how long?", "how long?"),
+        ("<@!1>: how long?", "how long?"),
+        ("<@1> <@1> how <@&9> long?", "how long?"),
+        ("<@1>", ""),
+        (" <@1>  <@!1> ", ""),
+        ("<@1>\n```py\n    indented\n```", "```py\n    indented\n```"),
+        ("line one <@1>\n<@1> line two", "line one\nline two"),
+        ("why<@1>not", "why not"),
+        ("<@12> is somebody else", "<@12> is somebody else"),
+        ("{x} {{y}} \\1 \\g<0>", "{x} {{y}} \\1 \\g<0>"),
+    ],
+)
+def test_the_question_is_the_message_without_the_bots_name(content: str, question: str) -> None:
+    assert asked(content, BOT) == question
+
+
+def test_other_marks_are_read_as_names() -> None:
+    names = {"<@2>": "@Ben", "<#3>": "#general"}
+    assert asked("<@1> does <@2> sign in <#3>?", BOT, names) == "does @Ben sign in #general?"
+
+
+@given(
+    st.lists(st.sampled_from(["<@1>", "<@!1>", "<@&9>", "<@", "1>", " ", "\n", "word", ",", "{", "\\"])).map("".join)
+)
+def test_no_mark_of_the_bot_is_left_and_no_word_is_lost(content: str) -> None:
+    question = asked(content, BOT)
+    assert not any(mark in question for mark in BOT)
+    assert question == question.strip()
+    without = content
+    for mark in sorted(BOT):
+        without = without.replace(mark, " ")
+    assert question.replace(",", "").split() == without.replace(",", "").split()
+
+
+@given(st.text())
+def test_a_message_that_names_nobody_is_the_question_as_it_is(content: str) -> None:
+    assert asked(content, frozenset()) == content.strip()
+
+
+def test_a_question_about_a_message_quotes_it() -> None:
+    assert about("whose?", "one\ntwo") == "whose?\n\n> one\n> two"
+
+
+@given(st.text(max_size=QUESTION_LIMIT), st.text(max_size=5_000))
+def test_a_quoted_message_never_crowds_out_the_question(question: str, quoted: str) -> None:
+    whole = about(question, quoted)
+    assert len(whole) <= QUESTION_LIMIT
+    assert whole.startswith(question.strip())
+    if not question.strip():
+        assert quoted.strip().startswith(whole)
+
+
+def test_the_newest_turns_are_kept_in_their_order() -> None:
+    turns = [said("Ada", f"question {n}") for n in range(10)]
+    kept = remembered(turns, room=3 * (len("question 0") + len("Ada") + 4), count=len)
+    assert [turn.text for turn in kept] == ["question 7", "question 8", "question 9"]
+
+
+def test_the_oldest_turn_kept_may_be_shortened() -> None:
+    kept = remembered([said("Ada", "abcdefghij"), said("Ben", "short")], room=22, count=len)
+    assert [turn.text for turn in kept] == ["abc", "short"]
+
+
+@given(
+    st.lists(st.builds(Turn, st.text(max_size=10), st.text(max_size=200), st.booleans()), max_size=8),
+    st.integers(0, 400),
+    st.sampled_from([len, estimated]),
+)
+def test_a_conversation_never_takes_more_room_than_it_has(
+    turns: list[Turn], room: int, count: Callable[[str], int]
+) -> None:
+    kept = remembered([Utterance(turn, 0) for turn in turns], room=room, count=count)
+    assert sum(count(turn.text) for turn in kept) <= room
+    for number, (turn, whole) in enumerate(zip(kept, turns[len(turns) - len(kept) :], strict=True)):
+        assert whole.text.strip().startswith(turn.text)
+        is_cut = turn.text != whole.text.strip()
+        assert not is_cut or number == 0 or (turn.is_answer and count(whole.text.strip()) > room // 2)
+
+
+def test_a_long_answer_leaves_room_for_its_question() -> None:
+    kept = remembered([said("Ada", "Refunds?"), said("Docent", "word " * 9_000, is_answer=True)])
+    assert kept[0] == Turn("Ada", "Refunds?")
+    assert kept[1].text.startswith("word word")
+
+
+def test_an_answer_that_did_not_come_to_its_end_is_left_out_but_not_what_was_asked() -> None:
+    turns = [said("Ada", "Refunds?"), Utterance(Turn("Docent", "Refunds ta", is_answer=True), 0, is_finished=False)]
+    assert [turn.text for turn in remembered(turns)] == ["Refunds?"]
+
+
+people = st.tuples(st.integers(1, 4), st.sampled_from(["Ada", "Ada 2", "Docent"]))
+
+
+@given(st.lists(people, max_size=8), people)
+def test_each_person_has_one_name_and_no_two_have_the_same(
+    spoken: list[tuple[int, str]], asker: tuple[int, str]
+) -> None:
+    heard, speaker = told_apart([Utterance(Turn(name, "x"), who) for who, name in spoken], asker[1], asker[0])
+    names = {*((each.speaker_id, each.turn.speaker) for each in heard), (asker[0], speaker)}
+    assert len({who for who, _ in names}) == len({name for _, name in names}) == len(names)
+
+
+def test_the_first_of_a_name_keeps_it() -> None:
+    heard, speaker = told_apart([Utterance(Turn("Ada", "x"), 1), Utterance(Turn("Ada", "x"), 2)], "Docent", 3)
+    assert [each.turn.speaker for each in heard] == ["Ada", "Ada 2"]
+    assert speaker == "Docent"
+
+
+def test_a_question_that_shares_no_documents_with_what_was_said_stands_by_itself() -> None:
+    said_before = [Utterance(Turn("Docent", "x", is_answer=True), 1, scope=Scope(frozenset({"sales"})))]
+    question = Question("and the pay?", "1", Scope(frozenset({"board"})))
+    alone = following(question, said_before, question.scope, speaker="Ada", speaker_id=2)
+    assert alone.conversation == ()
+    assert alone.scope == question.scope
+
+
+def test_an_answer_drawn_from_more_than_may_be_told_now_is_left_out() -> None:
+    paid = Utterance(Turn("Docent", "Ada earns 3,000.", is_answer=True), 1, scope=Scope(frozenset({SHARED, "pay"})))
+    turns = [said("Ada", "Who earns what?"), paid, said("Docent", "Read back.", is_answer=True)]
+    assert [turn.text for turn in remembered(turns, Scope())] == ["Who earns what?", "Read back."]
+    assert len(remembered(turns, Scope(frozenset({SHARED, "pay", "team"})))) == 3
+
+
+collections = st.frozensets(st.sampled_from([SHARED, "board", "sales"]))
+
+
+@given(collections, st.lists(st.none() | collections, max_size=4))
+def test_a_follow_up_never_sees_more_than_its_asker_nor_than_any_answer_before(
+    own: frozenset[str], before: list[frozenset[str] | None]
+) -> None:
+    turns = [Utterance(Turn("Docent", "x", is_answer=True), 0, scope=None if b is None else Scope(b)) for b in before]
+    scope = narrowed(Scope(own), turns).collections
+    assert scope <= own
+    assert all(scope <= b for b in before if b is not None)
+    if all(b is None or b >= own for b in before):
+        assert scope == own
+
+
+@given(st.text(max_size=300), st.integers(0, 200))
+def test_a_text_is_shortened_to_the_room_there_is(text: str, room: int) -> None:
+    short = shortened(text, room, len)
+    assert short == text[:room]
+
+
+@pytest.mark.parametrize(
+    ("content", "text", "is_finished"),
+    [
+        ("Two weeks [1].\n\n-# **Sources**\n-# [1] Handbook", "Two weeks [1].", True),
+        ("Two we\n\n-# Interrupted. The connection was lost.\n\n-# **Sources**", "Two we", False),
+        ("Two we\n\n-# Stopped by Ada.", "Two we", False),
+        ("Two we ▌", "Two we ▌", False),
+        ("-# Sources", "", False),
+        ("Searching…", "Searching…", False),
+        ("Reading Handbook …", "Reading Handbook …", False),
+        ("You are 2nd in line… 4 s", "You are 2nd in line… 4 s", False),
+    ],
+)
+def test_an_answer_read_back_tells_whether_it_came_to_its_end(content: str, text: str, *, is_finished: bool) -> None:
+    assert told(content) == (text, is_finished)

@@ -1,0 +1,85 @@
+"""Knowledge that is still being opened is a library like any other: whoever asks for it waits."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bot.app.library import Opening
+from bot.domain import Question, Scope
+from bot.errors import IngestionRefused, StoreUnusable
+from bot.knowledge import KnowledgeBase
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+    from pathlib import Path
+
+    from bot.domain import Library, Progress
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "documents"
+    folder.mkdir()
+    (folder / "kettle.md").write_text("# Tea\n\nThe kettle is red.\n")
+    return folder
+
+
+@asynccontextmanager
+async def opening(open_knowledge: Callable[[], KnowledgeBase]) -> AsyncGenerator[Opening]:
+    library = Opening(open_knowledge)
+    yield library
+    await library.close()
+
+
+async def test_everything_a_library_can_do_is_passed_on_once_it_is_open(root: Path) -> None:
+    may_open = threading.Event()
+
+    def opened() -> KnowledgeBase:
+        may_open.wait(30)
+        return KnowledgeBase.open(root, root.parent / "state", None, None)
+
+    async with opening(opened) as library:
+        is_library: Library = library
+        assert not is_library.cancel()
+        waiting = asyncio.create_task(library.add("legal", "terms.md", b"Submarines are not insured."))
+        await asyncio.sleep(0)
+        may_open.set()
+        assert await waiting == "@legal/terms.md"
+        assert await library.add_page("other", "https://team.example") == "https://team.example/"
+        assert await library.remove("@other/urls.txt/team.example")
+        assert list((await library.reindex(collection="legal", full=True)).new) == ["@legal/terms.md"]
+        assert (await library.state()).generation == 1
+        assert [each.document for each in await library.shelved(Scope(frozenset({"legal"})))] == ["@legal/terms.md"]
+        assert (await library.read("a.md", b"Text.")).text == "Text."
+        answer = await library.answer(Question("Are submarines insured?", "1", Scope(frozenset({"legal"}))))
+        assert answer.sources[0].document == "@legal/terms.md"
+
+
+async def test_a_run_behind_it_is_cancelled(root: Path) -> None:
+    async with opening(lambda: KnowledgeBase.open(root, root.parent / "state", None, None)) as library:
+        loop = asyncio.get_running_loop()
+
+        async def cancelled() -> bool:
+            return library.cancel()
+
+        def cancel(_: Progress) -> None:
+            assert asyncio.run_coroutine_threadsafe(cancelled(), loop).result(10)
+
+        with pytest.raises(IngestionRefused, match="stopped"):
+            await library.reindex(on_progress=cancel)
+        assert not library.cancel()
+
+
+async def test_what_cannot_be_opened_has_no_run_to_cancel() -> None:
+    def opened() -> KnowledgeBase:
+        raise StoreUnusable("The index is damaged.")
+
+    async with opening(opened) as library:
+        with pytest.raises(StoreUnusable):
+            await library.shelved(Scope())
+        assert not library.cancel()

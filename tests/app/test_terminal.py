@@ -1,0 +1,186 @@
+"""What the command line shows."""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import pytest
+from rich.console import Console
+
+from bot.app.terminal import Terminal
+from bot.doctor import Finding
+from bot.domain import IngestionReport, Outcome, Progress, Source, Usage
+from bot.errors import ModelInterrupted, Problem
+from bot.knowledge.evaluation import Evaluation, Score, Told
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+SOURCES = (
+    Source(1, "refunds.md", "Refunds", "Five days.", section="Time", url="https://wiki.example/refunds"),
+    Source(2, "guide.pdf", "Guide", "Ten days.", page=3),
+)
+
+
+@dataclass
+class Written:
+    """An answer whose deltas are known beforehand; the last may be an error."""
+
+    parts: Sequence[str | Exception]
+    sources: Sequence[Source] = SOURCES
+    notice: str = ""
+    searched_for: str = ""
+    is_confident: bool = False
+    usage: Usage = field(default_factory=Usage)
+    outcome: Outcome = field(default_factory=Outcome)
+
+    async def deltas(self) -> AsyncIterator[str]:
+        for part in self.parts:
+            if isinstance(part, Exception):
+                raise part
+            yield part
+
+
+def screen(*, watched: bool) -> tuple[Terminal, io.StringIO, io.StringIO]:
+    output, remarks = io.StringIO(), io.StringIO()
+    return (
+        Terminal(
+            Console(file=output, width=100, force_terminal=watched, highlight=False, color_system=None),
+            Console(file=remarks, width=100, force_terminal=watched, highlight=False, color_system=None),
+        ),
+        output,
+        remarks,
+    )
+
+
+@pytest.mark.parametrize("watched", [True, False])
+async def test_an_answer_ends_with_its_text_and_the_sources_it_cites(watched: bool) -> None:
+    terminal, output, _ = screen(watched=watched)
+    assert await terminal.show_answer(Written(["It takes ", "ten days [2]."])) == "It takes ten days [2]."
+    shown = output.getvalue()
+    assert "It takes ten days [2]." in shown
+    assert "[2] Guide, page 3 guide.pdf" in shown
+    assert "Refunds" not in shown
+
+
+async def test_a_source_without_page_and_section_is_shown_with_its_line() -> None:
+    terminal, output, _ = screen(watched=False)
+    await terminal.show_answer(Written(["Run it [1]."], sources=[Source(1, "code/app.py", "app.py", "run()", line=12)]))
+    assert "[1] app.py, line 12 code/app.py" in output.getvalue()
+
+
+async def test_what_had_arrived_stays_when_the_model_breaks_off() -> None:
+    terminal, output, _ = screen(watched=True)
+    with pytest.raises(ModelInterrupted):
+        await terminal.show_answer(Written(["It takes", ModelInterrupted("The connection was lost.")]))
+    assert output.getvalue().rstrip().endswith("It takes")
+
+
+async def test_a_document_cannot_speak_to_the_terminal() -> None:
+    terminal, output, _ = screen(watched=False)
+    await terminal.show_answer(Written(["a\x1b]0;owned\x07b [red]c[/red]"], sources=()))
+    assert output.getvalue().strip() == "a]0;ownedb [red]c[/red]"
+
+
+async def test_a_long_answer_grows_on_a_small_screen() -> None:
+    terminal, output, _ = screen(watched=True)
+    await terminal.show_answer(Written([f"line {n}\n\n" for n in range(200)], sources=()))
+    assert "line 0" in output.getvalue().rsplit("\x1b", 1)[-1]
+
+
+async def test_a_notice_stands_beside_the_answer_not_in_it() -> None:
+    terminal, output, remarks = screen(watched=False)
+    await terminal.show_answer(Written(["Text."], notice="found by keywords only"))
+    assert "keywords" in remarks.getvalue()
+    assert "keywords" not in output.getvalue()
+
+
+def test_a_report_lists_what_changed_and_what_was_passed_over() -> None:
+    terminal, output, _ = screen(watched=False)
+    many = tuple(f"page-{n}.md" for n in range(20))
+    terminal.show_report(IngestionReport(new=many, failed={"scan.pdf": "no text"}, unchanged=4, nodes=50, embedded=30))
+    shown = output.getvalue()
+    for words in ("and 8 more", "unchanged", "50 passages written, 30 of them embedded", "scan.pdf", "no text"):
+        assert words in shown
+
+
+def test_a_dry_run_says_would() -> None:
+    terminal, output, _ = screen(watched=False)
+    terminal.show_report(IngestionReport(removed=("old.md",), is_dry_run=True))
+    assert "This would change" in output.getvalue()
+    assert "would be embedded" in output.getvalue()
+
+
+def test_a_dry_run_says_what_the_embedding_would_take() -> None:
+    terminal, output, _ = screen(watched=False)
+    report = IngestionReport(new=("b.md",), removed=("a.md",), moved={"a.md": "b.md"}, nodes=3, embedded=2)
+    terminal.show_report(replace(report, is_dry_run=True, tokens=12_345, dollars=0.00025))
+    assert "12,345 tokens, about $0.0003" in output.getvalue()
+    assert "1 of the new ones only moved" in output.getvalue()
+
+
+def test_progress_names_the_file_and_the_counts() -> None:
+    terminal, _, remarks = screen(watched=True)
+    with terminal.ingestion() as show:
+        show(
+            Progress(
+                files_done=3, files_total=12, nodes_done=40, current="a/very/long/path/to/some/document/handbook.md"
+            )
+        )
+    assert "handbook.md" in remarks.getvalue()
+    assert "3/12" in remarks.getvalue()
+
+
+@pytest.mark.parametrize("watched", [True, False])
+def test_every_problem_is_shown_with_what_to_do(watched: bool) -> None:
+    terminal, _, remarks = screen(watched=watched)
+    terminal.show_problems(
+        [Problem("DISCORD_TOKEN", "is missing", "It should hold the token."), Problem("X", "is y", "Z.")]
+    )
+    for words in ("DISCORD_TOKEN", "is missing", "It should hold the token.", "Z."):
+        assert words in remarks.getvalue()
+
+
+def test_findings_carry_their_remedy() -> None:
+    terminal, output, _ = screen(watched=True)
+    terminal.show_findings([Finding("Disk", "ill", "0.1 GB free", "Make room.")])
+    assert "✗" in output.getvalue()
+    assert "→ Make room." in output.getvalue()
+
+
+def test_findings_that_nobody_watches_are_sentences_with_their_links_below() -> None:
+    terminal, output, _ = screen(watched=False)
+    link = f"https://discord.com/?{'x' * 200}"
+    terminal.show_findings(
+        [
+            Finding("Discord", "well", "signed in", link=link),
+            Finding("Disk", "ill", "0.1 GB free.", "Make room."),
+        ]
+    )
+    lines = output.getvalue().splitlines()
+    assert lines[:2] == ["Discord (well): signed in.", "Disk (ill): 0.1 GB free. Make room."]
+    assert lines[-1] == link
+
+
+def test_what_findings_quote_from_elsewhere_cannot_speak_to_the_terminal() -> None:
+    terminal, output, _ = screen(watched=True)
+    terminal.show_findings([Finding("Guild \x1b]0;x\x07", "note", "\x1b[2Jseen", "\x1b[2Jdo")])
+    assert "\x1b[2J" not in output.getvalue()
+    assert "\x1b]0" not in output.getvalue()
+
+
+def test_an_evaluation_with_answers_shows_both_tables_and_what_changed() -> None:
+    output = io.StringIO()
+    score = Score(0.5, 0.75, 1.0, 0.66, 0.012, 0.03)
+    now = Evaluation("set.jsonl", 4, "local", {"fused": score}, Told(1.0, 0.5, 0.25, 0.0), 3, 0.667)
+    before = Evaluation("set.jsonl", 4, "local", {"fused": replace(score, mrr=0.61)}, Told(0.75, 0.5, 0.25, 0.0))
+
+    Terminal(Console(file=output, width=100)).show_evaluation(now, before)
+
+    shown = output.getvalue()
+    assert re.search(r"fused +0\.500 +0\.750 +1\.000 +0\.660 +12 ms +30 ms *\n +\(\+0\.050\)", shown)
+    assert re.search(r"answers +1\.000 +0\.500 +0\.250 +0\.000 *\n +\(\+0\.250\)", shown)
+    assert re.search(r"3 without an answer +0\.667", shown)

@@ -1,0 +1,77 @@
+"""The stand-in for a library keeps the library's promises, so that tests over it mean something."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bot.domain import LibraryState, Scope, Shelved, Usage
+from bot.errors import DocumentUnreadable, IngestionRefused, ModelInterrupted
+from tests.fakes.answerer import FakeAnswer, FakeLibrary, Pause, Run, Script
+
+if TYPE_CHECKING:
+    from bot.domain import Answer, Library, Progress
+
+LEGAL = Scope(frozenset({"legal"}))
+
+
+async def test_what_is_added_is_searchable_from_the_next_run_on_and_what_is_removed_no_longer() -> None:
+    fake = FakeLibrary(LibraryState(2, 9, "none"), shelf=[Shelved("old.md", "Old", passages=3)])
+    library: Library = fake
+    assert await library.add("legal", "terms.md", b"Terms.") == "@legal/terms.md"
+    assert await library.remove("old.md")
+    assert not await library.remove("never.md")
+    assert await library.shelved(LEGAL) == []
+    await library.reindex(dry_run=True)
+    assert await library.shelved(LEGAL) == []
+    await library.reindex(collection="legal")
+    assert [each.document for each in await library.shelved(LEGAL)] == ["@legal/terms.md"]
+    assert [each.document for each in await library.shelved(Scope())] == ["old.md"]
+    await library.reindex(full=True, force=True)
+    assert await library.shelved(Scope()) == []
+    assert fake.runs == [Run(dry_run=True), Run("legal"), Run(full=True, force=True)]
+    assert (fake.added, fake.removed, (await library.state()).generation) == (["@legal/terms.md"], ["old.md"], 2)
+
+
+async def test_a_slow_run_tells_how_far_it_is_is_alone_and_can_be_cancelled() -> None:
+    library = FakeLibrary(LibraryState(50, 9, "none"), pace=0.01)
+    seen: list[Progress] = []
+    assert not library.cancel()
+    running = asyncio.create_task(library.reindex(on_progress=seen.append))
+    while len(seen) < 2:  # noqa: ASYNC110 - its progress is what is waited for
+        await asyncio.sleep(0.005)
+    assert (await library.state()).running == seen[-1]
+    with pytest.raises(IngestionRefused, match="already"):
+        await library.reindex()
+    assert library.cancel()
+    with pytest.raises(IngestionRefused, match="stopped"):
+        await running
+    assert ((await library.state()).running, library.cancelled) == (None, 1)
+    assert (await library.reindex()).unchanged == 50
+
+
+async def test_what_cannot_be_read_is_neither_read_nor_added() -> None:
+    library = FakeLibrary(LibraryState(0, 0, "none"))
+    library.unreadable["scan.pdf"] = "password-protected"
+    with pytest.raises(DocumentUnreadable, match="password"):
+        await library.read("scan.pdf", b"%PDF")
+    with pytest.raises(DocumentUnreadable, match="password"):
+        await library.add("", "scan.pdf", b"%PDF")
+    with pytest.raises(DocumentUnreadable, match="http"):
+        await library.add_page("", "team.example")
+    assert (await library.read("a.md", b"Text.")).text == "Text."
+    assert library.added == []
+
+
+async def test_an_answer_counts_what_it_has_taken_so_far_also_when_it_breaks_off() -> None:
+    script = Script(["One", " two", ModelInterrupted("It broke off.")], prompt_tokens=40, is_confident=True)
+    answer: Answer = FakeAnswer(script)
+    assert (answer.usage, answer.is_confident) == (Usage(), True)
+    with pytest.raises(ModelInterrupted):
+        _ = [delta async for delta in answer.deltas()]
+    assert answer.usage == Usage(40, 2)
+    free: Answer = FakeAnswer(Script(["One", Pause(0)]))
+    _ = [delta async for delta in free.deltas()]
+    assert free.usage == Usage(0, 0)

@@ -1,0 +1,176 @@
+"""Whether the passages found can hold an answer: turned away is only what is clearly not there."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.domain import Question, Scope
+from bot.errors import NothingFound
+from bot.knowledge import KnowledgeBase, Local
+from bot.knowledge.answering.evidence import FAR, FOREIGN, FOREIGN_ABROAD, NEAR, SURE, Evidence, coverages
+from bot.knowledge.models.local import local_embedding
+from bot.text.search_terms import stems
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+HERE = Path(__file__).parents[1]
+SAMPLES = HERE.parents[1] / "data" / "documents"
+
+PASSAGES = [
+    "A long shift lasts one week and changes hands on Wednesday.",
+    "Refunds are paid within five working days, however long the queue.",
+    "The kettle stands in the kitchen; a long cable leads there.",
+]
+
+
+def evidence(question: str, passages: list[str], similarity: float | None = None) -> Evidence:
+    return Evidence(max(coverages(question, passages), default=0.0), similarity)
+
+
+def test_a_question_whose_rare_words_are_nowhere_finds_nothing_in_its_common_ones() -> None:
+    found = evidence("How long is a submarine's periscope under the arctic ice?", PASSAGES)
+    assert found.coverage < FOREIGN
+    assert found.is_empty
+
+
+def test_a_question_whose_rare_words_are_there_finds_something() -> None:
+    assert not evidence("When is a refund paid?", PASSAGES).is_empty
+
+
+def test_a_paraphrase_without_a_common_word_is_let_through_when_it_is_near_in_meaning() -> None:
+    question = "Where can I boil water?"
+    assert evidence(question, PASSAGES).is_empty
+    assert evidence(question, PASSAGES, similarity=0.1).is_empty
+    assert not evidence(question, PASSAGES, similarity=0.45).is_empty
+
+
+@pytest.mark.parametrize(
+    ("coverage", "similarity", "is_empty"),
+    [(0.0, None, True), (0.0, FAR, False), (0.0, FAR - 0.01, True), (FOREIGN, None, False), (FOREIGN, -1.0, False)],
+)
+def test_empty_is_what_is_foreign_in_words_and_far_in_meaning(
+    coverage: float, similarity: float | None, is_empty: bool
+) -> None:
+    assert Evidence(coverage, similarity).is_empty is is_empty
+
+
+@pytest.mark.parametrize(
+    ("coverage", "similarity", "is_clear"),
+    [
+        (SURE, None, True),
+        (SURE, NEAR, True),
+        (SURE - 0.01, None, False),
+        (SURE - 0.01, 0.9, False),
+        (1.0, NEAR - 0.01, False),
+    ],
+)
+def test_clear_is_what_holds_the_questions_words_and_is_near_in_meaning_where_that_is_known(
+    coverage: float, similarity: float | None, is_clear: bool
+) -> None:
+    assert Evidence(coverage, similarity).is_clear is is_clear
+
+
+def questions(name: str, kind: str) -> list[str]:
+    entries = [json.loads(line) for line in (HERE / name).read_text(encoding="utf-8").splitlines()]
+    return [str(entry["question"]) for entry in entries if entry["kind"] in kind]
+
+
+async def confident(base: KnowledgeBase, asked: Iterable[str]) -> list[str]:
+    sure: list[str] = []
+    for text in asked:
+        try:
+            answer = await base.answer(Question(text, "1"))
+        except NothingFound:
+            continue
+        if answer.is_confident:
+            sure.append(text)
+    return sure
+
+
+@pytest.mark.parametrize("embedding", [Local(), None])
+async def test_of_the_sample_questions_most_that_have_an_answer_are_sure_and_hardly_any_that_have_none(
+    tmp_path: Path, embedding: Local | None
+) -> None:
+    if embedding is not None and local_embedding() is None:
+        pytest.skip("the extra 'local' is not installed")
+    base = await asyncio.to_thread(KnowledgeBase.open, SAMPLES, tmp_path, None, embedding)
+    await base.reindex()
+    without = [*questions("unanswerable.jsonl", "other close"), "refunds?", "How does it work?", "Holiday"]
+    plain = questions("questions.jsonl", "plain")
+
+    assert len(await confident(base, plain)) >= len(plain) * 0.75
+    assert len(await confident(base, without)) <= len(without) * 0.05
+    assert await confident(base, questions("unanswerable.jsonl", "other")) == []
+    await base.close()
+
+
+CHINESE = [
+    "黑豹队的防守只丢了308分。在联赛中排名第六。同时以24次拦截领先联赛。",
+    "退款在收到申请后五个工作日内支付。与排队长短无关。",
+    "值班一次持续一周。每星期三交接。交接时须填写记录。",
+    "护照扫描件在三十天后删除。由安全组负责。",
+]
+
+
+@pytest.mark.parametrize("embedding", [Local(), None])
+async def test_a_question_without_spaces_is_judged_by_its_pairs(tmp_path: Path, embedding: Local | None) -> None:
+    if embedding is not None and local_embedding() is None:
+        pytest.skip("the extra 'local' is not installed")
+    (tmp_path / "docs").mkdir()
+    for number, text in enumerate(CHINESE):
+        (tmp_path / "docs" / f"{number}.md").write_text(text, encoding="utf-8")
+    base = await asyncio.to_thread(KnowledgeBase.open, tmp_path / "docs", tmp_path / "state", None, embedding)
+    await base.reindex()
+
+    async def judged(question: str) -> Evidence:
+        retriever = base.retriever(Scope())
+        await retriever.aretrieve(question)
+        return retriever.evidence
+
+    answered = await judged("护照扫描资料我们公司会替离职者留多久")
+    assert FOREIGN_ABROAD <= answered.coverage < FOREIGN
+    assert not answered.is_empty
+    foreign = await judged("怎样才能在自己家里的烤箱里烤出一条外皮酥脆内里松软的面包呢")
+    assert foreign.is_empty
+    await base.close()
+
+
+def test_nothing_found_at_all_is_empty() -> None:
+    assert evidence("Where is the kettle?", []).is_empty
+
+
+def test_rare_words_count_more_than_common_ones() -> None:
+    common, rare = coverages("shift pager", ["The shift.", "Pagers", "shifts", "a shift"])[:2]
+    assert 0 < common < rare < 1
+
+
+@given(st.text(), st.lists(st.text(), max_size=5))
+def test_coverage_lies_between_0_and_1(question: str, texts: list[str]) -> None:
+    assert all(0 <= part <= 1 for part in coverages(question, texts))
+
+
+def test_what_a_hundred_passages_hold_of_a_question_costs_a_part_of_stemming_them() -> None:
+    words = [f"{number:b}".translate(str.maketrans("01", "kt")) + "aeiou"[number % 5] + "ing" for number in range(900)]
+    texts = [" ".join(words[(n * 31 + k) % 900] for k in range(90)) for n in range(100)]
+
+    def least(work: Callable[[], object]) -> float:
+        """Processor time of this thread, in seconds, at the best of a few tries."""
+        taken: list[float] = []
+        for _ in range(5):
+            began = time.thread_time()
+            work()
+            taken.append(time.thread_time() - began)
+        return min(taken)
+
+    question = f"Which {words[1]} or {words[70]} does {words[300]} have when {words[500]} and {words[899]} meet?"
+    assert max(coverages(question, texts)) > 0
+    assert least(lambda: coverages(question, texts)) < least(lambda: list(map(stems, texts))) / 2

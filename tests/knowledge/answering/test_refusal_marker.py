@@ -1,0 +1,41 @@
+"""The mark of an answer that says there is none: taken off however it is cut, and nothing else with it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.knowledge.answering.refusal_marker import NOT_HELD, Refusing
+
+
+def fed(pieces: list[str]) -> tuple[str, bool]:
+    refusing = Refusing()
+    text = "".join([*map(refusing.feed, pieces), refusing.flush()])
+    return text, refusing.is_refusal
+
+
+def cut(text: str, places: list[int]) -> list[str]:
+    ends = sorted(place % (len(text) + 1) for place in places)
+    return [text[a:b] for a, b in zip([0, *ends], [*ends, len(text)], strict=True)]
+
+
+@given(st.text(), st.lists(st.integers(0, 99), max_size=8))
+def test_the_mark_is_taken_off_however_it_is_cut(words: str, places: list[int]) -> None:
+    assert fed(cut(f" {NOT_HELD} {words}", places)) == (words.lstrip(), True)
+
+
+@given(st.text(), st.lists(st.integers(0, 99), max_size=8))
+def test_any_other_text_stays_as_it_is(words: str, places: list[int]) -> None:
+    if not words.lstrip().startswith(NOT_HELD):
+        assert fed(cut(words, places)) == (words, False)
+
+
+@pytest.mark.parametrize("text", ["[", "[1] Yes.", "[0", "Thirty days [0]", "", "  "])
+def test_what_only_looks_like_the_mark_is_text(text: str) -> None:
+    assert fed(list(text)) == (text, False)
+
+
+def test_no_word_waits_for_the_next() -> None:
+    refusing = Refusing()
+    assert [refusing.feed(delta) for delta in ("Thirty", " days")] == ["Thirty", " days"]

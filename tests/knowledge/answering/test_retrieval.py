@@ -1,0 +1,349 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable  # noqa: TC003  # the fake's fields are looked up
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from llama_index.core.embeddings import MockEmbedding
+from llama_index.core.schema import NodeWithScore
+from pydantic import SecretStr
+
+from bot.domain import Scope
+from bot.knowledge.answering.retrieval import (
+    FusedRetriever,
+    Trust,
+    fused,
+    gathered,
+    merged,
+    nearest_titles,
+    relative_scores,
+    sources_of,
+    text_node,
+    trimmed,
+    trust_in,
+)
+from bot.knowledge.models.local import local_embedding
+from bot.knowledge.models.openai import EmbeddingChoice, embedding_model
+from bot.knowledge.splitting.splitter import passage_hash, passage_node
+from bot.knowledge.stores.sqlite import SqliteStore
+from tests.fakes.openai_server import OpenAIServer, credit_used_up, vector_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from llama_index.core.schema import TextNode
+
+
+def passage(name: str, text: str = "", *, document: str = "a.md", position: int = 0, collection: str = "") -> TextNode:
+    metadata = {
+        "document": document,
+        "collection": collection,
+        "title": "Title",
+        "section": "Section",
+        "position": position,
+        "page": None,
+        "url": None,
+    }
+    return passage_node(text or name, metadata, node_id=name)
+
+
+def hit(name: str, score: float) -> NodeWithScore:
+    return NodeWithScore(node=passage(name), score=score)
+
+
+def names(hits: list[NodeWithScore]) -> list[str]:
+    return [found.node.node_id for found in hits]
+
+
+def test_a_passage_that_both_sides_like_comes_before_one_that_a_single_side_likes() -> None:
+    ranked = fused([hit("a", 9), hit("b", 8), hit("c", 1)], [hit("d", 0.9), hit("b", 0.8), hit("e", 0.1)])
+
+    assert names(ranked)[0] == "b"
+    assert {"a", "d"} == set(names(ranked)[1:3])
+
+
+def test_one_list_stands_alone_where_the_other_is_empty() -> None:
+    assert names(fused([hit("a", 3), hit("b", 1)], [])) == ["a", "b"]
+    assert names(fused([], [hit("a", 0.3), hit("b", 0.1)])) == ["a", "b"]
+    assert fused([], []) == []
+
+
+def test_a_single_hit_has_the_full_score_of_its_side() -> None:
+    assert relative_scores([hit("a", 0.2)]) == {"a": 1.0}
+    assert fused([hit("a", 0.2)], [])[0].score == 1.0
+
+
+def test_vectors_that_lie_close_together_decide_little_where_the_model_is_known() -> None:
+    words, close = [hit("a", 9), hit("b", 8), hit("c", 1)], [hit("b", 0.52), hit("c", 0.51), hit("a", 0.5)]
+
+    assert names(fused(words, close))[0] == "b"
+    assert names(fused(words, close, Trust(0.5, spread=0.3)))[0] == "a"
+
+
+def test_a_weak_judge_of_a_language_does_not_overrule_the_keywords() -> None:
+    model = local_embedding()
+    if model is None:
+        pytest.skip("the extra 'local' is not installed")
+    english = trust_in(model, "How long do refunds take?")
+    german = trust_in(model, "Wie lange dauert die Erstattung?")
+    chinese = trust_in(model, "退款需要多长时间")
+
+    assert english.share > german.share > chinese.share
+    assert names(fused([hit("a", 9), hit("b", 8.9), hit("c", 1)], [hit("b", 0.9), hit("a", 0.1)], chinese))[:2] == [
+        "a",
+        "b",
+    ]
+    assert trust_in(None, "退款") == Trust()
+
+
+@given(st.floats(0.01, 0.99), st.floats(0, 1), st.floats(0.01, 1))
+def test_whatever_the_trust_the_favourite_of_both_sides_stays_first(
+    share: float, spread: float, keywords: float
+) -> None:
+    ranked = fused([hit("a", 9), hit("b", 8)], [hit("a", 0.9), hit("c", 0.8)], Trust(share, spread, keywords))
+    assert names(ranked)[0] == "a"
+
+
+def test_keywords_that_hold_little_of_the_question_give_way_to_what_is_near_in_meaning() -> None:
+    sides = [hit("a", 9), hit("b", 1)], [hit("c", 0.9), hit("b", 0.1)]
+    assert names(fused(*sides, Trust(keywords=0.9)))[0] == "c"
+    assert names(fused(*sides, Trust(0.4, keywords=0.9)))[0] == "a"
+    assert fused(sides[0], [], Trust(keywords=0.1))[0].score == 1.0
+
+
+def test_a_hit_that_scored_nothing_gets_no_credit() -> None:
+    assert relative_scores([hit("a", 0.0), hit("b", -1.0)]) == {}
+    assert names(fused([hit("a", 0.0), hit("b", 2.0)], [])) == ["b"]
+
+
+@given(
+    st.dictionaries(st.sampled_from("abcdefgh"), st.floats(-1, 50)),
+    st.dictionaries(st.sampled_from("abcdefgh"), st.floats(-1, 1)),
+)
+def test_fused_scores_lie_between_0_and_1_best_first_and_no_passage_comes_twice(
+    words: dict[str, float], vectors: dict[str, float]
+) -> None:
+    ranked = fused([hit(*item) for item in words.items()], [hit(*item) for item in vectors.items()])
+
+    scores = [found.score or 0.0 for found in ranked]
+    assert scores == sorted(scores, reverse=True)
+    assert all(0 <= score <= 1 for score in scores)
+    assert len(set(names(ranked))) == len(ranked)
+    assert set(names(ranked)) == {name for side in (words, vectors) for name, score in side.items() if score > 0}
+
+
+def test_passages_are_kept_while_the_budget_lasts_and_one_too_long_is_passed_over() -> None:
+    ranked = [NodeWithScore(node=passage(name, name * length)) for name, length in (("a", 10), ("b", 500), ("c", 10))]
+
+    assert names(trimmed(ranked, token_budget=100, count=len)) == ["a", "c"]
+    assert names(trimmed(ranked, token_budget=1000, count=len, limit=2)) == ["a", "b"]
+
+
+@given(st.lists(st.integers(1, 300), max_size=20), st.integers(0, 1000))
+def test_what_is_kept_never_exceeds_the_budget(lengths: list[int], budget: int) -> None:
+    ranked = [NodeWithScore(node=passage(f"n{place}", "x" * length)) for place, length in enumerate(lengths)]
+
+    kept = trimmed(ranked, token_budget=budget, count=lambda text: text.count("x"))
+
+    assert sum(text_node(found).text.count("x") for found in kept) <= budget
+    assert len(kept) <= 8
+
+
+def test_passages_of_one_document_stand_together_in_reading_order() -> None:
+    order = [("b2", "b.md", 2), ("a9", "a.md", 9), ("b1", "b.md", 1), ("a0", "a.md", 0)]
+    ranked = [NodeWithScore(node=passage(name, document=document, position=at)) for name, document, at in order]
+
+    assert names(gathered(ranked)) == ["b1", "b2", "a0", "a9"]
+
+
+def neighbours(*texts: str) -> list[NodeWithScore]:
+    return [NodeWithScore(node=passage(f"p{at}", text, position=at), score=at / 10) for at, text in enumerate(texts)]
+
+
+def test_neighbours_become_one_passage_and_what_they_share_is_said_once() -> None:
+    first, second = "The kettle is red. It stands in the kitchen.", "It stands in the kitchen. Nobody owns it."
+
+    (whole,) = merged(neighbours(first, second))
+
+    assert text_node(whole).text == "The kettle is red. It stands in the kitchen. Nobody owns it."
+    assert whole.score == 0.1
+
+
+def test_three_neighbours_become_one_too() -> None:
+    texts = ["One two three four. ", "three four. five six seven. ", "six seven. eight nine."]
+    assert [text_node(found).text for found in merged(neighbours(*texts))] == [
+        "One two three four. five six seven. ",
+        "six seven. eight nine.",
+    ]
+    long = [" ".join(f"word{n}" for n in range(start, start + 20)) for start in (0, 15, 30)]
+    (whole,) = merged(neighbours(*long))
+    assert text_node(whole).text == " ".join(f"word{n}" for n in range(50))
+
+
+def test_what_was_joined_begins_on_the_line_of_its_first_passage() -> None:
+    found = neighbours(
+        "The kettle is red. It stands there. ", "It stands there. Nobody", "stands there. Nobody owns it."
+    )
+    for line, each in zip((4, 9, 12), found, strict=True):
+        each.node.metadata["line"] = line
+    (source,) = sources_of(merged(found))
+    assert (source.line, source.passage[-9:]) == (4, " owns it.")
+
+
+def test_what_only_stands_near_is_not_joined() -> None:
+    apart = [hit("a", 1), NodeWithScore(node=passage("b", "a", position=2), score=1)]
+    assert names(merged(apart)) == ["a", "b"]
+    assert len(merged(neighbours("Nothing in common.", "With this one."))) == 2
+
+
+def test_the_nearest_documents_are_named_by_title_each_once() -> None:
+    hits = [NodeWithScore(node=passage(name, document=document)) for name, document in (("x", "a.md"), ("y", "a.md"))]
+    assert nearest_titles(hits) == ["Title"]
+    assert nearest_titles([]) == []
+
+
+def test_a_source_has_the_date_its_reader_noted() -> None:
+    node = passage("a")
+    node.metadata["modified"] = "2025-05-03T22:00:00+00:00"
+    odd = passage("b")
+    odd.metadata["modified"] = "yesterday"
+    dated, undated = sources_of([NodeWithScore(node=node), NodeWithScore(node=odd)])
+    assert dated.date == datetime(2025, 5, 3, 22, tzinfo=UTC)
+    assert undated.date is None
+
+
+def test_sources_are_numbered_from_1_and_hold_the_bare_passage() -> None:
+    first, second = sources_of([NodeWithScore(node=passage("a", "Words.")), NodeWithScore(node=passage("b"))])
+
+    assert (first.number, second.number) == (1, 2)
+    assert (first.passage, first.title, first.section, first.document) == ("Words.", "Title", "Section", "a.md")
+
+
+def filled_store(path: Path) -> SqliteStore:
+    nodes = [
+        passage("kettle", "The kettle stands in the kitchen.", document="kettle.md"),
+        passage("bicycle", "Bicycles are kept in the cellar.", document="bicycle.md"),
+        passage("secret", "The kettle of the board is of gold.", document="@board/s.md", collection="board"),
+    ]
+    for node in nodes:
+        node.embedding = vector_of(node.text)
+    store = SqliteStore(path / "index.sqlite", "own-embedding")
+    store.add(nodes)
+    return store
+
+
+async def test_words_and_vectors_are_searched_under_the_scope(tmp_path: Path) -> None:
+    async with OpenAIServer() as server:
+        embedding = embedding_model(EmbeddingChoice("own-embedding", server.url, SecretStr("k")))
+        store = filled_store(tmp_path)
+
+        open_hits = await FusedRetriever(store, embedding, Scope()).aretrieve("Where is the kettle?")
+        board = Scope(frozenset({"", "board"}))
+        board_hits = await FusedRetriever(store, embedding, board).aretrieve("Where is the golden kettle?")
+
+        assert names(open_hits)[0] == "kettle"
+        assert "secret" not in names(open_hits)
+        assert "secret" in names(board_hits)
+        await embedding.aclose()
+        store.close()
+
+
+async def test_the_loop_is_never_kept_busy_for_long_by_a_question_to_thousands_of_passages(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "index.sqlite", "model")
+    nodes = [
+        passage(str(n), " ".join(f"word{(n * 31 + k * k) % 900}" for k in range(90)), document=f"{n // 10}.md")
+        for n in range(3_000)
+    ]
+    store.keep_vectors({passage_hash(node): [1.0, n] for n, node in enumerate(nodes)})
+    store.replace({f"{n}.md": "1" for n in range(300)}, nodes)
+    store.warm()
+
+    async def bites(question: str) -> list[float]:
+        """The processor time of each turn of the loop, however many others there are for the processor."""
+        asking = asyncio.create_task(FusedRetriever(store, MockEmbedding(embed_dim=2), Scope()).aretrieve(question))
+        turns: list[float] = []
+        while not asking.done():
+            began = time.thread_time()
+            await asyncio.sleep(0)
+            turns.append(time.thread_time() - began)
+        assert len(asking.result()) > 50
+        return turns
+
+    await bites("Which word1 is it?")
+    longest = [max(await bites(f"Where do word{n}, word{n + 40} and word{n + 80} meet?")) for n in range(5)]
+    assert min(longest) < 0.02  # it is a tenth of that; a collection of garbage now and then is not the question's
+    store.close()
+
+
+class Slow(MockEmbedding):
+    """An embedding request during which something happens."""
+
+    meanwhile: Callable[[], None]
+
+    async def _aget_query_embedding(self, query: str) -> list[float]:
+        await asyncio.sleep(0.1)  # long enough for whatever does not wait for the vector
+        self.meanwhile()
+        return await super()._aget_query_embedding(query)
+
+
+async def test_an_answer_never_rests_on_two_states_of_a_document(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "index.sqlite", "model")
+    old, new = passage("old", "Refunds take five days."), passage("new", "Refunds take nine days.")
+    store.keep_vectors({passage_hash(node): [0.5, 0.5] for node in (old, new)})
+    store.replace({"a.md": "1"}, [old])
+    slow = Slow(embed_dim=2, meanwhile=lambda: store.replace({"a.md": "2"}, [new]))
+
+    assert names(await FusedRetriever(store, slow, Scope()).aretrieve("How long do refunds take?")) == ["new"]
+    store.close()
+
+
+async def test_keywords_answer_alone_when_the_embedding_fails_and_the_log_keeps_the_question_to_itself(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="bot")
+    async with OpenAIServer() as server:
+        server.embedding_refusal = credit_used_up()
+        embedding = embedding_model(EmbeddingChoice("own-embedding", server.url, SecretStr("k")))
+        store = filled_store(tmp_path)
+        retriever = FusedRetriever(store, embedding, Scope())
+
+        hits = await retriever.aretrieve("Where is the kettle?")
+
+        assert names(hits) == ["kettle"]
+        assert retriever.is_keywords_only
+        assert "keywords answer alone" in caplog.text
+        assert "kettle" not in caplog.text
+        await embedding.aclose()
+        store.close()
+
+
+class Shortest:
+    """A reranker that likes brevity."""
+
+    async def reranked(self, question: str, hits: Sequence[NodeWithScore]) -> Sequence[NodeWithScore]:
+        assert question
+        return sorted(hits, key=lambda found: len(text_node(found).text))
+
+
+async def test_a_reranker_has_the_last_word(tmp_path: Path) -> None:
+    store = filled_store(tmp_path)
+    board = Scope(frozenset({"", "board"}))
+    hits = await FusedRetriever(store, None, board, reranker=Shortest()).aretrieve("kettle of gold")
+    assert names(hits) == ["kettle", "secret"]
+    store.close()
+
+
+async def test_without_an_embedding_model_keywords_are_no_failure(tmp_path: Path) -> None:
+    store = filled_store(tmp_path)
+    retriever = FusedRetriever(store, None, Scope())
+
+    assert names(await retriever.aretrieve("bicycles")) == ["bicycle"]
+    assert not retriever.is_keywords_only
+    store.close()

@@ -1,0 +1,187 @@
+"""Files that came with questions: read without a trace, searched with where the question points at them, cut to fit."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+import zipfile
+from io import BytesIO
+from threading import Event
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bot.domain import Attached
+from bot.errors import DocumentUnreadable
+from bot.knowledge.ingestion.attachments import HEAD, fitted, read_attached, searched_with
+from bot.knowledge.ingestion.worker import WHOLE_TOKENS, Limits
+from bot.knowledge.readers import SIZE_LIMIT
+from bot.knowledge.splitting.splitter import CUT, shortened, token_count
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LEASE = Attached("lease.pdf", "Lease of the cellar. " + "The tenant keeps bicycles there. " * 100)
+
+
+@pytest.fixture
+def aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where temporary folders are made in this test."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+def left_in(folder: Path) -> list[str]:
+    """What is left there of ours; the child's own server keeps its socket in a folder of the standard library's."""
+    return [path.name for path in folder.iterdir() if path.name.startswith("docent-")]
+
+
+def workbook() -> bytes:
+    made = BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        archive.writestr("xl/workbook.xml", "<x/>")
+        archive.writestr("xl/big.xml", b"0" * (200 * 2**20), zipfile.ZIP_DEFLATED)
+    return made.getvalue()
+
+
+def test_a_file_is_read_as_markdown_under_its_own_name_and_nothing_of_it_is_left(aside: Path) -> None:
+    attached = read_attached("Notes.MD", b"# Lease\n\nThe tenant\xe2\x80\x8b keeps bicycles.\n")
+    assert attached == Attached("Notes.MD", "# Lease\n\nThe tenant keeps bicycles.\n")
+    assert left_in(aside) == []
+
+
+def test_the_rows_of_a_table_come_with_their_names() -> None:
+    assert "Item: Kettle; Price: 007" in read_attached("prices.csv", b"Item,Price\nKettle,007\n").text
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("report.exe", b"MZ", "no known format"),
+        ("report", b"text", "no known format"),
+        (".md", b"text", "no known format"),
+        ("", b"text", "no known format"),
+        ("a.md/..", b"text", "no known format"),
+        ("a.md", b"", "empty file"),
+        ("a.md", b"%PDF-1.7 nothing", "binary content"),
+        ("a.pdf", b"plain text", "its content is not PDF"),
+        ("a.txt", b"\x7fELF" + bytes(99), "binary content"),
+        ("a.txt", b" \n ", "empty file"),
+        ("bomb.xlsx", workbook(), "unpacks to more than 100 MB"),
+        ("large.txt", b"x" * (SIZE_LIMIT + 1), "larger than 50 MB"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_in_words_and_nothing_is_left(
+    aside: Path, name: str, content: bytes, words: str
+) -> None:
+    with pytest.raises(DocumentUnreadable, match=words):
+        read_attached(name, content)
+    assert left_in(aside) == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../../etc/cron.d/evil.md", "/etc/passwd.md", "..\\..\\boot.md", "a\x00b.md", "x" * 5_000 + ".md", "\u202edm.md"],
+)
+def test_no_path_is_made_of_a_strangers_name(aside: Path, name: str) -> None:
+    before = sorted(aside.parent.rglob("*evil*"))
+    assert read_attached(name, b"Harmless.").text == "Harmless."
+    assert sorted(aside.parent.rglob("*evil*")) == before
+    assert left_in(aside) == []
+
+
+def test_a_file_that_takes_its_reader_too_long_is_refused_and_nothing_is_left(aside: Path) -> None:
+    with pytest.raises(DocumentUnreadable, match="longer than"):
+        read_attached("slow.html", b"<p>words and words</p>" * 200_000, limits=Limits(seconds=0.05))
+    assert left_in(aside) == []
+
+
+def test_a_reading_ends_soon_when_the_bot_is_being_stopped(aside: Path) -> None:
+    stopped = Event()
+    stopped.set()
+    began = time.monotonic()
+    with pytest.raises(DocumentUnreadable, match="stopped"):
+        read_attached("slow.html", b"<p>words and words</p>" * 2_000_000, is_stopped=stopped.is_set)
+    assert time.monotonic() - began < 30
+    assert left_in(aside) == []
+
+
+def test_a_long_file_is_cut_to_what_a_model_may_read_and_says_so() -> None:
+    text = read_attached("long.txt", b"The tenant keeps bicycles in the cellar. " * 20_000).text
+    assert text.endswith(CUT)
+    assert 0.9 * WHOLE_TOKENS < token_count(text) <= WHOLE_TOKENS
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(st.text(max_size=5_000) | st.text("ab \n漢", max_size=9_000), st.integers(0, 800))
+def test_a_shortened_text_is_whole_or_a_beginning_that_says_so(text: str, tokens: int) -> None:
+    short = shortened(text, tokens)
+    if short != text:
+        assert short.endswith(CUT)
+        assert text.startswith(short.removesuffix(CUT))
+        assert token_count(short) <= max(tokens, token_count(CUT)) + 2  # tokens may part otherwise where pieces meet
+
+
+@pytest.mark.parametrize("text", ["a" * 3_000_000, "漢字" * 500_000, " " * 3_000_000, "\n" * 1_000_000])
+def test_no_text_takes_long_to_shorten(text: str) -> None:
+    began = time.process_time()
+    shortened(text, 4_000)
+    assert time.process_time() - began < 5
+
+
+# --- Searching -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Summarise this",
+        "Is this contract in line with our holiday rules and our notice period?",
+        "What does the attached lease say about bicycles in our cellar?",
+        "Correct?",
+        "Passt das zu unserem Vertrag?",
+        "Entspricht die Datei im Anhang unseren Regeln für Reisekosten und Hotels?",
+        "Соответствует ли этот файл нашим правилам поездок?",
+        "这符合规定吗",
+    ],
+)
+def test_a_question_that_points_at_its_file_is_searched_with_its_beginning(text: str) -> None:
+    assert searched_with(text, [LEASE]).startswith(f"{text}\nLease of the cellar. The tenant keeps bicycles")
+    assert len(searched_with(text, [LEASE])) <= len(text) + 1 + HEAD
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "How many days of paid holiday do we have a year?",
+        "Wie lange dauert eine Erstattung bei Reisekosten im Ausland?",
+    ],
+)
+def test_a_question_that_names_its_matter_is_searched_by_its_own_words(text: str) -> None:
+    assert searched_with(text, [LEASE]) == text
+
+
+def test_without_a_file_nothing_is_added_and_of_many_each_adds_a_little() -> None:
+    assert searched_with("Summarise this", []) == "Summarise this"
+    assert len(searched_with("Summarise this", [LEASE] * 8)) < HEAD + 50
+
+
+# --- Fitting -------------------------------------------------------------------------------------------------------
+
+
+def test_files_that_fit_stay_whole_and_what_a_short_one_leaves_a_long_one_gets() -> None:
+    short, long = Attached("s.md", "Short."), Attached("l.md", "word " * 2_000)
+    assert fitted([short, LEASE], 5_000) == (short, LEASE)
+    kept_long, kept_short = fitted([long, short], 500)
+    assert kept_short == short
+    assert 400 < token_count(kept_long.text) <= 500
+
+
+@given(st.lists(st.text("word \n", max_size=3_000), max_size=4), st.integers(60, 900))
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=40)
+def test_whatever_the_files_they_keep_to_their_room(texts: list[str], room: int) -> None:
+    kept = fitted([Attached(str(place), text) for place, text in enumerate(texts)], room)
+    assert [file.name for file in kept] == [str(place) for place in range(len(texts))]
+    assert sum(token_count(file.text) for file in kept) <= room + len(texts) * (token_count(CUT) + 2)

@@ -1,0 +1,72 @@
+"""What waits between reading and searching, and what becomes of it."""
+
+from __future__ import annotations
+
+import stat
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bot.errors import StoreUnusable
+from bot.knowledge.ingestion.spool import Spool, Spooled
+from bot.knowledge.ingestion.worker import Passage
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def passage(text: str) -> Passage:
+    return Passage(f"id of {text}", text, {"document": "a.md", "page": 3, "title": "Tï'tle"}, f"hash of {text}")
+
+
+def test_what_is_put_in_comes_out_whole_and_in_order_also_of_a_long_document(tmp_path: Path) -> None:
+    many = [passage(f"text {n} with ' and 退款") for n in range(1_200)]
+    with Spool(tmp_path / "state" / "spool") as spool:
+        spool.put("b.md", "2", many)
+        spool.put("a.md", "1", [passage("one")])
+    with Spool(tmp_path / "state" / "spool") as spool:
+        assert spool.files() == {"a.md": Spooled("1"), "b.md": Spooled("2")}
+        assert list(spool.passages(["b.md", "a.md", "absent.md"])) == [*many, passage("one")]
+
+
+def test_a_document_that_is_read_again_replaces_itself(tmp_path: Path) -> None:
+    with Spool(tmp_path / "spool") as spool:
+        spool.put("a.md", "1", [passage("old"), passage("older")])
+        spool.put("a.md", "2", [passage("new")])
+        assert list(spool.passages(["a.md"])) == [passage("new")]
+        spool.put_fault("a.md", "3", "damaged")
+        assert (list(spool.passages(["a.md"])), spool.files()) == ([], {"a.md": Spooled("3", "damaged")})
+
+
+def test_when_all_is_searchable_only_the_faults_of_present_files_stay(tmp_path: Path) -> None:
+    with Spool(tmp_path / "spool") as spool:
+        spool.put("a.md", "1", [passage("one")])
+        for name in ("bad.pdf", "changed.pdf", "gone.pdf"):
+            spool.put_fault(name, "1", "damaged")
+        spool.put_fault("slow.pdf", "1", "too slow", is_final=False)
+        spool.clear({"a.md": "1", "bad.pdf": "1", "changed.pdf": "2", "slow.pdf": "1"})
+        assert spool.files() == {
+            "bad.pdf": Spooled("1", "damaged"),
+            "slow.pdf": Spooled("1", "too slow", is_final=False),
+        }
+
+
+def test_only_its_owner_may_read_it(tmp_path: Path) -> None:
+    with Spool(tmp_path / "spool"):
+        assert stat.S_IMODE((tmp_path / "spool").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    "content", [b"no database at all, but long enough to be looked at" * 40, b"SQLite format 3\x00cut"]
+)
+def test_a_damaged_file_is_replaced_as_all_in_it_can_be_read_again(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "spool").write_bytes(content)
+    with Spool(tmp_path / "spool") as spool:
+        spool.put("a.md", "1", [passage("one")])
+        assert list(spool.passages(["a.md"])) == [passage("one")]
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreUnusable, match="cannot be written"), Spool(tmp_path / "file" / "spool"):
+        pass

@@ -1,0 +1,252 @@
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import openai
+import pytest
+from pydantic import SecretStr
+
+from bot import errors
+from bot.knowledge.models.openai import (
+    ANSWER_TOKENS,
+    FALLBACK_WINDOW,
+    MODEL_FAULTS,
+    OPENAI_BASE,
+    EmbeddingChoice,
+    LanguageModelChoice,
+    embedding_model,
+    language_model,
+    named_fault,
+)
+from tests.fakes.openai_server import (
+    DIMENSION,
+    Close,
+    OpenAIServer,
+    Refusal,
+    Script,
+    Speech,
+    context_exceeded,
+    credit_used_up,
+    key_refused,
+    model_missing,
+    rate_limited,
+    spoken,
+)
+
+if TYPE_CHECKING:
+    from bot.knowledge.models.openai import StreamingModel
+
+KEY = SecretStr("sk-secret")
+
+
+def model_at(server: OpenAIServer, name: str = "fake") -> StreamingModel:
+    return language_model(LanguageModelChoice(name, server.url, KEY))
+
+
+async def heard(model: StreamingModel) -> str:
+    from llama_index.core.base.llms.types import ChatMessage  # noqa: PLC0415 # two seconds, where only one test needs it
+
+    stream = await model.astream_chat([ChatMessage("Where is the office?")])
+    return "".join([response.delta or "" async for response in stream])
+
+
+async def fault_of(script: Script) -> errors.AnswerUnavailable:
+    async with OpenAIServer(script) as server:
+        model = model_at(server).watched()
+        try:
+            text = await heard(model)
+            model.tally.outcome(has_text=bool(text))
+        except MODEL_FAULTS as error:
+            return named_fault(error)
+        except errors.AnswerUnavailable as error:
+            return error
+        finally:
+            await model.aclose()
+    raise AssertionError("nothing went wrong")
+
+
+@pytest.mark.parametrize(
+    ("script", "kind"),
+    [
+        (key_refused(), errors.ModelRefused),
+        (Refusal(403), errors.ModelRefused),
+        (credit_used_up(), errors.ModelOutOfCredit),
+        (Refusal(402), errors.ModelOutOfCredit),
+        (model_missing(), errors.ModelUnknown),
+        (rate_limited(), errors.ModelBusy),
+        (Refusal(503, retry_after=7), errors.ModelBusy),
+        (context_exceeded(), errors.ContextTooLong),
+        (Refusal(500), errors.ModelUnreachable),
+        (Refusal(422), errors.AnswerUnavailable),
+        (spoken("So", close=Close.RESET), errors.ModelInterrupted),
+        (spoken("So", close=Close.ERROR_EVENT), errors.ModelInterrupted),
+        (spoken("So", close=Close.BROKEN_JSON), errors.ModelInterrupted),
+        (spoken("So", close=Close.UNFINISHED), errors.ModelInterrupted),
+        (
+            Speech(["So"], close=Close.ERROR_EVENT, error={"message": "", "code": "insufficient_quota"}),
+            errors.ModelOutOfCredit,
+        ),
+        (spoken(""), errors.ModelMute),
+        (Speech([], finish_reason="length"), errors.ModelMute),
+        (spoken("", close=Close.UNFINISHED), errors.ModelMute),
+    ],
+)
+async def test_every_fault_of_a_model_has_a_name_and_words_without_key_or_address(
+    script: Script, kind: type[errors.AnswerUnavailable]
+) -> None:
+    fault = await fault_of(script)
+
+    assert type(fault) is kind
+    assert len(fault.words) > 20
+    assert "sk-" not in fault.words
+    assert "127.0.0.1" not in fault.words
+    assert "http" not in fault.words
+
+
+async def test_a_server_that_is_not_there_is_unreachable_within_seconds() -> None:
+    async with OpenAIServer() as server:
+        gone = server.url
+    model = language_model(LanguageModelChoice("fake", gone, KEY))
+    began = time.monotonic()
+
+    with pytest.raises(openai.APIConnectionError) as caught:
+        await heard(model)
+
+    assert isinstance(named_fault(caught.value), errors.ModelUnreachable)
+    assert time.monotonic() - began < 5
+    await model.aclose()
+
+
+async def test_a_busy_model_says_when_to_ask_again_and_does_so_at_once() -> None:
+    began = time.monotonic()
+
+    fault = await fault_of(rate_limited(retry_after=40))
+
+    assert time.monotonic() - began < 5
+    assert isinstance(fault, errors.ModelBusy)
+    assert fault.retry_after == 40
+    assert "in 40 s" in fault.words
+
+
+async def test_a_server_in_trouble_is_asked_twice_and_no_more() -> None:
+    async with OpenAIServer(Refusal(500)) as server:
+        model = model_at(server)
+        with pytest.raises(openai.InternalServerError):
+            await heard(model)
+        assert len(server.chats) == 2
+        await model.aclose()
+
+
+async def test_the_chosen_address_is_the_one_that_is_asked_whatever_the_environment_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/elsewhere")
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-somebody-else")
+    async with OpenAIServer() as server:
+        model = language_model(LanguageModelChoice("fake", server.url))
+
+        await heard(model)
+
+        assert len(server.chats) == 1
+        assert server.chats[0].headers["Authorization"] == "Bearer none"
+        await model.aclose()
+
+
+def test_without_an_address_the_model_is_openais_own() -> None:
+    assert language_model(LanguageModelChoice("gpt-4o-mini", api_key=KEY)).api_base == OPENAI_BASE
+    assert embedding_model(EmbeddingChoice("text-embedding-3-small", api_key=KEY)).api_base == OPENAI_BASE
+
+
+@pytest.mark.parametrize("name", ["o3-mini", "gpt-5-mini", "openai/o4-mini"])
+async def test_a_reasoning_model_is_not_sent_a_temperature(name: str) -> None:
+    async with OpenAIServer() as server:
+        model = model_at(server, name)
+        await heard(model)
+        assert "temperature" not in server.chats[0].body
+        await model.aclose()
+
+
+async def test_another_model_is_asked_soberly_and_without_extras_that_gateways_refuse() -> None:
+    async with OpenAIServer() as server:
+        model = model_at(server)
+        await heard(model)
+        assert server.chats[0].body["temperature"] == pytest.approx(0.1)
+        assert "stream_options" not in server.chats[0].body
+        assert server.chats[0].body["max_tokens"] == ANSWER_TOKENS
+        assert "max_completion_tokens" not in server.chats[0].body
+        await model.aclose()
+
+
+async def test_a_server_that_only_speaks_like_openai_is_told_the_longest_answer_that_was_chosen() -> None:
+    async with OpenAIServer() as server:
+        model = language_model(LanguageModelChoice("own", server.url, KEY, answer_tokens=300))
+        await heard(model)
+        assert server.chats[0].body["max_tokens"] == 300
+        await model.aclose()
+
+
+@pytest.mark.parametrize(
+    ("name", "most"), [("gpt-4.1-mini", 300), ("gpt-next", 300 + 4_096), ("gpt-5-mini", 300 + 4_096)]
+)
+def test_openai_is_told_the_longest_answer_in_the_way_all_its_models_take(name: str, most: int) -> None:
+    model = language_model(LanguageModelChoice(name, None, KEY, answer_tokens=300))
+    sent = model._get_model_kwargs(stream=True)
+    assert sent["max_completion_tokens"] == most
+    assert "max_tokens" not in sent
+
+
+async def test_a_reasoning_model_may_think_beyond_the_longest_answer() -> None:
+    async with OpenAIServer() as server:
+        model = language_model(LanguageModelChoice("o3-mini", server.url, KEY, answer_tokens=300))
+        await heard(model)
+        body = server.chats[0].body
+        assert body.get("max_completion_tokens", body.get("max_tokens")) == 300 + 4_096
+        await model.aclose()
+
+
+def test_an_answer_takes_no_more_than_a_quarter_of_the_window() -> None:
+    assert LanguageModelChoice("own", context_window=2_000, answer_tokens=4_000).longest_answer == 500
+    assert LanguageModelChoice("own", context_window=64_000, answer_tokens=4_000).longest_answer == 4_000
+
+
+def test_the_window_is_the_chosen_one_else_the_known_one_else_a_small_one() -> None:
+    assert LanguageModelChoice("gpt-4o-mini", context_window=4_000).window == 4_000
+    assert LanguageModelChoice("gpt-4o-mini").window == 128_000
+    assert LanguageModelChoice("own-model").window == FALLBACK_WINDOW
+
+
+def test_no_key_shows_in_a_choice() -> None:
+    assert "sk-secret" not in repr(LanguageModelChoice("fake", None, KEY)) + repr(EmbeddingChoice("fake", None, KEY))
+
+
+async def test_embeddings_come_from_the_chosen_server_in_order() -> None:
+    async with OpenAIServer() as server:
+        model = embedding_model(EmbeddingChoice("own-embedding", server.url, KEY))
+
+        vectors = await model.aget_text_embedding_batch(["one", "two", "one"])
+
+        assert [len(vector) for vector in vectors] == [DIMENSION] * 3
+        assert vectors[0] == vectors[2] != vectors[1]
+        assert server.embeddings[0].body["model"] == "own-embedding"
+        await model.aclose()
+
+
+async def test_a_busy_embedding_model_is_told_at_once() -> None:
+    async with OpenAIServer() as server:
+        server.embedding_refusal = rate_limited(retry_after=60)
+        model = embedding_model(EmbeddingChoice("own-embedding", server.url, KEY))
+        began = time.monotonic()
+
+        with pytest.raises(openai.RateLimitError):
+            await model.aget_query_embedding("anything")
+
+        assert time.monotonic() - began < 3
+        assert len(server.embeddings) == 1
+        await model.aclose()
+
+
+def test_a_model_that_cannot_be_asked_by_chat_is_a_setting_to_mend() -> None:
+    with pytest.raises(errors.SettingsInvalid, match=r"LLM_MODEL .*gpt-5\.2-pro.* Choose") as caught:
+        language_model(LanguageModelChoice("gpt-5.2-pro", None, KEY))
+    assert [problem.setting for problem in caught.value.problems] == ["LLM_MODEL"]

@@ -1,0 +1,372 @@
+"""The folder as it is written to: under safe names, at one stroke, and never outside of it."""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+import unicodedata
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.domain import collection_of
+from bot.errors import DocumentUnreadable, StoreUnusable
+from bot.knowledge.readers import known_suffix, listed
+from bot.knowledge.sources import document_folder as room
+from bot.knowledge.sources.document_folder import NAME_BYTES, Shelf, public_address, safe_name
+from bot.knowledge.sources.web.addresses import listed_urls, page_name
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "documents"
+    (folder / "people").mkdir(parents=True)
+    (folder / "people" / "leave.md").write_text("Ask Ada.")
+    return folder
+
+
+@pytest.fixture
+def shelf(root: Path) -> Shelf:
+    return Shelf(root)
+
+
+def everything(root: Path) -> set[str]:
+    """Every file there is around the documents' folder, hidden ones as well."""
+    top = root.parent
+    return {path.relative_to(top).as_posix() for path in top.rglob("*") if path.is_file() or path.is_symlink()}
+
+
+# --- Names ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "safe"),
+    [
+        ("Leave policy (2024).md", "Leave policy (2024).md"),
+        ("Größe.PDF", "Größe.PDF"),
+        ("../../etc/cron.d/evil.md", "evil.md"),
+        ("/etc/passwd.md", "passwd.md"),
+        ("..\\..\\boot.md", "boot.md"),
+        ("C:\\Users\\x.md", "x.md"),
+        ("C:x.md", "C_x.md"),
+        (".hidden.md", "hidden.md"),
+        ("...md.md", "md.md"),
+        ("@legal.toml", "legal.toml"),
+        ("@@ .x.md", "x.md"),
+        ("-rf.md", "rf.md"),
+        ("a\x00b\x1b[0m\n.md", "ab[0m.md"),
+        ("\u202egpj\u200b.\u2066md.md", "gpj.md.md"),
+        ("con.md", "_con.md"),
+        ("NUL.tar.md", "_NUL.tar.md"),
+        ("Com1 .md", "_Com1.md"),
+        ("LPT¹.md", "_LPT¹.md"),
+        ("console.md", "console.md"),
+        ('a<b>:"|?*.md', "a_b______.md"),
+        ("e\u0301te\u0301.md", "été.md"),
+        ("\ud800.md", "_.md"),
+        ("x" * 500 + ".md", "x" * (NAME_BYTES - 3) + ".md"),
+        ("漢" * 500 + ".markdown", "漢" * 47 + ".markdown"),
+        ("  spaced   out .md ", "spaced out.md"),
+        ("x.md. .", "x.md"),
+    ],
+)
+def test_a_strangers_name_is_cut_down_to_one_that_is_safe_everywhere(name: str, safe: str) -> None:
+    assert safe_name(name) == safe
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "/", "a.md/", ".md", "..md", "report", "run.exe", "a.md\\..", "package-lock.json"]
+)
+def test_a_name_of_no_known_format_is_refused(name: str) -> None:
+    with pytest.raises(DocumentUnreadable, match="no known format"):
+        safe_name(name)
+
+
+@pytest.mark.parametrize("name", ["urls.txt", "URLS.TXT", "../urls.txt", ".urls.txt", "urls.txt ", "\u200burls.txt"])
+def test_the_list_of_pages_is_not_overwritten_by_a_file(name: str) -> None:
+    with pytest.raises(DocumentUnreadable, match="list of web pages"):
+        safe_name(name)
+
+
+@given(
+    st.text(max_size=300).map(lambda text: f"{text}.md")
+    | st.text("./\\@~-: \u202e\u200b\x00acon", max_size=20).map(lambda text: f"{text}.md")
+)
+def test_any_name_at_all_becomes_safe_and_stays_so(name: str) -> None:
+    try:
+        safe = safe_name(name)
+    except DocumentUnreadable:
+        return
+    assert PurePosixPath(safe).name == PureWindowsPath(safe).name == safe
+    assert len(safe.encode()) <= NAME_BYTES + 1
+    assert unicodedata.is_normalized("NFC", safe)
+    assert not safe.startswith((".", "@", " "))
+    assert not any(unicodedata.category(sign).startswith("C") for sign in safe)
+    assert known_suffix(safe) == ".md"
+    assert safe.partition(".")[0].strip().upper() not in {"CON", "PRN", "AUX", "NUL", "COM1", "LPT9"}
+    assert safe_name(safe) == safe
+
+
+# --- Files ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_file_stands_in_its_collections_folder_which_is_made_if_it_is_missing(root: Path, shelf: Shelf) -> None:
+    assert shelf.add("legal", "../terms.md", b"Terms.") == "@legal/terms.md"
+    assert shelf.add("", "hours.md", b"Hours.") == "hours.md"
+    assert (root / "@legal" / "terms.md").read_bytes() == b"Terms."
+    assert [found.relative for found in listed(root)] == ["@legal/terms.md", "hours.md", "people/leave.md"]
+    assert collection_of("@legal/terms.md") == "legal"
+    if os.name == "posix":
+        assert stat.S_IMODE((root / "@legal").stat().st_mode) == 0o700
+        assert stat.S_IMODE((root / "hours.md").stat().st_mode) == 0o600
+
+
+def test_a_file_of_the_same_name_is_replaced_and_keeps_who_may_read_it(root: Path, shelf: Shelf) -> None:
+    shelf.add("", "hours.md", b"Old.")
+    (root / "hours.md").chmod(0o644)
+    shelf.add("", "hours.md", b"New.")
+    assert (root / "hours.md").read_bytes() == b"New."
+    assert stat.S_IMODE((root / "hours.md").stat().st_mode) == 0o644
+
+
+@pytest.mark.parametrize(
+    "name", ["..", ".", "a/b", "../x", "a b", "ä", "x" * 41, "@a", "a\n", "a\x00", ".git", "a.b", "\u202ea"]
+)
+def test_no_collection_is_called_by_what_is_no_plain_name(root: Path, shelf: Shelf, name: str) -> None:
+    before = everything(root)
+    with pytest.raises(DocumentUnreadable, match="no collection may be called that"):
+        shelf.add(name, "a.md", b"Text.")
+    with pytest.raises(DocumentUnreadable, match="no collection may be called that"):
+        shelf.add_page(name, "https://team.example/")
+    assert everything(root) == before
+
+
+def test_two_collections_do_not_differ_by_capitals_alone(shelf: Shelf) -> None:
+    shelf.add("Legal", "a.md", b"Text.")
+    with pytest.raises(DocumentUnreadable, match="a collection Legal already"):
+        shelf.add("legal", "a.md", b"Text.")
+
+
+def test_a_collections_folder_that_is_a_link_is_refused(root: Path, shelf: Shelf) -> None:
+    outside = root.parent / "outside"
+    outside.mkdir()
+    (root / "@legal").symlink_to(outside)
+    (root / "@inside").symlink_to(root / "people")
+    for name in ("legal", "inside"):
+        with pytest.raises(StoreUnusable, match="is a link"):
+            shelf.add(name, "a.md", b"Text.")
+        with pytest.raises(StoreUnusable, match="is a link"):
+            shelf.add_page(name, "https://team.example/")
+    assert list(outside.iterdir()) == []
+
+
+def test_a_link_in_a_files_place_is_replaced_and_its_target_untouched(root: Path, shelf: Shelf) -> None:
+    secret = root.parent / "secret.md"
+    secret.write_text("secret")
+    (root / "hours.md").symlink_to(secret)
+    shelf.add("", "hours.md", b"New.")
+    assert secret.read_text() == "secret"
+    assert not (root / "hours.md").is_symlink()
+
+
+def test_a_missing_folder_is_not_made(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path / "not mounted")
+    with pytest.raises(StoreUnusable, match="missing"):
+        shelf.add("legal", "a.md", b"Text.")
+    assert not (tmp_path / "not mounted").exists()
+    assert not shelf.remove("a.md")
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_besides(
+    root: Path, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf.add("", "hours.md", b"Old.")
+    before = everything(root)
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StoreUnusable, match="disk is"):
+        shelf.add("", "hours.md", b"New.")
+    assert everything(root) == before
+    assert (root / "hours.md").read_bytes() == b"Old."
+
+
+# --- Pages ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("https://team.example/handbook#top", "https://team.example/handbook"),
+        (" https://TEAM.example ", "https://team.example/"),
+        ("http://8.8.8.8/x", "http://8.8.8.8/x"),
+    ],
+)
+def test_a_pages_address_stands_on_its_collections_list_in_its_plain_form(
+    root: Path, shelf: Shelf, url: str, address: str
+) -> None:
+    assert shelf.add_page("legal", url) == address
+    assert shelf.add_page("legal", url) == address
+    assert (root / "@legal" / "urls.txt").read_text() == f"{address}\n"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "team.example",
+        "ftp://team.example/",
+        "file:///etc/passwd",
+        "javascript:alert(1)",
+        "https://user:pw@team.example/",
+        "https://team.example:8080/",
+        "http://127.0.0.1/",
+        "http://[::1]/",
+        "http://169.254.169.254/latest/meta-data",
+        "http://2130706433/",
+        "http://0x7f.1/",
+        "http://localhost/",
+        "http://db.localhost./",
+        "http://intranet/",
+        "http://printer.local/",
+        "https://team.example/ *",
+        "https://team.example/a\nhttps://evil.example/",
+        "https://team.example/\x00",
+    ],
+)
+def test_what_is_no_public_address_of_a_page_is_on_no_list(root: Path, shelf: Shelf, url: str) -> None:
+    before = everything(root)
+    with pytest.raises(DocumentUnreadable):
+        shelf.add_page("", url)
+    assert everything(root) == before
+
+
+@given(st.text("htps:/.ab#*? \n\r\u2028\x85é漢%", max_size=30).map(lambda text: f"https://team.example/{text}"))
+def test_any_address_that_is_taken_is_one_line_that_asks_for_that_page_alone(url: str) -> None:
+    try:
+        address = public_address(url)
+    except DocumentUnreadable:
+        return
+    (wanted,) = listed_urls(f"# before\n{address}\n")
+    assert (wanted.line, wanted.address, wanted.is_tree, wanted.fault) == (2, address, False, "")
+
+
+def test_what_stands_on_a_list_already_stays_word_for_word(root: Path, shelf: Shelf) -> None:
+    (root / "urls.txt").write_bytes(b"\xef\xbb\xbf# ours\r\nhttps://a.example/docs *\r\nnonsense\r\nhttps://b.example/")
+    shelf.add_page("", "https://a.example/docs")
+    assert (root / "urls.txt").read_bytes().endswith(b"b.example/")
+    shelf.add_page("", "https://c.example/")
+    assert (root / "urls.txt").read_bytes() == (
+        b"\xef\xbb\xbf# ours\r\nhttps://a.example/docs *\r\nnonsense\r\nhttps://b.example/\nhttps://c.example/\n"
+    )
+
+
+def test_a_list_that_cannot_be_read_is_not_overwritten(root: Path, shelf: Shelf) -> None:
+    (root / "urls.txt").write_bytes(b"\x7fELF\x00\x00")
+    with pytest.raises(StoreUnusable, match="binary content"):
+        shelf.add_page("", "https://team.example/")
+    (root / "@legal").mkdir()
+    (root.parent / "secret.txt").write_text("https://secret.example/")
+    (root / "@legal" / "urls.txt").symlink_to(root.parent / "secret.txt")
+    with pytest.raises(StoreUnusable, match="not a regular file"):
+        shelf.add_page("legal", "https://team.example/")
+    assert (root / "urls.txt").read_bytes() == b"\x7fELF\x00\x00"
+
+
+def test_a_full_list_takes_no_more(root: Path, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "ADDRESSES_PER_LIST", 2)
+    for name in "ab":
+        shelf.add_page("", f"https://{name}.example/")
+    with pytest.raises(DocumentUnreadable, match="2 addresses already"):
+        shelf.add_page("", "https://c.example/")
+    assert (root / "urls.txt").read_text() == "https://a.example/\nhttps://b.example/\n"
+
+
+def test_of_pages_that_are_added_side_by_side_none_is_lost(root: Path, shelf: Shelf) -> None:
+    threads = [
+        threading.Thread(target=shelf.add_page, args=("", f"https://team.example/{number}")) for number in range(24)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len((root / "urls.txt").read_text().splitlines()) == 24
+
+
+# --- Removing ------------------------------------------------------------------------------------------------------
+
+
+def test_a_document_is_taken_out_of_the_folder_once(root: Path, shelf: Shelf) -> None:
+    shelf.add("legal", "terms.md", b"Terms.")
+    assert shelf.remove("@legal/terms.md")
+    assert not shelf.remove("@legal/terms.md")
+    assert shelf.remove("people/leave.md")
+    assert listed(root) == []
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        "../secret.md",
+        "people/../../secret.md",
+        "people/../people/leave.md",
+        "./people/leave.md",
+        "people//leave.md",
+        "/etc/hostname",
+        "people",
+        "people/",
+        "",
+        ".",
+        "..",
+        "@legal.toml",
+        ".env.md",
+        "urls.txt",
+        "@legal/urls.txt",
+        "linked/secret.md",
+        "people/leave.md\x00",
+        "people\\leave.md",
+    ],
+)
+def test_only_what_the_folder_is_seen_to_hold_is_removed(root: Path, shelf: Shelf, document: str) -> None:
+    (root.parent / "secret.md").write_text("secret")
+    (root / "linked").symlink_to(root.parent)
+    (root / "@legal").mkdir()
+    for name in ("@legal.toml", ".env.md", "urls.txt", "@legal/urls.txt"):
+        (root / name).write_text("https://team.example/")
+    before = everything(root)
+    assert not shelf.remove(document)
+    assert everything(root) == before
+
+
+def test_a_link_is_removed_and_not_what_it_leads_to(root: Path, shelf: Shelf) -> None:
+    (root / "twin.md").symlink_to(root / "people" / "leave.md")
+    assert shelf.remove("twin.md")
+    assert (root / "people" / "leave.md").read_text() == "Ask Ada."
+
+
+def test_a_page_goes_off_its_list_where_a_line_names_it_and_nothing_else(root: Path, shelf: Shelf) -> None:
+    (root / "@legal").mkdir()
+    file = root / "@legal" / "urls.txt"
+    file.write_text(
+        "# ours\nhttps://a.example/one\nhttps://a.example/one/ # again\nhttps://a.example/one/two\n"
+        "https://a.example/tree *\nnonsense\n"
+    )
+    assert shelf.remove(page_name("@legal/urls.txt", "https://a.example/one"))
+    assert file.read_text() == "# ours\nhttps://a.example/one/two\nhttps://a.example/tree *\nnonsense\n"
+    for address in ("https://a.example/one", "https://a.example/tree", "https://a.example/tree/leaf"):
+        assert not shelf.remove(page_name("@legal/urls.txt", address))
+    assert not shelf.remove(page_name("urls.txt", "https://a.example/one/two"))
+    assert not shelf.remove("@legal/urls.txt/nonsense")
+    assert file.read_text() == "# ours\nhttps://a.example/one/two\nhttps://a.example/tree *\nnonsense\n"
+
+
+def test_what_was_added_as_a_page_can_be_removed_by_its_documents_name(root: Path, shelf: Shelf) -> None:
+    address = shelf.add_page("", "https://team.example/handbook?page=2#part")
+    assert shelf.remove(page_name("urls.txt", address))
+    assert (root / "urls.txt").read_text() == ""
+    assert shelf.add_page("", "https://team.example/") == "https://team.example/"

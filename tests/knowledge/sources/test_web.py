@@ -1,0 +1,656 @@
+"""Pages named in a list: what is fetched, what never is, and what stays when a site does not answer."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.errors import IngestionRefused
+from bot.knowledge.ingestion.ingestion import Ingestion
+from bot.knowledge.sources.web.addresses import (
+    AddressRefused,
+    Wanted,
+    allowed,
+    is_below,
+    is_list,
+    links,
+    list_of,
+    listed_urls,
+    page_name,
+    plain_address,
+    redirected,
+)
+from bot.knowledge.sources.web.fetcher import Bounds, Fetcher, Reach, _system_addresses
+from bot.knowledge.stores.sqlite import NO_EMBEDDING, SqliteStore
+from tests.fakes.passages import keyword_hits
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+    from pathlib import Path
+
+    from bot.domain import IngestionReport
+    from bot.knowledge.sources.web.page_cache import KeptPage
+
+EVERYTHING = frozenset({"", "legal"})
+HERE = "127.0.0.1"
+
+
+# --- Which machines ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1",
+        "127.255.255.254",
+        "0.0.0.0",  # noqa: S104 - nothing is bound to it
+        "10.0.0.1",
+        "172.16.0.1",
+        "192.168.1.1",
+        "169.254.169.254",
+        "100.64.0.1",
+        "100.100.100.200",
+        "192.0.0.192",
+        "192.0.2.1",
+        "198.18.0.1",
+        "224.0.0.1",
+        "240.0.0.1",
+        "255.255.255.255",
+        "168.63.129.16",
+        "192.88.99.1",
+        "::1",
+        "::",
+        "fe80::1",
+        "fe80::1%eth0",
+        "fc00::1",
+        "fd00:ec2::254",
+        "fec0::1",
+        "ff02::1",
+        "ff0e::1",
+        "2001:db8::1",
+        "2001::1",
+        "3fff::1",
+        "5f00::1",
+        "::ffff:127.0.0.1",
+        "::ffff:169.254.169.254",
+        "::127.0.0.1",
+        "::8.8.8.8",
+        "2002:7f00:1::",
+        "2002:a9fe:a9fe::",
+        "64:ff9b::7f00:1",
+        "64:ff9b::10.0.0.1",
+        "64:ff9b:1::1",
+        "0177.0.0.1",
+        "2130706433",
+        "0x7f.1",
+        "localhost",
+        "example.com",
+        "127.1",
+    ],
+)
+def test_a_machine_that_is_not_on_the_public_internet_is_not_reached(address: str) -> None:
+    assert not allowed(address)
+
+
+@pytest.mark.parametrize(
+    "address", ["8.8.8.8", "93.184.215.14", "2606:4700::1111", "::ffff:8.8.8.8", "2002:808:808::", "64:ff9b::8.8.8.8"]
+)
+def test_a_machine_on_the_public_internet_is_reached(address: str) -> None:
+    assert allowed(address)
+
+
+@given(st.ip_addresses(v=4))
+def test_an_address_inside_another_is_judged_as_itself(address: object) -> None:
+    assert allowed(f"::ffff:{address}") == allowed(f"64:ff9b::{address}") == allowed(str(address))
+
+
+# --- Which addresses -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("file:///etc/passwd", "only http"),
+        ("gopher://example.com/", "only http"),
+        ("javascript:alert(1)", "only http"),
+        ("//example.com/", "only http"),
+        ("https://ada:secret@example.com/", "password"),
+        ("https://:@example.com/", "password"),
+        ("https://example.com:22/", "port 22"),
+        ("http:///path", "no host"),
+        ("https://example.com\\@evil.example/", "backslash"),
+        ("https://example.com/\x00", "control"),
+        ("https://example.com:99999/", "not a web address"),
+        ("http://2130706433/", "is a number"),
+        ("http://0177.0.0.1/", "is a number"),
+        ("http://0x7f.1/", "is a number"),
+        ("http://127.1/", "is a number"),
+        ("http://127.0.0.1./", "is a number"),
+        ("https://example.com/" + "a" * 2_000, "longer"),
+    ],
+)
+def test_what_is_no_address_of_a_web_page_is_refused(address: str, reason: str) -> None:
+    with pytest.raises(AddressRefused, match=reason):
+        plain_address(address)
+
+
+@given(st.text(max_size=60))
+def test_a_plain_address_stays_as_it_is(rest: str) -> None:
+    try:
+        address = plain_address("https://example.com/" + rest)
+    except AddressRefused:
+        return
+    assert plain_address(address) == address
+    assert address.startswith("https://example.com/")
+    assert "#" not in address
+
+
+def test_a_list_holds_addresses_remarks_and_trees() -> None:
+    text = (
+        "\ufeff# Ours\n\nhttps://example.com/a#top  # the first\nhttps://example.com/docs/ *\nftp://x/y\nhttps://a b\n"
+    )
+    one, two, three, four = listed_urls(text)
+    assert one == Wanted(3, "https://example.com/a")
+    assert two == Wanted(4, "https://example.com/docs/", is_tree=True)
+    assert (three.line, four.line) == (5, 6)
+    assert "only http" in three.fault
+    assert "space" in four.fault
+
+
+def test_an_address_listed_twice_is_wanted_once() -> None:
+    assert listed_urls("https://a.example\nhttps://a.example/\nhttps://A.example/ *") == [
+        Wanted(3, "https://a.example/", is_tree=True)
+    ]
+
+
+@given(st.text())
+def test_any_text_is_a_list(text: str) -> None:
+    assert all(each.fault or plain_address(each.address) == each.address for each in listed_urls(text))
+
+
+def test_links_are_found_as_a_browser_would() -> None:
+    page = (
+        "<base href='/d/'><a class=x href='a.html#here'>A</a><!-- <a href=hidden> --><A\nHREF=\"b?x=1&amp;y=2\">"
+        "<a href=mailto:a@b.c><abbr href=no><script>'<a href=code>'</script><a href=//other.example/><a href=a.html>"
+    )
+    assert links(page, "https://example.com/x") == [
+        "https://example.com/d/a.html",
+        "https://example.com/d/b?x=1&y=2",
+        "https://other.example/",
+    ]
+
+
+@given(st.lists(st.sampled_from(["<a ", "href=", '"', "'", "<!--", "-->", "<script", "</script>", "/x", ">", "İ"])))
+def test_links_of_any_page_are_plain_addresses(pieces: list[str]) -> None:
+    assert all(plain_address(link) == link for link in links("".join(pieces), "https://example.com/"))
+
+
+@pytest.mark.parametrize(
+    ("page", "start", "is_so"),
+    [
+        ("https://e.com/docs/a", "https://e.com/docs/", True),
+        ("http://e.com/docs", "https://e.com/docs/", True),
+        ("https://e.com/docs/a", "https://e.com/docs/index.html", True),
+        ("https://e.com/docsify", "https://e.com/docs", False),
+        ("https://e.com/", "https://e.com/docs/", False),
+        ("https://evil.com/docs/a", "https://e.com/docs/", False),
+    ],
+)
+def test_a_page_is_below_another_by_host_and_folder(page: str, start: str, *, is_so: bool) -> None:
+    assert is_below(page, start) is is_so
+
+
+def test_names_of_pages_are_told_from_files() -> None:
+    assert page_name("@legal/urls.txt", "https://e.com/a/?q=1") == "@legal/urls.txt/e.com/a?q=1"
+    assert list_of("@legal/urls.txt/e.com/a") == "@legal/urls.txt"
+    assert list_of("urls.txt/e.com") == "urls.txt"
+    assert [list_of(name) for name in ("urls.txt", "a/urls.txt/x", "my-urls.txt/x", "a.md")] == [None] * 4
+    assert [is_list(name) for name in ("urls.txt", "@legal/urls.txt", "sub/urls.txt", "@a/b/urls.txt")] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+
+
+@pytest.mark.parametrize("location", ["file:///etc/passwd", "gopher://x/", "http://u:p@h/", "http://h:25/", ""])
+def test_a_site_cannot_send_us_to_what_is_no_web_page(location: str) -> None:
+    with pytest.raises(AddressRefused):
+        redirected("https://example.com/", location)
+
+
+# --- A site on this machine ----------------------------------------------------------------------------------------
+
+
+@dataclass
+class Site:
+    """A real server: pages by path, each a function or the text of a page; it remembers what it was asked."""
+
+    port: int = 0
+    pages: dict[str, str | bytes | Callable[[web.Request], Awaitable[web.StreamResponse]]] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+    fails: bool = False
+    resolve: Callable[[str], Awaitable[list[str]]] | None = None
+
+    def at(self, path: str = "/") -> str:
+        return f"http://docs.example:{self.port}{path}"
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        self.asked.append(request.path_qs)
+        if self.fails:
+            return web.Response(status=503)
+        page = self.pages.get(request.path)
+        if page is None:
+            return web.Response(status=404)
+        if callable(page):
+            return await page(request)
+        body = page if isinstance(page, bytes) else page.encode()
+        response = web.Response(body=body, content_type="text/plain" if request.path == "/robots.txt" else "text/html")
+        response.etag = str(hash(body))
+        response.headers["Last-Modified"] = "Tue, 01 Sep 2026 10:00:00 GMT"
+        if request.headers.get("If-None-Match") == response.headers["ETag"]:
+            return web.Response(status=304)
+        return response
+
+    @property
+    def reach(self) -> Reach:
+        async def resolve(host: str) -> list[str]:
+            return [HERE] if host == "docs.example" else await _system_addresses(host)
+
+        return Reach(self.resolve or resolve, {(HERE, self.port)})
+
+    async def fetched(self, path: str = "/", bounds: Bounds | None = None) -> KeptPage:
+        async with Fetcher(self.reach, bounds or Bounds(pause=0)) as fetcher:
+            return await fetcher.fetched(self.at(path))
+
+    async def refusal(self, path: str = "/", bounds: Bounds | None = None) -> str:
+        with pytest.raises(Exception) as caught:  # noqa: PT011 - what kind it is stands in its words
+            await self.fetched(path, bounds)
+        return str(caught.value)
+
+
+@pytest.fixture
+async def site() -> AsyncIterator[Site]:
+    site = Site()
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", site.serve)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, HERE, 0).start()
+    site.port = runner.addresses[0][1]
+    yield site
+    await runner.cleanup()
+
+
+@dataclass
+class Place:
+    """A documents' folder, its index, and a site that its lists name."""
+
+    folder: Path
+    site: Site
+
+    def __post_init__(self) -> None:
+        self.root = self.folder / "documents"
+        self.root.mkdir()
+
+    def list(self, *lines: str, where: str = "urls.txt") -> None:
+        (self.root / where).parent.mkdir(exist_ok=True)
+        (self.root / where).write_text("\n".join(lines))
+
+    def store(self) -> SqliteStore:
+        return SqliteStore(self.folder / "state" / "index.sqlite", NO_EMBEDDING)
+
+    def ingestion(self) -> Ingestion:
+        spool = self.folder / "state" / "reading.sqlite"
+        return Ingestion(
+            self.root, self.store(), None, NO_EMBEDDING, spool=spool, reach=self.site.reach, bounds=Bounds(pause=0)
+        )
+
+    async def run(self, *, is_dry: bool = False) -> IngestionReport:
+        return await asyncio.to_thread(self.ingestion().run, dry_run=is_dry)
+
+    def name(self, path: str) -> str:
+        return page_name("urls.txt", self.site.at(path))
+
+
+@pytest.fixture
+def place(tmp_path: Path, site: Site) -> Place:
+    return Place(tmp_path, site)
+
+
+async def test_a_listed_page_becomes_searchable_with_its_title_address_and_date(place: Place) -> None:
+    place.site.pages["/refunds"] = "<title>Refunds</title><p>Money back within thirty days.</p>"
+    place.list(place.site.at("/refunds"), where="@legal/urls.txt")
+    report = await place.run()
+    document = page_name("@legal/urls.txt", place.site.at("/refunds"))
+    assert (report.new, report.failed) == ([document], {})
+    (hit,) = await keyword_hits(place.store(), "money", frozenset({"legal"}), top_k=5)
+    assert hit.node.metadata["title"] == "Refunds"
+    assert hit.node.metadata["url"] == place.site.at("/refunds")
+    assert hit.node.metadata["modified"] == "2026-09-01T10:00:00+00:00"
+    assert await keyword_hits(place.store(), "money", frozenset({""}), top_k=5) == []
+
+
+async def test_an_unchanged_page_is_neither_sent_nor_read_again(place: Place) -> None:
+    place.site.pages["/"] = "<p>Unchanging words.</p>"
+    place.list(place.site.at())
+    await place.run()
+    before = (place.folder / "state" / "pages").stat().st_mtime_ns
+    report = await place.run()
+    assert (report.unchanged, report.new, report.changed) == (1, [], [])
+    assert (place.folder / "state" / "pages").stat().st_mtime_ns == before
+    assert not place.ingestion().has_changed(place.name("/"))
+
+
+async def test_a_changed_page_replaces_what_it_was(place: Place) -> None:
+    place.site.pages["/"] = "<p>Old words.</p>"
+    place.list(place.site.at())
+    await place.run()
+    place.site.pages["/"] = "<p>New words.</p>"
+    assert (await place.run(is_dry=True)).changed == [place.name("/")]
+    assert place.ingestion().has_changed(place.name("/"))
+    assert (await place.run()).changed == [place.name("/")]
+    hits = await keyword_hits(place.store(), "words", EVERYTHING, top_k=5)
+    assert [hit.node.get_content() for hit in hits] == ["New words."]
+
+
+async def test_a_tree_is_followed_below_its_path_and_nowhere_else(place: Place) -> None:
+    place.site.pages |= {
+        "/docs/": "<p>Start.</p><a href=a>a</a><a href=/private>no</a><a href=http://elsewhere.example/docs/>no</a>",
+        "/docs/a": "<p>A.</p><a href=b>b</a><a href=.>back</a>",
+        "/docs/b": "<p>B.</p><a href=c>c</a>",
+        "/docs/c": "<p>C.</p><a href=d>d</a>",
+        "/docs/d": "<p>Too deep.</p>",
+        "/private": "<p>Secret.</p>",
+    }
+    place.list(place.site.at("/docs/") + " *")
+    report = await place.run()
+    assert report.new == [place.name(path) for path in ("/docs", "/docs/a", "/docs/b", "/docs/c")]
+    assert sorted(place.site.asked) == sorted(["/robots.txt", "/docs/", "/docs/a", "/docs/b", "/docs/c"])
+
+
+async def test_a_tree_has_at_most_two_hundred_pages(place: Place) -> None:
+    place.site.pages["/"] = "<p>Many.</p>" + "".join(f"<a href=/p{number}>x</a>" for number in range(250))
+    place.list(place.site.at() + " *")
+    report = await place.run()
+    assert len(place.site.asked) == 201
+    assert "more than 200 pages" in report.failed["urls.txt:1"]
+
+
+async def test_a_site_that_does_not_answer_keeps_what_was_fetched(place: Place) -> None:
+    place.site.pages |= {"/": "<p>Refunds.</p><a href=/a>a</a>", "/a": "<p>Holidays.</p>"}
+    place.list(place.site.at() + " *")
+    await place.run()
+    place.site.fails = True
+    report = await place.run()
+    assert report.removed == []
+    assert "503" in report.failed[place.name("/")]
+    assert "stays searchable" in report.failed[place.name("/")]
+    assert len(await keyword_hits(place.store(), "refunds holidays", EVERYTHING, top_k=5)) == 2
+
+
+async def test_pages_stay_when_their_start_is_lost_and_what_was_kept_of_it_too(place: Place) -> None:
+    place.site.pages |= {"/": "<p>Refunds.</p><a href=/a>a</a>", "/a": "<p>Holidays.</p>"}
+    place.list(place.site.at() + " *")
+    await place.run()
+    for path in (place.folder / "state" / "pages").iterdir():
+        path.unlink()
+    place.site.fails = True
+    assert (await place.run()).removed == []
+
+
+async def test_a_page_that_is_gone_is_removed_and_said_to_be(place: Place) -> None:
+    place.site.pages |= {"/": "<p>One.</p>", "/two": "<p>Two.</p>"}
+    place.list(place.site.at("/"), place.site.at("/two"))
+    await place.run()
+    del place.site.pages["/two"]
+    report = await place.run()
+    assert report.removed == [place.name("/two")]
+    assert report.failed == {"urls.txt:2": "the site answers 404: there is no such page"}
+    assert len(list((place.folder / "state" / "pages").iterdir())) == 2
+    await place.run()
+    assert len(list((place.folder / "state" / "pages").iterdir())) == 1
+
+
+async def test_a_page_no_longer_listed_is_removed_and_a_list_is_no_document(place: Place) -> None:
+    place.site.pages["/"] = "<p>One.</p>"
+    place.list(place.site.at("/"))
+    assert (await place.run()).new == [place.name("/")]
+    place.list("")
+    assert (await place.run()).removed == [place.name("/")]
+    assert place.store().manifest() == {}
+
+
+async def test_a_list_that_cannot_be_read_removes_nothing(place: Place) -> None:
+    place.site.pages["/"] = "<p>One.</p>"
+    place.list(place.site.at("/"))
+    await place.run()
+    (place.root / "urls.txt").write_bytes(b"\x7fELF\x00\x00")
+    report = await place.run()
+    assert (report.removed, report.failed) == ([], {"urls.txt": "binary content"})
+    (place.root / "urls.txt").unlink()
+    (place.root / "urls.txt").symlink_to("nowhere.txt")
+    report = await place.run()
+    assert (report.removed, list(report.failed)) == ([], ["urls.txt"])
+
+
+async def test_a_run_stops_while_a_site_is_silent(place: Place) -> None:
+    entered = asyncio.Event()
+
+    async def silent(_: web.Request) -> web.StreamResponse:
+        entered.set()
+        await asyncio.sleep(60)
+        raise AssertionError
+
+    place.site.pages["/"] = silent
+    place.list(place.site.at("/"))
+    ingestion = place.ingestion()
+    running = asyncio.create_task(asyncio.to_thread(ingestion.run))
+    await entered.wait()
+    ingestion.stop()
+    with pytest.raises(IngestionRefused):
+        await asyncio.wait_for(running, 10)
+
+
+# --- Attacks -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.2",
+        "127.1.2.3",
+        "0.0.0.0",  # noqa: S104 - nothing is bound to it
+        "169.254.169.254",
+        "[::1]",
+        "[::]",
+        "[::ffff:127.0.0.2]",
+        "[64:ff9b::7f00:2]",
+        "2130706434",
+        "0177.0.0.2",
+        "0x7f000002",
+        "127.2",
+        "10.0.0.1",
+        "localhost",
+    ],
+)
+async def test_no_redirect_leads_into_a_private_network(site: Site, host: str) -> None:
+    async def sends_on(_: web.Request) -> web.StreamResponse:
+        raise web.HTTPFound(f"http://{host}:{site.port}/secret")
+
+    async def only_names(name: str) -> list[str]:
+        return (
+            [HERE]
+            if name == "docs.example"
+            else ["127.0.0.2"]
+            if name == "localhost"
+            else await _system_addresses(name)
+        )
+
+    site.resolve = only_names
+    site.pages |= {"/": sends_on, "/secret": "<p>Secret.</p>"}
+    reason = await site.refusal()
+    assert "not on the public internet" in reason or "its host is a number" in reason
+    assert "/secret" not in site.asked
+
+
+@pytest.mark.parametrize("answer", [["10.0.0.1"], ["127.0.0.2"], [HERE, "127.0.0.2"], ["::1"], ["fe80::1"]])
+async def test_a_name_that_means_a_private_machine_is_not_fetched(site: Site, answer: list[str]) -> None:
+    async def resolve(_: str) -> list[str]:
+        return answer
+
+    site.resolve = resolve
+    site.pages["/"] = "<p>Secret.</p>"
+    assert "not on the public internet" in await site.refusal()
+    assert site.asked == []
+
+
+async def test_a_name_that_changes_its_meaning_is_judged_at_each_connection(site: Site) -> None:
+    answers = [[HERE], ["127.0.0.2"]]
+    looked_up: list[str] = []
+
+    async def resolve(host: str) -> list[str]:
+        looked_up.append(host)
+        return answers[min(len(looked_up), 2) - 1]
+
+    async def closes(_: web.Request) -> web.StreamResponse:
+        return web.Response(text="", headers={"Connection": "close"})
+
+    site.resolve = resolve
+    site.pages |= {"/robots.txt": closes, "/": "<p>Secret.</p>"}
+    assert "not on the public internet" in await site.refusal()
+    assert site.asked == ["/robots.txt"]
+    assert len(looked_up) == 2
+
+
+async def test_a_numeric_address_in_a_list_is_refused_too(site: Site) -> None:
+    async with Fetcher(site.reach, Bounds(pause=0)) as fetcher:
+        for host in ("127.0.0.2", "[::1]", "169.254.169.254"):
+            with pytest.raises(AddressRefused, match="not on the public internet"):
+                await fetcher.fetched(f"http://{host}/")
+    assert site.asked == []
+
+
+async def test_a_redirect_in_a_circle_or_without_end_is_left(site: Site) -> None:
+    async def circle(request: web.Request) -> web.StreamResponse:
+        raise web.HTTPFound("/b" if request.path == "/" else "/")
+
+    async def endless(request: web.Request) -> web.StreamResponse:
+        raise web.HTTPFound(f"{request.path}x")
+
+    site.pages |= {"/": circle, "/b": circle} | {"/e" + "x" * count: endless for count in range(20)}
+    assert "in a circle" in await site.refusal()
+    assert "more than 5 times" in await site.refusal("/e")
+
+
+async def test_the_address_of_a_page_is_where_redirects_end(site: Site) -> None:
+    async def sends_on(_: web.Request) -> web.StreamResponse:
+        raise web.HTTPMovedPermanently("/new")
+
+    site.pages |= {"/": sends_on, "/new": "<p>Here.</p>"}
+    assert (await site.fetched()).address == site.at("/new")
+
+
+async def test_a_huge_page_is_left(site: Site) -> None:
+    site.pages["/"] = b"<p>" + b"x" * 300_000
+    assert "larger than" in await site.refusal(bounds=Bounds(size=100_000, pause=0))
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+async def test_a_page_that_unpacks_to_a_huge_one_is_left(site: Site, layers: int) -> None:
+    body = b"0" * 50_000_000
+    for _ in range(layers):
+        body = gzip.compress(body)
+
+    async def bomb(_: web.Request) -> web.StreamResponse:
+        encoding = ", ".join(["gzip"] * layers)
+        return web.Response(body=body, headers={"Content-Encoding": encoding, "Content-Type": "text/html"})
+
+    site.pages["/"] = bomb
+    assert ("larger than" if layers == 1 else "packed in a way") in await site.refusal()
+
+
+async def test_a_packed_page_is_unpacked(site: Site) -> None:
+    async def packed(_: web.Request) -> web.StreamResponse:
+        return web.Response(
+            body=gzip.compress(b"<p>Unpacked.</p>"), headers={"Content-Encoding": "gzip", "Content-Type": "text/html"}
+        )
+
+    site.pages["/"] = packed
+    assert (await site.fetched()).body == b"<p>Unpacked.</p>"
+
+
+async def test_a_page_that_trickles_is_left(site: Site) -> None:
+    async def trickle(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/html"})
+        await response.prepare(request)
+        while True:
+            await response.write(b"x")
+            await asyncio.sleep(0.05)
+
+    site.pages["/"] = trickle
+    assert "took longer than" in await site.refusal(bounds=Bounds(seconds=0.4, pause=0))
+
+
+async def test_robots_are_asked_once_and_listened_to(site: Site) -> None:
+    site.pages |= {
+        "/robots.txt": "User-agent: Docent\nDisallow: /private",
+        "/private": "<p>Secret.</p>",
+        "/open": "<p>Open.</p>",
+    }
+    async with Fetcher(site.reach, Bounds(pause=0)) as fetcher:
+        await fetcher.fetched(site.at("/open"))
+        with pytest.raises(Exception, match=r"robots\.txt asks"):
+            await fetcher.fetched(site.at("/private"))
+    assert site.asked == ["/robots.txt", "/open"]
+
+
+async def test_a_site_whose_robots_cannot_be_read_is_left_for_now(site: Site) -> None:
+    site.fails = True
+    assert "robots.txt cannot be read now" in await site.refusal()
+
+
+@pytest.mark.parametrize("kind", ["image/png", "application/zip", "application/octet-stream", ""])
+async def test_what_is_no_text_is_left(site: Site, kind: str) -> None:
+    async def picture(_: web.Request) -> web.StreamResponse:
+        return web.Response(body=b"\x89PNG\x00", headers={"Content-Type": kind})
+
+    site.pages["/"] = picture
+    assert "of a kind that cannot be read" in await site.refusal()
+
+
+async def test_a_program_that_says_it_is_a_page_is_told_apart_when_it_is_read(place: Place) -> None:
+    place.site.pages |= {"/": b"\x7fELF\x00\x01" * 99, "/good": "<p>Good.</p>"}
+    place.list(place.site.at("/"), place.site.at("/good"))
+    report = await place.run()
+    assert (report.new, report.failed) == ([place.name("/good")], {place.name("/"): "binary content"})
+
+
+async def test_text_in_an_older_encoding_is_read_as_the_site_says(site: Site) -> None:
+    async def old(_: web.Request) -> web.StreamResponse:
+        return web.Response(body="Übung".encode("cp1252"), headers={"Content-Type": "text/plain; charset=windows-1252"})
+
+    site.pages["/"] = old
+    page = await site.fetched()
+    assert (page.kind, page.body.decode()) == (".txt", "Übung")
+
+
+async def test_nothing_of_one_page_is_told_to_the_next(site: Site) -> None:
+    cookies: list[str] = []
+
+    async def bakes(request: web.Request) -> web.StreamResponse:
+        cookies.append(request.headers.get("Cookie", ""))
+        return web.Response(text="<p>x</p>", content_type="text/html", headers={"Set-Cookie": "who=me; Path=/"})
+
+    site.pages |= {"/a": bakes, "/b": bakes}
+    async with Fetcher(site.reach, Bounds(pause=0)) as fetcher:
+        await fetcher.fetched(site.at("/a"))
+        await fetcher.fetched(site.at("/b"))
+    assert cookies == ["", ""]

@@ -1,0 +1,328 @@
+"""How a document becomes passages."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from llama_index.core.schema import Document, MediaResource, TextNode
+from llama_index.core.utils import get_tokenizer
+
+from bot.knowledge.splitting.headings import plain_heading, sections
+from bot.knowledge.splitting.splitter import PASSAGE_TOKENS, SectionSplitter, passage_hash, searched_text
+
+SPLITTER = SectionSplitter()
+
+
+def document(text: str, *, mimetype: str = "text/markdown", **metadata: str | int) -> Document:
+    named: dict[str, str | int] = {"document": "handbook.md", "collection": "", "title": "Handbook", **metadata}
+    return Document(text_resource=MediaResource(text=text, mimetype=mimetype), metadata=named)
+
+
+def passages(text: str) -> list[TextNode]:
+    return SPLITTER.split([document(text)])
+
+
+def section_of(node: TextNode) -> str:
+    return str(node.metadata["section"])
+
+
+def test_a_passage_knows_the_path_of_its_headings_without_the_title() -> None:
+    nodes = passages("# Handbook\n\nHello.\n\n## Refunds\n\n### Deadline\n\nThirty days.\n\n## Leave\n\nAsk Ada.")
+    assert [(section_of(node), node.text) for node in nodes] == [
+        ("", "Hello."),
+        ("Refunds › Deadline", "Thirty days."),
+        ("Leave", "Ask Ada."),
+    ]
+
+
+def test_a_passage_carries_what_its_document_says_about_itself() -> None:
+    (node,) = SPLITTER.split([document("Thirty days.", page=3, url="https://example.org/x", collection="legal")])
+    assert node.metadata == {
+        "document": "handbook.md",
+        "collection": "legal",
+        "title": "Handbook",
+        "section": "",
+        "page": 3,
+        "url": "https://example.org/x",
+        "position": 0,
+    }
+    assert node.ref_doc_id == "handbook.md"
+
+
+def test_what_is_searched_is_title_headings_and_text_and_what_is_shown_is_the_text() -> None:
+    (node,) = SPLITTER.split([document("# Handbook\n## Refunds\nThirty days.", page=2)])
+    assert searched_text(node) == "Handbook\nRefunds\n\nThirty days."
+    assert node.get_content() == "Thirty days."
+
+
+def test_braces_in_a_document_are_text() -> None:
+    (node,) = passages("# Handbook\n## {metadata_str}\nUse {content} and {0}.")
+    assert searched_text(node) == "Handbook\n{metadata_str}\n\nUse {content} and {0}."
+
+
+def test_underlined_headings_are_headings() -> None:
+    nodes = passages("Handbook\n========\n\nRefunds\n-------\n\nThirty days.")
+    assert [(section_of(node), node.text) for node in nodes] == [("Refunds", "Thirty days.")]
+
+
+def test_a_rule_below_a_paragraph_of_several_lines_is_no_underline() -> None:
+    assert [section.path for section in sections("One line\nand another\n---\nmore")] == [()]
+
+
+@pytest.mark.parametrize("above", ["- an item", "| a | b |", "> said", "    code"])
+def test_a_rule_below_a_list_table_quotation_or_code_is_no_underline(above: str) -> None:
+    assert [section.path for section in sections(f"{above}\n---\nmore")] == [()]
+
+
+def test_a_hash_inside_a_code_block_is_no_heading() -> None:
+    (node,) = passages("```sh\n# install\napt install docent\n```")
+    assert node.text == "```sh\n# install\napt install docent\n```"
+
+
+def test_a_code_block_ends_only_with_its_own_fence() -> None:
+    text = "````md\n```\n# not a heading\n```\n````\n\n# Refunds\n\nThirty days."
+    assert [section.path for section in sections(text)] == [(), ("Refunds",)]
+
+
+def test_a_long_row_of_tildes_opens_no_code_block() -> None:
+    assert [section.path for section in sections("Refunds\n~~~~~~~\n\n# Leave\n\nAsk Ada.")] == [(), ("Leave",)]
+
+
+def test_in_plain_text_a_hash_is_no_heading_but_an_underline_makes_one() -> None:
+    plain = document("# a comment\n\nRefunds\n=======\n\nThirty days.", mimetype="text/plain")
+    assert [(section_of(node), node.text) for node in SPLITTER.split([plain])] == [
+        ("", "# a comment"),
+        ("Refunds", "Thirty days."),
+    ]
+
+
+def test_a_skipped_heading_level_leaves_no_gap_in_the_path() -> None:
+    assert [section.path for section in sections("# A\n#### B\ntext\n## C\nmore")] == [("A", "B"), ("A", "C")]
+
+
+def test_a_heading_without_text_is_kept_where_its_neighbours_are_and_never_stands_alone() -> None:
+    nodes = passages("# Handbook\n\n## Refunds\n\nThirty days.\n\n## To be written\n")
+    assert [node.text for node in nodes] == ["Thirty days.\n\nTo be written"]
+
+
+def test_an_outline_is_one_passage() -> None:
+    (node,) = passages("# Roles\n\n## Ada: on-call\n\n## Bob: billing\n")
+    assert node.text == "Roles\n\nAda: on-call\n\nBob: billing"
+
+
+@pytest.mark.parametrize("text", ["# Handbook", "# Handbook\n\n", "\n\n", "Handbook\n===\n"])
+def test_a_title_alone_is_no_passage(text: str) -> None:
+    assert passages(text) == []
+
+
+@pytest.mark.parametrize(
+    ("written", "plain"),
+    [
+        ("**Bold** and `code`", "Bold and code"),
+        ("[Refunds](https://example.org/a) now", "Refunds now"),
+        ("Refunds¶", "Refunds"),
+        ("Refunds {#refunds}", "Refunds"),
+        ("snake_case_name", "snake_case_name"),
+    ],
+)
+def test_headings_are_shown_without_marks(written: str, plain: str) -> None:
+    assert plain_heading(written) == plain
+
+
+def test_a_code_block_that_fits_is_not_cut_and_stays_with_the_line_that_leads_to_it() -> None:
+    prose = "\n\n".join(f"Paragraph {n} says that refunds take thirty days and nothing else." for n in range(30))
+    code = "```sh\n" + "\n".join(f"docent step --number {n}\n" for n in range(8)) + "```"
+    nodes = passages(f"{prose}\n\nRun this:\n\n{code}\n\n{prose}")
+    assert [f"Run this:\n\n{code}" in node.text for node in nodes].count(True) == 1
+
+
+def test_a_table_that_fits_is_not_cut() -> None:
+    prose = "\n\n".join(f"Paragraph {n} says that refunds take thirty days and nothing else." for n in range(30))
+    table = "| day | who |\n| --- | --- |\n" + "\n".join(f"| {n} | Ada Lovelace |" for n in range(12))
+    nodes = passages(f"{prose}\n\n{table}\n\n{prose}")
+    assert [table in node.text for node in nodes].count(True) == 1
+
+
+def test_a_code_block_that_must_be_cut_is_whole_again_in_each_passage() -> None:
+    code = "```python\n" + "\n".join(f"print('step {n} of the deployment')" for n in range(120)) + "\n```"
+    nodes = passages(f"Before.\n\n{code}\n\nAfter.")
+    assert len(nodes) > 3
+    for node in nodes:
+        assert len(re.findall("^```", node.text, re.MULTILINE)) % 2 == 0
+        assert all(line.startswith(("print", "```", "Before", "After")) or not line for line in node.text.split("\n"))
+
+
+def test_a_table_that_must_be_cut_shows_its_header_in_each_passage() -> None:
+    rows = "\n".join(f"| {n} | Ada Lovelace is on call in week {n} |" for n in range(80))
+    nodes = passages(f"| week | who |\n| --- | --- |\n{rows}")
+    assert len(nodes) > 3
+    assert all(node.text.startswith("| week | who |\n| --- | --- |\n|") for node in nodes)
+
+
+def test_a_table_right_below_the_line_that_leads_to_it_shows_its_header_in_each_passage_too() -> None:
+    rows = "\n".join(f"| {n} | Ada Lovelace is on call in week {n} |" for n in range(80))
+    first, *others = passages(f"Who is on call:\n| week | who |\n| --- | --- |\n{rows}")
+    assert first.text.startswith("Who is on call:\n| week | who |\n| --- | --- |\n| 0 |")
+    assert len(others) > 2
+    assert all(node.text.startswith("| week | who |\n| --- | --- |\n|") for node in others)
+
+
+STEPS = "\n\n".join(f"    docent step --number {n}\n    # and wait for its end" for n in range(6))
+PROSE = " ".join(f"Paragraph {n} says that refunds take thirty days." for n in range(20))
+
+
+@pytest.mark.parametrize("code", [f"    ```sh\n{STEPS}\n    ```", STEPS])
+def test_code_inside_a_list_and_code_that_is_only_indented_is_not_cut_where_it_fits(code: str) -> None:
+    nodes = passages(f"1. {PROSE}\n\n{code}\n\n2. {PROSE}")
+    assert [code.strip() in node.text for node in nodes].count(True) == 1
+
+
+def test_code_inside_a_list_that_must_be_cut_is_whole_again_in_each_passage() -> None:
+    code = "\n".join(f"    print('step {n} of the deployment')" for n in range(80))
+    first, *others = passages(f"1. Run this:\n\n    ```python\n{code}\n    ```\n\n2. Rest.")
+    assert len(others) > 2
+    assert all(len(re.findall(r"^\s*```", node.text, re.MULTILINE)) == 2 for node in (first, *others))
+    assert all(node.text.startswith("```python\n    print(") for node in others)
+
+
+def test_code_inside_a_list_that_is_never_closed_ends_with_the_list() -> None:
+    nodes = passages("1. Run:\n\n    ```sh\n    docent run\n\n## Refunds\n\nThirty days.")
+    assert [(section_of(node), node.text) for node in nodes][1:] == [("Refunds", "Thirty days.")]
+
+
+def test_deeply_indented_marks_do_not_close_a_code_block_that_has_no_margin() -> None:
+    (node,) = passages("```md\n    ```\n# No heading\n```")
+    assert section_of(node) == ""
+
+
+def test_a_long_code_block_below_a_line_of_text_is_cut_between_definitions() -> None:
+    code = "\n\n".join(f"def step_{n}(a, b):\n    total = a + b * {n}\n\n    return total" for n in range(40))
+    nodes = passages(f"Before.\n\n```python\n{code}\n```")
+    assert len(nodes) > 3
+    assert all(node.text.endswith("    return total\n```") for node in nodes)
+
+
+def test_a_long_list_is_cut_between_items() -> None:
+    items = "\n".join(f"- item {n}, which is long, and has commas, and goes on\n  over two lines" for n in range(60))
+    nodes = passages(items)
+    assert len(nodes) > 3
+    assert all(node.text.startswith("- item ") and node.text.endswith("over two lines") for node in nodes)
+
+
+def test_long_prose_is_cut_between_sentences_and_overlaps() -> None:
+    sentences = [f"Sentence number {n} is about e.g. refunds by Dr. Ada." for n in range(80)]
+    nodes = passages(" ".join(sentences))
+    assert all(node.text.startswith("Sentence") and node.text.endswith("Ada.") for node in nodes)
+    ends = [node.text.rsplit("Sentence", 1)[1] for node in nodes[:-1]]
+    assert all(end in after.text for end, after in zip(ends, nodes[1:], strict=True))
+
+
+def test_positions_go_on_over_the_pages_of_one_document() -> None:
+    nodes = SPLITTER.split([document("One.", page=1), document("Two.", page=2)])
+    assert [(node.metadata["page"], node.metadata["position"]) for node in nodes] == [(1, 0), (2, 1)]
+
+
+def test_an_id_outlives_changes_elsewhere_in_the_document_and_is_never_given_twice() -> None:
+    before = passages("## A\n\nSame.\n\n## B\n\nKept.")
+    after = passages("## New\n\nMore.\n\n## A\n\nSame.\n\n## B\n\nKept.\n\n## B\n\nKept.")
+    assert [node.node_id for node in before] == [node.node_id for node in after[1:3]]
+    assert len({node.node_id for node in after}) == len(after)
+
+
+def test_equal_passages_of_two_documents_share_a_vector_but_not_an_id() -> None:
+    (one,) = SPLITTER.split([document("Same.", document="a.md")])
+    (two,) = SPLITTER.split([document("Same.", document="b.md")])
+    assert passage_hash(one) == passage_hash(two)
+    assert one.node_id != two.node_id
+
+
+def test_a_word_without_end_is_cut_quickly_and_keeps_its_letters() -> None:
+    word = "abcdefghij" * 5_000
+    nodes = passages(f"See {word} there.")
+    assert "".join(node.text for node in nodes).replace(" ", "").count("abcdefghij") >= 4_900
+
+
+def test_a_line_without_end_in_a_code_block_leaves_no_empty_block() -> None:
+    nodes = passages("```json\n" + '{"key": "' + "word refund " * 3_000 + '"}\n```')
+    assert len(nodes) > 10
+    assert all("refund" in node.text for node in nodes)
+
+
+@pytest.mark.parametrize("text", ["```json\n```", "---\n\n***", "| - | - |", "```\n{}\n```"])
+def test_what_has_no_letter_and_no_digit_is_no_passage(text: str) -> None:
+    assert passages(text) == []
+
+
+def test_code_within_a_line_is_text_whatever_it_begins_with() -> None:
+    assert [node.text for node in passages("```make``` it")] == ["```make``` it"]
+
+
+WORDS = st.text(st.characters(categories=["L", "N"], exclude_characters="\x00"), min_size=1, max_size=12)
+LINES = st.one_of(
+    st.lists(WORDS, max_size=30).map(" ".join),
+    st.tuples(st.integers(1, 6), WORDS).map(lambda heading: f"{'#' * heading[0]} {heading[1]}"),
+    st.sampled_from(["", "", "```", "~~~~", "```python", "---", "===", "| a | b |", "| - | - |", "- item", "    code"]),
+)
+DOCUMENTS = st.lists(LINES, max_size=60).map("\n".join)
+
+
+def words_of(text: str) -> set[str]:
+    return set(re.findall(r"[^\W_]+", text))
+
+
+@settings(deadline=None, max_examples=150)
+@given(DOCUMENTS)
+def test_no_word_of_a_document_is_lost(text: str) -> None:
+    nodes = passages(text)
+    kept = words_of("Handbook") | {word for node in nodes for word in words_of(f"{section_of(node)} {node.text}")}
+    assert not nodes or words_of(text) - kept - {"python"} == set()
+
+
+@settings(deadline=None, max_examples=150)
+@given(DOCUMENTS)
+def test_a_document_with_text_has_passages_each_bounded_and_none_a_heading_alone(text: str) -> None:
+    tokenizer = get_tokenizer()
+    nodes = passages(text)
+    for node in nodes:
+        added_by_mending = 64
+        assert len(tokenizer(node.text)) <= PASSAGE_TOKENS + added_by_mending
+        assert any(sign.isalnum() for line in node.text.split("\n") if "```" not in line for sign in line)
+        assert f"# {node.text}" not in text.split("\n") or len(nodes) == 1 or text.count(node.text) > 1
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.text(max_size=2_000))
+def test_any_text_at_all_can_be_split(text: str) -> None:
+    text = text.encode("utf-8", "replace").decode()
+    assert all(node.text for node in passages(text))
+
+
+@settings(deadline=None, max_examples=60)
+@given(DOCUMENTS)
+def test_splitting_twice_gives_the_same(text: str) -> None:
+    assert [node.node_id for node in passages(text)] == [node.node_id for node in passages(text)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "退款需要三十天处理部门" * 6_000,
+        "- an item about refunds and days\n" * 2_000,
+        "word refund thirty days " * 3_000,
+        "```python\n" + "def f(x):\n    return x + 1\n\n\n" * 2_000 + "```",
+        "```yaml\n" + "key: value\n" * 6_000 + "```",
+        "| a | b |\n|---|---|\n" + "| one | two |\n" * 5_000,
+        "a," * 30_000,
+    ],
+    ids=["no spaces", "list", "one line", "code", "flat code", "table", "commas"],
+)
+def test_a_very_long_text_of_any_make_is_cut_into_bounded_passages_that_are_all_of_it(text: str) -> None:
+    nodes = passages(text)
+    tokenizer = get_tokenizer()
+    added_by_mending = 64
+    assert max(len(tokenizer(node.text)) for node in nodes) <= PASSAGE_TOKENS + added_by_mending
+    assert sum(len("".join(node.text.split())) for node in nodes) >= len("".join(text.split()))
+    assert all(node.text.count("```") % 2 == 0 for node in nodes)

@@ -1,0 +1,553 @@
+from __future__ import annotations
+
+import asyncio
+import io
+import time
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import discord
+import pytest
+from discord import app_commands
+
+from bot.simulator.faults import Fault, Trouble
+from bot.simulator.rate_limits import Allowance, Limits
+from bot.simulator.server import StandIn
+from bot.simulator.world import (
+    Clock,
+    Event,
+    InteractionAcknowledged,
+    InteractionFailed,
+    Message,
+    MessageEdited,
+    Permission,
+    RequestAnswered,
+    World,
+)
+from tests.fakes.discord_client import connected
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable
+
+    Answer = Callable[[discord.Interaction], Awaitable[None]]
+
+ROOMY = Limits(*[Allowance(1_000, 1.0)] * 5)
+"""Limits that no test reaches."""
+
+
+class Asked(discord.Client):
+    """A client with one command, ``/ask``, that answers as it is told to."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(
+            intents=discord.Intents.default(),
+            allowed_mentions=discord.AllowedMentions.none(),
+            guild_ready_timeout=0.05,
+        )
+        self.tree = app_commands.CommandTree(self)
+        self.faults: asyncio.Queue[Exception | None] = asyncio.Queue()
+
+        @self.tree.command(description="Ask the documents.")
+        async def ask(interaction: discord.Interaction, question: str) -> None:
+            assert question
+            try:
+                await answer(interaction)
+            except Exception as fault:  # noqa: BLE001 - a test looks at whatever came
+                self.faults.put_nowait(fault)
+            else:
+                self.faults.put_nowait(None)
+
+        assert ask.name == "ask"
+
+    async def outcome(self) -> Exception | None:
+        """What became of the next answer: None if all went well."""
+        async with asyncio.timeout(10):
+            return await self.faults.get()
+
+
+async def nothing(_: discord.Interaction) -> None:
+    """No answer at all."""
+
+
+@asynccontextmanager
+async def asked(standin: StandIn, answer: Answer) -> AsyncGenerator[Asked]:
+    """A client that is connected, knows its command, and has just been asked by Ada in #general."""
+    client = Asked(answer)
+    async with connected(client, standin):
+        await client.tree.sync()
+        ask(standin.world)
+        yield client
+
+
+def ask(world: World) -> None:
+    world.use_command(world.channel_named("general").id, world.user_named("Ada").id, "ask", {"question": "why?"})
+
+
+def shown(standin: StandIn) -> list[Message]:
+    return standin.world.history(standin.world.channel_named("general").id)
+
+
+def general(client: discord.Client) -> discord.TextChannel:
+    (channel,) = (channel for channel in client.guilds[0].text_channels if channel.name == "general")
+    return channel
+
+
+def statuses(standin: StandIn, method: str, route: str) -> list[int]:
+    return [r.status for r in standin.requests if r.method == method and r.route.endswith(route)]
+
+
+# What an unmodified client does
+
+
+async def test_a_command_is_synced_answered_and_edited() -> None:
+    async def answer(interaction: discord.Interaction) -> None:
+        await interaction.response.defer(thinking=True)
+        for text in ("be", "because", "because of that"):
+            await interaction.edit_original_response(content=text)
+        await interaction.followup.send("and more", suppress_embeds=True)
+
+    async with StandIn(limits=ROOMY) as standin, asked(standin, answer) as client:
+        assert await client.outcome() is None
+        first, second = shown(standin)
+        assert [state.content for state in first.states] == ["", "be", "because", "because of that"]
+        assert first.now.allowed_mentions == {"parse": []}
+        assert (second.now.content, second.now.sent_flags) == ("and more", 4)
+        assert "/webhooks/{app}/{token}/messages/{message}" in {request.route for request in standin.requests}
+
+
+async def test_an_answer_can_be_given_at_once_read_and_deleted() -> None:
+    async def answer(interaction: discord.Interaction) -> None:
+        response = await interaction.response.send_message("because")
+        original = await interaction.original_response()
+        assert response.message_id == original.id
+        assert original.content == "because"
+        more = await interaction.followup.send("more", wait=True)
+        await more.edit(content="much more")
+        await interaction.delete_original_response()
+
+    async with StandIn(limits=ROOMY) as standin, asked(standin, answer) as client:
+        assert await client.outcome() is None
+        assert [message.now.content for message in shown(standin)] == ["much more"]
+
+
+async def test_commands_are_registered_for_a_guild_and_read_back() -> None:
+    client = Asked(nothing)
+    async with StandIn() as standin, connected(client, standin):
+        guild = client.guilds[0]
+        client.tree.copy_global_to(guild=guild)
+        synced = await client.tree.sync(guild=guild)
+        assert [command.name for command in await client.tree.fetch_commands(guild=guild)] == ["ask"]
+        assert await client.tree.fetch_commands() == []
+        await synced[0].delete()
+        assert await client.tree.fetch_commands(guild=guild) == []
+        with pytest.raises(discord.NotFound):
+            await synced[0].delete()
+
+
+async def test_messages_are_sent_edited_read_and_deleted_in_a_channel() -> None:
+    client = Asked(nothing)
+    async with StandIn(limits=ROOMY) as standin, connected(client, standin):
+        channel = general(client)
+        question = standin.world.say(channel.id, standin.world.user_named("Ada").id, "why?")
+        message = await channel.send("one", reference=channel.get_partial_message(question.id), suppress_embeds=True)
+        await channel.get_partial_message(message.id).edit(content="two")
+        await message.edit(content="three", suppress=True)
+        await message.add_reaction("👍")
+        again = await channel.fetch_message(message.id)
+        assert (again.content, again.flags.suppress_embeds) == ("three", True)
+        assert again.reference is not None
+        assert again.reference.message_id == question.id
+        assert [str(reaction.emoji) for reaction in again.reactions] == ["👍"]
+        assert [m.id async for m in channel.history()] == [message.id, question.id]
+        await message.delete()
+        assert shown(standin) == [standin.world.messages[question.id]]
+
+
+@pytest.mark.parametrize("text", ["half a \ud83d pair", "null \x00 byte", "e\u0301 and \u202e", "two\u2028lines"])
+async def test_text_of_any_kind_arrives_as_it_was_sent(text: str) -> None:
+    client = Asked(nothing)
+    async with StandIn() as standin, connected(client, standin):
+        message = await general(client).send(text)
+        assert (message.content, shown(standin)[0].now.content) == (text, text)
+
+
+async def test_one_command_is_added_beside_the_others() -> None:
+    async with StandIn() as standin, aiohttp.ClientSession(headers=credentials(standin)) as session:
+        standin.world.register(None, [{"name": "ask"}])
+        path = f"{standin.api_url}/applications/{standin.world.application_id}/commands"
+        added = [await (await session.post(path, json={"name": "about"})).json() for _ in range(2)]
+        assert added[0]["id"] == added[1]["id"]
+        assert [command["name"] for command in standin.world.commands[None]] == ["ask", "about"]
+
+
+async def test_typing_threads_and_direct_messages_work() -> None:
+    client = Asked(nothing)
+    async with StandIn(limits=ROOMY) as standin, connected(client, standin):
+        message = await general(client).send("long story")
+        thread = await message.create_thread(name="details")
+        async with thread.typing():
+            await thread.send("in the thread")
+        heard = asyncio.create_task(client.wait_for("message", check=lambda message: message.content == "", timeout=5))
+        await asyncio.sleep(0)
+        standin.world.say(thread.id, standin.world.user_named("Ada").id, "hello")
+        await (await heard).author.send("between us")
+        contents = [(m.channel_id == thread.id, m.now.content) for m in standin.world.messages.values()]
+        assert contents == [(False, "long story"), (True, "in the thread"), (True, "hello"), (False, "between us")]
+
+
+async def test_a_file_is_attached_and_can_be_fetched() -> None:
+    client = Asked(nothing)
+    async with StandIn() as standin, connected(client, standin):
+        message = await general(client).send("as a file", file=discord.File(io.BytesIO(b"# All of it"), "answer.md"))
+        (attachment,) = message.attachments
+        assert (attachment.filename, await attachment.read()) == ("answer.md", b"# All of it")
+        await message.edit(attachments=[discord.File(io.BytesIO(b"new"), "other.md")])
+        (state,) = (m.now for m in shown(standin))
+        assert [(file.filename, file.content) for file in state.attachments] == [("other.md", b"new")]
+
+
+async def test_a_missing_permission_is_forbidden_and_the_client_knows_of_it() -> None:
+    client = Asked(nothing)
+    async with StandIn() as standin, connected(client, standin):
+        channel = general(client)
+        assert channel.permissions_for(channel.guild.me).send_messages
+        standin.world.deny(channel.id, standin.world.bot.id, Permission.SEND_MESSAGES)
+        with pytest.raises(discord.Forbidden) as forbidden:
+            await channel.send("may I?")
+        assert forbidden.value.code == 50013
+        assert not channel.permissions_for(channel.guild.me).send_messages
+
+
+async def test_a_button_opens_a_modal_and_the_modal_is_sent_back() -> None:
+    told = asyncio.Queue[str]()
+
+    class Feedback(discord.ui.Modal, title="What was missing?"):
+        missing: discord.ui.TextInput[Feedback] = discord.ui.TextInput(label="In a few words", custom_id="missing")
+
+        async def on_submit(self, interaction: discord.Interaction, /) -> None:
+            await interaction.response.send_message("thank you", ephemeral=True)
+            told.put_nowait(self.missing.value)
+
+    class Buttons(discord.ui.View):
+        @discord.ui.button(label="Not helpful", custom_id="down")
+        async def down(self, interaction: discord.Interaction, _: discord.ui.Button[Buttons]) -> None:
+            await interaction.response.send_modal(Feedback())
+
+    client = Asked(nothing)
+    async with StandIn() as standin, connected(client, standin):
+        world, ada = standin.world, standin.world.user_named("Ada")
+        message = await general(client).send("because", view=Buttons())
+        with world.subscribed() as events:
+            pressed = world.press(message.id, "down", ada.id)
+            async with asyncio.timeout(5):
+                while not isinstance(await events.get(), InteractionAcknowledged):
+                    pass
+        world.submit(pressed.id, {"missing": "the price"})
+        async with asyncio.timeout(5):
+            assert await told.get() == "the price"
+        assert shown(standin)[-1].audience == ada.id
+
+
+async def test_a_button_changes_the_message_it_is_on() -> None:
+    class Buttons(discord.ui.View):
+        @discord.ui.button(label="Stop", custom_id="stop")
+        async def stop_it(self, interaction: discord.Interaction, _: discord.ui.Button[Buttons]) -> None:
+            await interaction.response.edit_message(content="stopped", view=None)
+
+    client = Asked(nothing)
+    async with StandIn() as standin, connected(client, standin):
+        message = await general(client).send("because", view=Buttons())
+        with standin.world.subscribed() as events:
+            standin.world.press(message.id, "stop", standin.world.user_named("Ada").id)
+            async with asyncio.timeout(5):
+                while not isinstance(event := await events.get(), MessageEdited):
+                    pass
+        assert (event.message.now.content, event.message.now.components) == ("stopped", ())
+
+
+async def test_a_message_menu_shows_the_content_that_the_intent_would_hide() -> None:
+    read = asyncio.Queue[str]()
+    client = Asked(nothing)
+
+    @client.tree.context_menu(name="Ask about this")
+    async def about(interaction: discord.Interaction, message: discord.Message) -> None:
+        await interaction.response.defer(ephemeral=True)
+        read.put_nowait(message.content)
+
+    assert about.name == "Ask about this"
+    async with StandIn() as standin, connected(client, standin):
+        await client.tree.sync()
+        ada = standin.world.user_named("Ada")
+        said = standin.world.say(general(client).id, ada.id, "among ourselves")
+        standin.world.use_menu(ada.id, "Ask about this", said.id)
+        async with asyncio.timeout(5):
+            assert await read.get() == "among ourselves"
+
+
+async def test_a_question_can_be_asked_in_direct_messages() -> None:
+    async def answer(interaction: discord.Interaction) -> None:
+        assert interaction.guild is None
+        await interaction.response.send_message(f"Hello {interaction.user.name}")
+
+    client = Asked(answer)
+    async with StandIn() as standin, connected(client, standin):
+        await client.tree.sync()
+        ada = standin.world.user_named("Ada")
+        direct = standin.world.open_direct(ada.id)
+        standin.world.use_command(direct.id, ada.id, "ask", {"question": "why?"})
+        assert await client.outcome() is None
+        assert [message.now.content for message in standin.world.history(direct.id)] == ["Hello Ada"]
+
+
+# Deadlines
+
+
+async def test_a_defer_after_three_seconds_finds_no_interaction() -> None:
+    clock = Clock()
+    told = list[Event]()
+
+    async def answer(interaction: discord.Interaction) -> None:
+        clock.advance(3.1)
+        await interaction.response.defer(thinking=True)
+
+    async with StandIn(clock=clock) as standin, asked(standin, answer) as client:
+        standin.world.watch(told.append)
+        fault = await client.outcome()
+        assert isinstance(fault, discord.NotFound)
+        assert fault.code == 10062
+        assert len([event for event in told if isinstance(event, InteractionFailed)]) == 1
+
+
+async def test_an_interaction_that_nobody_answers_fails_by_itself_after_three_seconds() -> None:
+    client = Asked(nothing)
+    async with StandIn() as standin, connected(client, standin):
+        await client.tree.sync()
+        with standin.world.subscribed() as events:
+            ask(standin.world)
+            async with asyncio.timeout(10):
+                while not isinstance(event := await events.get(), InteractionFailed):
+                    pass
+        assert event.time - event.interaction.created_at > 3.0
+
+
+async def test_after_fifteen_minutes_the_token_is_dead_and_the_bots_own_token_still_edits() -> None:
+    clock = Clock()
+
+    async def answer(interaction: discord.Interaction) -> None:
+        await interaction.response.defer(thinking=True)
+        message = await interaction.edit_original_response(content="half")
+        clock.advance(15 * 60 + 1)
+        with pytest.raises(discord.HTTPException) as dead:
+            await interaction.edit_original_response(content="whole")
+        assert (dead.value.status, dead.value.code) == (401, 50027)
+        assert isinstance(interaction.channel, discord.TextChannel)
+        await interaction.channel.get_partial_message(message.id).edit(content="whole")
+
+    async with StandIn(clock=clock) as standin, asked(standin, answer) as client:
+        assert await client.outcome() is None
+        assert [state.content for state in shown(standin)[0].states] == ["", "half", "whole"]
+
+
+# Limits
+
+
+async def test_a_burst_of_edits_waits_inside_the_call_that_spends_the_last_token() -> None:
+    async def answer(interaction: discord.Interaction) -> None:
+        await interaction.response.defer(thinking=True)
+        for place in range(6):
+            await interaction.edit_original_response(content=str(place))
+
+    limits = Limits(response_edit=Allowance(5, 0.5))
+    async with StandIn(limits=limits) as standin, asked(standin, answer) as client:
+        assert await client.outcome() is None
+        times = [state.time for state in shown(standin)[0].states[1:]]
+        assert times[5] - times[0] >= 0.5
+        assert 429 not in statuses(standin, "PATCH", "/messages/{message}")
+
+
+async def test_a_client_that_finds_the_window_spent_by_another_meets_a_429_and_tries_again() -> None:
+    client = Asked(nothing)
+    async with StandIn(limits=Limits(message_create=Allowance(3, 1.0))) as standin, connected(client, standin):
+        await general(client).send("one")
+        path = f"{standin.api_url}/channels/{general(client).id}/messages"
+        async with aiohttp.ClientSession(headers=credentials(standin)) as other:
+            for text in ("two", "three"):
+                await (await other.post(path, json={"content": text})).read()
+        await general(client).send("four")
+        assert statuses(standin, "POST", "/messages") == [200, 200, 200, 429, 200]
+        times = [message.created_at for message in shown(standin)]
+        assert times[3] - times[0] > 0.9  # the window opens when "one" arrives, which is before it is shown
+
+
+async def test_creating_and_editing_share_a_hash_and_count_apart() -> None:
+    async with StandIn() as standin, aiohttp.ClientSession(headers=credentials(standin)) as session:
+        channel = f"{standin.api_url}/channels/{standin.world.channel_named('general').id}/messages"
+        created = [await session.post(channel, json={"content": "hello"}) for _ in range(5)]
+        assert [response.headers["X-RateLimit-Remaining"] for response in created] == ["4", "3", "2", "1", "0"]
+        message = (await created[-1].json())["id"]
+        async with session.patch(f"{channel}/{message}", json={"content": "edited"}) as edited:
+            assert edited.headers["X-RateLimit-Remaining"] == "4"
+            assert edited.headers["X-RateLimit-Bucket"] == created[0].headers["X-RateLimit-Bucket"]
+        async with session.post(channel, json={"content": "hello"}) as refused:
+            assert refused.status == 429
+            assert refused.headers["Content-Type"] == "application/json"
+            body = await refused.json()
+            assert body["retry_after"] == pytest.approx(float(refused.headers["X-RateLimit-Reset-After"]))
+
+
+def credentials(standin: StandIn) -> dict[str, str]:
+    return {"Authorization": f"Bot {standin.world.token}"}
+
+
+# Faults
+
+
+async def test_a_500_is_tried_again_by_the_client_and_a_503_is_not() -> None:
+    client = Asked(nothing)
+    async with StandIn() as standin, connected(client, standin):
+        standin.faults.add(Fault(Trouble.STATUS, "POST", r"/messages$", status=500))
+        await general(client).send("after a second")
+        standin.faults.add(Fault(Trouble.STATUS, "POST", r"/messages$", status=503))
+        with pytest.raises(discord.DiscordServerError):
+            await general(client).send("never")
+        assert statuses(standin, "POST", "/messages") == [500, 200, 503]
+
+
+async def test_a_reply_that_is_lost_leaves_what_was_done() -> None:
+    client = Asked(nothing)
+    async with StandIn() as standin, connected(client, standin):
+        standin.faults.add(Fault(Trouble.RESET, "POST", r"/messages$", is_applied=True))
+        with pytest.raises(aiohttp.ClientError):
+            await general(client).send("done", nonce=7)
+        sent = await general(client).send("done", nonce=7)
+        assert [message.id for message in shown(standin)] == [sent.id]
+
+
+async def test_a_reset_before_it_was_applied_leaves_nothing() -> None:
+    client = Asked(nothing)
+    async with StandIn() as standin, connected(client, standin):
+        standin.faults.add(Fault(Trouble.RESET, "POST", r"/messages$"))
+        with pytest.raises(aiohttp.ClientOSError, match="reset by peer"):
+            await general(client).send("lost")
+        assert shown(standin) == []
+
+
+async def test_a_request_that_hangs_is_given_up_by_whoever_asked() -> None:
+    client = Asked(nothing)
+    async with StandIn() as standin, connected(client, standin):
+        standin.faults.add(Fault(Trouble.HANG, "POST", r"/messages$", is_applied=True))
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await general(client).send("are you there?")
+        assert standin.requests[-1].status == 0
+        assert [message.now.content for message in shown(standin)] == ["are you there?"]
+
+
+async def test_a_page_of_a_proxy_is_no_json() -> None:
+    client = Asked(nothing)
+    async with StandIn() as standin, connected(client, standin):
+        standin.faults.add(Fault(Trouble.PAGE, "POST", r"/messages$", status=503))
+        with pytest.raises(discord.DiscordServerError, match="upstream"):
+            await general(client).send("never")
+
+
+async def test_an_unannounced_429_is_waited_out() -> None:
+    async def answer(interaction: discord.Interaction) -> None:
+        await interaction.response.defer(thinking=True)
+        await interaction.edit_original_response(content="because")
+
+    async with StandIn() as standin:
+        standin.faults.add(Fault(Trouble.LIMITED, "PATCH", r"/@original$", times=2, retry_after=0.1))
+        async with asked(standin, answer) as client:
+            assert await client.outcome() is None
+            assert statuses(standin, "PATCH", "/messages/{message}") == [429, 429, 200]
+
+
+async def test_a_fault_hits_only_what_it_names_and_only_so_often() -> None:
+    async with StandIn() as standin, aiohttp.ClientSession(headers=credentials(standin)) as session:
+        standin.faults.add(Fault(Trouble.STATUS, "GET", r"^/users/@me$", times=2, status=502))
+        seen = list[tuple[str, int]]()
+        for path in ("/users/@me", "/gateway", "/users/@me", "/users/@me"):
+            async with session.get(standin.api_url + path) as response:
+                seen.append((path, response.status))
+        assert seen == [("/users/@me", 502), ("/gateway", 200), ("/users/@me", 502), ("/users/@me", 200)]
+
+
+async def test_latency_is_paid_in_each_direction() -> None:
+    async with StandIn(latency=0.05) as standin, aiohttp.ClientSession() as session:
+        started = time.monotonic()
+        async with session.get(f"{standin.api_url}/gateway") as response:
+            assert (await response.json())["url"] == standin.gateway_url
+        assert time.monotonic() - started >= 0.1
+
+
+# The wire
+
+
+async def test_every_request_is_recorded_with_its_body_and_told_without_its_ids() -> None:
+    told = list[Event]()
+    async with StandIn() as standin, aiohttp.ClientSession(headers=credentials(standin)) as session:
+        standin.world.watch(told.append)
+        path = f"/channels/{standin.world.channel_named('general').id}/messages"
+        async with session.post(standin.api_url + path, json={"content": ""}) as response:
+            assert (await response.json())["code"] == 50006
+        (request,) = standin.requests
+        assert (request.method, request.route, request.path) == ("POST", "/channels/{channel}/messages", path)
+        assert (request.body, request.status, request.code) == ({"content": ""}, 400, 50006)
+        assert [(e.route, e.status) for e in told if isinstance(e, RequestAnswered)] == [(request.route, 400)]
+
+
+@pytest.mark.parametrize("token", ["", "Bot wrong", "Bearer right"])
+async def test_a_stranger_is_refused(token: str) -> None:
+    async with StandIn() as standin, aiohttp.ClientSession() as session:
+        headers = {"Authorization": token.replace("right", standin.world.token)}
+        async with session.get(f"{standin.api_url}/users/@me", headers=headers) as response:
+            assert (response.status, (await response.json())["message"]) == (401, "401: Unauthorized")
+
+
+@pytest.mark.parametrize("path", ["/api/v10/voice/regions", "/api/v9/users/@me", "/"])
+async def test_what_the_stand_in_does_not_know_is_not_found_and_recorded(path: str) -> None:
+    async with StandIn() as standin, aiohttp.ClientSession() as session:
+        async with session.get(standin.api_url.removesuffix("/api/v10") + path) as response:
+            assert response.status == 404
+        assert [request.route for request in standin.requests] == ["(unknown)"]
+
+
+async def test_it_listens_on_this_machine_alone() -> None:
+    async with StandIn() as standin:
+        assert standin.api_url.startswith("http://127.0.0.1:")
+        assert standin.gateway_url.startswith("ws://127.0.0.1:")
+
+
+async def test_content_is_hidden_from_a_bot_without_the_intent_unless_it_is_meant() -> None:
+    async with StandIn() as standin, aiohttp.ClientSession(headers=credentials(standin)) as session:
+        world = standin.world
+        channel, ada = world.channel_named("general").id, world.user_named("Ada").id
+        own = world.say(channel, world.bot.id, "of the bot")
+        texts = ["among ourselves", f"<@{world.bot.id}> why?"]
+        said = [
+            own,
+            *(world.say(channel, ada, text) for text in texts),
+            world.say(channel, ada, "and", reply_to=own.id),
+        ]
+        seen = list[Any]()
+        for message in said:
+            async with session.get(f"{standin.api_url}/channels/{channel}/messages/{message.id}") as response:
+                seen.append((await response.json())["content"])
+        assert seen == ["of the bot", "", texts[1], "and"]
+
+
+async def test_a_member_can_be_looked_up_in_a_guild_of_the_bots() -> None:
+    async with (
+        StandIn() as standin,
+        aiohttp.ClientSession(headers={"Authorization": f"Bot {standin.world.token}"}) as http,
+    ):
+        world = standin.world
+        guild = world.channel_named("general").guild_id
+        async with http.get(f"{standin.api_url}/guilds/{guild}/members/{world.user_named('Ada').id}") as found:
+            member = await found.json()
+        async with http.get(f"{standin.api_url}/guilds/{guild}/members/1") as missing:
+            refused = await missing.json()
+    assert member["user"]["username"] == "Ada"
+    assert refused["code"] == 10_007

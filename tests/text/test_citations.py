@@ -1,0 +1,277 @@
+"""Where an answer's marks lead, and what stands under it, in Discord's Markdown, whatever the titles hold."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.domain import Source
+from bot.streaming.markdown.links import LinkGuard
+from bot.text.citations import FOOTER_LIMIT, Citing, cited, escaped, footer, links, marked_numbers
+
+SOURCES = [Source(number, f"doc{number}.md", f"Title {number}", "…") for number in range(1, 6)]
+
+signs = st.sampled_from(
+    [*"[](){}<>*_~|`#@:/\\. \n-1,234", "```", "[1]", "https://", "@everyone", "<@1>", "\u202e", "é"]
+)
+texts = st.lists(signs | st.text(max_size=4), max_size=60).map("".join)
+urls = st.none() | st.sampled_from(["https://team.example/a", "http://x.example/?q=1&b=(2)"]) | texts
+sources = st.lists(
+    st.builds(
+        Source,
+        number=st.integers(1, 40),
+        document=st.sampled_from(["a.md", "b.md", "c.md"]) | texts,
+        title=texts,
+        passage=st.just(""),
+        section=texts,
+        page=st.none() | st.integers(1, 9_999),
+        line=st.none() | st.integers(1, 99_999),
+        url=urls,
+    ),
+    max_size=40,
+    unique_by=lambda source: source.number,
+)
+
+
+def numbers(text: str) -> list[int]:
+    return [source.number for source in cited(text, SOURCES)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Refunds take 14 days [2].", [2]),
+        ("First [3], then [1], then [3] again.", [3, 1]),
+        ("Both [1, 2] and [4][5].", [1, 2, 4, 5]),
+        ("A range [2-4] or [2–4].", [2, 3, 4]),
+        ("Semicolons [1; 3] and room [ 2 ].", [1, 3, 2]),
+        ("No such source [9], no mark [a], nor [].", []),
+        ("A backward range [4-2] names nobody.", []),
+        ("A range that goes beyond [4-999].", [4, 5]),
+        ("In code `x[1]` it is an index, here [2] it is not.", [2]),
+        ("Two ticks ``a ` [1]`` then [3].", [3]),
+        ("An open tick ` does not hide [1].", [1]),
+        ("```python\nx[1]\n```\nafter [2]", [2]),
+        ("~~~\n[1]\n```\n[2]\n~~~\n[3]", [3]),
+        ("````\n```\n[1]\n````\n[2]", [2]),
+        ("```\nnever closed [1]", []),
+    ],
+)
+def test_marks_name_sources_in_order_of_first_use_and_never_from_code(text: str, expected: list[int]) -> None:
+    assert numbers(text) == expected
+
+
+@given(texts, sources)
+def test_cited_sources_are_some_of_the_given_ones_each_once(text: str, given: list[Source]) -> None:
+    found = cited(text, given)
+    assert len(found) == len(set(found))
+    assert set(found) <= set(given)
+
+
+@given(texts)
+def test_code_around_a_text_hides_all_its_marks(text: str) -> None:
+    tamed = text.replace("`", "").replace("~", "")
+    assert not numbers(f"```\n{tamed}\n```")
+
+
+LINKED = [Source(1, "h.md", "Handbook", "", url="https://team.example/h"), *SOURCES[1:]]
+ONE = "[[1]](<https://team.example/h>)"
+
+
+def marked(text: str) -> str:
+    citing = Citing(LINKED)
+    return citing.feed(text) + citing.flush()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Fourteen days [1].", f"Fourteen days {ONE}."),
+        ("No URL there [2], both [1][2].", f"No URL there [2], both {ONE}[2]."),
+        ("At once [1, 2; 3] or [2-4] or [ 2 ].", f"At once {ONE}[2][3] or [2][3][4] or [2]."),
+        ("Made up [9].", "Made up."),
+        ("Made up [9] here, and [1, 9].", f"Made up here, and {ONE}."),
+        ("In double brackets [[2]] and [[9]].", "In double brackets [2] and."),
+        ("A year [2023], a box [ ] [x], a note [^1].", "A year [2023], a box [ ] [x], a note [^1]."),
+        ("A link [9](https://a.example) stays.", "A link [9](https://a.example) stays."),
+        (f"Already one {ONE}.", f"Already one {ONE}."),
+        ("[9]: https://a.example\n[1] said so", f"[9]: https://a.example\n{ONE} said so"),
+        (r"Escaped \[9].", r"Escaped \[9]."),
+        ("Code `x[9]` and ``a ` [9]`` stay, [9] goes.", "Code `x[9]` and ``a ` [9]`` stay, goes."),
+        ("An open tick ` hides nothing [9].\nNext [1]", f"An open tick ` hides nothing.\nNext {ONE}"),
+        ("```py\nx[9]\n```\nafter [9] it", "```py\nx[9]\n```\nafter it"),
+        ("~~~\n[9]\n```\n[9]\n~~~\n[9]!", "~~~\n[9]\n```\n[9]\n~~~\n!"),
+        ("```\nnever closed [9]", "```\nnever closed [9]"),
+        ("```x[9]``` in one line [9]", "```x[9]``` in one line"),
+        ("A list:\n- one [9]\n- two [1]", f"A list:\n- one\n- two {ONE}"),
+        ("Not yet closed [1", "Not yet closed [1"),
+        ("Spaces at the end  ", "Spaces at the end  "),
+        ("Ends in a backslash \\", "Ends in a backslash \\"),
+    ],
+)
+def test_a_mark_leads_to_its_source_or_is_not_there(text: str, expected: str) -> None:
+    assert marked(text) == expected
+
+
+def test_without_links_a_mark_is_its_number() -> None:
+    citing = Citing(LINKED, is_linked=False)
+    assert citing.feed("Yes [1] [9].") + citing.flush() == "Yes [1]."
+
+
+@given(st.lists(texts, max_size=12))
+def test_it_does_not_matter_how_the_text_was_cut(pieces: list[str]) -> None:
+    citing = Citing(LINKED)
+    assert "".join(map(citing.feed, pieces)) + citing.flush() == marked("".join(pieces))
+
+
+@given(texts)
+def test_sign_by_sign_is_the_same_too(text: str) -> None:
+    citing = Citing(LINKED)
+    assert "".join(map(citing.feed, text)) + citing.flush() == marked(text)
+
+
+@given(texts)
+def test_outside_links_and_definitions_no_mark_is_left_that_names_no_source(text: str) -> None:
+    shown = marked(text.replace("(", "").replace(":", ""))
+    assert marked_numbers(shown) <= {source.number for source in LINKED}
+
+
+@given(texts)
+def test_text_without_marks_is_left_as_it_is(text: str) -> None:
+    bare = text.replace("[", "")
+    assert marked(bare) == bare
+
+
+@given(texts)
+def test_what_is_shown_cites_what_the_model_cited(text: str) -> None:
+    told = re.sub(r"[\\`~\[](?!\d)", "", text)
+    assert cited(marked(told), SOURCES) == cited(told, SOURCES)
+
+
+@pytest.mark.parametrize("length", [10, 10_000])
+def test_what_is_held_back_is_bounded(length: int) -> None:
+    for beginning in ("`" + "x" * length, "[" + "1," * length, " " * length, "```" + "x" * length):
+        assert len(beginning) - len(Citing(LINKED).feed(beginning)) <= 1_000
+
+
+@pytest.mark.parametrize("after", [".", " ", ", and", "\n", "[[2]]", ").", "**", ":", "?"])
+def test_a_marks_link_survives_the_link_guard(after: str) -> None:
+    text = marked(f"Fourteen days [1]{after} more")
+    guard = LinkGuard(links(LINKED))
+    assert ONE in guard.feed(text) + guard.flush()
+
+
+def test_a_footer_lists_what_was_cited_with_place_and_link() -> None:
+    given = [
+        Source(1, "h.md", "Handbook", "", section="Refunds › Late", page=3, url="https://team.example/h"),
+        Source(2, "t.pdf", "Travel", "", page=7),
+        Source(3, "x.md", "Unused", ""),
+    ]
+    assert footer("Trains [2]; refunds [1].", given) == (
+        "-# **Sources**\n-# [2] Travel, page 7\n-# [1] [Handbook](<https://team.example/h>) › Refunds › Late, page 3"
+    )
+
+
+def test_without_a_mark_the_passages_that_were_read_are_listed() -> None:
+    assert footer("No marks here.", SOURCES[:1]) == "-# **Passages read**\n-# [1] Title 1"
+
+
+def test_without_sources_there_is_no_footer() -> None:
+    assert not footer("Anything [1].", [])
+
+
+def test_passages_of_one_document_share_a_line_and_a_place_its_numbers() -> None:
+    given = [
+        Source(1, "h.md", "Handbook", "", section="Refunds"),
+        Source(2, "h.md", "Handbook", "", section="Holidays", page=2),
+        Source(3, "h.md", "Handbook", "", section="Refunds"),
+    ]
+    assert footer("[1][2][3]", given) == "-# **Sources**\n-# [1][3] Handbook › Refunds · [2] Holidays, page 2"
+
+
+def test_a_line_says_where_a_passage_stands_if_neither_page_nor_section_does() -> None:
+    given = [
+        Source(1, "app.py", "app.py", "", line=12),
+        Source(2, "h.md", "Handbook", "", section="Refunds", line=7),
+        Source(3, "app.py", "app.py", "", line=340),
+        Source(4, "t.pdf", "Travel", "", page=7, line=1),
+    ]
+    assert footer("[1][2][3][4]", given) == (
+        "-# **Sources**\n-# [1] app.py, line 12 · [3] line 340\n-# [2] Handbook › Refunds\n-# [4] Travel, page 7"
+    )
+
+
+def test_a_footer_says_how_old_a_document_is_and_that_it_is_another_one_by_now() -> None:
+    may = datetime(2025, 5, 3, 22, tzinfo=UTC)
+    given = [
+        Source(1, "h.md", "Handbook", "", section="Refunds", date=may, is_changed=True),
+        Source(2, "t.md", "Travel", "", date=may),
+    ]
+    assert footer("[1][2]", given) == (
+        "-# **Sources**\n"
+        "-# [1] Handbook › Refunds · 2025-05-03 · changed since it was indexed\n"
+        "-# [2] Travel · 2025-05-03"
+    )
+
+
+def test_what_does_not_fit_is_counted() -> None:
+    many = [Source(n, f"{n}.md", "A title of some length " * 4, "", section="S" * 60) for n in range(1, 20)]
+    lines = footer("", many).splitlines()
+    hidden = re.fullmatch(r"-# \+ (\d+) more", lines[-1])
+    assert hidden
+    assert int(hidden[1]) + len(lines) - 2 == len(many)
+
+
+def test_a_title_that_looks_like_a_url_is_no_link_label() -> None:
+    source = Source(1, "h.md", "https://evil.example/x", "", url="https://team.example/h")
+    assert footer("[1]", [source]).endswith(r"[1] https\://evil.example/x <https://team.example/h>")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *(
+            "javascript:alert(1)",
+            "ftp://x.example",
+            "https://",
+            "/relative",
+            "https://a b.example",
+            "https://x.example/>",
+        ),
+        *("https://x.example/\n-# fake", "https://[broken", "https://x.example/" + "a" * 500, "", None),
+    ],
+)
+def test_only_web_addresses_that_fit_between_angle_brackets_are_links(url: str | None) -> None:
+    source = Source(1, "h.md", "Handbook", "", url=url)
+    assert not links([source])
+    assert footer("[1]", [source]) == "-# **Sources**\n-# [1] Handbook"
+
+
+@given(texts, sources)
+def test_a_footer_is_bounded_and_every_line_is_small_print(text: str, given: list[Source]) -> None:
+    shown = footer(text, given)
+    assert len(shown.encode("utf-16-le")) // 2 <= FOOTER_LIMIT
+    assert all(line.startswith("-# ") for line in shown.split("\n") if shown)
+    assert bool(shown) == bool(given)
+
+
+@given(texts, sources)
+def test_no_live_link_in_a_footer_is_another_than_a_sources_own(text: str, given: list[Source]) -> None:
+    shown = footer(text, given)
+    live = re.findall(r"(?<!\\)<([^>\s]*)>", shown)
+    assert set(live) <= links(given)
+    rest = re.sub(r"(?<!\\)<[^>\s]*>", "", shown)
+    assert not re.search(r"(?<!\\)://", rest)
+
+
+@given(texts)
+def test_escaped_words_hold_no_working_sign(text: str) -> None:
+    line = escaped(text)
+    assert "\n" not in line
+    assert not re.search(r"[*_~`|<>\[\]:@\\]", re.sub(r"\\[\\*_~`|<>\[\]:@]", "", line))
+    assert "\u202e" not in line
+    line.encode()
