@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from benchmarks.knowledge import server
-from benchmarks.knowledge.measuring import Figures, Spec, measured
-from benchmarks.knowledge.showing import drawn, table
+from benchmarks.knowledge.measure import Figures, Spec, measured
+from benchmarks.knowledge.report import drawn, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 from benchmarks.streaming.plot import drawn
-from benchmarks.streaming.scenes import QUICK, SCENES, Scene
-from benchmarks.streaming.stage import Performance, performed, silence
+from benchmarks.streaming.runner import Performance, performed, silence
+from benchmarks.streaming.scenarios import QUICK, SCENES, Scene
 from benchmarks.streaming.tables import of_floors, of_scenes, of_targets, rows
 
 _PLOTTED = ("short", "long", "fast", "ten")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from benchmarks.streaming.model import Model
-    from benchmarks.streaming.scenes import Contender
+    from benchmarks.streaming.scenarios import Contender
 
 _EACH = 1.0
 _PAGE = 2_000

@@ -7,14 +7,14 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from benchmarks.streaming.figures import Said
+from benchmarks.streaming.metrics import Said
 from bot.domain import Outcome, Source, Usage
 from bot.errors import ModelInterrupted
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-    from benchmarks.streaming.scripts import Script
+    from benchmarks.streaming.workloads import Script
     from bot.domain import Question
 
 SEARCH = 0.3

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from benchmarks import chart
 from benchmarks.chart import Axis, Line, Panel
-from benchmarks.streaming.scenes import Contender
+from benchmarks.streaming.scenarios import Contender
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from benchmarks.streaming.figures import Curve
+    from benchmarks.streaming.metrics import Curve
     from benchmarks.streaming.tables import Row
 
 _MODEL = "the model"

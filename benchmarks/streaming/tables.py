@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from benchmarks.streaming.figures import Cost, Curve, Figures, median_cost, median_of
-from benchmarks.streaming.floor import bound, finals
-from benchmarks.streaming.scenes import FAST, LONG, SHORT, Break, Contender, Scene
+from benchmarks.streaming.lower_bound import bound, finals
+from benchmarks.streaming.metrics import Cost, Curve, Figures, median_cost, median_of
+from benchmarks.streaming.scenarios import FAST, LONG, SHORT, Break, Contender, Scene
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from benchmarks.streaming.stage import Performance
+    from benchmarks.streaming.runner import Performance
 
 
 @dataclass(frozen=True, slots=True)

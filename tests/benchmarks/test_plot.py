@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from benchmarks.streaming.figures import Cost, Curve, Figures
+from benchmarks.streaming.metrics import Cost, Curve, Figures
 from benchmarks.streaming.plot import drawn, seconds_behind
-from benchmarks.streaming.scenes import LONG, SHORT, Contender
+from benchmarks.streaming.scenarios import LONG, SHORT, Contender
 from benchmarks.streaming.tables import Row
 
 if TYPE_CHECKING:

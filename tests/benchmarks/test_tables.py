@@ -8,9 +8,9 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from benchmarks.streaming.figures import Cost, Curve, Figures
-from benchmarks.streaming.scenes import LONG, SHORT, TEN, Contender, Scene
-from benchmarks.streaming.stage import Performance
+from benchmarks.streaming.metrics import Cost, Curve, Figures
+from benchmarks.streaming.runner import Performance
+from benchmarks.streaming.scenarios import LONG, SHORT, TEN, Contender, Scene
 from benchmarks.streaming.tables import Target, of_floors, of_scenes, of_targets, rows, targets
 
 GOOD = Figures(delay=0.26, worst=0.5, first=0.1, late=0.1, freeze=0.5, broken=0.0, lost=0)

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from math import inf
 
-from benchmarks.streaming.floor import Lane, paced, shared
+from benchmarks.streaming.lower_bound import Lane, paced, shared
 from benchmarks.streaming.model import SEARCH, THINKING
-from benchmarks.streaming.scripts import Script, spoken, stalled, written
+from benchmarks.streaming.workloads import Script, spoken, stalled, written
 from bot.simulator.rate_limits import Limits
 
 LATENCY = 0.05

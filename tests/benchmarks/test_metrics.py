@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.streaming.figures import Cost, Figures, Said, curve, figures, median_cost, median_of, worst_of
-from benchmarks.streaming.sight import State
+from benchmarks.streaming.metrics import Cost, Figures, Said, curve, figures, median_cost, median_of, worst_of
+from benchmarks.streaming.visibility import State
 
 SAID = Said(tuple((float(second), letter) for second, letter in enumerate("abcdef")))
 

@@ -8,12 +8,12 @@ from itertools import pairwise
 from statistics import mean, median
 from typing import TYPE_CHECKING
 
-from benchmarks.streaming.sight import arrivals, broken_seconds, comparable, seen
+from benchmarks.streaming.visibility import arrivals, broken_seconds, comparable, seen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from benchmarks.streaming.sight import Advance, State
+    from benchmarks.streaming.visibility import Advance, State
 
 _PLOTTED = 400
 """So many points make a curve."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from benchmarks.knowledge.measuring import Figures, Spec
+    from benchmarks.knowledge.measure import Figures, Spec
 
 _COLUMNS = (
     "passages",

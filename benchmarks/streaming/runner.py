@@ -12,13 +12,13 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
-from benchmarks.streaming import figures
+from benchmarks.streaming import metrics
 from benchmarks.streaming.contenders import made
-from benchmarks.streaming.figures import Cost, Curve, Figures
+from benchmarks.streaming.metrics import Cost, Curve, Figures
 from benchmarks.streaming.model import Model
-from benchmarks.streaming.scenes import Break, Contender, Scene
-from benchmarks.streaming.scripts import words
-from benchmarks.streaming.sight import State
+from benchmarks.streaming.scenarios import Break, Contender, Scene
+from benchmarks.streaming.visibility import State
+from benchmarks.streaming.workloads import words
 from bot.discord_adapter.client import point_at
 from bot.simulator.server import StandIn
 from bot.simulator.world import Clock, World
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import discord
 
     from benchmarks.streaming.contenders import Bot
-    from benchmarks.streaming.figures import Said
+    from benchmarks.streaming.metrics import Said
     from bot.simulator.world import Channel, Message
 
 _T = TypeVar("_T")
@@ -191,9 +191,9 @@ class _Play:
         return Performance(
             self.scene,
             self.contender,
-            figures.worst_of([figures.figures(said, states) for said, states in answers]),
+            metrics.worst_of([metrics.figures(said, states) for said, states in answers]),
             cost,
-            figures.curve(answers),
+            metrics.curve(answers),
         )
 
     def _ask(self, world: World) -> list[int]:

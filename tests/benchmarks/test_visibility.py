@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.streaming.scripts import spoken, written
-from benchmarks.streaming.sight import Advance, State, arrivals, broken_seconds, comparable, seen
+from benchmarks.streaming.visibility import Advance, State, arrivals, broken_seconds, comparable, seen
+from benchmarks.streaming.workloads import spoken, written
 from bot.streaming import WRITING
 from bot.streaming.paging import Pager, paginate
 

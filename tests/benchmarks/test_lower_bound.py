@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.streaming.floor import Lane, bound, finals, paced, shared
+from benchmarks.streaming.lower_bound import Lane, bound, finals, paced, shared
 
 CHANNEL = Lane(5, 5.0, 0.05)
 INTERACTION = Lane(5, 2.0, 0.05)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.streaming.scenes import LONG, SCENES, STALL, Break, Contender, Scene
-from benchmarks.streaming.scripts import spoken, stalled, words, written
+from benchmarks.streaming.scenarios import LONG, SCENES, STALL, Break, Contender, Scene
+from benchmarks.streaming.workloads import spoken, stalled, words, written
 
 
 def test_no_two_answers_share_a_word() -> None:
