@@ -14,20 +14,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-_Place = tuple[float, float]
+_Point = tuple[float, float]
 
-_SHARPNESS = 2
+_SUPERSAMPLING = 2
 """Everything is drawn so many times as large, and shrunk: lines become smooth."""
 _WIDTH, _HEIGHT = 640, 380
 _LEFT, _TOP, _RIGHT, _BOTTOM = 76, 74, 24, 54
 _LEGEND_LINE = 26
 _SWATCH, _GAP = 28, 26
-_DASH, _PAUSE = 7.0, 5.0
-_MARK = 3.5
-_MARGIN = 1.8
+_DASH, _DASH_GAP = 7.0, 5.0
+_DOT_RADIUS = 3.5
+_MAX_LOG_MARGIN = 1.8
 """Beyond its points a logarithmic axis goes on by no more than this factor."""
-_MOST_TICKS = 7
-_INK, _FAINT, _PALE, _PAPER = "#23272e", "#69707a", "#e3e6ea", "#ffffff"
+_MAX_TICKS = 7
+_TEXT_COLOUR, _LABEL_COLOUR, _GRID_COLOUR, _BACKGROUND = "#23272e", "#69707a", "#e3e6ea", "#ffffff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +37,9 @@ class Line:
     ``is_stepped``: between two points nothing changes, until it jumps.
     """
 
-    words: str
-    across: Sequence[float]
-    up: Sequence[float]
+    label: str
+    x_values: Sequence[float]
+    y_values: Sequence[float]
     colour: str
     note: str = ""
     is_dashed: bool = False
@@ -51,8 +51,8 @@ class Line:
 class Axis:
     """What is counted, how a number of it is written, and whether each step is a multiple of the one before."""
 
-    words: str
-    written: Callable[[float], str] = field(default="{:g}".format)
+    label: str
+    format_number: Callable[[float], str] = field(default="{:g}".format)
     is_logarithmic: bool = False
 
 
@@ -62,32 +62,32 @@ class Panel:
 
     title: str
     lines: Sequence[Line]
-    across: Axis
-    up: Axis
+    x_axis: Axis
+    y_axis: Axis
 
 
-def drawn(panels: Sequence[Panel], path: Path, *, columns: int = 2) -> None:
+def draw_panels(panels: Sequence[Panel], path: Path, *, columns: int = 2) -> None:
     """Draw the panels row by row and write them to ``path``.
 
     Raises:
         OSError: it cannot be written.
         ValueError: there is no panel, or one without a point.
     """
-    if not panels or not all(any(line.across for line in panel.lines) for panel in panels):
+    if not panels or not all(any(line.x_values for line in panel.lines) for panel in panels):
         raise ValueError("there is nothing to draw")
     columns = min(columns, len(panels))
     width = columns * _WIDTH
-    entries = list({line.words: line for panel in panels for line in panel.lines}.values())
-    places, head = _legend_places(entries, width)
+    entries = list({line.label: line for panel in panels for line in panel.lines}.values())
+    places, head = _place_legend(entries, width)
     height = head + -(-len(panels) // columns) * _HEIGHT
-    image = Image.new("RGB", (width * _SHARPNESS, height * _SHARPNESS), _PAPER)
+    image = Image.new("RGB", (width * _SUPERSAMPLING, height * _SUPERSAMPLING), _BACKGROUND)
     pen = _Pen(ImageDraw.Draw(image))
     for line, (x, y) in zip(entries, places, strict=True):
-        pen.stroke([(x, y), (x + _SWATCH, y)], line.colour, 3, is_dashed=line.is_dashed)
-        pen.write(line.words, (x + _SWATCH + 8, y), 15, anchor="lm")
+        pen.draw_line([(x, y), (x + _SWATCH, y)], line.colour, 3, is_dashed=line.is_dashed)
+        pen.draw_text(line.label, (x + _SWATCH + 8, y), 15, anchor="lm")
     for number, panel in enumerate(panels):
         corner = number % columns * _WIDTH, head + number // columns * _HEIGHT
-        _Frame(pen, corner, panel).draw()
+        _PanelDrawer(pen, corner, panel).draw()
     image.resize((width, height), Image.Resampling.LANCZOS).save(path, "PNG", optimize=True)
 
 
@@ -99,7 +99,7 @@ def linear_ticks(end: float) -> list[float]:
     """
     if end <= 0:
         raise ValueError("an axis needs a length")
-    least = end / (_MOST_TICKS - 1)
+    least = end / (_MAX_TICKS - 1)
     step = next(number for number in _round_numbers(least) if number >= least)
     return [float(f"{number * step:.12g}") for number in range(int(end / step * (1 + 1e-9)) + 1)]
 
@@ -117,9 +117,9 @@ def logarithmic_ticks(low: float, high: float) -> list[float]:
         marks = [number] if number < low else [*marks, number]
         if number > high:
             break
-    if len(marks) > _MOST_TICKS:
+    if len(marks) > _MAX_TICKS:
         tens = range(math.floor(math.log10(marks[0])), math.ceil(math.log10(marks[-1]) - 1e-9) + 1)
-        step = -(-len(tens) // _MOST_TICKS)
+        step = -(-len(tens) // _MAX_TICKS)
         marks = [10.0**ten for ten in range(tens[0], tens[-1] + step, step)]
     return marks
 
@@ -132,12 +132,12 @@ def _round_numbers(start: float) -> Iterator[float]:
         ten += 1
 
 
-def _legend_places(entries: Sequence[Line], width: float) -> tuple[list[_Place], int]:
+def _place_legend(entries: Sequence[Line], width: float) -> tuple[list[_Point], int]:
     """Where each entry stands, one after the other in lines as wide as the picture; and the height of them all."""
-    places: list[_Place] = []
+    places: list[_Point] = []
     x, y = float(_LEFT), 24.0
     for line in entries:
-        needed = _SWATCH + 8 + _font(15).getlength(line.words) / _SHARPNESS
+        needed = _SWATCH + 8 + _load_font(15).getlength(line.label) / _SUPERSAMPLING
         if x > _LEFT and x + needed > width - _RIGHT:
             x, y = float(_LEFT), y + _LEGEND_LINE
         places.append((x, y))
@@ -145,8 +145,8 @@ def _legend_places(entries: Sequence[Line], width: float) -> tuple[list[_Place],
     return places, int(y) + _LEGEND_LINE // 2
 
 
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size * _SHARPNESS)
+def _load_font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size * _SUPERSAMPLING)
 
 
 class _Pen:
@@ -155,25 +155,31 @@ class _Pen:
     def __init__(self, draw: ImageDraw.ImageDraw) -> None:
         self._draw = draw
 
-    def stroke(self, places: Sequence[_Place], colour: str, width: float, *, is_dashed: bool = False) -> None:
-        for piece in _dashes(places) if is_dashed else [places]:
-            scaled = [(x * _SHARPNESS, y * _SHARPNESS) for x, y in piece]
-            self._draw.line(scaled, fill=colour, width=round(width * _SHARPNESS), joint="curve")
+    def draw_line(self, points: Sequence[_Point], colour: str, width: float, *, is_dashed: bool = False) -> None:
+        for piece in _split_into_dashes(points) if is_dashed else [points]:
+            scaled = [(x * _SUPERSAMPLING, y * _SUPERSAMPLING) for x, y in piece]
+            self._draw.line(scaled, fill=colour, width=round(width * _SUPERSAMPLING), joint="curve")
 
-    def dot(self, place: _Place, colour: str) -> None:
-        self._draw.circle((place[0] * _SHARPNESS, place[1] * _SHARPNESS), _MARK * _SHARPNESS, fill=colour)
+    def draw_dot(self, point: _Point, colour: str) -> None:
+        self._draw.circle(
+            (point[0] * _SUPERSAMPLING, point[1] * _SUPERSAMPLING), _DOT_RADIUS * _SUPERSAMPLING, fill=colour
+        )
 
-    def write(self, words: str, place: _Place, size: int, *, anchor: str = "la", colour: str = _INK) -> float:
+    def draw_text(
+        self, text: str, point: _Point, size: int, *, anchor: str = "la", colour: str = _TEXT_COLOUR
+    ) -> float:
         """Write, and give the width."""
-        font = _font(size)
-        self._draw.text((place[0] * _SHARPNESS, place[1] * _SHARPNESS), words, fill=colour, font=font, anchor=anchor)
-        return font.getlength(words) / _SHARPNESS
+        font = _load_font(size)
+        self._draw.text(
+            (point[0] * _SUPERSAMPLING, point[1] * _SUPERSAMPLING), text, fill=colour, font=font, anchor=anchor
+        )
+        return font.getlength(text) / _SUPERSAMPLING
 
 
-def _dashes(places: Sequence[_Place]) -> Iterator[list[_Place]]:
+def _split_into_dashes(points: Sequence[_Point]) -> Iterator[list[_Point]]:
     """The pieces of a line that are drawn where it is dashed; dashes go on around corners."""
-    piece, is_down, left = [places[0]], True, _DASH
-    for start, end in pairwise(places):
+    piece, is_down, left = [points[0]], True, _DASH
+    for start, end in pairwise(points):
         length, gone = math.dist(start, end), 0.0
         while length - gone > left:
             gone += left
@@ -182,72 +188,72 @@ def _dashes(places: Sequence[_Place]) -> Iterator[list[_Place]]:
             if is_down:
                 yield [*piece, turn]
             piece, is_down = [turn], not is_down
-            left = _DASH if is_down else _PAUSE
+            left = _DASH if is_down else _DASH_GAP
         left -= length - gone
         piece.append(end)
     if is_down:
         yield piece
 
 
-class _Frame:
+class _PanelDrawer:
     """One panel at its place in the picture: title, notes, axes, lines."""
 
-    def __init__(self, pen: _Pen, corner: _Place, panel: Panel) -> None:
+    def __init__(self, pen: _Pen, corner: _Point, panel: Panel) -> None:
         self._pen = pen
         self._corner = corner
         self._panel = panel
 
     @cached_property
-    def _across(self) -> _Scale:
-        return _Scale(self._panel.across, [number for line in self._panel.lines for number in line.across])
+    def _x_scale(self) -> _Scale:
+        return _Scale(self._panel.x_axis, [number for line in self._panel.lines for number in line.x_values])
 
     @cached_property
-    def _up(self) -> _Scale:
-        return _Scale(self._panel.up, [number for line in self._panel.lines for number in line.up])
+    def _y_scale(self) -> _Scale:
+        return _Scale(self._panel.y_axis, [number for line in self._panel.lines for number in line.y_values])
 
     def draw(self) -> None:
         x, y = self._corner
-        self._pen.write(self._panel.title, (x + _LEFT, y + 16), 17)
-        self._notes(x + _LEFT, y + 56)
-        self._axes()
+        self._pen.draw_text(self._panel.title, (x + _LEFT, y + 16), 17)
+        self._draw_notes(x + _LEFT, y + 56)
+        self._draw_axes()
         for line in self._panel.lines:
-            self._line(line)
+            self._draw_line(line)
 
-    def _notes(self, x: float, y: float) -> None:
+    def _draw_notes(self, x: float, y: float) -> None:
         for line in self._panel.lines:
             if line.note:
-                x += self._pen.write(line.note, (x, y), 14, anchor="ls", colour=line.colour) + _GAP / 2
+                x += self._pen.draw_text(line.note, (x, y), 14, anchor="ls", colour=line.colour) + _GAP / 2
 
-    def _axes(self) -> None:
+    def _draw_axes(self) -> None:
         bottom, left = self._corner[1] + _HEIGHT - _BOTTOM, self._corner[0] + _LEFT
-        for mark in self._across.ticks:
+        for mark in self._x_scale.ticks:
             x = self._x(mark)
-            self._pen.stroke([(x, bottom), (x, self._corner[1] + _TOP)], _PALE, 1)
-            self._pen.write(self._panel.across.written(mark), (x, bottom + 8), 13, anchor="ma")
-        for mark in self._up.ticks:
+            self._pen.draw_line([(x, bottom), (x, self._corner[1] + _TOP)], _GRID_COLOUR, 1)
+            self._pen.draw_text(self._panel.x_axis.format_number(mark), (x, bottom + 8), 13, anchor="ma")
+        for mark in self._y_scale.ticks:
             y = self._y(mark)
-            self._pen.stroke([(left, y), (self._corner[0] + _WIDTH - _RIGHT, y)], _PALE, 1)
-            self._pen.write(self._panel.up.written(mark), (left - 8, y), 13, anchor="rm")
-        self._pen.write(
-            self._panel.across.words, (self._x(self._across.end), bottom + 28), 13, anchor="ra", colour=_FAINT
+            self._pen.draw_line([(left, y), (self._corner[0] + _WIDTH - _RIGHT, y)], _GRID_COLOUR, 1)
+            self._pen.draw_text(self._panel.y_axis.format_number(mark), (left - 8, y), 13, anchor="rm")
+        self._pen.draw_text(
+            self._panel.x_axis.label, (self._x(self._x_scale.end), bottom + 28), 13, anchor="ra", colour=_LABEL_COLOUR
         )
 
-    def _line(self, line: Line) -> None:
-        points = [(self._x(x), self._y(y)) for x, y in zip(line.across, line.up, strict=True)]
+    def _draw_line(self, line: Line) -> None:
+        points = [(self._x(x), self._y(y)) for x, y in zip(line.x_values, line.y_values, strict=True)]
         path = points
         if line.is_stepped:
             path = points[:1] + [place for a, b in pairwise(points) for place in ((b[0], a[1]), b)]
         if len(path) > 1:
-            self._pen.stroke(path, line.colour, 2, is_dashed=line.is_dashed)
+            self._pen.draw_line(path, line.colour, 2, is_dashed=line.is_dashed)
         if line.is_marked:
             for point in points:
-                self._pen.dot(point, line.colour)
+                self._pen.draw_dot(point, line.colour)
 
     def _x(self, number: float) -> float:
-        return self._corner[0] + _LEFT + (_WIDTH - _LEFT - _RIGHT) * self._across.part(number)
+        return self._corner[0] + _LEFT + (_WIDTH - _LEFT - _RIGHT) * self._x_scale.to_fraction(number)
 
     def _y(self, number: float) -> float:
-        return self._corner[1] + _HEIGHT - _BOTTOM - (_HEIGHT - _TOP - _BOTTOM) * self._up.part(number)
+        return self._corner[1] + _HEIGHT - _BOTTOM - (_HEIGHT - _TOP - _BOTTOM) * self._y_scale.to_fraction(number)
 
 
 class _Scale:
@@ -258,13 +264,16 @@ class _Scale:
         if axis.is_logarithmic:
             above = [number for number in numbers if number > 0] or [1.0]
             marks = logarithmic_ticks(min(above), max(above))
-            self._start, self.end = max(marks[0], min(above) / _MARGIN), min(marks[-1], max(above) * _MARGIN)
+            self._start, self.end = (
+                max(marks[0], min(above) / _MAX_LOG_MARGIN),
+                min(marks[-1], max(above) * _MAX_LOG_MARGIN),
+            )
             self.ticks = [mark for mark in marks if self._start <= mark <= self.end]
         else:
             self._start, self.end = 0.0, max(numbers) if max(numbers) > 0 else 1.0
             self.ticks = linear_ticks(self.end)
 
-    def part(self, number: float) -> float:
+    def to_fraction(self, number: float) -> float:
         """0 at the axis's beginning, 1 at its end."""
         number = max(number, self._start)
         if self._is_logarithmic:

@@ -46,7 +46,7 @@ commands = typer.Typer(
 def connect(context: typer.Context) -> None:
     """Connect to Discord, unless a command says otherwise."""
     if context.invoked_subcommand is None:
-        chosen = _settings(required=("discord_token",))
+        chosen = _load_settings(required=("discord_token",))
         from bot.app.serve import serve  # noqa: PLC0415  # each command loads only what it needs: --help is at once
 
         _run(serve(chosen))
@@ -63,7 +63,7 @@ def preview(
     The real bot runs against a stand-in for Discord. It quotes your documents, or lets a model write if
     OPENAI_API_KEY or OPENAI_BASE_URL is set. Ctrl+C ends it.
     """
-    chosen = _settings()
+    chosen = _load_settings()
     from bot.app.serve import preview as serve_preview  # noqa: PLC0415  # as above
 
     _run(serve_preview(chosen, Terminal(), port=port, open_browser=browser))
@@ -75,7 +75,7 @@ def ask(question: Annotated[str, typer.Argument(help="What you want to know, in 
 
     Example: python -m bot ask "How long do refunds take?"
     """
-    chosen = _settings()
+    chosen = _load_settings()
     from bot.app.cli import ask as ask_once  # noqa: PLC0415  # as above
 
     _run(ask_once(chosen, Terminal(), question))
@@ -91,7 +91,7 @@ def reindex(
 
     Only what changed is read and embedded again. A running bot notices at once, and the old index serves meanwhile.
     """
-    chosen = _settings()
+    chosen = _load_settings()
     from bot.app.cli import reindex as reindex_once  # noqa: PLC0415  # as above
 
     _run(reindex_once(chosen, Terminal(), dry_run=dry_run, force=force))
@@ -113,7 +113,7 @@ def evaluate(
     Shown are the shares found first, among three and five, MRR@10, and the latency, by keywords, by vectors and by
     both; where a model is set every question is also answered by it, which costs what that costs.
     """
-    chosen = _settings()
+    chosen = _load_settings()
     from bot.app.cli import evaluate as evaluate_once  # noqa: PLC0415  # as above
 
     _run(evaluate_once(chosen, Terminal(), file, documents=documents))
@@ -133,10 +133,18 @@ def migrate_store(
     To PostgreSQL: --to postgresql+asyncpg://user:password@host/database, then set STORE_URL to the same.
     A backup, also while the bot runs: --to backup/index.sqlite. Back again: --from backup/index.sqlite --to PLACE.
     """
-    chosen = _settings()
+    chosen = _load_settings()
     from bot.app.cli import migrate_store as migrate  # noqa: PLC0415  # as above
 
-    _run(migrate(chosen, Terminal(), settings.place(to), source=source and settings.place(source), force=force))
+    _run(
+        migrate(
+            chosen,
+            Terminal(),
+            settings.parse_store_location(to),
+            source=source and settings.parse_store_location(source),
+            force=force,
+        )
+    )
 
 
 @commands.command()
@@ -151,13 +159,13 @@ def doctor(
     Settings, token, intents, permissions in each server, models (asked for one word each), documents, index, records
     and disk. The link that invites the bot is at the end.
     """
-    chosen = _settings()
+    chosen = _load_settings()
     from bot.app.cli import diagnose  # noqa: PLC0415  # as above
 
     _run(diagnose(chosen, Terminal(), is_offline=offline))
 
 
-def _settings(required: Collection[str] = ()) -> Settings:
+def _load_settings(required: Collection[str] = ()) -> Settings:
     chosen = settings.load(required=required)
     logging.configure(chosen.log_level, chosen.log_format, chosen.secrets)
     return chosen
@@ -175,7 +183,7 @@ def main() -> None:
         Terminal().show_problems(error.problems)
         sys.exit(EXIT_SETTINGS)
     except DocentError as error:
-        Terminal().complain(error.words)
+        Terminal().print_error(error.user_message)
         sys.exit(EXIT_FAILED)
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)

@@ -41,7 +41,7 @@ class DocentError(Exception):
     """The root; catch this at an edge and show its words."""
 
     @property
-    def words(self) -> str:
+    def user_message(self) -> str:
         """One sentence for the person who sees it."""
         return str(self)
 
@@ -67,7 +67,7 @@ class QuestionInvalid(DocentError):
     """A question that cannot be asked as it is."""
 
 
-class CustomInvalid(DocentError):
+class GuildSettingInvalid(DocentError):
     """A value that a server's setting cannot have; the words say what it may be."""
 
 
@@ -75,7 +75,7 @@ class AnswerUnavailable(DocentError):
     """No answer, or not the whole of it."""
 
 
-class ModelRefused(AnswerUnavailable):
+class ModelAccessDenied(AnswerUnavailable):
     """The model's server does not accept the key, or not for this model."""
 
 
@@ -90,8 +90,8 @@ class ModelUnknown(AnswerUnavailable):
 class ModelBusy(AnswerUnavailable):
     """The model's server is overloaded; ``retry_after`` is in seconds, None where it did not say."""
 
-    def __init__(self, words: str, *, retry_after: float | None = None) -> None:
-        super().__init__(words)
+    def __init__(self, user_message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(user_message)
         self.retry_after = retry_after
 
 
@@ -103,7 +103,7 @@ class ModelInterrupted(AnswerUnavailable):
     """The model's stream broke off, or ended without saying that it had ended."""
 
 
-class ModelMute(AnswerUnavailable):
+class ModelResponseEmpty(AnswerUnavailable):
     """The model ended without a word."""
 
 
@@ -126,8 +126,8 @@ class IndexBuilding(IndexUnavailable):
 class NothingFound(DocentError):
     """The documents do not speak of what was asked; ``nearest`` are the titles of those that come closest."""
 
-    def __init__(self, words: str, *, nearest: Sequence[str] = ()) -> None:
-        super().__init__(words)
+    def __init__(self, user_message: str, *, nearest: Sequence[str] = ()) -> None:
+        super().__init__(user_message)
         self.nearest = tuple(nearest)
 
 

@@ -33,7 +33,7 @@ OPENAI_URL = "https://api.openai.com/v1"
 OPENAI_EMBEDDING = "text-embedding-3-small"
 
 
-_COMPLAINTS = {
+_ERROR_MESSAGES = {
     "int": "is not a whole number",
     "float": "is not a number",
     "bool": "is neither true nor false",
@@ -42,50 +42,50 @@ _COMPLAINTS = {
 """What is wrong with a value, by the first word of pydantic's name for it."""
 
 
-def _web_address(value: str) -> str:
+def _validate_web_address(value: str) -> str:
     if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", value):
         raise ValueError("is not an http or https address")
     return value.rstrip("/")
 
 
-def _socket_address(value: str) -> str:
+def _validate_websocket_address(value: str) -> str:
     if not re.fullmatch(r"wss?://[^\s/?#@]+(/\S*)?", value):
         raise ValueError("is not a ws or wss address")
     return value
 
 
-def _upper(value: object) -> object:
+def _to_upper(value: object) -> object:
     return value.upper() if isinstance(value, str) else value
 
 
-def _lower(value: object) -> object:
+def _to_lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
-def _bare_token(value: SecretStr) -> SecretStr:
+def _validate_token(value: SecretStr) -> SecretStr:
     token = value.get_secret_value()
     if not re.fullmatch(r"[\x21-\x7e]+", token):
         raise ValueError("contains spaces or signs that no token has")
     return value
 
 
-def _database_address(value: SecretStr) -> SecretStr:
+def _validate_database_address(value: SecretStr) -> SecretStr:
     if not re.fullmatch(r"postgresql\+asyncpg://[^\s/]*/[^\s/]+", value.get_secret_value()):
         raise ValueError("is not the address of a PostgreSQL database")
     return value
 
 
-def _ids(value: str) -> str:
+def _validate_ids(value: str) -> str:
     if not all(part.strip().isdecimal() for part in value.split(",") if part.strip()):
         raise ValueError("is not a list of ids")
     return value
 
 
-Ids = Annotated[str, AfterValidator(_ids)]
-WebAddress = Annotated[str, AfterValidator(_web_address)]
-SocketAddress = Annotated[str, AfterValidator(_socket_address)]
-Secret = Annotated[SecretStr, AfterValidator(_bare_token)]
-DatabaseAddress = Annotated[SecretStr, AfterValidator(_database_address)]
+Ids = Annotated[str, AfterValidator(_validate_ids)]
+WebAddress = Annotated[str, AfterValidator(_validate_web_address)]
+SocketAddress = Annotated[str, AfterValidator(_validate_websocket_address)]
+Secret = Annotated[SecretStr, AfterValidator(_validate_token)]
+DatabaseAddress = Annotated[SecretStr, AfterValidator(_validate_database_address)]
 
 
 class Settings(BaseSettings):
@@ -192,10 +192,10 @@ class Settings(BaseSettings):
     crowded_channel: int = Field(
         4, ge=1, le=200, description="the number of answers in one channel from which on the next opens a thread"
     )
-    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = Field(
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_to_upper)] = Field(
         "INFO", description="one of DEBUG, INFO, WARNING, ERROR"
     )
-    log_format: Annotated[Literal["text", "json"], BeforeValidator(_lower)] = Field(
+    log_format: Annotated[Literal["text", "json"], BeforeValidator(_to_lower)] = Field(
         "text", description="`text` for people, `json` for machines"
     )
 
@@ -230,7 +230,7 @@ class Settings(BaseSettings):
         return OPENAI_EMBEDDING if self.openai_api_key and not self.openai_base_url else "local"
 
     @property
-    def store_place(self) -> Path | str:
+    def store_location(self) -> Path | str:
         """Where the index is: a file in ``state_dir``, or a database."""
         return self.state_dir / "index.sqlite" if self.store_url is None else self.store_url.get_secret_value()
 
@@ -240,23 +240,23 @@ class Settings(BaseSettings):
         held = (self.discord_token, self.openai_api_key, self.embed_api_key, self.store_url, self.records_url)
         return tuple(secret.get_secret_value() for secret in held if secret is not None)
 
-    def required_token(self) -> SecretStr:
+    def require_token(self) -> SecretStr:
         """The Discord token.
 
         Raises:
             SettingsInvalid: there is none.
         """
         if self.discord_token is None:
-            raise SettingsInvalid([_missing("discord_token")])
+            raise SettingsInvalid([_missing_setting_problem("discord_token")])
         return self.discord_token
 
 
-def ids(text: str) -> frozenset[int]:
+def parse_ids(text: str) -> frozenset[int]:
     """The ids in a list of them, as a setting holds it."""
     return frozenset(int(part) for part in text.split(",") if part.strip())
 
 
-def setting_names() -> list[str]:
+def list_setting_names() -> list[str]:
     """Every setting's name as the environment spells it."""
     return [name.upper() for name in Settings.model_fields]
 
@@ -269,27 +269,30 @@ def load(env_file: Path | None = ENV_FILE, *, required: Collection[str] = (), **
     Raises:
         SettingsInvalid: with every problem found.
     """
-    values = _file_values(env_file)
+    values = _read_env_file(env_file)
     given = {name.lower() for source in (values, os.environ, overrides) for name, value in source.items() if value}
-    problems = [*misspelt(values), *(_missing(field) for field in required if field not in given)]
+    problems = [
+        *find_misspelled(values),
+        *(_missing_setting_problem(field) for field in required if field not in given),
+    ]
     try:
         settings = Settings(_env_file=env_file, **overrides)  # type: ignore[call-arg]  # pydantic-settings' own argument
     except ValidationError as error:
-        problems += [_problem(fault) for fault in error.errors(include_input=False)]
+        problems += [_problem_from_error(fault) for fault in error.errors(include_input=False)]
     else:
         if not problems:
             return settings
     raise SettingsInvalid(problems)
 
 
-def place(text: str) -> Path | str:
+def parse_store_location(text: str) -> Path | str:
     """Where an index is, as it is written on the command line: the path of a file, or a database's address."""
     return text if "://" in text else Path(text)
 
 
-def misspelt(values: Mapping[str, object]) -> list[Problem]:
+def find_misspelled(values: Mapping[str, object]) -> list[Problem]:
     """Names in a ``.env`` that are no setting but nearly one: a typo there would silently do nothing."""
-    known = setting_names()
+    known = list_setting_names()
     problems: list[Problem] = []
     for name in values:
         if name.upper() in known:
@@ -300,7 +303,7 @@ def misspelt(values: Mapping[str, object]) -> list[Problem]:
     return problems
 
 
-def _file_values(env_file: Path | None) -> Mapping[str, object]:
+def _read_env_file(env_file: Path | None) -> Mapping[str, object]:
     if env_file is None or not env_file.is_file():
         return {}
     try:
@@ -311,22 +314,22 @@ def _file_values(env_file: Path | None) -> Mapping[str, object]:
         ) from error
 
 
-def _missing(field: str) -> Problem:
-    return Problem(field.upper(), "is missing", _remedy(field))
+def _missing_setting_problem(field: str) -> Problem:
+    return Problem(field.upper(), "is missing", _format_remedy(field))
 
 
-def _problem(fault: ErrorDetails) -> Problem:
+def _problem_from_error(error: ErrorDetails) -> Problem:
     """What pydantic found, in plain words; those of our own checks are plain already."""
-    field, kind, limits = str(fault["loc"][0]), fault["type"], fault.get("ctx", {})
+    field, kind, limits = str(error["loc"][0]), error["type"], error.get("ctx", {})
     if kind == "value_error":
-        words = fault["msg"].removeprefix("Value error, ")
+        words = error["msg"].removeprefix("Value error, ")
     elif kind in {"greater_than_equal", "less_than_equal"}:
         words = f"is less than {limits['ge']:,}" if "ge" in limits else f"is more than {limits['le']:,}"
     else:
-        words = _COMPLAINTS.get(kind.partition("_")[0], "is not valid")
-    return Problem(field.upper(), words, _remedy(field))
+        words = _ERROR_MESSAGES.get(kind.partition("_")[0], "is not valid")
+    return Problem(field.upper(), words, _format_remedy(field))
 
 
-def _remedy(field: str) -> str:
+def _format_remedy(field: str) -> str:
     known = Settings.model_fields.get(field)
     return f"It should hold {known.description}." if known is not None else ""

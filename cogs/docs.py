@@ -14,41 +14,43 @@ import discord
 from discord import app_commands, ui
 from discord.ext import commands
 
-from bot.admin.document_list import PER_PAGE, described, paged, taken_in
-from bot.discord_adapter import deferred
-from bot.discord_adapter.client import whisper
-from bot.discord_adapter.components import FORGED, LEFT_OPEN, Forms, answering, clicked
-from bot.discord_adapter.visibility import FOR_ADMINS
+from bot.admin.document_list import PER_PAGE, format_document, format_import_result, format_page
+from bot.discord_adapter import defer
+from bot.discord_adapter.client import send_ephemeral
+from bot.discord_adapter.components import FORGED, STALE_MODAL, ModalIds, custom_id_of, error_boundary
+from bot.discord_adapter.visibility import ADMINS_ONLY
 from bot.domain import SHARED, Scope
-from bot.domain.collection_names import named, shown
+from bot.domain.collection_names import format_collection, parse_collection
 from bot.errors import DocentError, DocumentUnreadable, RecordsUnusable
-from bot.records import Act
-from bot.text.citations import escaped
-from bot.text.invisible import seen
+from bot.records import AuditEntry
+from bot.text.citations import escape_markdown
+from bot.text.invisible import strip_invisible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from bot.answers.service import Asking
+    from bot.answers.service import AnswerService
     from bot.discord_adapter.visibility import Visibility
-    from bot.domain import Library, Shelved
+    from bot.domain import DocumentInfo, Library
     from bot.records import Records
 
 _log = logging.getLogger(__name__)
 
-MOST = 10
+MAX_FILES = 10
 """Files that one form takes."""
-LARGEST = 50 * 2**20
+MAX_FILE_BYTES = 50 * 2**20
 """Bytes of the largest file that is taken in: what the readers take."""
 
-NOT_YOURS = "You may change only collections that are this server's alone."
-UNKNOWN = "There is no such document that you may see."
+NOT_MANAGEABLE = "You may change only collections that are this server's alone."
+UNKNOWN_DOCUMENT = "There is no such document that you may see."
 REMOVED = "{name} is no longer in the folder. It is found until the next /reindex."
-ON_A_LIST = "{name} was found through a list of pages that names it only as part of a site; edit that list instead."
-ADDED_PAGE = "{url} is on the list of {collection}. It is read with the next /reindex."
+FROM_PAGE_LIST = (
+    "{name} was found through a list of pages that names it only as part of a site; edit that list instead."
+)
+PAGE_ADDED = "{url} is on the list of {collection}. It is read with the next /reindex."
 
-_PAGE, _REMOVE = "docs:page:", "docs:remove:"
-_OFFERED = 25
+_PAGE_PREFIX, _REMOVE_PREFIX = "docs:page:", "docs:remove:"
+_MAX_SUGGESTIONS = 25
 
 
 @app_commands.default_permissions(manage_guild=True)
@@ -57,7 +59,7 @@ class Docs(commands.GroupCog, group_name="docs", group_description="The document
 
     def __init__(
         self,
-        asking: Asking,
+        answer_service: AnswerService,
         library: Library,
         records: Records,
         visibility: Visibility,
@@ -65,28 +67,32 @@ class Docs(commands.GroupCog, group_name="docs", group_description="The document
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__()
-        self._asking = asking
+        self._answer_service = answer_service
         self._library = library
         self._records = records
         self._visibility = visibility
         self._clock = clock
-        self._forms = Forms("docs:form")
+        self._modal_ids = ModalIds("docs:form")
 
     @app_commands.command(name="list")
     @app_commands.describe(collection="These documents alone")
-    async def catalogue(self, interaction: discord.Interaction[Any], collection: str | None = None) -> None:
+    async def list_documents(self, interaction: discord.Interaction[Any], collection: str | None = None) -> None:
         """The documents that are searched, with their dates and passages."""
-        if await self._begun(interaction):
-            text, view = await self._page(interaction, "" if collection is None else shown(named(collection)), 0)
+        if await self._begin(interaction):
+            text, view = await self._build_page(
+                interaction, "" if collection is None else format_collection(parse_collection(collection)), 0
+            )
             await interaction.followup.send(text, view=view, ephemeral=True, suppress_embeds=True)
 
     @app_commands.command()
     @app_commands.describe(document="Which one")
     async def show(self, interaction: discord.Interaction[Any], document: str) -> None:
         """One document: its title, where it lives, how old it is."""
-        if await self._begun(interaction):
-            found = next((each for each in await self._shelved(interaction) if each.document == document), None)
-            await whisper(interaction, UNKNOWN if found is None else described(found))
+        if await self._begin(interaction):
+            found = next(
+                (each for each in await self._load_visible_documents(interaction) if each.document == document), None
+            )
+            await send_ephemeral(interaction, UNKNOWN_DOCUMENT if found is None else format_document(found))
 
     @app_commands.command()
     @app_commands.describe(
@@ -102,50 +108,56 @@ class Docs(commands.GroupCog, group_name="docs", group_description="The document
         url: str | None = None,
     ) -> None:
         """Add a document or a web page; without either, a form takes up to ten files."""
-        if not self._asking.is_new(interaction.id):
+        if not self._answer_service.is_new_event(interaction.id):
             return
-        name = SHARED if collection is None else named(collection)
+        name = SHARED if collection is None else parse_collection(collection)
         if not self._visibility.is_admin(interaction):
-            await whisper(interaction, FOR_ADMINS)
-        elif not await self._visibility.may_change(interaction, name):
-            await whisper(interaction, NOT_YOURS)
+            await send_ephemeral(interaction, ADMINS_ONLY)
+        elif not await self._visibility.can_manage(interaction, name):
+            await send_ephemeral(interaction, NOT_MANAGEABLE)
         elif file is None and url is None:
-            await interaction.response.send_modal(Form(self, name, self._forms.named(interaction)))
-        elif await deferred(interaction, ephemeral=True):
+            await interaction.response.send_modal(AddDocumentsModal(self, name, self._modal_ids.create(interaction)))
+        elif await defer(interaction, ephemeral=True):
             if url is not None:
                 await self._add_page(interaction, name, url)
             if file is not None:
-                await self.take_in(interaction, name, [file])
+                await self.import_files(interaction, name, [file])
 
     @app_commands.command()
     @app_commands.describe(document="Which one")
     async def remove(self, interaction: discord.Interaction[Any], document: str) -> None:
         """Take a document out of the folder; asks first."""
-        if not await self._begun(interaction):
+        if not await self._begin(interaction):
             return
-        found = next((each for each in await self._shelved(interaction) if each.document == document), None)
+        found = next(
+            (each for each in await self._load_visible_documents(interaction) if each.document == document), None
+        )
         if found is None:
-            await whisper(interaction, UNKNOWN)
-        elif not await self._visibility.may_change(interaction, found.collection):
-            await whisper(interaction, NOT_YOURS)
+            await send_ephemeral(interaction, UNKNOWN_DOCUMENT)
+        elif not await self._visibility.can_manage(interaction, found.collection):
+            await send_ephemeral(interaction, NOT_MANAGEABLE)
         else:
             view = ui.View(timeout=None)
             view.add_item(
-                ui.Button(style=discord.ButtonStyle.red, label="Remove it", custom_id=_REMOVE + digest(document))
+                ui.Button(
+                    style=discord.ButtonStyle.red, label="Remove it", custom_id=_REMOVE_PREFIX + hash_document(document)
+                )
             )
             view.stop()
-            words = f"Remove {escaped(document)} ({escaped(found.title)}) for good? Its file is deleted."
+            words = (
+                f"Remove {escape_markdown(document)} ({escape_markdown(found.title)}) for good? Its file is deleted."
+            )
             await interaction.followup.send(words, view=view, ephemeral=True, suppress_embeds=True)
 
-    @catalogue.autocomplete("collection")
+    @list_documents.autocomplete("collection")
     @add.autocomplete("collection")
     async def _suggest_collections(
         self, interaction: discord.Interaction[Any], typed: str
     ) -> list[app_commands.Choice[str]]:
         """The collections that this admin looks after."""
-        names = [shown(name) for name in await self._visibility.changeable(interaction)]
+        names = [format_collection(name) for name in await self._visibility.manageable_collections(interaction)]
         return [app_commands.Choice(name=name, value=name) for name in names if typed.lower() in name.lower()][
-            :_OFFERED
+            :_MAX_SUGGESTIONS
         ]
 
     @show.autocomplete("document")
@@ -159,134 +171,154 @@ class Docs(commands.GroupCog, group_name="docs", group_description="The document
         wanted = typed.lower()
         found = [
             each
-            for each in await self._shelved(interaction)
+            for each in await self._load_visible_documents(interaction)
             # Discord takes no longer value, and a shortened one would name another document.
             if len(each.document) <= 100 and (wanted in each.document.lower() or wanted in each.title.lower())  # noqa: PLR2004
         ]
-        return [app_commands.Choice(name=seen(each.document) or "–", value=each.document) for each in found[:_OFFERED]]
+        return [
+            app_commands.Choice(name=strip_invisible(each.document) or "–", value=each.document)
+            for each in found[:_MAX_SUGGESTIONS]
+        ]
 
     @commands.Cog.listener()
     async def on_interaction(self, interaction: discord.Interaction[Any]) -> None:
         """Take the buttons below lists and questions, each judged anew, and forms that a restart left open."""
-        name = clicked(interaction)
-        if self._forms.is_left_open(name) and self._asking.is_new(interaction.id):
-            await whisper(interaction, LEFT_OPEN)
-        if not name.startswith((_PAGE, _REMOVE)) or not self._asking.is_new(interaction.id):
+        name = custom_id_of(interaction)
+        if self._modal_ids.is_stale(name) and self._answer_service.is_new_event(interaction.id):
+            await send_ephemeral(interaction, STALE_MODAL)
+        if not name.startswith((_PAGE_PREFIX, _REMOVE_PREFIX)) or not self._answer_service.is_new_event(interaction.id):
             return
-        async with answering(interaction):
+        async with error_boundary(interaction):
             if not self._visibility.is_admin(interaction):
-                await whisper(interaction, FOR_ADMINS)
-            elif name.startswith(_PAGE):
-                await self._turn_page(interaction, name.removeprefix(_PAGE))
+                await send_ephemeral(interaction, ADMINS_ONLY)
+            elif name.startswith(_PAGE_PREFIX):
+                await self._turn_page(interaction, name.removeprefix(_PAGE_PREFIX))
             else:
-                await self._remove(interaction, name.removeprefix(_REMOVE))
+                await self._remove(interaction, name.removeprefix(_REMOVE_PREFIX))
 
-    async def take_in(
+    async def import_files(
         self, interaction: discord.Interaction[Any], collection: str, files: Sequence[discord.Attachment]
     ) -> None:
         """Put files into a collection's folder, and say what became of each."""
         added: list[str] = []
         refused: dict[str, str] = {}
-        for file in files[:MOST]:
+        for file in files[:MAX_FILES]:
             try:
-                if file.size > LARGEST:
-                    refused[file.filename] = f"larger than {LARGEST // 2**20} MB"
+                if file.size > MAX_FILE_BYTES:
+                    refused[file.filename] = f"larger than {MAX_FILE_BYTES // 2**20} MB"
                 else:
                     added.append(await self._library.add(collection, file.filename, await file.read()))
             except DocentError as error:
-                refused[file.filename] = error.words
+                refused[file.filename] = error.user_message
             except (discord.HTTPException, aiohttp.ClientError, OSError):
                 refused[file.filename] = "it could not be fetched from Discord"
         await self._audit(interaction, "docs add", {"collection": collection, "documents": list(added)})
-        await whisper(interaction, taken_in(added, refused))
+        await send_ephemeral(interaction, format_import_result(added, refused))
 
-    async def may_take_in(self, interaction: discord.Interaction[Any], collection: str) -> bool:
+    async def can_import(self, interaction: discord.Interaction[Any], collection: str) -> bool:
         """Whether whoever sent a form may add to this collection, now that it has come."""
-        return await self._visibility.may_change(interaction, collection)
+        return await self._visibility.can_manage(interaction, collection)
 
     async def _add_page(self, interaction: discord.Interaction[Any], collection: str, url: str) -> None:
         try:
             written = await self._library.add_page(collection, url.strip())
         except DocumentUnreadable as error:
-            await whisper(interaction, taken_in([], {url: error.words}))
+            await send_ephemeral(interaction, format_import_result([], {url: error.user_message}))
             return
         await self._audit(interaction, "docs add", {"collection": collection, "page": written})
-        await whisper(interaction, ADDED_PAGE.format(url=f"`{written}`", collection=shown(collection)))
+        await send_ephemeral(
+            interaction, PAGE_ADDED.format(url=f"`{written}`", collection=format_collection(collection))
+        )
 
-    async def _begun(self, interaction: discord.Interaction[Any]) -> bool:
+    async def _begin(self, interaction: discord.Interaction[Any]) -> bool:
         """Whether this is a new command of an admin's, acknowledged to them alone."""
-        if not self._asking.is_new(interaction.id):
+        if not self._answer_service.is_new_event(interaction.id):
             return False
         if not self._visibility.is_admin(interaction):
-            await whisper(interaction, FOR_ADMINS)
+            await send_ephemeral(interaction, ADMINS_ONLY)
             return False
-        return await deferred(interaction, ephemeral=True)
+        return await defer(interaction, ephemeral=True)
 
-    async def _shelved(self, interaction: discord.Interaction[Any]) -> Sequence[Shelved]:
+    async def _load_visible_documents(self, interaction: discord.Interaction[Any]) -> Sequence[DocumentInfo]:
         """The documents that this admin may see, as themselves or as who looks after them."""
-        own = await self._visibility.told(interaction, is_private=True)
-        changeable = await self._visibility.changeable(interaction)
-        return await self._library.shelved(Scope(own.collections | frozenset(changeable)))
+        own = await self._visibility.scope_for_interaction(interaction, is_private=True)
+        changeable = await self._visibility.manageable_collections(interaction)
+        return await self._library.list_documents(Scope(own.collections | frozenset(changeable)))
 
-    async def _page(self, interaction: discord.Interaction[Any], collection: str, number: int) -> tuple[str, ui.View]:
+    async def _build_page(
+        self, interaction: discord.Interaction[Any], collection: str, number: int
+    ) -> tuple[str, ui.View]:
         """One page of the list, with buttons to the ones beside it. ``collection`` is as shown, "" for all."""
-        documents = [each for each in await self._shelved(interaction) if collection in {"", shown(each.collection)}]
+        documents = [
+            each
+            for each in await self._load_visible_documents(interaction)
+            if collection in {"", format_collection(each.collection)}
+        ]
         last = max(0, (len(documents) - 1) // PER_PAGE)
         number = max(0, min(number, last))
         view = ui.View(timeout=None)
         for label, to in (("Back", number - 1), ("Next", number + 1)):
             button: ui.Button[ui.View] = ui.Button(
-                label=label, custom_id=f"{_PAGE}{to}:{collection}", disabled=not 0 <= to <= last
+                label=label, custom_id=f"{_PAGE_PREFIX}{to}:{collection}", disabled=not 0 <= to <= last
             )
             view.add_item(button)
         view.stop()
-        return paged(documents, number, last), view if last else ui.View(timeout=0)
+        return format_page(documents, number, last), view if last else ui.View(timeout=0)
 
-    async def _turn_page(self, interaction: discord.Interaction[Any], rest: str) -> None:
-        number, _, collection = rest.partition(":")
+    async def _turn_page(self, interaction: discord.Interaction[Any], position: str) -> None:
+        number, _, collection = position.partition(":")
         if not re.fullmatch(r"-?[0-9]{1,6}", number):
-            await whisper(interaction, FORGED)
+            await send_ephemeral(interaction, FORGED)
             return
-        text, view = await self._page(interaction, collection, int(number))
+        text, view = await self._build_page(interaction, collection, int(number))
         await interaction.response.edit_message(content=text, view=view, suppress_embeds=True)
 
-    async def _remove(self, interaction: discord.Interaction[Any], name: str) -> None:
-        found = next((each for each in await self._shelved(interaction) if digest(each.document) == name), None)
+    async def _remove(self, interaction: discord.Interaction[Any], document_hash: str) -> None:
+        found = next(
+            (
+                each
+                for each in await self._load_visible_documents(interaction)
+                if hash_document(each.document) == document_hash
+            ),
+            None,
+        )
         if found is None:
-            await whisper(interaction, UNKNOWN)
-        elif not await self._visibility.may_change(interaction, found.collection):
-            await whisper(interaction, NOT_YOURS)
+            await send_ephemeral(interaction, UNKNOWN_DOCUMENT)
+        elif not await self._visibility.can_manage(interaction, found.collection):
+            await send_ephemeral(interaction, NOT_MANAGEABLE)
         else:
             is_gone = await self._library.remove(found.document)
             if is_gone:
                 await self._audit(interaction, "docs remove", {"document": found.document})
-            words = (REMOVED if is_gone else ON_A_LIST).format(name=escaped(found.document))
+            words = (REMOVED if is_gone else FROM_PAGE_LIST).format(name=escape_markdown(found.document))
             await interaction.response.edit_message(content=words, view=None, suppress_embeds=True)
 
-    async def _audit(self, interaction: discord.Interaction[Any], name: str, details: dict[str, Any]) -> None:
-        act = Act(self._clock(), interaction.guild_id, interaction.user.id, name, details)
+    async def _audit(self, interaction: discord.Interaction[Any], action: str, details: dict[str, Any]) -> None:
+        act = AuditEntry(self._clock(), interaction.guild_id, interaction.user.id, action, details)
         with suppress(RecordsUnusable):
-            await self._records.audit(act)
+            await self._records.save_audit_entry(act)
 
 
-class Form(ui.Modal, title="Add documents"):
+class AddDocumentsModal(ui.Modal, title="Add documents"):
     """Up to ten files for one collection."""
 
-    def __init__(self, docs: Docs, collection: str, name: str) -> None:
-        super().__init__(custom_id=name)
+    def __init__(self, docs: Docs, collection: str, custom_id: str) -> None:
+        super().__init__(custom_id=custom_id)
         self._docs = docs
         self._collection = collection
-        self._files: ui.FileUpload[Form] = ui.FileUpload(custom_id="files", min_values=1, max_values=MOST)
-        self.add_item(ui.Label(text=f"Documents for {shown(collection)}"[:45], component=self._files))
+        self._files: ui.FileUpload[AddDocumentsModal] = ui.FileUpload(
+            custom_id="files", min_values=1, max_values=MAX_FILES
+        )
+        self.add_item(ui.Label(text=f"Documents for {format_collection(collection)}"[:45], component=self._files))
 
     async def on_submit(self, interaction: discord.Interaction[Any]) -> None:
         """Take them in, if the one who sends the form still may."""
-        if not await self._docs.may_take_in(interaction, self._collection):
-            await whisper(interaction, NOT_YOURS)
-        elif await deferred(interaction, ephemeral=True):
-            await self._docs.take_in(interaction, self._collection, self._files.values)
+        if not await self._docs.can_import(interaction, self._collection):
+            await send_ephemeral(interaction, NOT_MANAGEABLE)
+        elif await defer(interaction, ephemeral=True):
+            await self._docs.import_files(interaction, self._collection, self._files.values)
 
 
-def digest(document: str) -> str:
+def hash_document(document: str) -> str:
     """A document's name short enough for a button; the same after a restart."""
     return hashlib.sha256(document.encode("utf-8", "replace")).hexdigest()[:24]

@@ -10,25 +10,25 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.admin.feedback_export import exported
-from bot.discord_adapter import deferred
-from bot.discord_adapter.client import whisper
-from bot.discord_adapter.visibility import FOR_ADMINS
-from bot.records import Act
+from bot.admin.feedback_export import export_feedback
+from bot.discord_adapter import defer
+from bot.discord_adapter.client import send_ephemeral
+from bot.discord_adapter.visibility import ADMINS_ONLY
+from bot.records import AuditEntry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bot.answers.service import Asking
+    from bot.answers.service import AnswerService
     from bot.discord_adapter.visibility import Visibility
     from bot.records import Records
 
-DAYS = 30
-MOST_DAYS = 365
-NAME = "feedback.csv"
+DEFAULT_DAYS = 30
+MAX_DAYS = 365
+FILE_NAME = "feedback.csv"
 
-NOTHING = "Nobody has said anything of an answer in that time that you may see."
-HERE = "-# {votes} of the last {days}."
+NO_FEEDBACK = "Nobody has said anything of an answer in that time that you may see."
+EXPORT_SUMMARY = "-# {votes} of the last {days}."
 LEFT_OUT = " The earliest {count:,} had no room in the file: ask for fewer days."
 
 _DAY = 24 * 3600.0
@@ -40,42 +40,47 @@ class Feedback(commands.GroupCog, group_name="feedback", group_description="What
     """What is said of answers. ``clock`` gives Unix seconds."""
 
     def __init__(
-        self, asking: Asking, records: Records, visibility: Visibility, *, clock: Callable[[], float] = time.time
+        self,
+        answer_service: AnswerService,
+        records: Records,
+        visibility: Visibility,
+        *,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__()
-        self._asking = asking
+        self._answer_service = answer_service
         self._records = records
         self._visibility = visibility
         self._clock = clock
 
     @app_commands.command()
-    @app_commands.describe(days=f"How far to look back; {DAYS} days unless given")
+    @app_commands.describe(days=f"How far to look back; {DEFAULT_DAYS} days unless given")
     async def export(
-        self, interaction: discord.Interaction[Any], days: app_commands.Range[int, 1, MOST_DAYS] = DAYS
+        self, interaction: discord.Interaction[Any], days: app_commands.Range[int, 1, MAX_DAYS] = DEFAULT_DAYS
     ) -> None:
         """All votes with what they were about and what people missed, as a CSV file."""
-        if not self._asking.is_new(interaction.id):
+        if not self._answer_service.is_new_event(interaction.id):
             return
         if not self._visibility.is_admin(interaction):
-            await whisper(interaction, FOR_ADMINS)
-        elif await deferred(interaction, ephemeral=True):
-            await self._hand_out(interaction, days)
+            await send_ephemeral(interaction, ADMINS_ONLY)
+        elif await defer(interaction, ephemeral=True):
+            await self._send_export(interaction, days)
 
-    async def _hand_out(self, interaction: discord.Interaction[Any], days: int) -> None:
+    async def _send_export(self, interaction: discord.Interaction[Any], days: int) -> None:
         now, guild_id = self._clock(), interaction.guild_id
-        own = await self._visibility.told(interaction, is_private=True)
-        given = await self._records.feedback(guild_id, now - days * _DAY)
+        own = await self._visibility.scope_for_interaction(interaction, is_private=True)
+        given = await self._records.load_feedback(guild_id, now - days * _DAY)
         # A question tells of the documents it was put to: whoever may not see all of these is not told it.
-        file = exported([each for each in given if each.scope.collections <= own.collections])
+        file = export_feedback([each for each in given if each.scope.collections <= own.collections])
         if not file.votes:
-            await whisper(interaction, NOTHING)
+            await send_ephemeral(interaction, NO_FEEDBACK)
             return
         details = {"days": days, "votes": file.votes}
-        await self._records.audit(Act(now, guild_id, interaction.user.id, "feedback export", details))
-        words = HERE.format(votes=_counted(file.votes, "vote"), days=_counted(days, "day"))
-        words += LEFT_OUT.format(count=file.left_out) if file.left_out else ""
-        await whisper(interaction, words, files=[discord.File(io.BytesIO(file.content), NAME)])
+        await self._records.save_audit_entry(AuditEntry(now, guild_id, interaction.user.id, "feedback export", details))
+        words = EXPORT_SUMMARY.format(votes=_pluralize(file.votes, "vote"), days=_pluralize(days, "day"))
+        words += LEFT_OUT.format(count=file.omitted) if file.omitted else ""
+        await send_ephemeral(interaction, words, files=[discord.File(io.BytesIO(file.content), FILE_NAME)])
 
 
-def _counted(number: int, noun: str) -> str:
+def _pluralize(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

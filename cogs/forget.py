@@ -10,34 +10,34 @@ import discord
 from discord import app_commands, ui
 from discord.ext import commands
 
-from bot.discord_adapter.client import whisper
-from bot.discord_adapter.components import FORGED, answering, clicked
-from bot.discord_adapter.visibility import FOR_ADMINS
-from bot.records import Act
+from bot.discord_adapter.client import send_ephemeral
+from bot.discord_adapter.components import FORGED, custom_id_of, error_boundary
+from bot.discord_adapter.visibility import ADMINS_ONLY
+from bot.records import AuditEntry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bot.answers.service import Asking
+    from bot.answers.service import AnswerService
     from bot.discord_adapter.visibility import Visibility
-    from bot.records import Forgotten, Records
+    from bot.records import DeletionCount, Records
 
-ASK_OWN = (
+CONFIRM_OWN = (
     "Forget what you asked {here} with its answers, and how you voted? This cannot be undone. "
     "Messages stay where they are, and what your answers cost counts on."
 )
-ASK_OTHERS = (
+CONFIRM_OTHERS = (
     "Forget what <@{member}> asked {here} with its answers, and how they voted? This cannot be undone. "
     "Messages stay where they are, and what their answers cost counts on."
 )
 IN_SERVER, IN_DIRECT_MESSAGES = "in this server", "in direct messages with me"
 DONE = "Forgotten: {answers} and {votes}."
-NOTHING = "There is nothing more to forget."
+NOTHING_STORED = "There is nothing more to forget."
 STILL_WRITING = "A question of theirs is still being answered. Wait for its end, and press again."
 
-_LARGEST_ID = 2**63 - 1
+_MAX_ID = 2**63 - 1
 """What a database takes for an id; Discord's are smaller."""
-_OURS = "forget:"
+_PREFIX = "forget:"
 _CUSTOM_ID = re.compile(r"forget:(?P<member>[0-9]{1,20})")
 
 
@@ -45,9 +45,14 @@ class Privacy(commands.Cog):
     """What becomes of what is remembered of people. ``clock`` gives Unix seconds."""
 
     def __init__(
-        self, asking: Asking, records: Records, visibility: Visibility, *, clock: Callable[[], float] = time.time
+        self,
+        answer_service: AnswerService,
+        records: Records,
+        visibility: Visibility,
+        *,
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        self._asking = asking
+        self._answer_service = answer_service
         self._records = records
         self._visibility = visibility
         self._clock = clock
@@ -57,17 +62,17 @@ class Privacy(commands.Cog):
     @app_commands.describe(member="For admins: whose questions and votes to forget; your own unless given")
     async def forget(self, interaction: discord.Interaction[Any], member: discord.User | None = None) -> None:
         """Remove what is remembered of what you asked here; asks first."""
-        if not self._asking.is_new(interaction.id):
+        if not self._answer_service.is_new_event(interaction.id):
             return
         whose = interaction.user.id if member is None else member.id
-        if not self._may(interaction, whose):
-            await whisper(interaction, FOR_ADMINS)
+        if not self._can_delete(interaction, whose):
+            await send_ephemeral(interaction, ADMINS_ONLY)
             return
         here = IN_DIRECT_MESSAGES if interaction.guild_id is None else IN_SERVER
-        words = (ASK_OWN if whose == interaction.user.id else ASK_OTHERS).format(member=whose, here=here)
+        words = (CONFIRM_OWN if whose == interaction.user.id else CONFIRM_OTHERS).format(member=whose, here=here)
         await interaction.response.send_message(
             words,
-            view=_question(whose),
+            view=_build_confirmation(whose),
             ephemeral=True,
             suppress_embeds=True,
             allowed_mentions=discord.AllowedMentions.none(),
@@ -76,45 +81,45 @@ class Privacy(commands.Cog):
     @commands.Cog.listener()
     async def on_interaction(self, interaction: discord.Interaction[Any]) -> None:
         """Take the button that confirms; who presses it is judged anew."""
-        name = clicked(interaction)
-        if not name.startswith(_OURS) or not self._asking.is_new(interaction.id):
+        name = custom_id_of(interaction)
+        if not name.startswith(_PREFIX) or not self._answer_service.is_new_event(interaction.id):
             return
-        async with answering(interaction):
+        async with error_boundary(interaction):
             match = _CUSTOM_ID.fullmatch(name)
-            if match is None or int(match["member"]) > _LARGEST_ID:
-                await whisper(interaction, FORGED)
-            elif not self._may(interaction, int(match["member"])):
-                await whisper(interaction, FOR_ADMINS)
-            elif self._asking.is_answering(int(match["member"]), interaction.guild_id):
-                await whisper(interaction, STILL_WRITING)
+            if match is None or int(match["member"]) > _MAX_ID:
+                await send_ephemeral(interaction, FORGED)
+            elif not self._can_delete(interaction, int(match["member"])):
+                await send_ephemeral(interaction, ADMINS_ONLY)
+            elif self._answer_service.is_answering(int(match["member"]), interaction.guild_id):
+                await send_ephemeral(interaction, STILL_WRITING)
             else:
-                await self._forget(interaction, int(match["member"]), interaction.guild_id)
+                await self._delete_person(interaction, int(match["member"]), interaction.guild_id)
 
-    def _may(self, interaction: discord.Interaction[Any], whose: int) -> bool:
-        return whose == interaction.user.id or self._visibility.is_admin(interaction)
+    def _can_delete(self, interaction: discord.Interaction[Any], user_id: int) -> bool:
+        return user_id == interaction.user.id or self._visibility.is_admin(interaction)
 
-    async def _forget(self, interaction: discord.Interaction[Any], whose: int, guild_id: int | None) -> None:
-        if whose != interaction.user.id:  # what people do about themselves is nobody else's business
-            act = Act(self._clock(), guild_id, interaction.user.id, "forget", {"member": str(whose)})
-            await self._records.audit(act)
+    async def _delete_person(self, interaction: discord.Interaction[Any], user_id: int, guild_id: int | None) -> None:
+        if user_id != interaction.user.id:  # what people do about themselves is nobody else's business
+            act = AuditEntry(self._clock(), guild_id, interaction.user.id, "forget", {"member": str(user_id)})
+            await self._records.save_audit_entry(act)
         # To overwrite what goes may take longer than Discord waits.
         await interaction.response.defer()
-        gone = await self._records.forget_person(whose, guild_id=guild_id)
-        await interaction.edit_original_response(content=_told(gone), view=None)
+        gone = await self._records.delete_person(user_id, guild_id=guild_id)
+        await interaction.edit_original_response(content=_format_deletion(gone), view=None)
 
 
-def _question(whose: int) -> ui.View:
+def _build_confirmation(user_id: int) -> ui.View:
     view = ui.View(timeout=None)
-    view.add_item(ui.Button(style=discord.ButtonStyle.red, label="Forget it all", custom_id=f"{_OURS}{whose}"))
+    view.add_item(ui.Button(style=discord.ButtonStyle.red, label="Forget it all", custom_id=f"{_PREFIX}{user_id}"))
     view.stop()  # discord.py need not remember it: its click comes to ``on_interaction``
     return view
 
 
-def _told(gone: Forgotten) -> str:
-    if not gone.answers and not gone.votes:
-        return NOTHING
-    return DONE.format(answers=_counted(gone.answers, "question"), votes=_counted(gone.votes, "vote"))
+def _format_deletion(deleted: DeletionCount) -> str:
+    if not deleted.answers and not deleted.votes:
+        return NOTHING_STORED
+    return DONE.format(answers=_pluralize(deleted.answers, "question"), votes=_pluralize(deleted.votes, "vote"))
 
 
-def _counted(number: int, noun: str) -> str:
+def _pluralize(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 import discord
 from discord.ext import commands
 
-from bot.discord_adapter import ChannelSurface, is_open
-from bot.discord_adapter.tracked_questions import Exchange, is_followed, put
-from bot.discord_adapter.visibility import Visibility, channels_of, roles_of
+from bot.discord_adapter import ChannelSurface, can_write
+from bot.discord_adapter.tracked_questions import TrackedQuestion, is_in_edit_window, put_bounded
+from bot.discord_adapter.visibility import Visibility, channel_ids_of, role_ids_of
 from bot.domain import QUESTION_LIMIT
-from bot.records import Record
+from bot.records import AnswerRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bot.answers.service import Asking
-    from bot.discord_adapter import Controls
+    from bot.answers.service import AnswerService
+    from bot.discord_adapter import Components
 
 _log = logging.getLogger(__name__)
 
@@ -33,19 +33,19 @@ class Forums(commands.Cog):
 
     def __init__(
         self,
-        asking: Asking,
+        answer_service: AnswerService,
         client: discord.Client,
         visibility: Visibility | None = None,
         *,
         follows_edits: bool = True,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._asking = asking
+        self._answer_service = answer_service
         self._client = client
         self._visibility = visibility or Visibility()
         self._follows_edits = follows_edits
         self._clock = clock
-        self._posts: OrderedDict[int, Exchange] = OrderedDict()
+        self._posts: OrderedDict[int, TrackedQuestion] = OrderedDict()
 
     @commands.Cog.listener()
     async def on_message(self, message: discord.Message) -> None:
@@ -54,11 +54,13 @@ class Forums(commands.Cog):
             return
         if self._client.user in message.mentions:
             return
-        chosen = await self._asking.customs(message.guild.id)
-        if chosen.forums.isdisjoint(channels_of(message.channel)) or not self._asking.is_new(message.id):
+        chosen = await self._answer_service.load_guild_settings(message.guild.id)
+        if chosen.forums.isdisjoint(channel_ids_of(message.channel)) or not self._answer_service.is_new_event(
+            message.id
+        ):
             return
-        question = posted(message)
-        post = put(self._posts, message.id, Exchange(question, message.channel.id))
+        question = extract_post_question(message)
+        post = put_bounded(self._posts, message.id, TrackedQuestion(question, message.channel.id))
         if not question:
             _log.info("A post in channel %s has no words that can be read: MESSAGE_CONTENT is off", message.channel.id)
             return
@@ -68,36 +70,41 @@ class Forums(commands.Cog):
     async def on_raw_message_edit(self, payload: discord.RawMessageUpdateEvent) -> None:
         """Look anew at a post that was edited soon: its answer is another one, goes, or comes."""
         message, post = payload.message, self._posts.get(payload.message_id)
-        if post is None or message.guild is None or not self._follows_edits or not is_followed(message, self._clock()):
+        if (
+            post is None
+            or message.guild is None
+            or not self._follows_edits
+            or not is_in_edit_window(message, self._clock())
+        ):
             return
-        question = posted(message)
+        question = extract_post_question(message)
         if question == post.text:
             return
         post.text = question
-        post.rounds += 1
-        self._asking.stop(str(message.id), message.author.display_name)
+        post.revision += 1
+        self._answer_service.stop(str(message.id), message.author.display_name)
         await self._answer_in_turn(message, post, message.guild)
 
     @commands.Cog.listener()
     async def on_raw_message_delete(self, payload: discord.RawMessageDeleteEvent) -> None:
         """Answer a post no more that is gone; an answer that stands already goes as any deleted question's."""
         if post := self._posts.pop(payload.message_id, None):
-            post.rounds += 1
+            post.revision += 1
 
-    async def _answer_in_turn(self, message: discord.Message, post: Exchange, guild: discord.Guild) -> None:
+    async def _answer_in_turn(self, message: discord.Message, post: TrackedQuestion, guild: discord.Guild) -> None:
         """Answer once what was answered before is over, unless the post has changed again by then."""
-        this_round = post.rounds
+        this_round = post.revision
         async with post.lock:
-            if post.rounds == this_round:
-                await post.settle(self._client, await self._answer(message, post, guild))
+            if post.revision == this_round:
+                await post.replace_messages(self._client, await self._answer(message, post, guild))
 
-    async def _answer(self, message: discord.Message, post: Exchange, guild: discord.Guild) -> tuple[int, ...]:
+    async def _answer(self, message: discord.Message, post: TrackedQuestion, guild: discord.Guild) -> tuple[int, ...]:
         """Answer a post in place of what was answered before; gives the messages that stand then, none if quiet."""
-        this_round = post.rounds
+        this_round = post.revision
         channel = message.channel
-        if isinstance(channel, discord.abc.GuildChannel | discord.Thread) and not is_open(channel):
+        if isinstance(channel, discord.abc.GuildChannel | discord.Thread) and not can_write(channel):
             return post.message_ids
-        record = Record(
+        record = AnswerRecord(
             key=str(message.id),
             question=post.text,
             asker_id=message.author.id,
@@ -105,34 +112,34 @@ class Forums(commands.Cog):
             channel_id=channel.id,
             asked_at=message.created_at.timestamp(),
             # Not what the one who posts may see: nobody asked for it, so it is everybody's or nobody's.
-            scope=await self._visibility.told_all(guild.id, channel),
+            scope=await self._visibility.scope_for_channel(guild.id, channel),
             is_automatic=True,
         )
-        foreseen = await self._asking.foreseen(record)
-        if post.rounds != this_round:
+        foreseen = await self._answer_service.find_automatic_answer(record)
+        if post.revision != this_round:
             return post.message_ids
         if foreseen is None:
             return ()
-        if refusal := await self._asking.admit(record, roles=roles_of(message.author)):
+        if refusal := await self._answer_service.admit(record, roles=role_ids_of(message.author)):
             _log.info("Post %s is not answered: %s", message.id, refusal)
             return ()
         surfaces: list[ChannelSurface] = []
 
-        def surface(controls: Controls) -> ChannelSurface:
+        def make_surface(components: Components) -> ChannelSurface:
             made = ChannelSurface(
                 self._client,
                 channel.id,
                 # A page that was removed must not be found again by its nonce.
-                key=f"{record.key}/{post.rounds}",
+                nonce_seed=f"{record.key}/{post.revision}",
                 reference=message.to_reference(fail_if_not_exists=False),
-                controls=controls,
-                onto=post.message_ids,
+                components=components,
+                reused_message_ids=post.message_ids,
             )
             surfaces.append(made)
             return made
 
         is_thread = isinstance(channel, discord.Thread)
-        await self._asking.ask(record, surface, foreseen=foreseen, is_thread=is_thread)
+        await self._answer_service.ask(record, make_surface, automatic_answer=foreseen, is_thread=is_thread)
         return surfaces[0].message_ids
 
 
@@ -143,7 +150,7 @@ def is_post(message: discord.Message) -> bool:
     return message.type is discord.MessageType.default
 
 
-def posted(message: discord.Message) -> str:
+def extract_post_question(message: discord.Message) -> str:
     """A post's question: its title and its words; empty where its words cannot be read."""
     words = message.clean_content.strip()
     if not words:

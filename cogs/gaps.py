@@ -10,32 +10,47 @@ import discord
 from discord import app_commands, ui
 from discord.ext import commands
 
-from bot.admin.embedding_cache import Vectors
-from bot.admin.gaps import MOST_DAYS, Deed, custom_id, described, is_ours, labelled, paged, pressed, topics, within
-from bot.discord_adapter import deferred
-from bot.discord_adapter.client import whisper
-from bot.discord_adapter.components import FORGED, answering, clicked, picked
-from bot.discord_adapter.visibility import FOR_ADMINS
+from bot.admin.embedding_cache import EmbeddingCache
+from bot.admin.gaps import (
+    MAX_DAYS,
+    ButtonAction,
+    build_page,
+    cluster_gaps,
+    filter_by_scope,
+    format_custom_id,
+    format_label,
+    format_page,
+    is_own_custom_id,
+    parse_custom_id,
+)
+from bot.discord_adapter import defer
+from bot.discord_adapter.client import send_ephemeral
+from bot.discord_adapter.components import FORGED, custom_id_of, error_boundary, selected_values
+from bot.discord_adapter.visibility import ADMINS_ONLY
 from bot.errors import DocentError
-from bot.records import Act
+from bot.records import AuditEntry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from bot.admin.embedding_cache import Embedding
-    from bot.admin.gaps import Page, Press, Topic
-    from bot.answers.service import Asking
+    from bot.admin.embedding_cache import Embedder
+    from bot.admin.gaps import ButtonId, Page, QuestionCluster
+    from bot.answers.service import AnswerService
     from bot.discord_adapter.visibility import Visibility
     from bot.records import Gap, Records
 
 _log = logging.getLogger(__name__)
 
-DAYS = 30
-MOST = 300
+DEFAULT_DAYS = 30
+MAX_GAPS = 300
 """Gaps that are looked at, the latest: embedding them all for the first time takes a local model two seconds."""
 
-CHANGED = "Something has come to or gone from what you picked; nothing of it is marked. The list shows it as it is now."
-NOT_KEPT = "The words of questions are not kept here (REMEMBER_QUESTIONS=false), so there is no list of them."
+SELECTION_CHANGED = (
+    "Something has come to or gone from what you picked; nothing of it is marked. The list shows it as it is now."
+)
+QUESTIONS_NOT_STORED = (
+    "The words of questions are not kept here (REMEMBER_QUESTIONS=false), so there is no list of them."
+)
 
 _DAY = 24 * 3600.0
 
@@ -48,37 +63,37 @@ class Gaps(commands.Cog):
 
     def __init__(  # noqa: PLR0913 - what it joins, each by name
         self,
-        asking: Asking,
+        answer_service: AnswerService,
         records: Records,
         visibility: Visibility,
-        embedded: Embedding,
+        embed: Embedder,
         *,
         keeps_questions: bool = True,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._asking = asking
+        self._answer_service = answer_service
         self._records = records
         self._visibility = visibility
-        self._vectors = Vectors(embedded)
+        self._vectors = EmbeddingCache(embed)
         self._keeps_questions = keeps_questions
         self._clock = clock
 
     @app_commands.command()
     @app_commands.guild_only()
     @app_commands.default_permissions(manage_guild=True)
-    @app_commands.describe(days=f"How far to look back; {DAYS} days unless given")
+    @app_commands.describe(days=f"How far to look back; {DEFAULT_DAYS} days unless given")
     async def gaps(
-        self, interaction: discord.Interaction[Any], days: app_commands.Range[int, 1, MOST_DAYS] = DAYS
+        self, interaction: discord.Interaction[Any], days: app_commands.Range[int, 1, MAX_DAYS] = DEFAULT_DAYS
     ) -> None:
         """Questions that nobody's documents answered."""
-        if not self._asking.is_new(interaction.id):
+        if not self._answer_service.is_new_event(interaction.id):
             return
         if not self._visibility.is_admin(interaction):
-            await whisper(interaction, FOR_ADMINS)
+            await send_ephemeral(interaction, ADMINS_ONLY)
         elif not self._keeps_questions:
-            await whisper(interaction, NOT_KEPT)
-        elif await deferred(interaction, ephemeral=True):
-            text, view = await self._shown(interaction, days, 0)
+            await send_ephemeral(interaction, QUESTIONS_NOT_STORED)
+        elif await defer(interaction, ephemeral=True):
+            text, view = await self._build_page(interaction, days, 0)
             await interaction.followup.send(
                 text,
                 view=view,
@@ -90,77 +105,85 @@ class Gaps(commands.Cog):
     @commands.Cog.listener()
     async def on_interaction(self, interaction: discord.Interaction[Any]) -> None:
         """Take the controls below a list; each click is judged anew."""
-        name = clicked(interaction)
-        if not is_ours(name) or not self._asking.is_new(interaction.id):
+        name = custom_id_of(interaction)
+        if not is_own_custom_id(name) or not self._answer_service.is_new_event(interaction.id):
             return
-        async with answering(interaction):
-            press = pressed(name)
+        async with error_boundary(interaction):
+            press = parse_custom_id(name)
             if not self._visibility.is_admin(interaction):
-                await whisper(interaction, FOR_ADMINS)
+                await send_ephemeral(interaction, ADMINS_ONLY)
             elif press is None:
-                await whisper(interaction, FORGED)
+                await send_ephemeral(interaction, FORGED)
             else:
-                await self._answer_click(interaction, press)
+                await self._handle_click(interaction, press)
 
-    async def _answer_click(self, interaction: discord.Interaction[Any], press: Press) -> None:
+    async def _handle_click(self, interaction: discord.Interaction[Any], button_id: ButtonId) -> None:
         # Embedding anew may take longer than Discord waits.
         await interaction.response.defer()
-        is_done = press.deed is not Deed.DONE or await self._mark_done(interaction, press.days, picked(interaction))
-        text, view = await self._shown(interaction, press.days, press.page)
+        is_done = button_id.action is not ButtonAction.DONE or await self._mark_done(
+            interaction, button_id.days, selected_values(interaction)
+        )
+        text, view = await self._build_page(interaction, button_id.days, button_id.page)
         await interaction.edit_original_response(
             content=text, view=view, allowed_mentions=discord.AllowedMentions.none()
         )
         if not is_done:
-            await whisper(interaction, CHANGED)
+            await send_ephemeral(interaction, SELECTION_CHANGED)
 
-    async def _mark_done(self, interaction: discord.Interaction[Any], days: int, names: Sequence[str]) -> bool:
+    async def _mark_done(self, interaction: discord.Interaction[Any], days: int, cluster_ids: Sequence[str]) -> bool:
         """Close the gaps of what was picked; False if not all of it is as it was shown."""
-        shown, _ = await self._topics(interaction, days)
-        found = [topic for topic in shown if topic.name in names]
-        keys = [key for topic in found for key in topic.keys]
+        shown, _ = await self._load_clusters(interaction, days)
+        found = [topic for topic in shown if topic.cluster_id in cluster_ids]
+        keys = [key for topic in found for key in topic.answer_ids]
         if keys:
             now, user_id = self._clock(), interaction.user.id
-            await self._records.audit(Act(now, interaction.guild_id, user_id, "gaps done", {"answers": list(keys)}))
+            await self._records.save_audit_entry(
+                AuditEntry(now, interaction.guild_id, user_id, "gaps done", {"answers": list(keys)})
+            )
             await self._records.close_gaps(interaction.guild_id, keys, user_id, now)
-        return bool(found) and len(found) == len(set(names))
+        return bool(found) and len(found) == len(set(cluster_ids))
 
-    async def _shown(self, interaction: discord.Interaction[Any], days: int, number: int) -> tuple[str, ui.View]:
+    async def _build_page(
+        self, interaction: discord.Interaction[Any], days: int, page_number: int
+    ) -> tuple[str, ui.View]:
         """One page as this admin may see it, with its controls."""
-        found, is_cut = await self._topics(interaction, days)
-        page = paged(found, number)
-        return described(page, days, is_cut=is_cut), _controls(page, days)
+        found, is_cut = await self._load_clusters(interaction, days)
+        page = build_page(found, page_number)
+        return format_page(page, days, is_truncated=is_cut), _build_view(page, days)
 
-    async def _topics(self, interaction: discord.Interaction[Any], days: int) -> tuple[list[Topic], bool]:
+    async def _load_clusters(
+        self, interaction: discord.Interaction[Any], days: int
+    ) -> tuple[list[QuestionCluster], bool]:
         """What of this guild's gaps this admin may see; and whether there are more than were looked at."""
-        gaps = await self._records.gaps(interaction.guild_id, self._clock() - days * _DAY, MOST)
-        seen = within(gaps, await self._visibility.told(interaction, is_private=True))
-        return topics(seen, await self._vectors_of(seen)), len(gaps) >= MOST
+        gaps = await self._records.load_gaps(interaction.guild_id, self._clock() - days * _DAY, MAX_GAPS)
+        seen = filter_by_scope(gaps, await self._visibility.scope_for_interaction(interaction, is_private=True))
+        return cluster_gaps(seen, await self._embed_questions(seen)), len(gaps) >= MAX_GAPS
 
-    async def _vectors_of(self, gaps: Sequence[Gap]) -> Sequence[Sequence[float]] | None:
+    async def _embed_questions(self, gaps: Sequence[Gap]) -> Sequence[Sequence[float]] | None:
         if len(gaps) <= 1:
             return None
         try:
-            return await self._vectors.of([gap.question for gap in gaps])
+            return await self._vectors.embed([gap.question for gap in gaps])
         except DocentError as error:
-            _log.warning("Gaps are grouped by their words alone: %s", error.words)
+            _log.warning("Gaps are grouped by their words alone: %s", error.user_message)
             return None
 
 
-def _controls(page: Page, days: int) -> ui.View:
+def _build_view(page: Page, days: int) -> ui.View:
     """What marks the topics of a page as done, and what leads to the pages beside it."""
     view = ui.View(timeout=None)
-    if page.topics:
-        view.add_item(_marking(page.topics, page.first, custom_id(Deed.DONE, days, page.number)))
+    if page.clusters:
+        view.add_item(_build_select(page.clusters, page.first, format_custom_id(ButtonAction.DONE, days, page.number)))
     for label, to in (("Back", page.number - 1), ("Next", page.number + 1)):
         if 0 <= to <= page.last:
-            view.add_item(ui.Button(label=label, custom_id=custom_id(Deed.PAGE, days, to)))
+            view.add_item(ui.Button(label=label, custom_id=format_custom_id(ButtonAction.PAGE, days, to)))
     view.stop()  # discord.py need not remember it: its clicks come to ``on_interaction``
     return view
 
 
-def _marking(shown: Sequence[Topic], first: int, name: str) -> ui.Select[ui.View]:
+def _build_select(clusters: Sequence[QuestionCluster], first: int, select_id: str) -> ui.Select[ui.View]:
     options = [
-        discord.SelectOption(label=labelled(number, topic), value=topic.name)
-        for number, topic in enumerate(shown, start=first)
+        discord.SelectOption(label=format_label(number, topic), value=topic.cluster_id)
+        for number, topic in enumerate(clusters, start=first)
     ]
-    return ui.Select(custom_id=name, placeholder="Mark done…", max_values=len(options), options=options)
+    return ui.Select(custom_id=select_id, placeholder="Mark done…", max_values=len(options), options=options)

@@ -12,30 +12,30 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.admin import reindex_report
-from bot.admin.reindex_runs import CANCEL, FAILURES
-from bot.discord_adapter import InteractionSurface, deferred
-from bot.discord_adapter.client import whisper
-from bot.discord_adapter.components import answering, clicked
-from bot.discord_adapter.visibility import FOR_ADMINS
+from bot.admin.reindex_runs import CANCEL_PREFIX, FAILURES_PREFIX
+from bot.discord_adapter import InteractionSurface, defer
+from bot.discord_adapter.client import send_ephemeral
+from bot.discord_adapter.components import custom_id_of, error_boundary
+from bot.discord_adapter.visibility import ADMINS_ONLY
 from bot.domain import SHARED
-from bot.domain.collection_names import named, shown
+from bot.domain.collection_names import format_collection, parse_collection
 from bot.errors import RecordsUnusable
-from bot.records import Act, Run
-from bot.text.citations import escaped
+from bot.records import AuditEntry, Run
+from bot.text.citations import escape_markdown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bot.admin.reindex_runs import Reindexing
-    from bot.answers.service import Asking
+    from bot.admin.reindex_runs import ReindexRuns
+    from bot.answers.service import AnswerService
     from bot.discord_adapter.visibility import Visibility
     from bot.records import Records
 
-NOT_YOURS = "You may bring up to date only collections that are this server's alone. Name one of them."
-GOING_ON = "A run is going on already: {link}"
-ENDED = "That run has come to its end already."
-FORGOTTEN = "That list was lost with a restart. Use /reindex again: it names them anew."
-NONE_OF_YOURS = "None of the files that could not be read is in a collection you look after."
+NOT_MANAGEABLE = "You may bring up to date only collections that are this server's alone. Name one of them."
+ALREADY_RUNNING = "A run is going on already: {link}"
+ALREADY_ENDED = "That run has come to its end already."
+LIST_EXPIRED = "That list was lost with a restart. Use /reindex again: it names them anew."
+NO_MANAGEABLE_FAILURES = "None of the files that could not be read is in a collection you look after."
 
 
 class Reindex(commands.Cog):
@@ -43,15 +43,15 @@ class Reindex(commands.Cog):
 
     def __init__(
         self,
-        asking: Asking,
-        reindexing: Reindexing,
+        answer_service: AnswerService,
+        reindex_runs: ReindexRuns,
         records: Records,
         visibility: Visibility,
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._asking = asking
-        self._reindexing = reindexing
+        self._answer_service = answer_service
+        self._reindex_runs = reindex_runs
         self._records = records
         self._visibility = visibility
         self._clock = clock
@@ -73,16 +73,16 @@ class Reindex(commands.Cog):
         force: bool = False,  # noqa: FBT001, FBT002
     ) -> None:
         """Bring the index up to date with the documents."""
-        if not self._asking.is_new(interaction.id):
+        if not self._answer_service.is_new_event(interaction.id):
             return
-        wanted = None if collection is None else named(collection)
-        if refusal := await self._refusal(interaction, wanted):
-            await whisper(interaction, refusal)
+        wanted = None if collection is None else parse_collection(collection)
+        if refusal := await self._find_refusal(interaction, wanted):
+            await send_ephemeral(interaction, refusal)
             return
-        if running := self._reindexing.current:
-            await whisper(interaction, GOING_ON.format(link=_link(running)))
+        if running := self._reindex_runs.current:
+            await send_ephemeral(interaction, ALREADY_RUNNING.format(link=_format_link(running)))
             return
-        if not await deferred(interaction):
+        if not await defer(interaction):
             return
         run = Run(
             id=str(interaction.id),
@@ -96,68 +96,70 @@ class Reindex(commands.Cog):
         )
         if not dry_run:
             await self._audit(interaction, "reindex", {"collection": wanted, "full": full, "force": force})
-        await self._reindexing.carry_out(
-            run, lambda controls: InteractionSurface(interaction, controls=controls), dry_run=dry_run
+        await self._reindex_runs.run(
+            run, lambda controls: InteractionSurface(interaction, components=controls), dry_run=dry_run
         )
 
     @reindex.autocomplete("collection")
     async def _suggest(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
         """The collections that this admin looks after."""
-        names = [shown(name) for name in await self._visibility.changeable(interaction)]
+        names = [format_collection(name) for name in await self._visibility.manageable_collections(interaction)]
         return [app_commands.Choice(name=name, value=name) for name in names if typed.lower() in name.lower()][:25]
 
     @commands.Cog.listener()
     async def on_interaction(self, interaction: discord.Interaction[Any]) -> None:
         """Take the buttons below a run's message; each click is judged anew."""
-        name = clicked(interaction)
-        if not name.startswith((CANCEL, FAILURES)) or not self._asking.is_new(interaction.id):
+        name = custom_id_of(interaction)
+        if not name.startswith((CANCEL_PREFIX, FAILURES_PREFIX)) or not self._answer_service.is_new_event(
+            interaction.id
+        ):
             return
-        async with answering(interaction):
+        async with error_boundary(interaction):
             if not self._visibility.is_admin(interaction):
-                await whisper(interaction, FOR_ADMINS)
-            elif name.startswith(CANCEL):
-                await self._cancel(interaction, name.removeprefix(CANCEL))
+                await send_ephemeral(interaction, ADMINS_ONLY)
+            elif name.startswith(CANCEL_PREFIX):
+                await self._cancel(interaction, name.removeprefix(CANCEL_PREFIX))
             else:
-                await self._hand_out(interaction, name.removeprefix(FAILURES))
+                await self._send_failures(interaction, name.removeprefix(FAILURES_PREFIX))
 
-    async def _refusal(self, interaction: discord.Interaction[Any], collection: str | None) -> str:
+    async def _find_refusal(self, interaction: discord.Interaction[Any], collection: str | None) -> str:
         if not self._visibility.is_admin(interaction):
-            return FOR_ADMINS
+            return ADMINS_ONLY
         # All of them together are whose the shared ones are.
-        may_change = await self._visibility.may_change(interaction, SHARED if collection is None else collection)
-        return "" if may_change else NOT_YOURS
+        may_change = await self._visibility.can_manage(interaction, SHARED if collection is None else collection)
+        return "" if may_change else NOT_MANAGEABLE
 
     async def _cancel(self, interaction: discord.Interaction[Any], run_id: str) -> None:
-        running = self._reindexing.current
+        running = self._reindex_runs.current
         if running is None or running.id != run_id:
-            await whisper(interaction, ENDED)
-        elif refusal := await self._refusal(interaction, running.collection):
-            await whisper(interaction, refusal)
+            await send_ephemeral(interaction, ALREADY_ENDED)
+        elif refusal := await self._find_refusal(interaction, running.collection):
+            await send_ephemeral(interaction, refusal)
         else:
-            self._reindexing.cancel(run_id, escaped(interaction.user.display_name))
+            self._reindex_runs.cancel(run_id, escape_markdown(interaction.user.display_name))
             await interaction.response.defer()
             await self._audit(interaction, "reindex cancel", {"run": run_id})
 
-    async def _hand_out(self, interaction: discord.Interaction[Any], run_id: str) -> None:
-        failed = self._reindexing.failures(run_id)
+    async def _send_failures(self, interaction: discord.Interaction[Any], run_id: str) -> None:
+        failed = self._reindex_runs.failures(run_id)
         if failed is None:
-            await whisper(interaction, FORGOTTEN)
+            await send_ephemeral(interaction, LIST_EXPIRED)
             return
-        own = await self._visibility.changeable(interaction)
-        text = reindex_report.failures(failed, lambda collection: collection in own)
+        own = await self._visibility.manageable_collections(interaction)
+        text = reindex_report.format_failures(failed, lambda collection: collection in own)
         if not text:
-            await whisper(interaction, NONE_OF_YOURS)
+            await send_ephemeral(interaction, NO_MANAGEABLE_FAILURES)
             return
         file = discord.File(io.BytesIO(text.encode("utf-8", "replace")), "not-read.txt")
-        await whisper(interaction, "-# What could not be read, and why.", files=[file])
+        await send_ephemeral(interaction, "-# What could not be read, and why.", files=[file])
 
-    async def _audit(self, interaction: discord.Interaction[Any], name: str, details: dict[str, Any]) -> None:
-        act = Act(self._clock(), interaction.guild_id, interaction.user.id, name, details)
+    async def _audit(self, interaction: discord.Interaction[Any], action: str, details: dict[str, Any]) -> None:
+        act = AuditEntry(self._clock(), interaction.guild_id, interaction.user.id, action, details)
         with suppress(RecordsUnusable):  # the run itself says in the log that nothing can be written down
-            await self._records.audit(act)
+            await self._records.save_audit_entry(act)
 
 
-def _link(run: Run) -> str:
+def _format_link(run: Run) -> str:
     """Where a run's message is; the channel, as long as there is none."""
     message = f"/{run.message_id}" if run.message_id else ""
     return f"https://discord.com/channels/{run.guild_id or '@me'}/{run.channel_id}{message}"

@@ -10,38 +10,38 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.access import guild_settings
-from bot.admin.guild_settings_text import described, mentioned, told
-from bot.discord_adapter import deferred
-from bot.discord_adapter.client import whisper
-from bot.discord_adapter.visibility import FOR_ADMINS
-from bot.errors import CustomInvalid
-from bot.records import Act
+from bot.admin.guild_settings_text import find_mentions, format_change, format_settings
+from bot.discord_adapter import defer
+from bot.discord_adapter.client import send_ephemeral
+from bot.discord_adapter.visibility import ADMINS_ONLY
+from bot.errors import GuildSettingInvalid
+from bot.records import AuditEntry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bot.access.admission import Admission
-    from bot.answers.service import Asking
+    from bot.answers.service import AnswerService
     from bot.discord_adapter.visibility import Visibility
     from bot.records import Records
 
-LONGEST = 2_000
+MAX_VALUE_LENGTH = 2_000
 """Characters of the longest value that is looked at."""
 
-NAMES = [app_commands.Choice(name=name, value=name) for name in guild_settings.CHOICES]
-NO_SUCH = "There is no setting of that name."
-UNKNOWN = "This server has no {what}."
+SETTING_NAME_CHOICES = [app_commands.Choice(name=name, value=name) for name in guild_settings.SETTING_SPECS]
+UNKNOWN_SETTING = "There is no setting of that name."
+NOT_IN_SERVER = "This server has no {what}."
 RESET = "`{name}` is as if nobody had chosen it."
 
 
 @app_commands.guild_only()
 @app_commands.default_permissions(manage_guild=True)
-class House(commands.GroupCog, group_name="settings", group_description="What is chosen for this server"):
+class GuildSettingsCog(commands.GroupCog, group_name="settings", group_description="What is chosen for this server"):
     """What admins choose. ``reads_messages``: the bot may read what does not mention it; ``clock``: Unix seconds."""
 
     def __init__(  # noqa: PLR0913 - what it joins, each by name
         self,
-        asking: Asking,
+        answer_service: AnswerService,
         admission: Admission,
         records: Records,
         visibility: Visibility,
@@ -50,7 +50,7 @@ class House(commands.GroupCog, group_name="settings", group_description="What is
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__()
-        self._asking = asking
+        self._answer_service = answer_service
         self._admission = admission
         self._records = records
         self._visibility = visibility
@@ -60,53 +60,53 @@ class House(commands.GroupCog, group_name="settings", group_description="What is
     @app_commands.command()
     async def show(self, interaction: discord.Interaction[Any]) -> None:
         """Everything that can be chosen, what is chosen, and what the operator allows."""
-        guild_id = await self._begun(interaction)
+        guild_id = await self._begin(interaction)
         if guild_id is None:
             return
-        kept = await self._admission.house.kept(guild_id)
-        operators = await self._admission.limits(None)
-        for message in described(kept, operators, reads_messages=self._reads_messages):
-            await whisper(interaction, message)
+        kept = await self._admission.guild_settings.load_stored(guild_id)
+        operators = await self._admission.limits_for(None)
+        for message in format_settings(kept, operators, reads_messages=self._reads_messages):
+            await send_ephemeral(interaction, message)
 
     @app_commands.command(name="set")
     @app_commands.describe(name="What to choose", value="Words, a number, yes or no, #channels, @roles with numbers")
-    @app_commands.choices(name=NAMES)
-    async def choose(
-        self, interaction: discord.Interaction[Any], name: str, value: app_commands.Range[str, 1, LONGEST]
+    @app_commands.choices(name=SETTING_NAME_CHOICES)
+    async def set_value(
+        self, interaction: discord.Interaction[Any], name: str, value: app_commands.Range[str, 1, MAX_VALUE_LENGTH]
     ) -> None:
         """Choose something for this server."""
-        guild_id = await self._begun(interaction)
+        guild_id = await self._begin(interaction)
         if guild_id is None:
             return
-        read = guild_settings.read(name, value)
-        _refuse_foreign(interaction.guild, name, read)
-        await self._keep(interaction, guild_id, name, read)
-        operators = await self._admission.limits(None)
-        await whisper(interaction, told(name, read, operators, reads_messages=self._reads_messages))
+        read = guild_settings.parse_setting(name, value)
+        _ensure_in_guild(interaction.guild, name, read)
+        await self._save_setting(interaction, guild_id, name, read)
+        operators = await self._admission.limits_for(None)
+        await send_ephemeral(interaction, format_change(name, read, operators, reads_messages=self._reads_messages))
 
     @app_commands.command()
     @app_commands.describe(name="What to take back")
-    @app_commands.choices(name=NAMES)
+    @app_commands.choices(name=SETTING_NAME_CHOICES)
     async def reset(self, interaction: discord.Interaction[Any], name: str) -> None:
         """Take a choice back."""
-        guild_id = await self._begun(interaction)
+        guild_id = await self._begin(interaction)
         if guild_id is None:
             return
-        if name not in guild_settings.CHOICES:
-            raise CustomInvalid(NO_SUCH)
-        await self._keep(interaction, guild_id, name, None)
-        await whisper(interaction, RESET.format(name=name))
+        if name not in guild_settings.SETTING_SPECS:
+            raise GuildSettingInvalid(UNKNOWN_SETTING)
+        await self._save_setting(interaction, guild_id, name, None)
+        await send_ephemeral(interaction, RESET.format(name=name))
 
-    async def _begun(self, interaction: discord.Interaction[Any]) -> int | None:
+    async def _begin(self, interaction: discord.Interaction[Any]) -> int | None:
         """The guild of a new command of one of its admins, acknowledged to them alone; else None."""
-        if not self._asking.is_new(interaction.id):
+        if not self._answer_service.is_new_event(interaction.id):
             return None
         if not self._visibility.is_admin(interaction):
-            await whisper(interaction, FOR_ADMINS)
+            await send_ephemeral(interaction, ADMINS_ONLY)
             return None
-        return interaction.guild_id if await deferred(interaction, ephemeral=True) else None
+        return interaction.guild_id if await defer(interaction, ephemeral=True) else None
 
-    async def _keep(
+    async def _save_setting(
         self, interaction: discord.Interaction[Any], guild_id: int, name: str, value: guild_settings.Json
     ) -> None:
         """Note who changes what, then change it: nothing changes that nobody answers for.
@@ -116,11 +116,11 @@ class House(commands.GroupCog, group_name="settings", group_description="What is
         """
         details = {"name": name} if value is None else {"name": name, "value": value}
         command = "settings reset" if value is None else "settings set"
-        await self._records.audit(Act(self._clock(), guild_id, interaction.user.id, command, details))
-        await self._admission.house.choose(guild_id, name, value)
+        await self._records.save_audit_entry(AuditEntry(self._clock(), guild_id, interaction.user.id, command, details))
+        await self._admission.guild_settings.set(guild_id, name, value)
 
 
-def _refuse_foreign(guild: discord.Guild | None, name: str, value: guild_settings.Json) -> None:
+def _ensure_in_guild(guild: discord.Guild | None, name: str, value: guild_settings.Json) -> None:
     """See that what a value names is in this server.
 
     Raises:
@@ -128,8 +128,8 @@ def _refuse_foreign(guild: discord.Guild | None, name: str, value: guild_setting
     """
     if guild is None:
         return
-    channels, roles = mentioned(name, value)
+    channels, roles = find_mentions(name, value)
     unknown = [f"channel <#{number}>" for number in channels if guild.get_channel_or_thread(number) is None]
     unknown += [f"role <@&{number}>" for number in roles if guild.get_role(number) is None]
     if unknown:
-        raise CustomInvalid(UNKNOWN.format(what=min(unknown)))
+        raise GuildSettingInvalid(NOT_IN_SERVER.format(what=min(unknown)))

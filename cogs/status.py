@@ -10,18 +10,18 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.access.budgets import DAY
-from bot.admin.status import Budget, Standing, summary, underway
-from bot.discord_adapter import deferred
-from bot.discord_adapter.client import whisper
-from bot.discord_adapter.visibility import FOR_ADMINS
+from bot.admin.status import Budget, StatusReport, format_progress, format_status
+from bot.discord_adapter import defer
+from bot.discord_adapter.client import send_ephemeral
+from bot.discord_adapter.visibility import ADMINS_ONLY
 from bot.errors import DocentError, RecordsUnusable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bot.access.admission import Admission
-    from bot.admin.status import Parts
-    from bot.answers.service import Asking
+    from bot.admin.status import BuildInfo
+    from bot.answers.service import AnswerService
     from bot.discord_adapter.visibility import Visibility
     from bot.domain import Library, LibraryState
     from bot.records import Records, Statistics
@@ -37,10 +37,10 @@ class Meta(commands.Cog):
     async def about(self, interaction: discord.Interaction[Any]) -> None:
         """What Docent is and which documents it knows."""
         # While the bot starts, the library may not be open within the three seconds Discord waits.
-        if not await deferred(interaction, ephemeral=True):
+        if not await defer(interaction, ephemeral=True):
             return
         await interaction.followup.send(
-            described(await self._library.state()),
+            format_about(await self._library.state()),
             ephemeral=True,
             suppress_embeds=True,
             allowed_mentions=discord.AllowedMentions.none(),
@@ -52,18 +52,18 @@ class Status(commands.Cog):
 
     def __init__(  # noqa: PLR0913 - what it looks at, each by name
         self,
-        parts: Parts,
+        build_info: BuildInfo,
         library: Library,
-        asking: Asking,
+        answer_service: AnswerService,
         *,
         admission: Admission,
         records: Records,
         visibility: Visibility,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._parts = parts
+        self._build_info = build_info
         self._library = library
-        self._asking = asking
+        self._answer_service = answer_service
         self._admission = admission
         self._records = records
         self._visibility = visibility
@@ -74,54 +74,58 @@ class Status(commands.Cog):
     @app_commands.default_permissions(manage_guild=True)
     async def status(self, interaction: discord.Interaction[Any]) -> None:
         """Models, index, answers and budgets at this moment."""
-        if not self._asking.is_new(interaction.id):
+        if not self._answer_service.is_new_event(interaction.id):
             return
         if not self._visibility.is_admin(interaction) or interaction.guild_id is None:
-            await whisper(interaction, FOR_ADMINS)
-        elif await deferred(interaction, ephemeral=True):
-            await whisper(interaction, summary(await self._now(interaction, interaction.guild_id)))
+            await send_ephemeral(interaction, ADMINS_ONLY)
+        elif await defer(interaction, ephemeral=True):
+            await send_ephemeral(
+                interaction, format_status(await self._collect_status(interaction, interaction.guild_id))
+            )
 
-    async def _now(self, interaction: discord.Interaction[Any], guild_id: int) -> Standing:
-        limits = await self._admission.limits(guild_id)
-        under_way, in_line = self._asking.standing
+    async def _collect_status(self, interaction: discord.Interaction[Any], guild_id: int) -> StatusReport:
+        limits = await self._admission.limits_for(guild_id)
+        under_way, in_line = self._answer_service.counts
         # What other servers spend is for those who run the bot, unless there is no other.
-        is_told_all = self._visibility.person(interaction).is_operator or len(interaction.client.guilds) <= 1
-        whole = Budget(self._admission.spent_today(), limits.total_daily) if is_told_all else None
-        return Standing(
-            self._parts,
-            await self._state_or_words(),
+        is_told_all = (
+            self._visibility.person_for_interaction(interaction).is_operator or len(interaction.client.guilds) <= 1
+        )
+        whole = Budget(self._admission.count_tokens_today(), limits.total_daily) if is_told_all else None
+        return StatusReport(
+            self._build_info,
+            await self._load_state_or_error(),
             under_way,
             in_line,
-            await self._today_or_words(guild_id),
-            Budget(self._admission.spent_today(guild_id=guild_id), limits.guild_daily),
+            await self._load_statistics_or_error(guild_id),
+            Budget(self._admission.count_tokens_today(guild_id=guild_id), limits.guild_daily),
             whole,
         )
 
-    async def _state_or_words(self) -> LibraryState | str:
+    async def _load_state_or_error(self) -> LibraryState | str:
         try:
             return await self._library.state()
         except DocentError as error:
-            return error.words
+            return error.user_message
 
-    async def _today_or_words(self, guild_id: int) -> Statistics | str:
+    async def _load_statistics_or_error(self, guild_id: int) -> Statistics | str:
         now = self._clock()
         try:
-            return await self._records.statistics(guild_id, now - now % DAY)
+            return await self._records.load_statistics(guild_id, now - now % DAY)
         except RecordsUnusable as error:
-            return error.words
+            return error.user_message
 
 
-def described(state: LibraryState) -> str:
+def format_about(state: LibraryState) -> str:
     """The bot and its library in a few lines of Discord's Markdown."""
     search = "keywords only" if state.embedding == "none" else f"keywords and `{state.embedding.replace('`', '')}`"
     lines = [
         "**Docent** answers questions from this team's own documents and names its sources. Try `/ask`.",
-        f"-# {_counted(state.documents, 'document')}, {_counted(state.nodes, 'passage')} · searched by {search}",
+        f"-# {_pluralize(state.documents, 'document')}, {_pluralize(state.nodes, 'passage')} · searched by {search}",
     ]
     if state.running:
-        lines.append(underway(state.running))
+        lines.append(format_progress(state.running))
     return "\n".join(lines)
 
 
-def _counted(number: int, noun: str) -> str:
+def _pluralize(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -11,55 +11,55 @@ import pytest
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
-from bot.simulator.server import Request
+from bot.simulator.server import RecordedRequest
 from bot.simulator.world import World
-from tests.safety.secret_watch import Watch
+from tests.safety.secret_watch import SecretWatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from _pytest.capture import CaptureResult
 
-WATCH = Watch()
+WATCH = SecretWatch()
 
 
 @pytest.fixture(autouse=True)
-def _discord_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+def _restore_discord_urls(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wherever a test points discord.py, afterwards it points at Discord again."""
     monkeypatch.setattr(Route, "BASE", Route.BASE)
     monkeypatch.setattr(DiscordWebSocket, "DEFAULT_GATEWAY", DiscordWebSocket.DEFAULT_GATEWAY)
 
 
 @pytest.fixture(autouse=True)
-def _watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _watch_for_secrets(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Whatever is logged at INFO or above, sent to the stand-in, or said by a command is looked at.
 
     Each world's token is known as soon as there is one.
     """
-    begin, record, read = World.__init__, Request.__init__, pytest.CaptureFixture[str].readouterr
+    begin, record, read = World.__init__, RecordedRequest.__init__, pytest.CaptureFixture[str].readouterr
     hear = SubprocessStreamProtocol.pipe_data_received
 
-    def noted(world: World, *args: Any, **kwargs: Any) -> None:
+    def init_world(world: World, *args: Any, **kwargs: Any) -> None:
         begin(world, *args, **kwargs)
         WATCH.tokens.add(world.token)
 
-    def recorded(request: Request, *args: Any, **kwargs: Any) -> None:
+    def init_request(request: RecordedRequest, *args: Any, **kwargs: Any) -> None:
         record(request, *args, **kwargs)
-        WATCH.look(json.dumps(request.body), *(file.content.decode("utf-8", "replace") for file in request.files))
+        WATCH.check(json.dumps(request.body), *(file.content.decode("utf-8", "replace") for file in request.files))
 
-    def printed(capture: pytest.CaptureFixture[str]) -> CaptureResult[str]:
+    def read_captured(capture: pytest.CaptureFixture[str]) -> CaptureResult[str]:
         result = read(capture)
-        WATCH.look(str(result.out), str(result.err))
+        WATCH.check(str(result.out), str(result.err))
         return result
 
-    def heard(process: SubprocessStreamProtocol, fd: int, data: bytes | str) -> None:
-        WATCH.look(data if isinstance(data, str) else data.decode("utf-8", "replace"))
+    def receive_data(process: SubprocessStreamProtocol, fd: int, data: bytes | str) -> None:
+        WATCH.check(data if isinstance(data, str) else data.decode("utf-8", "replace"))
         hear(process, fd, data)
 
-    monkeypatch.setattr(World, "__init__", noted)
-    monkeypatch.setattr(Request, "__init__", recorded)
-    monkeypatch.setattr(pytest.CaptureFixture, "readouterr", printed)
-    monkeypatch.setattr(SubprocessStreamProtocol, "pipe_data_received", heard)
+    monkeypatch.setattr(World, "__init__", init_world)
+    monkeypatch.setattr(RecordedRequest, "__init__", init_request)
+    monkeypatch.setattr(pytest.CaptureFixture, "readouterr", read_captured)
+    monkeypatch.setattr(SubprocessStreamProtocol, "pipe_data_received", receive_data)
     root = logging.getLogger()
     level = root.level
     root.setLevel(min(level, logging.INFO))
@@ -71,7 +71,7 @@ def _watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """What was printed, and read by nobody, is looked at as well."""
-    WATCH.look(report.capstdout, report.capstderr)
+    WATCH.check(report.capstdout, report.capstderr)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -8,16 +8,16 @@ import pytest
 from dotenv import dotenv_values
 
 from bot.errors import SettingsInvalid
-from bot.settings import load, setting_names
+from bot.settings import list_setting_names, load
 
 
 @pytest.fixture(autouse=True)
 def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in setting_names():
+    for name in list_setting_names():
         monkeypatch.delenv(name, raising=False)
 
 
-def env_file(tmp_path: Path, text: str) -> Path:
+def write_env_file(tmp_path: Path, text: str) -> Path:
     path = tmp_path / ".env"
     path.write_text(text, encoding="utf-8")
     return path
@@ -25,17 +25,17 @@ def env_file(tmp_path: Path, text: str) -> Path:
 
 def test_the_example_names_exactly_the_settings() -> None:
     example = Path(__file__).parent.parent / ".env.example"
-    assert set(dotenv_values(example)) == set(setting_names())
+    assert set(dotenv_values(example)) == set(list_setting_names())
 
 
-def test_the_example_as_it_stands_is_valid_and_says_the_defaults() -> None:
+def test_example_file_is_valid_and_shows_the_defaults() -> None:
     example = Path(__file__).parent.parent / ".env.example"
     assert load(example) == load(None)
 
 
 def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LLM_MODEL", "from-environment")
-    assert load(env_file(tmp_path, "LLM_MODEL=from-file\nLOG_FORMAT=json")).llm_model == "from-environment"
+    assert load(write_env_file(tmp_path, "LLM_MODEL=from-file\nLOG_FORMAT=json")).llm_model == "from-environment"
 
 
 def test_overrides_win_over_everything(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,12 +43,12 @@ def test_overrides_win_over_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load(None, discord_api_url="http://127.0.0.1:2/api").discord_api_url == "http://127.0.0.1:2/api"
 
 
-def test_an_empty_value_is_no_value(tmp_path: Path) -> None:
-    assert load(env_file(tmp_path, "OPENAI_API_KEY=\nLLM_CONTEXT_WINDOW=")).has_model is False
+def test_empty_value_counts_as_unset(tmp_path: Path) -> None:
+    assert load(write_env_file(tmp_path, "OPENAI_API_KEY=\nLLM_CONTEXT_WINDOW=")).has_model is False
 
 
-def test_every_problem_is_said_at_once_and_no_value_is_repeated(tmp_path: Path) -> None:
-    path = env_file(
+def test_all_problems_are_reported_at_once_without_their_values(tmp_path: Path) -> None:
+    path = write_env_file(
         tmp_path,
         "OPENAI_BASE_URL=file:///secret-path\nLLM_CONTEXT_WINDOW=plenty\nLOG_LEVEL=loud\nDISCORD_TOKEN='a b'\n",
     )
@@ -58,7 +58,7 @@ def test_every_problem_is_said_at_once_and_no_value_is_repeated(tmp_path: Path) 
         "OPENAI_BASE_URL", "LLM_CONTEXT_WINDOW", "LOG_LEVEL", "DISCORD_TOKEN",
     }  # fmt: skip
     for value in ("secret-path", "plenty", "loud", "a b"):
-        assert value not in caught.value.words
+        assert value not in caught.value.user_message
 
 
 @pytest.mark.parametrize(
@@ -74,24 +74,24 @@ def test_every_problem_is_said_at_once_and_no_value_is_repeated(tmp_path: Path) 
         ("ADMIN_USERS=ada", "is not a list of ids"),
     ],
 )
-def test_a_complaint_is_in_plain_words(tmp_path: Path, line: str, complaint: str) -> None:
+def test_problem_messages_are_plain_sentences(tmp_path: Path, line: str, complaint: str) -> None:
     with pytest.raises(SettingsInvalid) as caught:
-        load(env_file(tmp_path, line))
+        load(write_env_file(tmp_path, line))
     assert [problem.complaint for problem in caught.value.problems] == [complaint]
 
 
 @pytest.mark.parametrize("text", ["LOG_LEVEL=LOUD", "LOG_LEVEL=LOUD\nDISCORD_TOKEN="])
-def test_what_is_required_and_missing_is_said_with_everything_else(tmp_path: Path, text: str) -> None:
+def test_missing_required_setting_is_reported_with_all_other_problems(tmp_path: Path, text: str) -> None:
     with pytest.raises(SettingsInvalid) as caught:
-        load(env_file(tmp_path, text), required=("discord_token",))
+        load(write_env_file(tmp_path, text), required=("discord_token",))
     assert [(problem.setting, problem.complaint) for problem in caught.value.problems] == [
         ("DISCORD_TOKEN", "is missing"),
         ("LOG_LEVEL", "is none of the words it may be"),
     ]
 
 
-def test_what_is_required_may_stand_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert load(env_file(tmp_path, "discord_token=t"), required=("discord_token",)).discord_token is not None
+def test_required_setting_may_come_from_any_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load(write_env_file(tmp_path, "discord_token=t"), required=("discord_token",)).discord_token is not None
     assert load(None, required=("discord_token",), discord_token="t").discord_token is not None
     monkeypatch.setenv("DISCORD_TOKEN", "t")
     assert load(None, required=("discord_token",)).discord_token is not None
@@ -99,11 +99,11 @@ def test_what_is_required_may_stand_anywhere(tmp_path: Path, monkeypatch: pytest
 
 def test_a_nearly_right_name_in_the_file_is_pointed_out(tmp_path: Path) -> None:
     with pytest.raises(SettingsInvalid, match=r"OPENAI_APIKEY is not a setting\. Did you mean OPENAI_API_KEY\?"):
-        load(env_file(tmp_path, "OPENAI_APIKEY=sk-planted"))
+        load(write_env_file(tmp_path, "OPENAI_APIKEY=sk-planted"))
 
 
 def test_other_names_in_the_file_are_left_alone(tmp_path: Path) -> None:
-    assert load(env_file(tmp_path, "TZ=Europe/Berlin")).log_format == "text"
+    assert load(write_env_file(tmp_path, "TZ=Europe/Berlin")).log_format == "text"
 
 
 def test_a_file_that_is_not_text_is_one_sentence(tmp_path: Path) -> None:
@@ -114,15 +114,15 @@ def test_a_file_that_is_not_text_is_one_sentence(tmp_path: Path) -> None:
 
 
 def test_secrets_show_in_no_representation(tmp_path: Path) -> None:
-    settings = load(env_file(tmp_path, "DISCORD_TOKEN=planted-token\nOPENAI_API_KEY=planted-key"))
+    settings = load(write_env_file(tmp_path, "DISCORD_TOKEN=planted-token\nOPENAI_API_KEY=planted-key"))
     assert "planted" not in repr(settings)
     assert "planted" not in str(settings)
     assert settings.secrets == ("planted-token", "planted-key")
 
 
-def test_the_missing_token_is_said_with_where_to_get_it() -> None:
+def test_missing_token_is_reported_with_where_to_get_it() -> None:
     with pytest.raises(SettingsInvalid, match=r"DISCORD_TOKEN is missing\. It should hold .*Reset Token"):
-        load(None).required_token()
+        load(None).require_token()
 
 
 @pytest.mark.parametrize(
@@ -138,10 +138,10 @@ def test_the_missing_token_is_said_with_where_to_get_it() -> None:
 def test_documents_are_embedded_by_openai_only_when_they_go_there_anyway(
     tmp_path: Path, text: str, embedding: str
 ) -> None:
-    assert load(env_file(tmp_path, text)).embedding == embedding
+    assert load(write_env_file(tmp_path, text)).embedding == embedding
 
 
 def test_a_key_never_goes_to_a_server_it_was_not_given_for(tmp_path: Path) -> None:
-    settings = load(env_file(tmp_path, "OPENAI_API_KEY=k\nEMBED_BASE_URL=http://127.0.0.1:1/v1"))
+    settings = load(write_env_file(tmp_path, "OPENAI_API_KEY=k\nEMBED_BASE_URL=http://127.0.0.1:1/v1"))
     assert settings.embedding_url == "http://127.0.0.1:1/v1"
     assert settings.embedding_key is None

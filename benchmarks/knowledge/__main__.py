@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from benchmarks.knowledge import server
-from benchmarks.knowledge.measure import Figures, Spec, measured
-from benchmarks.knowledge.report import drawn, table
+from benchmarks.knowledge.measure import Metrics, Spec, measure
+from benchmarks.knowledge.report import build_table, draw
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,43 +59,43 @@ def main(  # noqa: PLR0913 # each is an option of the command
     dimensions = dimension or ([384] if quick else [384, 1_536])
     console = Console()
     console = console if console.is_terminal else Console(width=_WIDTH)
-    reached: dict[Spec, Figures] = {}
+    reached: dict[Spec, Metrics] = {}
     passed_over: dict[Spec, str] = {}
-    chosen = _stores(store)
-    if _POSTGRES in chosen and server.missing():
+    chosen = _select_stores(store)
+    if _POSTGRES in chosen and server.missing_packages():
         chosen.remove(_POSTGRES)
         console.print(f"{_POSTGRES} is left out; to measure it too: uv sync --group server")
     # Whoever is told to stop ends as if interrupted at the keyboard: what was started ends first.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="docent-benchmark-")))
-        bar = stack.enter_context(Progress(*_columns(), console=Console(stderr=True), transient=True))
+        bar = stack.enter_context(Progress(*_progress_columns(), console=Console(stderr=True), transient=True))
         asked = [(size, numbers, name) for size in sizes for numbers in dimensions for name in chosen]
         task = bar.add_task("", total=len(asked))
         address = None
         for size, numbers, name in asked:
             bar.update(task, description=f"{name}, {size:,} × {numbers}")
             if name == _POSTGRES and address is None:
-                address = stack.enter_context(server.running())
-            spec = Spec(name, _place(folder, name, address), size, numbers)
-            reason = "" if patient else _reason_against(spec)
+                address = stack.enter_context(server.run_server())
+            spec = Spec(name, _find_location(folder, name, address), size, numbers)
+            reason = "" if patient else _find_skip_reason(spec)
             if reason:
                 passed_over[spec] = reason
             else:
-                reached[spec] = measured(spec, _disk(spec, folder))
-                _forget(spec)
+                reached[spec] = measure(spec, _make_disk_probe(spec, folder))
+                _delete_store(spec)
             bar.advance(task)
-    console.print(table(reached, passed_over))
+    console.print(build_table(reached, passed_over))
     if reached:
-        drawn(reached, plot)
+        draw(reached, plot)
         console.print(f"The plot is in {plot}.")
 
 
-def _columns() -> tuple[SpinnerColumn, TextColumn, BarColumn, MofNCompleteColumn, TimeElapsedColumn]:
+def _progress_columns() -> tuple[SpinnerColumn, TextColumn, BarColumn, MofNCompleteColumn, TimeElapsedColumn]:
     return SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
 
 
-def _stores(chosen: list[str] | None) -> list[str]:
+def _select_stores(chosen: list[str] | None) -> list[str]:
     known = {name.lower(): name for name in (_SQLITE, _POSTGRES, _SIMPLE)}
     unknown = [name for name in chosen or [] if name.lower() not in known]
     if unknown:
@@ -103,49 +103,49 @@ def _stores(chosen: list[str] | None) -> list[str]:
     return [known[name.lower()] for name in chosen] if chosen else list(known.values())
 
 
-def _place(folder: Path, name: str, address: str | None) -> str:
+def _find_location(folder: Path, name: str, address: str | None) -> str:
     if name == _POSTGRES:
         return address or ""
     return str(folder / name / ("index.sqlite" if name == _SQLITE else "vectors.json"))
 
 
-def _reason_against(spec: Spec) -> str:
+def _find_skip_reason(spec: Spec) -> str:
     if spec.store == _SIMPLE and spec.passages * spec.dimension > _SIMPLE_LIMIT:
         return "passed over: minutes"
     return ""
 
 
-def _disk(spec: Spec, folder: Path) -> Callable[[], int]:
+def _make_disk_probe(spec: Spec, folder: Path) -> Callable[[], int]:
     if spec.store != _POSTGRES:
         return lambda: sum(file.stat().st_size for file in (folder / spec.store).iterdir())
-    return lambda: _of_database(
-        spec.place,
+    return lambda: _query_database(
+        spec.location,
         "SELECT sum(pg_total_relation_size(oid)) FROM pg_class WHERE"
         " relnamespace = 'docent'::regnamespace AND relkind = 'r'",
     )
 
 
-def _forget(spec: Spec) -> None:
+def _delete_store(spec: Spec) -> None:
     if spec.store == _POSTGRES:
-        _of_database(spec.place, "DROP SCHEMA docent CASCADE")
+        _query_database(spec.location, "DROP SCHEMA docent CASCADE")
     else:
-        shutil.rmtree(Path(spec.place).parent)
+        shutil.rmtree(Path(spec.location).parent)
 
 
-def _of_database(address: str, statement: str) -> int:
+def _query_database(address: str, statement: str) -> int:
     """What a statement says, as a number; 0 where it says nothing."""
     import asyncio  # noqa: PLC0415  # as below
 
     import asyncpg  # noqa: PLC0415  # only where it is installed
 
-    async def said() -> int:
+    async def query() -> int:
         connection = await asyncpg.connect(address.replace("+asyncpg", ""))
         try:
             return int(await connection.fetchval(statement) or 0)
         finally:
             await connection.close()
 
-    return asyncio.run(said())
+    return asyncio.run(query())
 
 
 if __name__ == "__main__":

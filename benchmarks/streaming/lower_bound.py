@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
+class Bucket:
     """``limit`` edits in ``period`` seconds, each of which takes ``latency`` seconds to be seen."""
 
     limit: int
@@ -26,18 +26,18 @@ class Lane:
         return self.period / self.limit
 
 
-def paced(lane: Lane) -> float:
+def compute_paced_delay(bucket: Bucket) -> float:
     """The mean delay per character, in seconds, of an answer that has the lane to itself."""
-    return lane.interval / 2 + lane.latency
+    return bucket.interval / 2 + bucket.latency
 
 
-def bound(lane: Lane, seconds: float) -> float:
+def compute_optimal_delay(bucket: Bucket, seconds: float) -> float:
     """The mean delay per character if it were known that the text takes so many seconds: windows spent to the last."""
-    edits = lane.limit * math.ceil(max(seconds, lane.interval) / lane.period)
-    return seconds / edits / 2 + lane.latency
+    edits = bucket.limit * math.ceil(max(seconds, bucket.interval) / bucket.period)
+    return seconds / edits / 2 + bucket.latency
 
 
-def shared(lane: Lane, seconds: float, answers: int, lead: float) -> float:
+def compute_shared_delay(bucket: Bucket, seconds: float, answers: int, lead: float) -> float:
     """The mean delay per character when so many answers share the lane, whose texts begin and end at the same times.
 
     The questions come ``lead`` seconds before the first character. Each answer's message is created as soon as the
@@ -45,8 +45,10 @@ def shared(lane: Lane, seconds: float, answers: int, lead: float) -> float:
     the texts flow, an edit goes each ``interval`` to the answer whose text waits longest; after their end whatever the
     windows hold is spent at once, because nothing comes that it should be kept for.
     """
-    posts = [(number // lane.limit * lane.period - lead, number) for number in range(answers)]
-    edits = [(at, answers) for at in (*_flowing(lane, seconds), *finals(lane, seconds, answers))]
+    posts = [(number // bucket.limit * bucket.period - lead, number) for number in range(answers)]
+    edits = [
+        (at, answers) for at in (*_compute_edit_times(bucket, seconds), *compute_final_times(bucket, seconds, answers))
+    ]
     seen = [-1.0] * answers
     delay = 0.0
     for at, post in sorted(posts + edits):
@@ -56,20 +58,20 @@ def shared(lane: Lane, seconds: float, answers: int, lead: float) -> float:
             continue
         turn = post if post < answers else min(created, key=lambda number: seen[number])
         before = max(0.0, seen[turn])
-        delay += (shown - before) * (at - (shown + before) / 2 + lane.latency)
+        delay += (shown - before) * (at - (shown + before) / 2 + bucket.latency)
         seen[turn] = shown
     return delay / (seconds * answers)
 
 
-def finals(lane: Lane, seconds: float, answers: int) -> list[float]:
+def compute_final_times(bucket: Bucket, seconds: float, answers: int) -> list[float]:
     """When the finals of so many answers can go that end together, after edits that were evenly spaced until then."""
-    spent = len(_flowing(lane, seconds))
-    full = max(0, spent - 1) // lane.limit
-    opened = (full * lane.limit + 1) * lane.interval if spent else seconds
-    left = lane.limit * (full + 1) - spent
-    later = (opened + (1 + number // lane.limit) * lane.period for number in range(answers))
+    spent = len(_compute_edit_times(bucket, seconds))
+    full = max(0, spent - 1) // bucket.limit
+    opened = (full * bucket.limit + 1) * bucket.interval if spent else seconds
+    left = bucket.limit * (full + 1) - spent
+    later = (opened + (1 + number // bucket.limit) * bucket.period for number in range(answers))
     return [max(at, seconds) for at in [*[seconds] * left, *later][:answers]]
 
 
-def _flowing(lane: Lane, seconds: float) -> list[float]:
-    return [number * lane.interval for number in range(1, math.ceil(seconds / lane.interval))]
+def _compute_edit_times(bucket: Bucket, seconds: float) -> list[float]:
+    return [number * bucket.interval for number in range(1, math.ceil(seconds / bucket.interval))]

@@ -8,23 +8,28 @@ from itertools import pairwise
 from statistics import mean, median
 from typing import TYPE_CHECKING
 
-from benchmarks.streaming.visibility import arrivals, broken_seconds, comparable, seen
+from benchmarks.streaming.visibility import (
+    compute_production_times,
+    extract_alphanumerics,
+    measure_broken_seconds,
+    measure_visibility,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from benchmarks.streaming.visibility import Advance, State
+    from benchmarks.streaming.visibility import State, VisibilityChange
 
-_PLOTTED = 400
+_CURVE_POINTS = 400
 """So many points make a curve."""
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ModelOutput:
     """What the model said: its deltas with the time at which it said them. ``hung_up_at``: when it was cancelled."""
 
     deltas: tuple[tuple[float, str], ...]
-    hung_up_at: float | None = None
+    cancelled_at: float | None = None
 
     @property
     def text(self) -> str:
@@ -33,7 +38,7 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class Metrics:
     """What readers had of one answer, in seconds unless it says otherwise.
 
     ``delay``: between a character's production and its being visible, mean over all. ``worst``: the longest of these.
@@ -59,10 +64,10 @@ class Cost:
     """
 
     requests: float
-    refusals: float
+    rate_limited: float
     cpu: float
-    held: float
-    cancel: float | None = None
+    loop_blocked: float
+    cancel_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,33 +79,33 @@ class Curve:
     visible: tuple[float, ...]
 
 
-def figures(said: Said, states: Sequence[State]) -> Figures:
+def compute_metrics(output: ModelOutput, states: Sequence[State]) -> Metrics:
     """Of one answer.
 
     Raises:
         ValueError: nothing was said.
     """
-    whole = comparable(said.text)
-    produced = arrivals(said.text, said.deltas)
+    whole = extract_alphanumerics(output.text)
+    produced = compute_production_times(output.text, output.deltas)
     if not produced:
         raise ValueError("an answer without a word has no figures")
-    advances = seen(whole, states)
-    sights = first_sights(len(whole), advances)
+    advances = measure_visibility(whole, states)
+    sights = compute_visible_times(len(whole), advances)
     delays = [sight - at for at, sight in zip(produced, sights, strict=False)]
-    ended = said.deltas[-1][0]
+    ended = output.deltas[-1][0]
     last_change = max((state.at for state in states), default=ended)
-    return Figures(
+    return Metrics(
         delay=mean(delays) if delays else float("inf"),
         worst=max(delays, default=float("inf")),
         first=delays[0] if delays else float("inf"),
         late=max(0.0, last_change - ended),
         freeze=_longest_freeze(produced, advances),
-        broken=broken_seconds(states, max(ended, last_change)),
+        broken=measure_broken_seconds(states, max(ended, last_change)),
         lost=len(whole) - (advances[-1].visible if advances else 0),
     )
 
 
-def first_sights(length: int, advances: Sequence[Advance]) -> list[float]:
+def compute_visible_times(length: int, advances: Sequence[VisibilityChange]) -> list[float]:
     """When each character became visible for the first time; those that never did are missing at the end."""
     sights: list[float] = []
     for advance in advances:
@@ -108,7 +113,7 @@ def first_sights(length: int, advances: Sequence[Advance]) -> list[float]:
     return sights
 
 
-def _longest_freeze(produced: Sequence[float], advances: Sequence[Advance]) -> float:
+def _longest_freeze(produced: Sequence[float], advances: Sequence[VisibilityChange]) -> float:
     """The longest time in which characters had arrived and no further one became visible."""
     longest, visible, changed = 0.0, 0, produced[0]
     for advance in advances:
@@ -118,50 +123,55 @@ def _longest_freeze(produced: Sequence[float], advances: Sequence[Advance]) -> f
     return longest
 
 
-def worst_of(several: Sequence[Figures]) -> Figures:
+def combine_answers(answers: Sequence[Metrics]) -> Metrics:
     """Of several answers at once: the mean of their delays, else what befell the worst of them."""
-    worst = {field.name: max(getattr(one, field.name) for one in several) for field in fields(Figures)}
-    return replace(Figures(**worst), delay=mean(one.delay for one in several))
+    worst = {field.name: max(getattr(one, field.name) for one in answers) for field in fields(Metrics)}
+    return replace(Metrics(**worst), delay=mean(one.delay for one in answers))
 
 
-def median_of(rounds: Sequence[Figures]) -> Figures:
+def combine_rounds(rounds: Sequence[Metrics]) -> Metrics:
     """Of several rounds of the same scene, each figure's median."""
-    return Figures(**{field.name: median(getattr(one, field.name) for one in rounds) for field in fields(Figures)})
+    return Metrics(**{field.name: median(getattr(one, field.name) for one in rounds) for field in fields(Metrics)})
 
 
-def median_cost(rounds: Sequence[Cost]) -> Cost:
+def combine_costs(rounds: Sequence[Cost]) -> Cost:
     """The same of what it took."""
-    cancels = [one.cancel for one in rounds if one.cancel is not None]
+    cancels = [one.cancel_seconds for one in rounds if one.cancel_seconds is not None]
     return Cost(
         requests=median(one.requests for one in rounds),
-        refusals=median(one.refusals for one in rounds),
+        rate_limited=median(one.rate_limited for one in rounds),
         cpu=median(one.cpu for one in rounds),
-        held=median(one.held for one in rounds),
-        cancel=median(cancels) if cancels else None,
+        loop_blocked=median(one.loop_blocked for one in rounds),
+        cancel_seconds=median(cancels) if cancels else None,
     )
 
 
-def curve(answers: Sequence[tuple[Said, Sequence[State]]]) -> Curve:
+def compute_curve(answers: Sequence[tuple[ModelOutput, Sequence[State]]]) -> Curve:
     """Characters produced and visible over time."""
     starts = [said.deltas[0][0] for said, _ in answers]
     produced = [
-        [at - start for at in arrivals(said.text, said.deltas)]
+        [at - start for at in compute_production_times(said.text, said.deltas)]
         for start, (said, _) in zip(starts, answers, strict=True)
     ]
     sights = [
-        [at - start for at in first_sights(len(comparable(said.text)), seen(comparable(said.text), states))]
+        [
+            at - start
+            for at in compute_visible_times(
+                len(extract_alphanumerics(said.text)), measure_visibility(extract_alphanumerics(said.text), states)
+            )
+        ]
         for start, (said, states) in zip(starts, answers, strict=True)
     ]
     end = max(times[-1] for times in [*produced, *sights] if times)
-    times = [end * number / _PLOTTED for number in range(_PLOTTED + 1)]
-    return Curve(tuple(times), _counted(produced, times), _counted(sights, times))
+    times = [end * number / _CURVE_POINTS for number in range(_CURVE_POINTS + 1)]
+    return Curve(tuple(times), _count_by_time(produced, times), _count_by_time(sights, times))
 
 
-def _counted(series: Sequence[Sequence[float]], times: Sequence[float]) -> tuple[float, ...]:
+def _count_by_time(series: Sequence[Sequence[float]], times: Sequence[float]) -> tuple[float, ...]:
     return tuple(mean(bisect_right(one, at) for one in series) for at in times)
 
 
-def gaps(advances: Sequence[Advance]) -> list[float]:
+def compute_change_intervals(advances: Sequence[VisibilityChange]) -> list[float]:
     """Seconds between changes that a reader sees."""
     changes = [advance.at for advance in advances]
     return [later - earlier for earlier, later in pairwise(changes)]

@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from benchmarks.streaming.metrics import Said
-from bot.domain import Outcome, Source, Usage
+from benchmarks.streaming.metrics import ModelOutput
+from bot.domain import AnswerOutcome, Source, Usage
 from bot.errors import ModelInterrupted
 
 if TYPE_CHECKING:
@@ -17,30 +17,30 @@ if TYPE_CHECKING:
     from benchmarks.streaming.workloads import Script
     from bot.domain import Question
 
-SEARCH = 0.3
+SEARCH_SECONDS = 0.3
 """Seconds that finding the passages takes."""
 
-THINKING = 0.5
+THINKING_SECONDS = 0.5
 """Seconds from the request to the model until its first delta."""
 
 _SOURCE = Source(1, "handbook.md", "Handbook", "What the handbook says.", section="Refunds")
 
 
 @dataclass(slots=True)
-class Speech:
+class ScriptRun:
     """One script being told. ``began_at``: when the first delta is said; ``heard``: how many deltas were taken."""
 
     script: Script
     began_at: float | None = None
-    heard: int = 0
+    taken: int = 0
     is_over: bool = False
-    hung_up_at: float | None = None
+    cancelled_at: float | None = None
 
-    def said(self) -> Said:
+    def collect_output(self) -> ModelOutput:
         """What had been said when it ended, with the times at which the model said it."""
         began = self.began_at or 0.0
-        heard = self.script.deltas[: self.heard]
-        return Said(tuple((began + delta.at, delta.text) for delta in heard), self.hung_up_at)
+        heard = self.script.deltas[: self.taken]
+        return ModelOutput(tuple((began + delta.at, delta.text) for delta in heard), self.cancelled_at)
 
 
 class Model:
@@ -51,11 +51,11 @@ class Model:
 
     def __init__(self, scripts: Sequence[Script], clock: Callable[[], float]) -> None:
         self._clock = clock
-        self.speeches = [Speech(script) for script in scripts]
+        self.runs = [ScriptRun(script) for script in scripts]
 
     async def answer(self, question: Question) -> ScriptedAnswer:
         """What Docent is given as its Answerer."""
-        await asyncio.sleep(SEARCH)
+        await asyncio.sleep(SEARCH_SECONDS)
         return ScriptedAnswer(self.deltas(question.text))
 
     async def deltas(self, question: str) -> AsyncIterator[str]:
@@ -65,17 +65,17 @@ class Model:
             ModelInterrupted: the script says that the connection drops.
         """
         number = re.search(r"question (\d+)", question)
-        speech = self.speeches[int(number[1]) if number else 0]
-        speech.began_at = self._clock() + THINKING
+        speech = self.runs[int(number[1]) if number else 0]
+        speech.began_at = self._clock() + THINKING_SECONDS
         try:
             for delta in speech.script.deltas:
                 wait = speech.began_at + delta.at - self._clock()
                 if wait > 0:
                     await asyncio.sleep(wait)
-                speech.heard += 1
+                speech.taken += 1
                 yield delta.text
         except (asyncio.CancelledError, GeneratorExit):
-            speech.hung_up_at = self._clock()
+            speech.cancelled_at = self._clock()
             raise
         finally:
             speech.is_over = True
@@ -93,7 +93,7 @@ class ScriptedAnswer:
     searched_for: str = ""
     is_confident: bool = False
     usage: Usage = field(default_factory=Usage)
-    outcome: Outcome = field(default_factory=Outcome)
+    outcome: AnswerOutcome = field(default_factory=AnswerOutcome)
 
     def deltas(self) -> AsyncIterator[str]:
         """The text as it comes."""

@@ -25,38 +25,43 @@ _MODELS_COLOUR = "#9aa1ab"
 _COLOURS = {
     Contender.DOCENT_INTERACTION: "#1a56db",
     Contender.DOCENT_CHANNEL: "#0e8f63",
-    Contender.SECOND_INTERACTION: "#e0762a",
-    Contender.SECOND_CHANNEL: "#b3266b",
+    Contender.EVERY_SECOND_INTERACTION: "#e0762a",
+    Contender.EVERY_SECOND_CHANNEL: "#b3266b",
 }
-_SHORT = 2_000
+_SHORT_TEXT = 2_000
 """Characters up to which one edit is a step that can be seen."""
-_WINDOWS = 20
+_SMOOTHING_WINDOWS = 20
 """Seconds behind are a mean over such a part of the whole time: else they are a saw with a tooth for each edit."""
-_SECONDS = Axis("seconds since the model's first word", "{:g} s".format)
+_TIME_AXIS = Axis("seconds since the model's first word", "{:g} s".format)
 
 
-def drawn(rows: Sequence[Row], path: Path) -> None:
+def draw(rows: Sequence[Row], path: Path) -> None:
     """Draw every scene of the rows into a PNG.
 
     Raises:
         OSError: it cannot be written.
         ValueError: there is no row.
     """
-    by_scene = [[row for row in rows if row.scene == scene] for scene in dict.fromkeys(row.scene for row in rows)]
-    short = [panel for own in by_scene if own[0].scene.length <= _SHORT for panel in (_characters(own), _behind(own))]
-    long = [_behind(own) for own in by_scene if own[0].scene.length > _SHORT]
-    chart.drawn([*short, *long], path)
+    by_scene = [[row for row in rows if row.scenario == scene] for scene in dict.fromkeys(row.scenario for row in rows)]
+    short = [
+        panel
+        for own in by_scene
+        if own[0].scenario.length <= _SHORT_TEXT
+        for panel in (_make_characters_panel(own), _make_delay_panel(own))
+    ]
+    long = [_make_delay_panel(own) for own in by_scene if own[0].scenario.length > _SHORT_TEXT]
+    chart.draw_panels([*short, *long], path)
 
 
-def seconds_behind(curve: Curve) -> list[float]:
+def compute_seconds_behind(curve: Curve) -> list[float]:
     """At each of the curve's times, how long ago the model said what is the next to become visible; 0 where all is."""
     behind: list[float] = []
     for now, produced, visible in zip(curve.times, curve.produced, curve.visible, strict=True):
-        behind.append(0.0 if visible >= produced else now - _said_at(curve, visible))
+        behind.append(0.0 if visible >= produced else now - _find_production_time(curve, visible))
     return behind
 
 
-def _said_at(curve: Curve, count: float) -> float:
+def _find_production_time(curve: Curve, count: float) -> float:
     """When the model had said so many characters, between two points of the curve on a straight line."""
     place = bisect_left(curve.produced, count)
     if place == 0 or curve.produced[place] == count:
@@ -69,33 +74,33 @@ def _said_at(curve: Curve, count: float) -> float:
     return curve.times[place - 1] + part * (curve.times[place] - curve.times[place - 1])
 
 
-def _behind(rows: Sequence[Row]) -> Panel:
+def _make_delay_panel(rows: Sequence[Row]) -> Panel:
     lines = [
         Line(
             row.contender.value,
             row.curve.times,
-            _smooth(seconds_behind(row.curve)),
+            _smooth(compute_seconds_behind(row.curve)),
             _COLOURS[row.contender],
-            note=f"{row.figures.delay:.2f} s",
+            note=f"{row.metrics.delay:.2f} s",
         )
         for row in rows
     ]
-    return Panel(f"{rows[0].scene.title}: seconds behind", lines, _SECONDS, Axis("", "{:g} s".format))
+    return Panel(f"{rows[0].scenario.title}: seconds behind", lines, _TIME_AXIS, Axis("", "{:g} s".format))
 
 
-def _characters(rows: Sequence[Row]) -> Panel:
+def _make_characters_panel(rows: Sequence[Row]) -> Panel:
     longest = max((row.curve for row in rows), key=lambda curve: curve.times[-1])
     lines = [Line(_MODEL, longest.times, longest.produced, _MODELS_COLOUR, is_dashed=True)]
     lines += [
         Line(row.contender.value, row.curve.times, row.curve.visible, _COLOURS[row.contender], is_stepped=True)
         for row in rows
     ]
-    return Panel(f"{rows[0].scene.title}: characters visible", lines, _SECONDS, Axis("", "{:,.0f}".format))
+    return Panel(f"{rows[0].scenario.title}: characters visible", lines, _TIME_AXIS, Axis("", "{:,.0f}".format))
 
 
 def _smooth(numbers: Sequence[float]) -> list[float]:
     """Each number's mean with its neighbours."""
-    half = len(numbers) // _WINDOWS // 2
+    half = len(numbers) // _SMOOTHING_WINDOWS // 2
     sums = [0.0, *accumulate(numbers)]
     edges = [(max(0, place - half), min(len(numbers), place + half + 1)) for place in range(len(numbers))]
     return [(sums[end] - sums[start]) / (end - start) for start, end in edges]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-_FURNITURE = re.compile(r"`{3,}[^\n]*|^-# [^\n]*", re.MULTILINE)
+_IGNORED_MARKUP = re.compile(r"`{3,}[^\n]*|^-# [^\n]*", re.MULTILINE)
 _FENCE = "```"
 
 
@@ -30,49 +30,49 @@ class State:
 
 
 @dataclass(frozen=True, slots=True)
-class Advance:
+class VisibilityChange:
     """From ``at`` (seconds) on, so many characters were visible."""
 
     at: float
     visible: int
 
 
-def comparable(text: str) -> str:
+def extract_alphanumerics(text: str) -> str:
     """The characters that count: letters and digits that are no furniture."""
-    return "".join(filter(str.isalnum, _FURNITURE.sub("", text)))
+    return "".join(filter(str.isalnum, _IGNORED_MARKUP.sub("", text)))
 
 
-def arrivals(text: str, deltas: Iterable[tuple[float, str]]) -> list[float]:
+def compute_production_times(text: str, deltas: Iterable[tuple[float, str]]) -> list[float]:
     """When each character that counts was produced, in seconds; ``deltas`` are the text in pieces with their times."""
     pairs = list(deltas)
     ends = list(accumulate(len(piece) for _, piece in pairs))
-    blanked = _FURNITURE.sub(lambda match: " " * len(match[0]), text)
+    blanked = _IGNORED_MARKUP.sub(lambda match: " " * len(match[0]), text)
     return [pairs[bisect_right(ends, place)][0] for place, char in enumerate(blanked) if char.isalnum()]
 
 
-def seen(whole: str, states: Sequence[State]) -> list[Advance]:
+def measure_visibility(whole: str, states: Sequence[State]) -> list[VisibilityChange]:
     """How much of ``whole`` (already comparable) was visible after each state, in the order of time."""
     pages: dict[int, str] = {}
-    advances: list[Advance] = []
+    advances: list[VisibilityChange] = []
     for state in sorted(states, key=lambda state: state.at):
         pages[state.page] = state.content
-        advances.append(Advance(state.at, _visible(whole, pages)))
+        advances.append(VisibilityChange(state.at, _count_visible(whole, pages)))
     return advances
 
 
-def _visible(whole: str, pages: Mapping[int, str]) -> int:
-    shown = comparable("".join(_joinable(content) for _, content in sorted(pages.items())))
+def _count_visible(whole: str, pages: Mapping[int, str]) -> int:
+    shown = extract_alphanumerics("".join(_end_fence_line(content) for _, content in sorted(pages.items())))
     if whole.startswith(shown):
         return len(shown)
     return bisect_left(range(len(shown)), True, key=lambda count: not whole.startswith(shown[: count + 1]))  # noqa: FBT003 - what bisect looks for
 
 
-def _joinable(content: str) -> str:
+def _end_fence_line(content: str) -> str:
     """A page so that the next one's text can follow: not on the line of a fence mark that ends this page."""
-    return content + "\n" if content.endswith(_FENCE) and not _is_broken(content) else content
+    return content + "\n" if content.endswith(_FENCE) and not _has_open_fence(content) else content
 
 
-def broken_seconds(states: Sequence[State], until: float) -> float:
+def measure_broken_seconds(states: Sequence[State], until: float) -> float:
     """How long any message stood there with a code block that was opened and not closed, to the end of the answer."""
     pages: dict[int, str] = {}
     total = 0.0
@@ -80,9 +80,9 @@ def broken_seconds(states: Sequence[State], until: float) -> float:
     ends = [*(state.at for state in ordered[1:]), until]
     for state, end in zip(ordered, ends, strict=False):
         pages[state.page] = state.content
-        total += max(0.0, end - state.at) if any(map(_is_broken, pages.values())) else 0.0
+        total += max(0.0, end - state.at) if any(map(_has_open_fence, pages.values())) else 0.0
     return total
 
 
-def _is_broken(content: str) -> bool:
+def _has_open_fence(content: str) -> bool:
     return content.count(_FENCE) % 2 == 1

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 # No "r" and no "s": no word begins like "Reading" or "Searching", so that a status line is never taken for text.
 _SYLLABLES = [consonant + vowel for consonant in "bdfgklmnptvz" for vowel in "aeiou"]
 _WORDS_PER_ANSWER = 4_000
-_SENTENCE = 9
-_PARAGRAPH = 4
+_WORDS_PER_SENTENCE = 9
+_SENTENCES_PER_PARAGRAPH = 4
 _CODE_LINES = 12
-_STRETCH = 900
+_CHARS_PER_CODE_BLOCK = 900
 """So many characters of prose and code come before the next code block."""
 
 
@@ -45,7 +45,7 @@ class Script:
         return self.deltas[-1].at
 
 
-def words(answer: int) -> Iterator[str]:
+def generate_words(answer: int) -> Iterator[str]:
     """The words of one answer, six letters each; no two answers share one."""
     for number in count(answer * _WORDS_PER_ANSWER):
         rest, third = divmod(number, len(_SYLLABLES))
@@ -53,37 +53,39 @@ def words(answer: int) -> Iterator[str]:
         yield _SYLLABLES[first % len(_SYLLABLES)] + _SYLLABLES[second] + _SYLLABLES[third]
 
 
-def written(answer: int, length: int, *, is_fenced: bool = False) -> str:
+def generate_text(answer: int, length: int, *, is_fenced: bool = False) -> str:
     """A text of exactly so many characters, with a code block every now and then if ``is_fenced``."""
-    fresh = words(answer)
+    fresh = generate_words(answer)
     text = ""
-    while is_fenced and length - len(text) > 2 * _STRETCH:
-        end = len(text) + _STRETCH
-        while len(text) < end - _STRETCH // 3:
-            text += _paragraph(fresh)
-        text += _code(fresh)
+    while is_fenced and length - len(text) > 2 * _CHARS_PER_CODE_BLOCK:
+        end = len(text) + _CHARS_PER_CODE_BLOCK
+        while len(text) < end - _CHARS_PER_CODE_BLOCK // 3:
+            text += _generate_paragraph(fresh)
+        text += _generate_code(fresh)
     while len(text) < length:
-        text += _paragraph(fresh)
+        text += _generate_paragraph(fresh)
     return text[:length]
 
 
-def spoken(text: str, rate: float, *, size: int = 4) -> Script:
+def make_script(text: str, rate: float, *, delta_size: int = 4) -> Script:
     """The text in deltas of ``size`` characters, ``rate`` characters a second; ``inf`` says everything at once."""
-    starts = range(0, len(text), size)
-    return Script(tuple(Delta(start / rate, text[start : start + size]) for start in starts))
+    starts = range(0, len(text), delta_size)
+    return Script(tuple(Delta(start / rate, text[start : start + delta_size]) for start in starts))
 
 
-def stalled(script: Script, at: float, seconds: float) -> Script:
+def add_stall(script: Script, at: float, seconds: float) -> Script:
     """The same with a silence of so many seconds from ``at`` on."""
     deltas = [replace(delta, at=delta.at + seconds) if delta.at >= at else delta for delta in script.deltas]
     return replace(script, deltas=tuple(deltas))
 
 
-def _paragraph(fresh: Iterator[str]) -> str:
-    sentences = [" ".join(islice(fresh, _SENTENCE)).capitalize() + "." for _ in range(_PARAGRAPH)]
+def _generate_paragraph(fresh: Iterator[str]) -> str:
+    sentences = [
+        " ".join(islice(fresh, _WORDS_PER_SENTENCE)).capitalize() + "." for _ in range(_SENTENCES_PER_PARAGRAPH)
+    ]
     return " ".join(sentences) + "\n\n"
 
 
-def _code(fresh: Iterator[str]) -> str:
+def _generate_code(fresh: Iterator[str]) -> str:
     lines = [f"{next(fresh)} = {next(fresh)}({next(fresh)})" for _ in range(_CODE_LINES)]
     return "```python\n" + "\n".join(lines) + "\n```\n\n"

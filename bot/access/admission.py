@@ -10,55 +10,55 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.access.budgets import DAY, Ledger, Limits, Refused
-from bot.access.guild_settings import Customs, customs
+from bot.access.budgets import DAY, Ledger, Limits, Rejection
+from bot.access.guild_settings import GuildSettings, parse_guild_settings
 from bot.errors import RecordsUnusable
-from bot.records import MemoryRecords, Spending
+from bot.records import MemoryRecords, UsageRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from bot.access.guild_settings import Json
     from bot.domain import Usage
-    from bot.records import Record, Records
+    from bot.records import AnswerRecord, Records
 
 _log = logging.getLogger(__name__)
 
-WRITTEN_ESTIMATE = 3_000
+ESTIMATED_TOKENS = 3_000
 """Tokens an answer is taken to cost until it is known: 1,800 of passages, the prompt, and some hundred it writes."""
 
 
-class House:
+class GuildSettingsStore:
     """What each guild's admins have chosen; read once, then remembered."""
 
     def __init__(self, records: Records) -> None:
         self._records = records
-        self._known: dict[int, dict[str, Json]] = {}
+        self._cache: dict[int, dict[str, Json]] = {}
 
-    async def kept(self, guild_id: int) -> Mapping[str, Json]:
+    async def load_stored(self, guild_id: int) -> Mapping[str, Json]:
         """A guild's choices as they were written down; none where they cannot be read."""
-        if guild_id not in self._known:
+        if guild_id not in self._cache:
             try:
-                self._known[guild_id] = dict(await self._records.guild_settings(guild_id))
+                self._cache[guild_id] = dict(await self._records.load_guild_settings(guild_id))
             except RecordsUnusable as error:
-                _log.warning("The settings of guild %s cannot be read: %s", guild_id, error.words)
+                _log.warning("The settings of guild %s cannot be read: %s", guild_id, error.user_message)
                 return {}
-        return self._known[guild_id]
+        return self._cache[guild_id]
 
-    async def customs(self, guild_id: int | None) -> Customs:
+    async def load(self, guild_id: int | None) -> GuildSettings:
         """A guild's choices; direct messages have none."""
-        return Customs() if guild_id is None else customs(await self.kept(guild_id))
+        return GuildSettings() if guild_id is None else parse_guild_settings(await self.load_stored(guild_id))
 
-    async def choose(self, guild_id: int, name: str, value: Json) -> None:
+    async def set(self, guild_id: int, name: str, value: Json) -> None:
         """Keep a choice that was checked before; None resets it.
 
         Raises:
             RecordsUnusable: it cannot be written; then everything stays as it was.
         """
-        kept = dict(await self.kept(guild_id))
-        await self._records.set_guild_setting(guild_id, name, value)
+        kept = dict(await self.load_stored(guild_id))
+        await self._records.save_guild_setting(guild_id, name, value)
         kept.pop(name, None)
-        self._known[guild_id] = kept if value is None else {**kept, name: value}
+        self._cache[guild_id] = kept if value is None else {**kept, name: value}
 
 
 class Admission:
@@ -67,7 +67,7 @@ class Admission:
     def __init__(  # noqa: PLR0913 - what is looked at, each with its default
         self,
         records: Records | None = None,
-        house: House | None = None,
+        guild_settings: GuildSettingsStore | None = None,
         *,
         limits: Limits | None = None,
         question_characters: int = 0,
@@ -75,70 +75,70 @@ class Admission:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._records = records or MemoryRecords()
-        self.house = house or House(self._records)
+        self.guild_settings = guild_settings or GuildSettingsStore(self._records)
         self._limits = limits or Limits(per_minute=0, at_once=0)
-        self._longest = question_characters
+        self._max_question_characters = question_characters
         self._estimate = estimate
         self._clock = clock
         self._ledger = Ledger(now=clock())
-        self._paying: dict[str, Spending] = {}
+        self._reserved: dict[str, UsageRecord] = {}
 
     async def open(self) -> None:
         """Take over what the records know to be spent today."""
         now = self._clock()
         try:
-            past = await self._records.spendings(now - now % DAY)
+            past = await self._records.load_usage(now - now % DAY)
         except RecordsUnusable as error:
-            _log.warning("What was spent today is not known: %s", error.words)
+            _log.warning("What was spent today is not known: %s", error.user_message)
             past = ()
         self._ledger = Ledger(past, now=now)
 
-    async def admit(self, record: Record, *, roles: Collection[int] = (), channels: Collection[int] = ()) -> str:
+    async def admit(self, record: AnswerRecord, *, roles: Collection[int] = (), channels: Collection[int] = ()) -> str:
         """Let a question in and reserve what it may cost; else the words for whoever asked, and nothing is reserved.
 
         ``channels`` are where its answer would appear, none where the asker alone would see it.
         """
-        chosen = await self.house.customs(record.guild_id)
-        if channels and not chosen.is_open(channels):
+        chosen = await self.guild_settings.load(record.guild_id)
+        if channels and not chosen.allows(channels):
             places = " ".join(f"<#{channel}>" for channel in sorted(chosen.channels))
             return f"On this server I answer in {places}; in other channels to you alone, with `/ask private:True`."
-        if self._longest and len(record.question) > self._longest:
-            return f"The question has {len(record.question):,} characters; {self._longest:,} are the most here."
-        spending = Spending(record.key, record.asker_id, record.guild_id, self._clock(), self._estimate)
-        refused = self._ledger.admit(spending, chosen.limits(self._limits, roles))
-        return refused.told if isinstance(refused, Refused) else ""
+        if self._max_question_characters and len(record.question) > self._max_question_characters:
+            return f"The question has {len(record.question):,} characters; {self._max_question_characters:,} are the most here."
+        spending = UsageRecord(record.key, record.asker_id, record.guild_id, self._clock(), self._estimate)
+        refused = self._ledger.admit(spending, chosen.limits_for(self._limits, roles))
+        return refused.message if isinstance(refused, Rejection) else ""
 
-    def rename(self, key: str, new_key: str) -> None:
+    def rename(self, answer_id: str, new_answer_id: str) -> None:
         """What was reserved under one key is claimed under another."""
-        self._ledger.rename(key, new_key)
+        self._ledger.rename(answer_id, new_answer_id)
 
-    async def claim(self, key: str) -> None:
+    async def reserve(self, answer_id: str) -> None:
         """An answer begins: what it may cost is written down."""
-        spending = self._ledger.claim(key)
+        spending = self._ledger.reserve(answer_id)
         if spending is None:
             return
-        self._paying[key] = spending
+        self._reserved[answer_id] = spending
         if spending.tokens:
-            await self._note(spending)
+            await self._save_usage(spending)
 
-    async def settle(self, key: str, usage: Usage) -> None:
+    async def commit(self, answer_id: str, usage: Usage) -> None:
         """An answer is over, at this price."""
-        self._ledger.settle(key, usage.total, self._clock())
-        spending = self._paying.pop(key, None)
+        self._ledger.commit(answer_id, usage.total, self._clock())
+        spending = self._reserved.pop(answer_id, None)
         if spending is not None and (spending.tokens or usage.total):
-            await self._note(replace(spending, tokens=usage.total, is_settled=True))
+            await self._save_usage(replace(spending, tokens=usage.total, is_settled=True))
 
-    def spent_today(self, *, guild_id: int | None = None, user_id: int | None = None) -> int:
+    def count_tokens_today(self, *, guild_id: int | None = None, user_id: int | None = None) -> int:
         """Tokens spent and reserved today: by one person, in one guild, or by everybody."""
-        return self._ledger.spent_today(self._clock(), guild_id=guild_id, user_id=user_id)
+        return self._ledger.count_tokens_today(self._clock(), guild_id=guild_id, user_id=user_id)
 
-    async def limits(self, guild_id: int | None, roles: Collection[int] = ()) -> Limits:
+    async def limits_for(self, guild_id: int | None, roles: Collection[int] = ()) -> Limits:
         """What a person with these roles may ask and spend."""
-        return (await self.house.customs(guild_id)).limits(self._limits, roles)
+        return (await self.guild_settings.load(guild_id)).limits_for(self._limits, roles)
 
-    async def _note(self, spending: Spending) -> None:
+    async def _save_usage(self, usage_record: UsageRecord) -> None:
         try:
-            write = self._records.settle if spending.is_settled else self._records.begin_spending
-            await write(spending)
+            write = self._records.commit_usage if usage_record.is_settled else self._records.add_usage
+            await write(usage_record)
         except RecordsUnusable as error:
-            _log.warning("What answer %s costs is not written down: %s", spending.key, error.words)
+            _log.warning("What answer %s costs is not written down: %s", usage_record.key, error.user_message)

@@ -8,28 +8,30 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bot.text.search_terms import stems
+from bot.text.search_terms import extract_stems
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-NEAR = 0.7
+VECTOR_THRESHOLD = 0.7
 """Cosine of two vectors from which on two questions are one."""
-SHARED_STEMS = 0.5
+STEM_THRESHOLD = 0.5
 """Cosine of two questions' stems, the rare ones weighing more, from which on they are one."""
 
 
-def grouped(texts: Sequence[str], vectors: Sequence[Sequence[float]] | None = None) -> list[tuple[int, ...]]:
+def cluster_texts(texts: Sequence[str], vectors: Sequence[Sequence[float]] | None = None) -> list[tuple[int, ...]]:
     """The texts' indexes in groups; without vectors, one for each text, the words decide.
 
     Each text joins the group whose first text is nearest to it, or founds one; so the first of a group is its earliest.
     """
     if not texts:
         return []
-    rows = _unit(np.asarray(vectors, dtype=np.float64) if vectors is not None else _stem_weights(texts))
-    near = NEAR if vectors is not None else SHARED_STEMS
+    rows = _normalize_rows(
+        np.asarray(vectors, dtype=np.float64) if vectors is not None else _compute_stem_weights(texts)
+    )
+    near = VECTOR_THRESHOLD if vectors is not None else STEM_THRESHOLD
     alike = rows @ rows.T
     groups: dict[int, list[int]] = {}
     for index in range(len(texts)):
@@ -41,9 +43,9 @@ def grouped(texts: Sequence[str], vectors: Sequence[Sequence[float]] | None = No
     return [tuple(group) for group in groups.values()]
 
 
-def _stem_weights(texts: Sequence[str]) -> NDArray[np.float64]:
+def _compute_stem_weights(texts: Sequence[str]) -> NDArray[np.float64]:
     """A row for each text: its stems, each the heavier the fewer texts have it."""
-    sets = [set(stems(text)) or {text.strip()} for text in texts]
+    sets = [set(extract_stems(text)) or {text.strip()} for text in texts]
     spread = Counter(stem for found in sets for stem in found)
     column = {stem: number for number, stem in enumerate(spread)}
     rows = np.zeros((len(texts), len(column)))
@@ -53,7 +55,7 @@ def _stem_weights(texts: Sequence[str]) -> NDArray[np.float64]:
     return rows
 
 
-def _unit(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+def _normalize_rows(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     """Rows of length 1; one that says nothing stays as near to nothing as it is."""
     clean = np.nan_to_num(rows, posinf=0.0, neginf=0.0)
     lengths = np.linalg.norm(clean, axis=1, keepdims=True)

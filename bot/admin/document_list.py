@@ -4,65 +4,65 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.domain.collection_names import shown
-from bot.text.citations import escaped
-from bot.text.invisible import seen
+from bot.domain.collection_names import format_collection
+from bot.text.citations import escape_markdown
+from bot.text.invisible import strip_invisible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bot.domain import Shelved
+    from bot.domain import DocumentInfo
 
 PER_PAGE = 12
 """Documents on one page: so many lines of these lengths fit into a message."""
 
-_NAME = 70
-_TITLE = 40
-_MESSAGE = 1_900
+_NAME_LENGTH = 70
+_TITLE_LENGTH = 40
+_MESSAGE_LENGTH = 1_900
 
 
-def paged(documents: Sequence[Shelved], number: int, last: int) -> str:
+def format_page(documents: Sequence[DocumentInfo], number: int, last: int) -> str:
     """One page of a list; ``number`` and ``last`` count pages from 0."""
     if not documents:
         return "No documents yet. Add some with /docs add, then /reindex."
-    lines = [_line(each) for each in documents[number * PER_PAGE : (number + 1) * PER_PAGE]]
+    lines = [_format_line(each) for each in documents[number * PER_PAGE : (number + 1) * PER_PAGE]]
     passages = sum(each.passages for each in documents)
-    head = f"**{_counted(len(documents), 'document')}, {_counted(passages, 'passage')}**"
+    head = f"**{_format_count(len(documents), 'document')}, {_format_count(passages, 'passage')}**"
     foot = f"-# Page {number + 1} of {last + 1}" if last else ""
     return "\n".join(part for part in (head, *lines, foot) if part)
 
 
-def described(document: Shelved) -> str:
+def format_document(document: DocumentInfo) -> str:
     """One document in full."""
     lines = [
-        f"**{escaped(document.title)}**",
-        f"Path: {escaped(document.document)}",
-        f"Collection: {escaped(shown(document.collection))}",
+        f"**{escape_markdown(document.title)}**",
+        f"Path: {escape_markdown(document.document)}",
+        f"Collection: {escape_markdown(format_collection(document.collection))}",
         f"Passages: {document.passages:,}",
         *([f"Last changed: <t:{int(document.date.timestamp())}:f>"] if document.date else []),
-        *([f"Lives at: `{seen(document.url).replace('`', '')}`"] if document.url else []),
+        *([f"Lives at: `{strip_invisible(document.url).replace('`', '')}`"] if document.url else []),
     ]
     return "\n".join(lines)
 
 
-def taken_in(added: Sequence[str], refused: Mapping[str, str]) -> str:
+def format_import_result(added: Sequence[str], rejected: Mapping[str, str]) -> str:
     """What became of each file that was sent."""
-    lines = [f"✓ {escaped(_short(name, _NAME))}" for name in added]
-    lines += [f"✗ {escaped(_short(name, _NAME))}: {reason}" for name, reason in refused.items()]
+    lines = [f"✓ {escape_markdown(_truncate(name, _NAME_LENGTH))}" for name in added]
+    lines += [f"✗ {escape_markdown(_truncate(name, _NAME_LENGTH))}: {reason}" for name, reason in rejected.items()]
     if added:
         lines.append("-# They are found after the next /reindex.")
-    return "\n".join(lines)[:_MESSAGE]
+    return "\n".join(lines)[:_MESSAGE_LENGTH]
 
 
-def _line(document: Shelved) -> str:
+def _format_line(document: DocumentInfo) -> str:
     date = f" · <t:{int(document.date.timestamp())}:d>" if document.date else ""
-    title = escaped(_short(document.title, _TITLE))
-    return f"- {escaped(_short(document.document, _NAME))} · {title} · {_counted(document.passages, 'passage')}{date}"
+    title = escape_markdown(_truncate(document.title, _TITLE_LENGTH))
+    return f"- {escape_markdown(_truncate(document.document, _NAME_LENGTH))} · {title} · {_format_count(document.passages, 'passage')}{date}"
 
 
-def _short(text: str, length: int) -> str:
+def _truncate(text: str, length: int) -> str:
     return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
-def _counted(number: int, noun: str) -> str:
+def _format_count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from bot.admin.clustering import grouped
-from bot.text.citations import escaped
-from bot.text.invisible import on_one_line
+from bot.admin.clustering import cluster_texts
+from bot.text.citations import escape_markdown
+from bot.text.invisible import single_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
 
 PER_PAGE = 8
 """Topics on one page at most; fewer where their words need more room."""
-_ROOM = 1_800
+_PAGE_LENGTH = 1_800
 """UTF-16 code units for the topics of a page; what stands around them fits into a message with them."""
-MOST_DAYS = 365
+MAX_DAYS = 365
 
-_QUESTION = 60
-_LINE = 40
+_QUESTION_LENGTH = 60
+_EXCERPT_LENGTH = 40
 """Characters of the question that stands for a topic, and of each line of words below it, before signs are escaped."""
-_LABEL = 100
+_LABEL_LENGTH = 100
 """Characters of an option in a select."""
-_CUSTOM_ID = re.compile(r"gaps:(?P<deed>page|done):(?P<days>[0-9]{1,3}):(?P<page>[0-9]{1,3})")
-_OURS = "gaps:"
+_CUSTOM_ID_PATTERN = re.compile(r"gaps:(?P<deed>page|done):(?P<days>[0-9]{1,3}):(?P<page>[0-9]{1,3})")
+_CUSTOM_ID_PREFIX = "gaps:"
 
 
-class Deed(Enum):
+class ButtonAction(Enum):
     """What the controls below a list do: turn to a page, or mark topics as done."""
 
     PAGE = "page"
@@ -45,16 +45,16 @@ class Deed(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Press:
+class ButtonId:
     """A control of ours that was used: what it does, over how many days the list goes, and which page is meant."""
 
-    deed: Deed
+    action: ButtonAction
     days: int
     page: int
 
 
 @dataclass(frozen=True, slots=True)
-class Topic:
+class QuestionCluster:
     """Questions that mean the same, the latest first."""
 
     gaps: tuple[Gap, ...]
@@ -65,125 +65,128 @@ class Topic:
         return self.gaps[0].question
 
     @property
-    def keys(self) -> tuple[str, ...]:
+    def answer_ids(self) -> tuple[str, ...]:
         """The keys of their answers."""
-        return tuple(gap.key for gap in self.gaps)
+        return tuple(gap.answer_id for gap in self.gaps)
 
     @property
-    def people(self) -> int:
+    def asker_count(self) -> int:
         """How many people asked."""
         return len({gap.asker_id for gap in self.gaps})
 
     @property
-    def name(self) -> str:
+    def cluster_id(self) -> str:
         """What it is called in a select: the same as long as the same questions are in it."""
-        return hashlib.sha256(" ".join(sorted(self.keys)).encode()).hexdigest()[:32]
+        return hashlib.sha256(" ".join(sorted(self.answer_ids)).encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
     """Topics that are shown together; ``number`` and ``last`` count pages from 0, ``first`` topics from 1."""
 
-    topics: tuple[Topic, ...]
+    clusters: tuple[QuestionCluster, ...]
     number: int
     last: int
     first: int
-    gaps: int
+    gap_count: int
     """How many questions there are on all pages."""
-    total: int
+    cluster_count: int
     """How many topics there are on all pages."""
 
 
-def within(gaps: Iterable[Gap], scope: Scope) -> list[Gap]:
+def filter_by_scope(gaps: Iterable[Gap], scope: Scope) -> list[Gap]:
     """The gaps whose whole scope somebody may see: a question tells of the documents it was put to."""
     return [gap for gap in gaps if gap.scope.collections <= scope.collections]
 
 
-def topics(gaps: Sequence[Gap], vectors: Sequence[Sequence[float]] | None) -> list[Topic]:
+def cluster_gaps(gaps: Sequence[Gap], vectors: Sequence[Sequence[float]] | None) -> list[QuestionCluster]:
     """The gaps, which come the latest first, by what they mean; those most often asked first."""
-    found = [Topic(tuple(gaps[index] for index in group)) for group in grouped([g.question for g in gaps], vectors)]
-    return sorted(found, key=lambda topic: (-len(topic.gaps), -topic.gaps[0].asked_at, topic.gaps[0].key))
+    found = [
+        QuestionCluster(tuple(gaps[index] for index in group))
+        for group in cluster_texts([g.question for g in gaps], vectors)
+    ]
+    return sorted(found, key=lambda topic: (-len(topic.gaps), -topic.gaps[0].asked_at, topic.gaps[0].answer_id))
 
 
-def paged(found: Sequence[Topic], number: int) -> Page:
+def build_page(clusters: Sequence[QuestionCluster], number: int) -> Page:
     """One page of them, the nearest there is."""
-    pages = _divided(found)
+    pages = _split_into_pages(clusters)
     number = max(0, min(number, len(pages) - 1))
     first = 1 + sum(len(page) for page in pages[:number])
-    gaps = sum(len(topic.gaps) for topic in found)
-    return Page(tuple(pages[number]), number, len(pages) - 1, first, gaps, len(found))
+    gaps = sum(len(topic.gaps) for topic in clusters)
+    return Page(tuple(pages[number]), number, len(pages) - 1, first, gaps, len(clusters))
 
 
-def described(page: Page, days: int, *, is_cut: bool = False) -> str:
+def format_page(page: Page, days: int, *, is_truncated: bool = False) -> str:
     """A page in Discord's Markdown. ``is_cut``: there are more gaps than were looked at."""
-    within_days = f"in the last {_counted(days, 'day')}"
-    if not page.topics:
+    within_days = f"in the last {_format_count(days, 'day')}"
+    if not page.clusters:
         return f"No question asked {within_days} waits for an answer in the documents."
-    head = f"**{_counted(page.gaps, 'question')} without a good answer {within_days}, {_counted(page.total, 'topic')}**"
-    entries = [_entry(page.first + place, topic) for place, topic in enumerate(page.topics)]
+    head = f"**{_format_count(page.gap_count, 'question')} without a good answer {within_days}, {_format_count(page.cluster_count, 'topic')}**"
+    entries = [_format_entry(page.first + place, topic) for place, topic in enumerate(page.clusters)]
     feet = [f"page {page.number + 1} of {page.last + 1}"] if page.last else []
-    feet += ["only the latest questions were looked at"] if is_cut else []
+    feet += ["only the latest questions were looked at"] if is_truncated else []
     return "\n".join([head, *entries, *([f"-# {' · '.join(feet)}"] if feet else [])])
 
 
-def labelled(number: int, topic: Topic) -> str:
+def format_label(number: int, cluster: QuestionCluster) -> str:
     """A topic as an option: Discord shows it as it is."""
-    line = on_one_line(topic.question).encode("utf-8", "ignore").decode()
-    return _short(f"{number}. {line}", _LABEL)
+    line = single_line(cluster.question).encode("utf-8", "ignore").decode()
+    return _truncate(f"{number}. {line}", _LABEL_LENGTH)
 
 
-def custom_id(deed: Deed, days: int, page: int) -> str:
+def format_custom_id(action: ButtonAction, days: int, page: int) -> str:
     """What a control is called, by which ``pressed`` knows it again."""
-    return f"{_OURS}{deed.value}:{days}:{page}"
+    return f"{_CUSTOM_ID_PREFIX}{action.value}:{days}:{page}"
 
 
-def is_ours(name: str) -> bool:
+def is_own_custom_id(custom_id: str) -> bool:
     """Whether a component of that name claims to be one of these controls."""
-    return name.startswith(_OURS)
+    return custom_id.startswith(_CUSTOM_ID_PREFIX)
 
 
-def pressed(name: str) -> Press | None:
+def parse_custom_id(custom_id: str) -> ButtonId | None:
     """What a component's name means; None if it was never one of ours."""
-    match = _CUSTOM_ID.fullmatch(name)
-    if match is None or not 1 <= int(match["days"]) <= MOST_DAYS:
+    match = _CUSTOM_ID_PATTERN.fullmatch(custom_id)
+    if match is None or not 1 <= int(match["days"]) <= MAX_DAYS:
         return None
-    return Press(Deed(match["deed"]), int(match["days"]), int(match["page"]))
+    return ButtonId(ButtonAction(match["deed"]), int(match["days"]), int(match["page"]))
 
 
-def _divided(found: Sequence[Topic]) -> list[list[Topic]]:
+def _split_into_pages(clusters: Sequence[QuestionCluster]) -> list[list[QuestionCluster]]:
     """Pages that fit; at least one."""
-    pages: list[list[Topic]] = [[]]
-    room = _ROOM
-    for number, topic in enumerate(found, start=1):
-        width = len(_entry(number, topic).encode("utf-16-le", "replace")) // 2 + 1
+    pages: list[list[QuestionCluster]] = [[]]
+    room = _PAGE_LENGTH
+    for number, topic in enumerate(clusters, start=1):
+        width = len(_format_entry(number, topic).encode("utf-16-le", "replace")) // 2 + 1
         if width > room or len(pages[-1]) == PER_PAGE:
             pages.append([])
-            room = _ROOM
+            room = _PAGE_LENGTH
         pages[-1].append(topic)
         room -= width
     return pages
 
 
-def _entry(number: int, topic: Topic) -> str:
-    count = len(topic.gaps)
-    people = f" by {_counted(topic.people, 'person', 'people')}" if count > 1 else ""
-    facts = [f"{_counted(count, 'time')}{people}", f"last <t:{int(topic.gaps[0].asked_at)}:R>"]
-    if other := _another(topic):
-        facts.append(f"also “{escaped(other, _LINE)}”")
-    if missed := [words for gap in topic.gaps for words in gap.words]:
+def _format_entry(number: int, cluster: QuestionCluster) -> str:
+    count = len(cluster.gaps)
+    people = f" by {_format_count(cluster.asker_count, 'person', 'people')}" if count > 1 else ""
+    facts = [f"{_format_count(count, 'time')}{people}", f"last <t:{int(cluster.gaps[0].asked_at)}:R>"]
+    if other := _find_other_wording(cluster):
+        facts.append(f"also “{escape_markdown(other, _EXCERPT_LENGTH)}”")
+    if missed := [words for gap in cluster.gaps for words in gap.comment]:
         more = f" and {len(missed) - 1} more" if len(missed) > 1 else ""
-        facts.append(f"missed: “{escaped(missed[0], _LINE)}”{more}")
-    return f"{number}\\. **{escaped(topic.question, _QUESTION)}**\n-# {' · '.join(facts)}"
+        facts.append(f"missed: “{escape_markdown(missed[0], _EXCERPT_LENGTH)}”{more}")
+    return f"{number}\\. **{escape_markdown(cluster.question, _QUESTION_LENGTH)}**\n-# {' · '.join(facts)}"
 
 
-def _another(topic: Topic) -> str:
+def _find_other_wording(cluster: QuestionCluster) -> str:
     """Other words in which the same was asked; empty where all used the same."""
-    return next((gap.question for gap in topic.gaps if gap.question.casefold() != topic.question.casefold()), "")
+    return next((gap.question for gap in cluster.gaps if gap.question.casefold() != cluster.question.casefold()), "")
 
 
-def _short(text: str, length: int) -> str:
+def _truncate(text: str, length: int) -> str:
     return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
-def _counted(number: int, noun: str, plural: str = "") -> str:
+def _format_count(number: int, noun: str, plural: str = "") -> str:
     return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"

@@ -8,63 +8,68 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bot.domain import SHARED, collection_of
-from bot.text.invisible import on_one_line
+from bot.text.invisible import single_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from bot.domain import IngestionReport, Progress
 
-_CELLS = 12
+_BAR_LENGTH = 12
 _MINUTE = 60
 
 
-def planned(report: IngestionReport) -> str:
+def format_plan(report: IngestionReport) -> str:
     """What a run is about to change, and what that takes."""
-    return f"**Plan:** {_changes(report)}{_price(report)}"
+    return f"**Plan:** {_format_changes(report)}{_format_cost(report)}"
 
 
-def would_change(report: IngestionReport) -> str:
+def format_dry_run(report: IngestionReport) -> str:
     """What a run would change, where none was asked for."""
-    lines = [f"**Nothing was changed.** A run would bring: {_changes(report)}{_price(report)}", *_unread(report)]
+    lines = [
+        f"**Nothing was changed.** A run would bring: {_format_changes(report)}{_format_cost(report)}",
+        *_format_unread(report),
+    ]
     return "\n".join(lines)
 
 
-def under_way(progress: Progress, elapsed: float) -> str:
+def format_progress(progress: Progress, elapsed: float) -> str:
     """A bar, and beside it files, passages, rate and time left."""
     total, done = progress.files_total, progress.files_done
     share = done / total if total else 0.0
-    filled = int(share * _CELLS)
-    parts = [f"{done:,} of {_counted(total, 'file')}", _counted(progress.nodes_done, "passage")]
+    filled = int(share * _BAR_LENGTH)
+    parts = [f"{done:,} of {_format_count(total, 'file')}", _format_count(progress.nodes_done, "passage")]
     if elapsed >= 1 and progress.nodes_done:
         parts.append(f"{progress.nodes_done / elapsed:.0f}/s")
     if 0 < done < total:
-        parts.append(f"{clock(elapsed * (total - done) / done)} left")
+        parts.append(f"{format_duration(elapsed * (total - done) / done)} left")
     if progress.failed:
         parts.append(f"{progress.failed:,} could not be read")
-    return f"{'▰' * filled}{'▱' * (_CELLS - filled)} {share:.0%}\n-# {' · '.join(parts)}"
+    return f"{'▰' * filled}{'▱' * (_BAR_LENGTH - filled)} {share:.0%}\n-# {' · '.join(parts)}"
 
 
-def done(report: IngestionReport, elapsed: float) -> str:
+def format_result(report: IngestionReport, elapsed: float) -> str:
     """What a run has changed."""
-    embedded = f", {report.embedded:,} of {_counted(report.nodes, 'passage')} embedded" if report.nodes else ""
-    return "\n".join([f"**Done in {clock(elapsed)}:** {_changes(report)}{embedded}", *_unread(report)])
+    embedded = f", {report.embedded:,} of {_format_count(report.nodes, 'passage')} embedded" if report.nodes else ""
+    return "\n".join(
+        [f"**Done in {format_duration(elapsed)}:** {_format_changes(report)}{embedded}", *_format_unread(report)]
+    )
 
 
-def failures(failed: Mapping[str, str], may_see: Callable[[str], bool]) -> str:
+def format_failures(failed: Mapping[str, str], can_see: Callable[[str], bool]) -> str:
     """The files that could not be read, each with its reason, as text for a file; only of collections one may see."""
-    visible = {name: reason for name, reason in failed.items() if may_see(collection_of(name))}
-    return "".join(f"{on_one_line(name)}: {on_one_line(reason)}\n" for name, reason in sorted(visible.items()))
+    visible = {name: reason for name, reason in failed.items() if can_see(collection_of(name))}
+    return "".join(f"{single_line(name)}: {single_line(reason)}\n" for name, reason in sorted(visible.items()))
 
 
-def clock(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """A time as minutes and seconds, hours before them where there are any."""
     minutes, rest = divmod(max(0, round(seconds)), _MINUTE)
     hours, minutes = divmod(minutes, _MINUTE)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def scope_of_run(collection: str | None, *, full: bool) -> str:
+def format_run_scope(collection: str | None, *, full: bool) -> str:
     """What a run looks at."""
     what = (
         "all documents" if collection is None else "the shared documents" if collection == SHARED else f"@{collection}"
@@ -72,7 +77,7 @@ def scope_of_run(collection: str | None, *, full: bool) -> str:
     return f"{what}, read anew" if full else what
 
 
-def _changes(report: IngestionReport) -> str:
+def _format_changes(report: IngestionReport) -> str:
     moved = len(report.moved)
     parts = [
         f"{len(report.new) - moved:,} new",
@@ -84,25 +89,25 @@ def _changes(report: IngestionReport) -> str:
     return ", ".join(parts)
 
 
-def _price(report: IngestionReport) -> str:
+def _format_cost(report: IngestionReport) -> str:
     if not report.tokens:
         return ""
     dollars = "" if report.dollars is None else f", about {report.dollars:.4f} $"
-    return f"\n-# {_counted(report.embedded, 'passage')} to embed: {report.tokens:,} tokens{dollars}"
+    return f"\n-# {_format_count(report.embedded, 'passage')} to embed: {report.tokens:,} tokens{dollars}"
 
 
-def _unread(report: IngestionReport) -> list[str]:
+def _format_unread(report: IngestionReport) -> list[str]:
     count = len(report.failed)
     return (
-        [f"-# {_counted(count, 'file')} could not be read; what was searchable of {_them(count)} stays so."]
+        [f"-# {_format_count(count, 'file')} could not be read; what was searchable of {_it_or_them(count)} stays so."]
         if count
         else []
     )
 
 
-def _them(count: int) -> str:
+def _it_or_them(count: int) -> str:
     return "it" if count == 1 else "them"
 
 
-def _counted(number: int, noun: str) -> str:
+def _format_count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

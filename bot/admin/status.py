@@ -5,25 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bot.records import Fate, Statistics
+from bot.records import AnswerStatus, Statistics
 
 if TYPE_CHECKING:
     from bot.domain import LibraryState, Progress
 
-_ERRORS = (Fate.FAILED, Fate.STALLED, Fate.OUT_OF_TIME, Fate.RESTARTING)
+_FAILED_STATUSES = (AnswerStatus.FAILED, AnswerStatus.STALLED, AnswerStatus.OUT_OF_TIME, AnswerStatus.RESTARTING)
 """Ends that are nobody's wish."""
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class BuildInfo:
     """What this bot is made of, in plain words that hold no secret.
 
     ``writes`` and ``embeds`` name a model and its host; ``index`` and ``records`` say where each is kept.
     """
 
     version: str
-    writes: str
-    embeds: str
+    language_model: str
+    embedding_model: str
     index: str
     records: str
 
@@ -37,61 +37,61 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class StatusReport:
     """Everything as it is now. ``library`` and ``today`` are words where the figures cannot be had.
 
     ``today`` are the answers of one guild since midnight, ``here`` is that guild's budget; ``whole`` is everybody's
     together, None for those whose business it is not.
     """
 
-    parts: Parts
+    build_info: BuildInfo
     library: LibraryState | str
-    under_way: int = 0
-    in_line: int = 0
+    running: int = 0
+    waiting: int = 0
     today: Statistics | str = field(default_factory=Statistics)
-    here: Budget = field(default_factory=lambda: Budget(0))
-    whole: Budget | None = None
+    guild_budget: Budget = field(default_factory=lambda: Budget(0))
+    total_budget: Budget | None = None
 
 
-def summary(standing: Standing) -> str:
+def format_status(report: StatusReport) -> str:
     """All of it in a few lines of Discord's Markdown."""
-    parts = standing.parts
-    budgets = [f"Tokens today: {_budget(standing.here)} in this server"]
-    if standing.whole is not None:
-        budgets.append(f"{_budget(standing.whole)} by everybody together")
+    parts = report.build_info
+    budgets = [f"Tokens today: {_format_budget(report.guild_budget)} in this server"]
+    if report.total_budget is not None:
+        budgets.append(f"{_format_budget(report.total_budget)} by everybody together")
     lines = [
-        f"**Docent {_plain(parts.version)}**",
-        f"Writes: {_plain(parts.writes)}",
-        f"Embeds: {_plain(parts.embeds)}",
-        f"Kept: index in {_plain(parts.index)}, records in {_plain(parts.records)}",
-        *_of_library(standing.library),
-        f"Now: {_counted(standing.under_way, 'answer')} under way, {standing.in_line:,} in line",
-        _of_today(standing.today),
+        f"**Docent {_format_code(parts.version)}**",
+        f"Writes: {_format_code(parts.language_model)}",
+        f"Embeds: {_format_code(parts.embedding_model)}",
+        f"Kept: index in {_format_code(parts.index)}, records in {_format_code(parts.records)}",
+        *_format_library(report.library),
+        f"Now: {_format_count(report.running, 'answer')} under way, {report.waiting:,} in line",
+        _format_today(report.today),
         ", ".join(budgets),
     ]
     return "\n".join(lines)
 
 
-def underway(progress: Progress) -> str:
+def format_progress(progress: Progress) -> str:
     """A run in progress. Not its file's name: the one who asks may not be allowed to see it."""
-    files = f"{progress.files_done:,} of {_counted(progress.files_total, 'file')}"
-    return f"-# Reading documents now: {files}, {_counted(progress.nodes_done, 'passage')} so far"
+    files = f"{progress.files_done:,} of {_format_count(progress.files_total, 'file')}"
+    return f"-# Reading documents now: {files}, {_format_count(progress.nodes_done, 'passage')} so far"
 
 
-def _of_library(library: LibraryState | str) -> list[str]:
+def _format_library(library: LibraryState | str) -> list[str]:
     if isinstance(library, str):
         return [f"Index: {library}"]
     age = f", built <t:{int(library.built_at.timestamp())}:R>" if library.built_at else ""
-    size = f"{_counted(library.documents, 'document')}, {_counted(library.nodes, 'passage')}"
+    size = f"{_format_count(library.documents, 'document')}, {_format_count(library.nodes, 'passage')}"
     lines = [f"Index: generation {library.generation:,}{age} · {size}"]
-    return [*lines, underway(library.running)] if library.running else lines
+    return [*lines, format_progress(library.running)] if library.running else lines
 
 
-def _of_today(today: Statistics | str) -> str:
+def _format_today(today: Statistics | str) -> str:
     if isinstance(today, str):
         return f"Answers today: {today}"
-    ended = today.answers - today.by_fate.get(Fate.WRITING, 0)
-    errors = sum(today.by_fate.get(fate, 0) for fate in _ERRORS)
+    ended = today.answers - today.by_status.get(AnswerStatus.WRITING, 0)
+    errors = sum(today.by_status.get(fate, 0) for fate in _FAILED_STATUSES)
     facts = [f"Answers today: {today.answers:,} in this server"]
     if today.median_first_word is not None:
         facts.append(f"first words after {today.median_first_word:.1f} s (median)")
@@ -100,14 +100,14 @@ def _of_today(today: Statistics | str) -> str:
     return " · ".join(facts)
 
 
-def _budget(budget: Budget) -> str:
+def _format_budget(budget: Budget) -> str:
     return f"{budget.spent:,} of {budget.limit:,}" if budget.limit else f"{budget.spent:,}"
 
 
-def _plain(text: str) -> str:
+def _format_code(text: str) -> str:
     """The operator's words, in which no sign works."""
     return f"`{text.replace('`', '')}`"
 
 
-def _counted(number: int, noun: str) -> str:
+def _format_count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

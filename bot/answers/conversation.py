@@ -11,26 +11,26 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bot.domain import QUESTION_LIMIT, Scope, Turn
-from bot.streaming import WRITING
+from bot.streaming import WRITING_CURSOR
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from bot.domain import Question
 
-ROOM = 1_500
+MAX_CONVERSATION_TOKENS = 1_500
 """Tokens a conversation may take up beside its question."""
 
 _BYTES_PER_TOKEN = 3
 _SPEAKER_TOKENS = 4
-_AFTER_A_NAME = ",:;"
-_SMALL_PRINT = "-# "
-_STATUS = re.compile(r"(?:“.*”\n)?(?:Searching|Reading|You are \d+).*…(?: \d+ s)?")
-_BROKEN_OFF = ("-# Interrupted", "-# Stopped by")
+_ADDRESS_PUNCTUATION = ",:;"
+_SUBTEXT_PREFIX = "-# "
+_STATUS_LINE = re.compile(r"(?:“.*”\n)?(?:Searching|Reading|You are \d+).*…(?: \d+ s)?")
+_INTERRUPTED_PREFIXES = ("-# Interrupted", "-# Stopped by")
 
 
 @dataclass(frozen=True, slots=True)
-class Utterance:
+class HistoryMessage:
     """A turn as it was found, with what decides whether it may be remembered.
 
     ``speaker_id`` is Discord's id of whoever said it: names need not be one person's alone. ``scope``: what an answer
@@ -43,19 +43,23 @@ class Utterance:
     scope: Scope | None = None
 
 
-def following(question: Question, said: Sequence[Utterance], told: Scope, *, speaker: str, speaker_id: int) -> Question:
+def with_history(
+    question: Question, history: Sequence[HistoryMessage], visible_scope: Scope, *, speaker: str, speaker_id: int
+) -> Question:
     """A question with what was said before it, the oldest first, as far as that may be ``told`` now.
 
     One that shares no documents with the answers before it is none that follows: it stands by itself.
     """
-    scope = narrowed(question.scope, said)
+    scope = restrict_scope(question.scope, history)
     if not scope.collections:
         return replace(question, speaker=speaker)
-    heard, speaker = told_apart(said, speaker, speaker_id)
-    return replace(question, conversation=remembered(heard, told), speaker=speaker, scope=scope)
+    heard, speaker = disambiguate_speakers(history, speaker, speaker_id)
+    return replace(question, conversation=trim_history(heard, visible_scope), speaker=speaker, scope=scope)
 
 
-def told_apart(said: Iterable[Utterance], speaker: str, speaker_id: int) -> tuple[list[Utterance], str]:
+def disambiguate_speakers(
+    history: Iterable[HistoryMessage], speaker: str, speaker_id: int
+) -> tuple[list[HistoryMessage], str]:
     """What was said and who asks, each under a name that nobody else has here: a second "Ada" is "Ada 2"."""
     names: dict[int, str] = {}
 
@@ -68,17 +72,17 @@ def told_apart(said: Iterable[Utterance], speaker: str, speaker_id: int) -> tupl
         return names.setdefault(person, chosen)
 
     heard = [
-        replace(each, turn=replace(each.turn, speaker=name_of(each.speaker_id, each.turn.speaker))) for each in said
+        replace(each, turn=replace(each.turn, speaker=name_of(each.speaker_id, each.turn.speaker))) for each in history
     ]
     return heard, name_of(speaker_id, speaker)
 
 
-def remembered(
-    said: Iterable[Utterance],
+def trim_history(
+    history: Iterable[HistoryMessage],
     scope: Scope | None = None,
     *,
-    room: int = ROOM,
-    count: Callable[[str], int] | None = None,
+    max_tokens: int = MAX_CONVERSATION_TOKENS,
+    count_tokens: Callable[[str], int] | None = None,
 ) -> tuple[Turn, ...]:
     """The turns that may be built upon, the oldest first: the newest that fit, the oldest of them perhaps shortened.
 
@@ -90,47 +94,51 @@ def remembered(
         room: Tokens that all of it may take up.
         count: Tokens of a text; without one they are estimated.
     """
-    count = count or estimated
-    longest = room // 2
+    count_tokens = count_tokens or estimate_tokens
+    longest = max_tokens // 2
     kept: deque[Turn] = deque()
-    finished = [utterance for utterance in said if utterance.is_finished or not utterance.turn.is_answer]
+    finished = [utterance for utterance in history if utterance.is_finished or not utterance.turn.is_answer]
     allowed = [utterance.turn for utterance in finished if _is_within(utterance.scope, scope)]
     for turn in reversed(allowed):
-        room -= count(turn.speaker) + _SPEAKER_TOKENS
-        text = shortened(turn.text.strip(), min(room, longest) if turn.is_answer else room, count)
+        max_tokens -= count_tokens(turn.speaker) + _SPEAKER_TOKENS
+        text = truncate_to_tokens(
+            turn.text.strip(), min(max_tokens, longest) if turn.is_answer else max_tokens, count_tokens
+        )
         if not text:
             break
         kept.appendleft(Turn(turn.speaker, text, turn.is_answer))
-        room -= count(text)
+        max_tokens -= count_tokens(text)
     return tuple(kept)
 
 
-def narrowed(scope: Scope, said: Iterable[Utterance]) -> Scope:
+def restrict_scope(scope: Scope, history: Iterable[HistoryMessage]) -> Scope:
     """What a follow-up may see: never more than each of the answers before it."""
-    known = [utterance.scope.collections for utterance in said if utterance.scope]
+    known = [utterance.scope.collections for utterance in history if utterance.scope]
     return Scope(scope.collections.intersection(*known))
 
 
-def shortened(text: str, room: int, count: Callable[[str], int]) -> str:
+def truncate_to_tokens(text: str, max_tokens: int, count_tokens: Callable[[str], int]) -> str:
     """The longest beginning of a text, found by halves, that takes up no more than so many tokens."""
-    if count(text) <= room:
+    if count_tokens(text) <= max_tokens:
         return text
     fits, too_long = 0, len(text)
     while too_long - fits > 1:
         middle = (fits + too_long) // 2
-        if count(text[:middle]) <= room:
+        if count_tokens(text[:middle]) <= max_tokens:
             fits = middle
         else:
             too_long = middle
     return text[:fits]
 
 
-def estimated(text: str) -> int:
+def estimate_tokens(text: str) -> int:
     """Roughly the tokens of a text, rather too many than too few."""
     return -(-len(text.encode("utf-8", "replace")) // _BYTES_PER_TOKEN)
 
 
-def asked(content: str, addressed: Collection[str], names: Mapping[str, str] | None = None) -> str:
+def extract_question(
+    content: str, bot_mentions: Collection[str], mention_names: Mapping[str, str] | None = None
+) -> str:
     """The question in a message that addresses the bot.
 
     Args:
@@ -139,17 +147,17 @@ def asked(content: str, addressed: Collection[str], names: Mapping[str, str] | N
         names: What is read in place of any other mark: "<@2>" → "@Ben".
     """
     text = content
-    if addressed:
-        marks = "|".join(map(re.escape, sorted(addressed, key=len, reverse=True)))
+    if bot_mentions:
+        marks = "|".join(map(re.escape, sorted(bot_mentions, key=len, reverse=True)))
         begins_with_name = re.match(rf"\s*(?:{marks})", content) is not None
-        text = re.sub(rf"(?:[^\S\n]*(?:{marks}))+[^\S\n]*", _gap, content).strip()
-        text = text.lstrip(_AFTER_A_NAME).lstrip() if begins_with_name else text
-    for mark, name in (names or {}).items():
+        text = re.sub(rf"(?:[^\S\n]*(?:{marks}))+[^\S\n]*", _replace_mention, content).strip()
+        text = text.lstrip(_ADDRESS_PUNCTUATION).lstrip() if begins_with_name else text
+    for mark, name in (mention_names or {}).items():
         text = text.replace(mark, name)
     return text.strip()
 
 
-def about(question: str, quoted: str, limit: int = QUESTION_LIMIT) -> str:
+def add_quotation(question: str, quoted: str, limit: int = QUESTION_LIMIT) -> str:
     """A question together with the message it is about, as a quotation below it, cut where both are too long.
 
     A question without words of its own is the message itself.
@@ -161,12 +169,12 @@ def about(question: str, quoted: str, limit: int = QUESTION_LIMIT) -> str:
     return f"{question.strip()}\n{quotation}"[: max(limit, len(question.strip()))]
 
 
-def told(content: str) -> tuple[str, bool]:
+def parse_answer_message(content: str) -> tuple[str, bool]:
     """An answer as it is read back from its message: its text without small print, and whether it came to its end."""
     lines = content.splitlines()
-    is_whole = not any(line.startswith(_BROKEN_OFF) for line in lines)
-    text = "\n".join(line for line in lines if not line.startswith(_SMALL_PRINT)).strip()
-    is_under_way = text.endswith(WRITING.strip()) or _STATUS.fullmatch(text) is not None
+    is_whole = not any(line.startswith(_INTERRUPTED_PREFIXES) for line in lines)
+    text = "\n".join(line for line in lines if not line.startswith(_SUBTEXT_PREFIX)).strip()
+    is_under_way = text.endswith(WRITING_CURSOR.strip()) or _STATUS_LINE.fullmatch(text) is not None
     return text, is_whole and not is_under_way and bool(text)
 
 
@@ -174,7 +182,7 @@ def _is_within(drawn_from: Scope | None, scope: Scope | None) -> bool:
     return drawn_from is None or scope is None or drawn_from.collections <= scope.collections
 
 
-def _gap(found: re.Match[str]) -> str:
+def _replace_mention(found: re.Match[str]) -> str:
     """What is left where a name stood: a space between words, nothing at a line's edge."""
     before, after = found.string[: found.start()][-1:], found.string[found.end() :][:1]
     return " " if before.strip() and after.strip() else ""

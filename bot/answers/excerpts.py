@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from itertools import accumulate, takewhile, zip_longest
 from typing import TYPE_CHECKING
 
-from bot.answers.highlights import cited_spans
-from bot.streaming import Table, cells, table
-from bot.text.citations import escaped, located
-from bot.text.invisible import seen
+from bot.answers.highlights import find_cited_spans
+from bot.streaming import Table, parse_table_header, split_cells
+from bot.text.citations import escape_markdown, format_location
+from bot.text.invisible import strip_invisible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 MESSAGE_LIMIT = 2_000
 """Longest message in UTF-16 code units."""
 
-_MOST_MESSAGES = 3
-_LONGEST_LINE = 600
+_MAX_MESSAGES = 3
+_MAX_LINE_LENGTH = 600
 """Characters of a passage on one line: escaped, they still fit into a message."""
 _LINE_START = re.compile(r"^(\d*)([#+.)-])")
 """What would make a heading, a list or small print of a line."""
 _ITEM = re.compile(r"\s*(?:[-*+•]|\d{1,9}[.)])\s+")
-_UNSEEN = {"Cc", "Cf", "Co", "Cs"}
+_INVISIBLE_CATEGORIES = {"Cc", "Cf", "Co", "Cs"}
 
 
 @dataclass(frozen=True, slots=True)
-class Handout:
+class EphemeralContent:
     """Messages for one person, in order; with the last one goes a file, where ``file_name`` is not empty."""
 
     messages: tuple[str, ...]
@@ -43,142 +43,144 @@ class Handout:
     file: bytes = b""
 
 
-def copied(text: str) -> Handout:
+def copy_text(text: str) -> EphemeralContent:
     """An answer's exact Markdown: in a code block, which has a button of its own to copy it, or as a file.
 
     A file wherever a code block could not hold it as it is: too long, with a fence in it, or with signs nobody sees.
     """
     block = f"```md\n{text}\n```"
-    if not _has_unseen(text) and "```" not in text and _width(block) <= MESSAGE_LIMIT:
-        return Handout((block,))
-    return Handout(("-# The exact text of the answer.",), "answer.md", text.encode("utf-8", "replace"))
+    if not _has_invisible(text) and "```" not in text and _utf16_length(block) <= MESSAGE_LIMIT:
+        return EphemeralContent((block,))
+    return EphemeralContent(("-# The exact text of the answer.",), "answer.md", text.encode("utf-8", "replace"))
 
 
-def _has_unseen(text: str) -> bool:
-    return any(unicodedata.category(sign) in _UNSEEN for sign in text if sign not in "\n\t")
+def _has_invisible(text: str) -> bool:
+    return any(unicodedata.category(sign) in _INVISIBLE_CATEGORIES for sign in text if sign not in "\n\t")
 
 
-def quoted(sources: Sequence[Source], answer: str = "") -> Handout:
+def format_sources(sources: Sequence[Source], answer: str = "") -> EphemeralContent:
     """The passages an answer rests on, in full, bold where they say what it cites them for.
 
     Beyond three messages the whole of it is a file at the third.
     """
-    messages = _paged([_quotation(source, answer) for source in sources])
-    if len(messages) <= _MOST_MESSAGES:
-        return Handout(tuple(messages))
+    messages = _paginate([_format_quotation(source, answer) for source in sources])
+    if len(messages) <= _MAX_MESSAGES:
+        return EphemeralContent(tuple(messages))
     last = f"-# And more: all {len(sources)} passages in full are in the file."
-    return Handout((*messages[: _MOST_MESSAGES - 1], last), "sources.md", _written(sources).encode("utf-8", "replace"))
+    return EphemeralContent(
+        (*messages[: _MAX_MESSAGES - 1], last), "sources.md", _format_file(sources).encode("utf-8", "replace")
+    )
 
 
-def _quotation(source: Source, answer: str) -> list[str]:
+def _format_quotation(source: Source, answer: str) -> list[str]:
     """A passage as lines of Discord's Markdown: where it stands, then itself as a quotation, then a blank line."""
-    title = f"**[{source.number}] {located(_title(source), source)}**"
-    passage = seen(source.passage).strip()
-    return [title, *_quoted_lines(passage, cited_spans(passage, source.number, answer)), ""]
+    title = f"**[{source.number}] {format_location(_format_title(source), source)}**"
+    passage = strip_invisible(source.passage).strip()
+    return [title, *_quote_lines(passage, find_cited_spans(passage, source.number, answer)), ""]
 
 
-def _quoted_lines(passage: str, spans: Sequence[tuple[int, int]]) -> Iterator[str]:
+def _quote_lines(passage: str, spans: Sequence[tuple[int, int]]) -> Iterator[str]:
     """A passage's lines quoted; a table among them is one, an aligned block that must not be divided."""
     kept = passage.splitlines(keepends=True)
     lines = [line.rstrip("\r\n") for line in kept]
     starts = list(accumulate((len(line) for line in kept), initial=0))
     place = 0
     while place < len(lines):
-        begun = table(*lines[place : place + 2]) if place + 1 < len(lines) else None
+        begun = parse_table_header(*lines[place : place + 2]) if place + 1 < len(lines) else None
         if begun is None:
-            yield from _quoted_line(lines[place], [(a - starts[place], b - starts[place]) for a, b in spans])
+            yield from _quote_line(lines[place], [(a - starts[place], b - starts[place]) for a, b in spans])
             place += 1
             continue
         rows = list(takewhile(lambda line: "|" in line, lines[place + 2 :]))
-        yield from _tabulated(begun, rows)
+        yield from _format_table(begun, rows)
         place += 2 + len(rows)
 
 
-def _quoted_line(line: str, spans: Sequence[tuple[int, int]] = ()) -> list[str]:
+def _quote_line(line: str, spans: Sequence[tuple[int, int]] = ()) -> list[str]:
     """A line quoted, in pieces where it is long; ``spans`` of it are bold where it is not."""
     inside = [(max(a, 0), min(b, len(line))) for a, b in spans if a < len(line) and b > 0]
-    if inside and len(line) <= _LONGEST_LINE:
-        return [f"> {_with_bold(line, inside)}"]
-    pieces = textwrap.wrap(line, _LONGEST_LINE, break_on_hyphens=False) or [""]
-    return [f"> {_inert(piece)}".rstrip() for piece in pieces]
+    if inside and len(line) <= _MAX_LINE_LENGTH:
+        return [f"> {_embolden_spans(line, inside)}"]
+    pieces = textwrap.wrap(line, _MAX_LINE_LENGTH, break_on_hyphens=False) or [""]
+    return [f"> {_escape_line(piece)}".rstrip() for piece in pieces]
 
 
-def _with_bold(line: str, spans: Sequence[tuple[int, int]]) -> str:
+def _embolden_spans(line: str, spans: Sequence[tuple[int, int]]) -> str:
     """A line with parts of it in bold, all of it inert; the sign that begins an item stays outside."""
     mark = _ITEM.match(line)
     parts: list[str] = []
     at = 0
     for start, end in spans:
         begin = max(start, mark.end() if mark else 0)
-        parts += [_bare(line[at:begin], is_first=not at), _bold(line[begin:end])]
+        parts += [_format_plain(line[at:begin], is_first=not at), _format_bold(line[begin:end])]
         at = max(end, begin)
-    return "".join((*parts, _bare(line[at:], is_first=not at))).strip()
+    return "".join((*parts, _format_plain(line[at:], is_first=not at))).strip()
 
 
-def _bold(words: str) -> str:
-    return f"**{escaped(words, limit=_LONGEST_LINE)}**" if words.strip() else ""
+def _format_bold(text: str) -> str:
+    return f"**{escape_markdown(text, limit=_MAX_LINE_LENGTH)}**" if text.strip() else ""
 
 
-def _bare(words: str, *, is_first: bool) -> str:
+def _format_plain(text: str, *, is_first: bool) -> str:
     """Words of a line with a blank at either end where there was one."""
-    if not words.strip():
-        return words[:1]
-    inert = _inert(words) if is_first else escaped(words, limit=_LONGEST_LINE)
-    return f"{' ' * words[:1].isspace()}{inert}{' ' * words[-1:].isspace()}"
+    if not text.strip():
+        return text[:1]
+    inert = _escape_line(text) if is_first else escape_markdown(text, limit=_MAX_LINE_LENGTH)
+    return f"{' ' * text[:1].isspace()}{inert}{' ' * text[-1:].isspace()}"
 
 
-def _tabulated(begun: Table, rows: Sequence[str]) -> Iterator[str]:
+def _format_table(empty_table: Table, rows: Sequence[str]) -> Iterator[str]:
     """A table as in an answer: a block of code, or each row's cells by name where that is too wide or too long."""
-    text, shown = "", begun
+    text, shown = "", empty_table
     for row in rows:
         given, shown = shown.with_row(row)
         text += given
-    text = (text + shown.ended()).rstrip("\n")
-    if text.startswith("```") and _cost(text) <= MESSAGE_LIMIT and not _has_unseen(text):
+    text = (text + shown.finish()).rstrip("\n")
+    if text.startswith("```") and _measure_line(text) <= MESSAGE_LIMIT and not _has_invisible(text):
         yield text
         return
-    for named in map(cells, rows) if rows else [()]:
-        pairs = zip_longest(begun.header, named, fillvalue="")
-        yield from _quoted_line(" · ".join(": ".join(filter(None, pair)) for pair in pairs if any(pair)))
+    for named in map(split_cells, rows) if rows else [()]:
+        pairs = zip_longest(empty_table.header, named, fillvalue="")
+        yield from _quote_line(" · ".join(": ".join(filter(None, pair)) for pair in pairs if any(pair)))
 
 
-def _inert(piece: str) -> str:
-    return _LINE_START.sub(r"\1\\\2", escaped(piece, limit=_LONGEST_LINE))
+def _escape_line(piece: str) -> str:
+    return _LINE_START.sub(r"\1\\\2", escape_markdown(piece, limit=_MAX_LINE_LENGTH))
 
 
-def _title(source: Source) -> str:
-    return escaped(source.title) or escaped(source.document) or "untitled"
+def _format_title(source: Source) -> str:
+    return escape_markdown(source.title) or escape_markdown(source.document) or "untitled"
 
 
-def _paged(quotations: Sequence[Sequence[str]]) -> list[str]:
+def _paginate(quotations: Sequence[Sequence[str]]) -> list[str]:
     """Lines as messages that fit; a quotation is divided only if it is longer than a message."""
     pages: list[list[str]] = [[]]
     room = MESSAGE_LIMIT
     for quotation in quotations:
-        if sum(map(_cost, quotation)) > room:
+        if sum(map(_measure_line, quotation)) > room:
             pages.append([])
             room = MESSAGE_LIMIT
         for line in quotation:
-            if _cost(line) > room:
+            if _measure_line(line) > room:
                 pages.append([])
                 room = MESSAGE_LIMIT
             pages[-1].append(line)
-            room -= _cost(line)
+            room -= _measure_line(line)
     return [text for page in pages if (text := "\n".join(page).strip())]
 
 
-def _cost(line: str) -> int:
-    return _width(line) + 1
+def _measure_line(line: str) -> int:
+    return _utf16_length(line) + 1
 
 
-def _written(sources: Sequence[Source]) -> str:
+def _format_file(sources: Sequence[Source]) -> str:
     """All passages as they stand in the documents, for a file."""
     parts = (
-        f"# [{source.number}] {located(_title(source), source)}\n\n{seen(source.passage).strip()}\n"
+        f"# [{source.number}] {format_location(_format_title(source), source)}\n\n{strip_invisible(source.passage).strip()}\n"
         for source in sources
     )
     return "\n".join(parts)
 
 
-def _width(text: str) -> int:
+def _utf16_length(text: str) -> int:
     return len(text) + sum(sign > "\uffff" for sign in text)

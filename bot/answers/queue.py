@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from bot.streaming import Begun, Cause, Closing, Driver, Streamable, Surface
+    from bot.streaming import Closing, Driver, EndReason, StreamStart, Surface, TextSource
 
 CONCURRENT_ANSWERS = 12
 
-_REMINDER = 15.0
+_REMINDER_INTERVAL = 15.0
 """So many seconds after which an answer that waits says again that it does: silence is for models that stall."""
 
-_PASSED = 4
+_MAX_OVERTAKES = 4
 """So many newcomers may pass somebody's second question while the first is being answered."""
 
 _ORDINALS = {1: "st", 2: "nd", 3: "rd"}
@@ -27,21 +27,21 @@ _TEENS = range(10, 20)
 
 
 @dataclass(frozen=True, slots=True)
-class Ticket:
+class QueueTicket:
     """One who stands in the line. ``asker`` and ``place`` are Discord's ids; ``since`` is in seconds.
 
     ``is_thread``: what is said in that place is one conversation, so that a question there may rest on the one before.
     """
 
     number: int
-    asker: int
-    place: int
+    asker_id: int
+    channel_id: int
     is_thread: bool
-    since: float
+    joined_at: float
     tag: float
 
 
-class Line:
+class AnswerQueue:
     """Who may begin. Fair: whoever asks much waits for themselves, not others for them.
 
     The order is that of start-time fair queueing with all answers deemed equally long; newcomers pass a person's second
@@ -50,52 +50,52 @@ class Line:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._waiting: list[Ticket] = []
-        self._running: list[Ticket] = []
-        self._virtual = 0.0
+        self._waiting: list[QueueTicket] = []
+        self._running: list[QueueTicket] = []
+        self._virtual_time = 0.0
         self._last_tag: dict[int, float] = {}
         self._count = 0
 
-    def join(self, *, asker: int, place: int, now: float, is_thread: bool = False) -> Ticket:
+    def join(self, *, asker_id: int, channel_id: int, now: float, is_thread: bool = False) -> QueueTicket:
         """Stand behind one's own questions and beside everybody else's; ``now`` is in seconds."""
         self._count += 1
-        tag = max(self._virtual, self._last_tag.get(asker, self._virtual - 1.0) + 1.0)
-        self._last_tag[asker] = tag
-        ticket = Ticket(self._count, asker, place, is_thread, now, tag)
+        tag = max(self._virtual_time, self._last_tag.get(asker_id, self._virtual_time - 1.0) + 1.0)
+        self._last_tag[asker_id] = tag
+        ticket = QueueTicket(self._count, asker_id, channel_id, is_thread, now, tag)
         self._waiting.append(ticket)
-        self._waiting.sort(key=lambda waiting: (waiting.tag, waiting.since, waiting.number))
-        self._move_up()
+        self._waiting.sort(key=lambda waiting: (waiting.tag, waiting.joined_at, waiting.number))
+        self._start_next()
         return ticket
 
-    def leave(self, ticket: Ticket) -> None:
+    def leave(self, ticket: QueueTicket) -> None:
         """The answer has ended, or is not wanted any more."""
         for group in (self._running, self._waiting):
             if ticket in group:
                 group.remove(ticket)
-        if not any(other.asker == ticket.asker for other in (*self._running, *self._waiting)):
-            self._last_tag.pop(ticket.asker, None)
-        self._move_up()
+        if not any(other.asker_id == ticket.asker_id for other in (*self._running, *self._waiting)):
+            self._last_tag.pop(ticket.asker_id, None)
+        self._start_next()
 
-    def ahead(self, ticket: Ticket) -> int:
+    def count_ahead(self, ticket: QueueTicket) -> int:
         """How many go first; 0 once it is one's turn."""
         return self._waiting.index(ticket) + 1 if ticket in self._waiting else 0
 
     @property
-    def standing(self) -> tuple[int, int]:
+    def counts(self) -> tuple[int, int]:
         """How many answers are under way, and how many wait."""
         return len(self._running), len(self._waiting)
 
-    def _move_up(self) -> None:
+    def _start_next(self) -> None:
         for ticket in tuple(self._waiting):
-            if len(self._running) < self._limit and not self._is_after_own(ticket):
+            if len(self._running) < self._limit and not self._waits_for_own(ticket):
                 self._waiting.remove(ticket)
                 self._running.append(ticket)
-                self._virtual = max(self._virtual, ticket.tag) + 1 / _PASSED
+                self._virtual_time = max(self._virtual_time, ticket.tag) + 1 / _MAX_OVERTAKES
 
-    def _is_after_own(self, ticket: Ticket) -> bool:
+    def _waits_for_own(self, ticket: QueueTicket) -> bool:
         """Whether the same person's earlier question in the same thread is still being answered."""
         return ticket.is_thread and any(
-            (other.asker, other.place) == (ticket.asker, ticket.place) and other.number < ticket.number
+            (other.asker_id, other.channel_id) == (ticket.asker_id, ticket.channel_id) and other.number < ticket.number
             for other in (*self._running, *self._waiting)
         )
 
@@ -105,71 +105,80 @@ class QueuedDriver:
 
     def __init__(self, driver: Driver, limit: int = CONCURRENT_ANSWERS) -> None:
         self._driver = driver
-        self._line = Line(limit)
-        self._moved = asyncio.Event()
+        self._queue = AnswerQueue(limit)
+        self._queue_moved = asyncio.Event()
 
     async def run(  # noqa: PLR0913 - the driver's own, and whose turn it is
-        self, streamable: Streamable, surface: Surface, *, key: str, asker: int, place: int, is_thread: bool = False
-    ) -> Cause:
+        self,
+        text_source: TextSource,
+        surface: Surface,
+        *,
+        answer_id: str,
+        asker_id: int,
+        channel_id: int,
+        is_thread: bool = False,
+    ) -> EndReason:
         """As ``Driver.run``, in turn. ``asker`` and ``place`` (a channel) are Discord's ids."""
         now = asyncio.get_running_loop().time()
-        ticket = self._line.join(asker=asker, place=place, now=now, is_thread=is_thread)
+        ticket = self._queue.join(asker_id=asker_id, channel_id=channel_id, now=now, is_thread=is_thread)
         try:
-            ahead = self._line.ahead(ticket)
-            status = waiting(ahead) if ahead else ""
-            return await self._driver.run(_InLine(self, ticket, streamable, key), surface, key=key, status=status)
+            ahead = self._queue.count_ahead(ticket)
+            status = format_queue_position(ahead) if ahead else ""
+            return await self._driver.run(
+                _QueuedStream(self, ticket, text_source, answer_id), surface, answer_id=answer_id, status=status
+            )
         finally:
-            self._line.leave(ticket)
+            self._queue.leave(ticket)
             # Whoever waits looks at its place anew; who comes later waits for the next move.
-            self._moved.set()
-            self._moved = asyncio.Event()
+            self._queue_moved.set()
+            self._queue_moved = asyncio.Event()
 
-    def stop(self, key: str, by: str) -> bool:
+    def stop(self, answer_id: str, by: str) -> bool:
         """As ``Driver.stop``; an answer that waits is stopped too."""
-        return self._driver.stop(key, by)
+        return self._driver.stop(answer_id, by)
 
     @property
-    def standing(self) -> tuple[int, int]:
+    def counts(self) -> tuple[int, int]:
         """How many answers are under way, and how many wait in line."""
-        return self._line.standing
+        return self._queue.counts
 
-    async def turn(self, ticket: Ticket, key: str) -> None:
+    async def wait_for_turn(self, ticket: QueueTicket, answer_id: str) -> None:
         """Wait until it is this answer's turn, and tell its reader meanwhile where it stands."""
         has_waited = False
-        while ahead := self._line.ahead(ticket):
+        while ahead := self._queue.count_ahead(ticket):
             has_waited = True
-            self._driver.announce(key, waiting(ahead))
-            moved = self._moved
+            self._driver.announce(answer_id, format_queue_position(ahead))
+            moved = self._queue_moved
             try:
-                async with asyncio.timeout(_REMINDER):
+                async with asyncio.timeout(_REMINDER_INTERVAL):
                     await moved.wait()
             except TimeoutError:
                 continue
         if has_waited:
-            self._driver.announce(key, "Searching…")
+            self._driver.announce(answer_id, "Searching…")
 
 
 @dataclass(frozen=True, slots=True)
-class _InLine:
+class _QueuedStream:
     """What is driven, once its turn has come."""
 
-    queue: QueuedDriver
-    ticket: Ticket
-    inner: Streamable
-    key: str
+    driver: QueuedDriver
+    ticket: QueueTicket
+    inner: TextSource
+    answer_id: str
 
-    async def begin(self) -> Begun:
-        await self.queue.turn(self.ticket, self.key)
+    async def begin(self) -> StreamStart:
+        await self.driver.wait_for_turn(self.ticket, self.answer_id)
         return await self.inner.begin()
 
     def deltas(self) -> AsyncIterator[str]:
         return self.inner.deltas()
 
-    def closing(self, cause: Cause) -> Closing:
-        return self.inner.closing(cause)
+    def closing(self, end_reason: EndReason) -> Closing:
+        return self.inner.closing(end_reason)
 
 
-def waiting(ahead: int) -> str:
+def format_queue_position(ahead: int) -> str:
     """The status line of an answer that stands in the line; ``ahead`` counts from 1, the first who waits."""
     suffix = "th" if ahead % 100 in _TEENS else _ORDINALS.get(ahead % 10, "th")
     return f"You are {ahead}{suffix} in line…"

@@ -8,53 +8,53 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bot.domain import Ending, Usage
+from bot.domain import FinishReason, Usage
 from bot.errors import AnswerUnavailable, DocentError, NothingFound, StoreUnusable
-from bot.records import Fate
-from bot.streaming import Begun, Closing, Ended, Failed, OutOfTime, Restarting, Stalled, Stopped
-from bot.text.citations import Citing, escaped, footer, links, located
-from bot.text.invisible import Unveiling
+from bot.records import AnswerStatus
+from bot.streaming import Closing, Ended, Failed, OutOfTime, Restarting, Stalled, Stopped, StreamStart
+from bot.text.citations import CitationLinker, escape_markdown, find_allowed_urls, format_footer, format_location
+from bot.text.invisible import InvisibleFilter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from bot.domain import Answer, Answerer, Question, Source
-    from bot.streaming import Cause
+    from bot.streaming import EndReason
 
 _log = logging.getLogger(__name__)
 
-_NAMED = 2
+_MAX_LISTED_DOCUMENTS = 2
 """How many documents a status line names; the others are counted."""
 
 _MINUTE = 60
 
-AUTOMATIC = "Answered automatically, from this team's documents."
+AUTOMATIC_NOTE = "Answered automatically, from this team's documents."
 """What stands below an answer that nobody asked the bot for."""
 
-_ENDINGS = {
-    Ending.COMPLETE: "",
-    Ending.CUT_AT_LENGTH: "Cut off: the model reached its length limit. Ask for the rest.",
-    Ending.FILTERED: "Cut off: the model provider's filter stopped the answer.",
-    Ending.NOT_FOUND: "",
+_FINISH_NOTES = {
+    FinishReason.COMPLETE: "",
+    FinishReason.CUT_AT_LENGTH: "Cut off: the model reached its length limit. Ask for the rest.",
+    FinishReason.FILTERED: "Cut off: the model provider's filter stopped the answer.",
+    FinishReason.NOT_FOUND: "",
 }
 
-_FATES = {
-    Ending.COMPLETE: Fate.COMPLETE,
-    Ending.CUT_AT_LENGTH: Fate.CUT_AT_LENGTH,
-    Ending.FILTERED: Fate.FILTERED,
-    Ending.NOT_FOUND: Fate.NOT_FOUND,
+_STATUS_BY_FINISH_REASON = {
+    FinishReason.COMPLETE: AnswerStatus.COMPLETE,
+    FinishReason.CUT_AT_LENGTH: AnswerStatus.CUT_AT_LENGTH,
+    FinishReason.FILTERED: AnswerStatus.FILTERED,
+    FinishReason.NOT_FOUND: AnswerStatus.NOT_FOUND,
 }
 
-_INTERRUPTIONS: dict[type[Cause], Fate] = {
-    Failed: Fate.FAILED,
-    Stopped: Fate.STOPPED,
-    Restarting: Fate.RESTARTING,
-    Stalled: Fate.STALLED,
-    OutOfTime: Fate.OUT_OF_TIME,
+_STATUS_BY_END_REASON: dict[type[EndReason], AnswerStatus] = {
+    Failed: AnswerStatus.FAILED,
+    Stopped: AnswerStatus.STOPPED,
+    Restarting: AnswerStatus.RESTARTING,
+    Stalled: AnswerStatus.STALLED,
+    OutOfTime: AnswerStatus.OUT_OF_TIME,
 }
 
 
-class Telling:
+class AnswerSession:
     """One question's way from the asker to its last word. Used once.
 
     ``is_automatic``: nobody asked the bot, which is said below the answer. ``clock`` gives Unix seconds.
@@ -73,18 +73,18 @@ class Telling:
         self._is_automatic = is_automatic
         self._clock = clock
         self._answer: Answer | None = None
-        self._told = _Told()
-        self._fate = Fate.WRITING
+        self._received = _ReceivedText()
+        self._status = AnswerStatus.WRITING
 
     @property
     def text(self) -> str:
         """What the model has said so far."""
-        return "".join(self._told.deltas)
+        return "".join(self._received.deltas)
 
     @property
     def first_word_at(self) -> float | None:
         """When the first words came, None as long as there are none."""
-        return self._told.since
+        return self._received.first_word_at
 
     @property
     def usage(self) -> Usage:
@@ -102,19 +102,21 @@ class Telling:
         return self._answer.searched_for if self._answer else ""
 
     @property
-    def fate(self) -> Fate:
+    def status(self) -> AnswerStatus:
         """What became of it, as far as the reader has been told."""
-        return self._fate
+        return self._status
 
-    async def begin(self) -> Begun:
+    async def begin(self) -> StreamStart:
         """Find the passages and say what is being read.
 
         Raises:
             DocentError: whatever the answerer raises; ``closing`` has the words for it.
         """
         self._answer = await self._answerer.answer(self._question)
-        return Begun(
-            status=reading(self.sources, self.searched_for), links=links(self.sources), rewriting=Citing(self.sources)
+        return StreamStart(
+            status=format_reading_status(self.sources, self.searched_for),
+            allowed_urls=find_allowed_urls(self.sources),
+            text_filter=CitationLinker(self.sources),
         )
 
     def deltas(self) -> AsyncIterator[str]:
@@ -125,118 +127,124 @@ class Telling:
         """
         if self._answer is None:
             raise RuntimeError("deltas() before begin() has succeeded")
-        return _Overheard(self._answer.deltas(), self._told, self._clock)
+        return _RecordingStream(self._answer.deltas(), self._received, self._clock)
 
-    def closing(self, cause: Cause) -> Closing:
+    def closing(self, end_reason: EndReason) -> Closing:
         """The words for an end: a mark under what was said, or the whole message where nothing was."""
-        self._fate = self._became(cause)
-        return Closing(note=self._note(cause), footer=footer(self.text, self.sources))
+        self._status = self._status_for(end_reason)
+        return Closing(note=self._format_note(end_reason), footer=format_footer(self.text, self.sources))
 
-    def _became(self, cause: Cause) -> Fate:
-        if isinstance(cause, Ended) and self._answer:
-            return _FATES[self._answer.outcome.ending]
-        if isinstance(cause, Failed) and isinstance(cause.error, NothingFound):
-            return Fate.NOT_FOUND
-        return _INTERRUPTIONS.get(type(cause), Fate.LOST)
+    def _status_for(self, end_reason: EndReason) -> AnswerStatus:
+        if isinstance(end_reason, Ended) and self._answer:
+            return _STATUS_BY_FINISH_REASON[self._answer.outcome.finish_reason]
+        if isinstance(end_reason, Failed) and isinstance(end_reason.error, NothingFound):
+            return AnswerStatus.NOT_FOUND
+        return _STATUS_BY_END_REASON.get(type(end_reason), AnswerStatus.LOST)
 
-    def _note(self, cause: Cause) -> str:
-        if isinstance(cause, Ended):
-            return _subtext(self._remark(), self._notice(), AUTOMATIC if self._is_automatic else "")
-        reason = self._reason(cause)
+    def _format_note(self, end_reason: EndReason) -> str:
+        if isinstance(end_reason, Ended):
+            return _format_subtext(
+                self._get_finish_note(), self._get_notice(), AUTOMATIC_NOTE if self._is_automatic else ""
+            )
+        reason = self._describe_end_reason(end_reason)
         if not self.text.strip():
             return reason
-        return _subtext(reason if isinstance(cause, Stopped) else f"Interrupted. {reason}", self._notice())
+        return _format_subtext(
+            reason if isinstance(end_reason, Stopped) else f"Interrupted. {reason}", self._get_notice()
+        )
 
-    def _notice(self) -> str:
+    def _get_notice(self) -> str:
         return self._answer.notice if self._answer else ""
 
-    def _remark(self) -> str:
-        return _ENDINGS[self._answer.outcome.ending] if self._answer else ""
+    def _get_finish_note(self) -> str:
+        return _FINISH_NOTES[self._answer.outcome.finish_reason] if self._answer else ""
 
-    def _reason(self, cause: Cause) -> str:
-        match cause:
+    def _describe_end_reason(self, end_reason: EndReason) -> str:
+        match end_reason:
             case Failed(error=error):
-                return self._complaint(error)
+                return self._describe_error(error)
             case Stopped(by=by):
-                return f"Stopped by {escaped(by)}."
+                return f"Stopped by {escape_markdown(by)}."
             case Restarting():
                 return "Docent is restarting. Ask again in a moment."
             case Stalled(seconds=seconds):
                 return f"The model has said nothing for {seconds:.0f} s. Ask again to retry."
             case OutOfTime(seconds=seconds):
-                return f"The answer took longer than {_minutes(seconds)}. Ask again, or ask for less at once."
+                return f"The answer took longer than {_format_duration(seconds)}. Ask again, or ask for less at once."
             case _:
                 return "Nobody is left to read it."
 
-    def _complaint(self, error: Exception) -> str:
+    def _describe_error(self, error: Exception) -> str:
         if not isinstance(error, DocentError):
-            return unexpected(error, self._question.key)
+            return report_unexpected_error(error, self._question.answer_id)
         if isinstance(error, AnswerUnavailable | StoreUnusable):
             # Whoever runs the bot can mend it, and does not read the channel.
-            _log.warning("Answer %s: %s (%s)", self._question.key, error.words, type(error.__cause__).__name__)
-        return error.words
+            _log.warning(
+                "Answer %s: %s (%s)", self._question.answer_id, error.user_message, type(error.__cause__).__name__
+            )
+        return error.user_message
 
 
 @dataclass(slots=True)
-class _Told:
+class _ReceivedText:
     """What was said so far, and when the first words came."""
 
     deltas: list[str] = field(default_factory=list[str])
-    since: float | None = None
+    first_word_at: float | None = None
 
 
-class _Overheard:
+class _RecordingStream:
     """Passes deltas on, without what nobody would see of them, and keeps them.
 
     A class, not a generator: cancelling the task that waits on it reaches the model's stream at once.
     """
 
-    def __init__(self, deltas: AsyncIterator[str], told: _Told, clock: Callable[[], float]) -> None:
+    def __init__(self, deltas: AsyncIterator[str], received: _ReceivedText, clock: Callable[[], float]) -> None:
         self._deltas = deltas
-        self._told = told
+        self._received = received
         self._clock = clock
-        self._unveiling = Unveiling()
+        self._invisible_filter = InvisibleFilter()
 
-    def __aiter__(self) -> _Overheard:
+    def __aiter__(self) -> _RecordingStream:
         return self
 
     async def __anext__(self) -> str:
-        delta = self._unveiling.feed(await anext(self._deltas))
-        self._told.deltas.append(delta)
-        if self._told.since is None and delta.strip():
-            self._told.since = self._clock()
+        delta = self._invisible_filter.feed(await anext(self._deltas))
+        self._received.deltas.append(delta)
+        if self._received.first_word_at is None and delta.strip():
+            self._received.first_word_at = self._clock()
         return delta
 
 
-def reading(sources: Sequence[Source], searched_for: str = "") -> str:
+def format_reading_status(sources: Sequence[Source], searched_for: str = "") -> str:
     """The status line while the model has not spoken: which documents it was given, the best first.
 
     Before them comes what was searched for, where that is not what was asked.
     """
-    understood = f"“{escaped(searched_for)}”\n" if searched_for else ""
+    understood = f"“{escape_markdown(searched_for)}”\n" if searched_for else ""
     best: dict[str, Source] = {}
     for source in sources:
         best.setdefault(source.document, source)
-    named = " · ".join(_named(source) for source in list(best.values())[:_NAMED])
-    more = f" + {len(best) - _NAMED} more" if len(best) > _NAMED else ""
+    named = " · ".join(_format_source(source) for source in list(best.values())[:_MAX_LISTED_DOCUMENTS])
+    more = f" + {len(best) - _MAX_LISTED_DOCUMENTS} more" if len(best) > _MAX_LISTED_DOCUMENTS else ""
     return f"{understood}Reading {named or 'the documents'}{more} …"
 
 
-def unexpected(error: BaseException, key: str) -> str:
+def report_unexpected_error(error: BaseException, event_id: str) -> str:
     """One sentence for an error nobody foresaw; its traceback goes to the log under the code the sentence names."""
-    reference = hashlib.sha256(key.encode()).hexdigest()[:6].upper()
+    reference = hashlib.sha256(event_id.encode()).hexdigest()[:6].upper()
     _log.error("Unexpected failure, reference %s", reference, exc_info=error)
     return f"Something went wrong that nobody foresaw. Whoever runs Docent finds it in the log under {reference}."
 
 
-def _named(source: Source) -> str:
-    return located(escaped(source.title) or escaped(source.document), source)
+def _format_source(source: Source) -> str:
+    return format_location(escape_markdown(source.title) or escape_markdown(source.document), source)
 
 
-def _minutes(seconds: float) -> str:
+def _format_duration(seconds: float) -> str:
     return f"{seconds / _MINUTE:.0f} min" if seconds >= _MINUTE else f"{seconds:.0f} s"
 
 
-def _subtext(*remarks: str) -> str:
+def _format_subtext(*lines: str) -> str:
     """Each remark as one line of small print."""
-    return "\n".join(f"-# {' '.join(remark.split())}" for remark in remarks if remark)
+    return "\n".join(f"-# {' '.join(remark.split())}" for remark in lines if remark)

@@ -8,14 +8,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from bot.app.library import embedding, language, opening
-from bot.discord_adapter.client import point_at
-from bot.doctor import examined
-from bot.domain import QUESTION_LIMIT, Ending, Question, Scope
+from bot.app.library import choose_embedding_model, choose_language_model, open_library
+from bot.discord_adapter.client import set_discord_urls
+from bot.doctor import run_checks
+from bot.domain import QUESTION_LIMIT, FinishReason, Question, Scope
 from bot.errors import AnswerUnavailable, DocentError, QuestionInvalid
 
 if TYPE_CHECKING:
-    from bot.app.library import Opening
+    from bot.app.library import LazyLibrary
     from bot.app.terminal import Terminal
     from bot.domain import IngestionReport, LibraryState
     from bot.knowledge import KnowledgeBase
@@ -33,16 +33,16 @@ async def ask(settings: Settings, terminal: Terminal, text: str) -> None:
         raise QuestionInvalid(
             f"A question has between 1 and {QUESTION_LIMIT:,} characters; this one has {len(text):,}."
         )
-    async with opening(settings) as library:
-        with terminal.waiting("Opening the index…"):
+    async with open_library(settings) as library:
+        with terminal.show_spinner("Opening the index…"):
             state = await library.state()
         if not state.documents:
-            await _reindexed(library, terminal)
-        with terminal.waiting("Searching…"):
-            answer = await library.answer(Question(text, key="terminal"))
+            await _run_reindex(library, terminal)
+        with terminal.show_spinner("Searching…"):
+            answer = await library.answer(Question(text, answer_id="terminal"))
         await terminal.show_answer(answer)
-        if answer.outcome.ending in {Ending.CUT_AT_LENGTH, Ending.FILTERED}:
-            raise AnswerUnavailable(f"The answer was {answer.outcome.ending.value}.")
+        if answer.outcome.finish_reason in {FinishReason.CUT_AT_LENGTH, FinishReason.FILTERED}:
+            raise AnswerUnavailable(f"The answer was {answer.outcome.finish_reason.value}.")
 
 
 async def reindex(settings: Settings, terminal: Terminal, *, dry_run: bool, force: bool) -> None:
@@ -51,10 +51,10 @@ async def reindex(settings: Settings, terminal: Terminal, *, dry_run: bool, forc
     Raises:
         DocentError: the run was refused or broke off; what it had embedded is kept.
     """
-    async with opening(settings) as library:
-        with terminal.waiting("Opening the index…"):
-            await library.knowledge()
-        terminal.show_report(await _reindexed(library, terminal, dry_run=dry_run, force=force))
+    async with open_library(settings) as library:
+        with terminal.show_spinner("Opening the index…"):
+            await library.get_knowledge_base()
+        terminal.show_report(await _run_reindex(library, terminal, dry_run=dry_run, force=force))
 
 
 async def evaluate(settings: Settings, terminal: Terminal, file: Path, *, documents: Path | None = None) -> None:
@@ -66,15 +66,15 @@ async def evaluate(settings: Settings, terminal: Terminal, file: Path, *, docume
     with TemporaryDirectory(prefix="docent-") as folder:
         alone = {"data_dir": documents, "state_dir": Path(folder), "store_url": None}
         searched = settings if documents is None else settings.model_copy(update=alone)
-        async with opening(searched) as library:
-            with terminal.waiting("Opening the index…"):
-                knowledge = await library.knowledge()
+        async with open_library(searched) as library:
+            with terminal.show_spinner("Opening the index…"):
+                knowledge = await library.get_knowledge_base()
             if documents is not None:
-                await _reindexed(library, terminal)
-            await _evaluated(settings, terminal, knowledge, file)
+                await _run_reindex(library, terminal)
+            await _run_evaluation(settings, terminal, knowledge, file)
 
 
-async def _evaluated(settings: Settings, terminal: Terminal, knowledge: KnowledgeBase, file: Path) -> None:
+async def _run_evaluation(settings: Settings, terminal: Terminal, knowledge: KnowledgeBase, file: Path) -> None:
     from bot.knowledge import evaluation  # noqa: PLC0415  # as below: LlamaIndex
 
     try:
@@ -83,7 +83,7 @@ async def _evaluated(settings: Settings, terminal: Terminal, knowledge: Knowledg
         raise DocentError(f"{file} cannot be read; it must be a text file in UTF-8.") from error
     given = evaluation.cases(text, file.name)
     collections = await asyncio.to_thread(knowledge.collections)
-    with terminal.counting("Asking", len(given)) as show:
+    with terminal.show_progress("Asking", len(given)) as show:
         found = await evaluation.evaluated(knowledge, given, file.name, scope=Scope(collections), on_progress=show)
     log = settings.state_dir / "evaluations.jsonl"
     terminal.show_evaluation(found, evaluation.previous(log, file.name))
@@ -98,17 +98,17 @@ async def migrate_store(
     Raises:
         DocentError: one of the two cannot be used, or the target holds an index and ``force`` was not given.
     """
-    from bot.knowledge.stores.migration import copied  # noqa: PLC0415  # as below: LlamaIndex
+    from bot.knowledge.stores.migration import copy_index  # noqa: PLC0415  # as below: LlamaIndex
 
-    with terminal.counting("Copying, percent", 100) as show:
+    with terminal.show_progress("Copying, percent", 100) as show:
         counts = await asyncio.to_thread(
-            copied,
-            source or settings.store_place,
+            copy_index,
+            source or settings.store_location,
             target,
             force=force,
             on_progress=lambda done, total: show(done * 100 // total),
         )
-    terminal.announce(
+    terminal.print_notice(
         f"Copied: {counts.documents:,} documents, {counts.nodes:,} passages, {counts.embedded:,} of them with a vector."
     )
 
@@ -119,28 +119,34 @@ async def diagnose(settings: Settings, terminal: Terminal, *, is_offline: bool =
     Raises:
         DocentError: something is not well; the table has said what.
     """
-    point_at(settings.discord_api_url, settings.discord_gateway_url)
-    async with opening(settings) as library:
-        with terminal.waiting("Looking…"):
-            writes, embeds = await asyncio.to_thread(lambda: (language(settings), embedding(settings)))
-            findings = await examined(
-                settings, _state_or_words(library), writes=writes, embeds=embeds, is_offline=is_offline
+    set_discord_urls(settings.discord_api_url, settings.discord_gateway_url)
+    async with open_library(settings) as library:
+        with terminal.show_spinner("Looking…"):
+            writes, embeds = await asyncio.to_thread(
+                lambda: (choose_language_model(settings), choose_embedding_model(settings))
             )
-    terminal.show_findings(findings)
+            findings = await run_checks(
+                settings,
+                _load_state_or_error(library),
+                language_model=writes,
+                embedding_model=embeds,
+                is_offline=is_offline,
+            )
+    terminal.show_check_results(findings)
     ill = sum(finding.state == "ill" for finding in findings)
     if ill:
         raise DocentError(f"{ill} of {len(findings)} checks want mending." if ill > 1 else "One check wants mending.")
 
 
-async def _reindexed(
-    library: Opening, terminal: Terminal, *, dry_run: bool = False, force: bool = False
+async def _run_reindex(
+    library: LazyLibrary, terminal: Terminal, *, dry_run: bool = False, force: bool = False
 ) -> IngestionReport:
-    with terminal.ingestion() as show:
+    with terminal.show_ingestion_progress() as show:
         return await library.reindex(dry_run=dry_run, force=force, on_progress=show)
 
 
-async def _state_or_words(library: Opening) -> LibraryState | str:
+async def _load_state_or_error(library: LazyLibrary) -> LibraryState | str:
     try:
         return await library.state()
     except DocentError as error:
-        return error.words
+        return error.user_message

@@ -13,34 +13,34 @@ from bot.errors import DocentError
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 
-    from bot.domain import Answer, Attached, IngestionReport, LibraryState, Progress, Question, Scope, Shelved
+    from bot.domain import Answer, Attachment, DocumentInfo, IngestionReport, LibraryState, Progress, Question, Scope
     from bot.knowledge import EmbeddingChoice, KnowledgeBase, LanguageModelChoice, Local
     from bot.settings import Settings
 
 _log = logging.getLogger(__name__)
 
 
-class Opening:
+class LazyLibrary:
     """Knowledge that is still being opened, in a thread, while the bot connects: whoever asks for it waits."""
 
     def __init__(self, open_knowledge: Callable[[], KnowledgeBase]) -> None:
-        self._opened = asyncio.create_task(asyncio.to_thread(open_knowledge))
+        self._knowledge_task = asyncio.create_task(asyncio.to_thread(open_knowledge))
 
-    async def knowledge(self) -> KnowledgeBase:
+    async def get_knowledge_base(self) -> KnowledgeBase:
         """The knowledge itself.
 
         Raises:
             StoreUnusable: its index cannot be opened.
         """
-        return await asyncio.shield(self._opened)
+        return await asyncio.shield(self._knowledge_task)
 
     async def answer(self, question: Question) -> Answer:
         """As ``KnowledgeBase.answer``."""
-        return await (await self.knowledge()).answer(question)
+        return await (await self.get_knowledge_base()).answer(question)
 
     async def state(self) -> LibraryState:
         """As ``KnowledgeBase.state``."""
-        return await (await self.knowledge()).state()
+        return await (await self.get_knowledge_base()).state()
 
     async def reindex(
         self,
@@ -52,39 +52,43 @@ class Opening:
         on_progress: Callable[[Progress], None] | None = None,
     ) -> IngestionReport:
         """As ``KnowledgeBase.reindex``."""
-        knowledge = await self.knowledge()
+        knowledge = await self.get_knowledge_base()
         return await knowledge.reindex(
             collection=collection, full=full, dry_run=dry_run, force=force, on_progress=on_progress
         )
 
     def cancel(self) -> bool:
         """As ``KnowledgeBase.cancel``; what is not open yet has no run."""
-        is_open = self._opened.done() and not self._opened.cancelled() and self._opened.exception() is None
-        return is_open and self._opened.result().cancel()
+        is_open = (
+            self._knowledge_task.done()
+            and not self._knowledge_task.cancelled()
+            and self._knowledge_task.exception() is None
+        )
+        return is_open and self._knowledge_task.result().cancel()
 
-    async def shelved(self, scope: Scope) -> Sequence[Shelved]:
+    async def list_documents(self, scope: Scope) -> Sequence[DocumentInfo]:
         """As ``KnowledgeBase.shelved``."""
-        return await (await self.knowledge()).shelved(scope)
+        return await (await self.get_knowledge_base()).list_documents(scope)
 
-    async def read(self, name: str, content: bytes) -> Attached:
+    async def read(self, name: str, content: bytes) -> Attachment:
         """As ``KnowledgeBase.read``."""
-        return await (await self.knowledge()).read(name, content)
+        return await (await self.get_knowledge_base()).read(name, content)
 
     async def add(self, collection: str, name: str, content: bytes) -> str:
         """As ``KnowledgeBase.add``."""
-        return await (await self.knowledge()).add(collection, name, content)
+        return await (await self.get_knowledge_base()).add(collection, name, content)
 
     async def add_page(self, collection: str, url: str) -> str:
         """As ``KnowledgeBase.add_page``."""
-        return await (await self.knowledge()).add_page(collection, url)
+        return await (await self.get_knowledge_base()).add_page(collection, url)
 
     async def remove(self, document: str) -> bool:
         """As ``KnowledgeBase.remove``."""
-        return await (await self.knowledge()).remove(document)
+        return await (await self.get_knowledge_base()).remove(document)
 
-    async def embedded(self, texts: Sequence[str]) -> Sequence[Sequence[float]] | None:
+    async def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]] | None:
         """The texts' vectors; None without a model that embeds, or where it fails."""
-        model = (await self.knowledge()).embedding
+        model = (await self.get_knowledge_base()).embedding
         if model is None:
             return None
         try:
@@ -96,43 +100,43 @@ class Opening:
     async def close(self) -> None:
         """Wait until it is open, and close it."""
         try:
-            knowledge = await self.knowledge()
+            knowledge = await self.get_knowledge_base()
         except DocentError:
             return
         await knowledge.close()
 
 
 @asynccontextmanager
-async def opening(settings: Settings) -> AsyncGenerator[Opening]:
+async def open_library(settings: Settings) -> AsyncGenerator[LazyLibrary]:
     """The knowledge the settings describe, for as long as the block lasts."""
-    library = Opening(lambda: opened(settings))
+    library = LazyLibrary(lambda: open_knowledge_base(settings))
     try:
         yield library
     finally:
         await library.close()
 
 
-def opened(settings: Settings) -> KnowledgeBase:
+def open_knowledge_base(settings: Settings) -> KnowledgeBase:
     """The knowledge the settings describe, ready for a first question. Blocks for seconds: call it in a thread.
 
     Raises:
         StoreUnusable: the index cannot be opened.
     """
-    with _no_collections():
+    with _pause_garbage_collection():
         from bot.knowledge import KnowledgeBase  # noqa: PLC0415  # two seconds of LlamaIndex, spent in this thread
 
         return KnowledgeBase.open(
             settings.data_dir,
             settings.state_dir,
-            language(settings),
-            embedding(settings),
+            choose_language_model(settings),
+            choose_embedding_model(settings),
             embed_tokens_per_run=settings.embed_tokens_per_run or None,
             store_url=None if settings.store_url is None else settings.store_url.get_secret_value(),
         )
 
 
 @contextmanager
-def _no_collections() -> Generator[None]:
+def _pause_garbage_collection() -> Generator[None]:
     """Hold the garbage collector back while what is made stays for good, and spare it that for ever after.
 
     LlamaIndex makes a million objects at its import; each look through them stops every thread, the event loop's too,
@@ -146,7 +150,7 @@ def _no_collections() -> Generator[None]:
         gc.enable()
 
 
-def language(settings: Settings) -> LanguageModelChoice | None:
+def choose_language_model(settings: Settings) -> LanguageModelChoice | None:
     """Which model writes; None where there is none."""
     from bot.knowledge import LanguageModelChoice  # noqa: PLC0415  # as above
 
@@ -161,7 +165,7 @@ def language(settings: Settings) -> LanguageModelChoice | None:
     )
 
 
-def embedding(settings: Settings) -> EmbeddingChoice | Local | None:
+def choose_embedding_model(settings: Settings) -> EmbeddingChoice | Local | None:
     """Which model embeds; None where none does."""
     from bot.knowledge import EmbeddingChoice, Local  # noqa: PLC0415  # as above
 

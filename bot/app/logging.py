@@ -20,11 +20,20 @@ if TYPE_CHECKING:
 _INTERACTION_TOKEN = re.compile(r"(/(?:webhooks|interactions)/\d+/)[\w\-.~%=]+")
 _REPLACEMENT = "[redacted]"
 
-_CHATTY = ("alembic", "httpx", "httpcore", "openai", "asyncio", "aiohttp.access", "discord.gateway", "discord.client")
+_NOISY_LOGGERS = (
+    "alembic",
+    "httpx",
+    "httpcore",
+    "openai",
+    "asyncio",
+    "aiohttp.access",
+    "discord.gateway",
+    "discord.client",
+)
 """Libraries whose INFO lines name every request; their warnings are wanted, the rest only at DEBUG."""
 
 
-def redacted(text: str, secrets: Iterable[str]) -> str:
+def redact(text: str, secrets: Iterable[str]) -> str:
     """``text`` without any of ``secrets`` and without an interaction's token."""
     for secret in secrets:
         if secret:
@@ -32,7 +41,7 @@ def redacted(text: str, secrets: Iterable[str]) -> str:
     return _INTERACTION_TOKEN.sub(rf"\1{_REPLACEMENT}", text)
 
 
-class _Redacting(logging.Formatter):
+class _RedactingFormatter(logging.Formatter):
     """Formats through another formatter, then takes out what must not be shown, tracebacks included."""
 
     def __init__(self, inner: logging.Formatter, secrets: Iterable[str]) -> None:
@@ -41,7 +50,7 @@ class _Redacting(logging.Formatter):
         self._secrets = tuple(secrets)
 
     def format(self, record: logging.LogRecord) -> str:
-        return redacted(self._inner.format(record), self._secrets)
+        return redact(self._inner.format(record), self._secrets)
 
 
 class _JsonFormatter(logging.Formatter):
@@ -67,9 +76,9 @@ def configure(
         else logging.Formatter("{asctime} {levelname:<7} {name}: {message}", datefmt="%H:%M:%S", style="{")
     )
     target = logging.StreamHandler(stream or sys.stderr)
-    target.setFormatter(_Redacting(inner, secrets))
+    target.setFormatter(_RedactingFormatter(inner, secrets))
     root = logging.getLogger()
     root.handlers[:] = [target]
     root.setLevel(level)
-    for name in _CHATTY:
+    for name in _NOISY_LOGGERS:
         logging.getLogger(name).setLevel(logging.DEBUG if level == "DEBUG" else logging.WARNING)

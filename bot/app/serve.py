@@ -17,35 +17,35 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from bot.access.admission import WRITTEN_ESTIMATE, Admission
+from bot.access.admission import ESTIMATED_TOKENS, Admission
 from bot.access.budgets import Limits
 from bot.access.collection_rules import Rules
 from bot.access.scopes import Admins
-from bot.admin.reindex_runs import Reindexing
-from bot.admin.status import Parts
-from bot.answers.service import Asking
-from bot.app.library import opening
-from bot.discord_adapter import rate_limit_trace
-from bot.discord_adapter.client import GRACE, DocentClient, point_at
+from bot.admin.reindex_runs import ReindexRuns
+from bot.admin.status import BuildInfo
+from bot.answers.service import AnswerService
+from bot.app.library import open_library
+from bot.discord_adapter import create_rate_limit_trace
+from bot.discord_adapter.client import GRACE, DocentClient, set_discord_urls
 from bot.discord_adapter.visibility import Visibility
 from bot.errors import DocentError, RecordsUnusable
-from bot.preview.page import Page
+from bot.preview.page import PreviewPage
 from bot.records import MemoryRecords, SqlRecords
-from bot.settings import ids
-from bot.simulator.server import StandIn
+from bot.settings import parse_ids
+from bot.simulator.server import DiscordSimulator
 from bot.simulator.world import MESSAGE_CONTENT_INTENT
-from bot.streaming import Deadlines, Driver, Extent, Lanes, Pace
+from bot.streaming import Deadlines, Driver, Pace, PageLimits, RateLimiter
 from cogs.answer_buttons import Answers
 from cogs.ask import Ask
-from cogs.context_menus import Menus
+from cogs.context_menus import ContextMenus
 from cogs.docs import Docs
 from cogs.feedback import Feedback
 from cogs.forget import Privacy
 from cogs.forums import Forums
 from cogs.gaps import Gaps
-from cogs.mentions import Manners, Mentions
+from cogs.mentions import MentionOptions, Mentions
 from cogs.reindex import Reindex
-from cogs.settings import House
+from cogs.settings import GuildSettingsCog
 from cogs.status import Meta, Status
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
     import discord
 
-    from bot.app.library import Opening
+    from bot.app.library import LazyLibrary
     from bot.app.terminal import Terminal
     from bot.records import Records
     from bot.settings import Settings
@@ -65,7 +65,7 @@ SWITCH_INTERVAL = 0.001
 passages made the loop 24 ms late at worst, and with this 15."""
 
 _DAY = 24 * 60 * 60.0
-_SAME_SIGNAL = (
+_SAME_SIGNAL_WINDOW = (
     1.0  # seconds in which a signal that comes again is the same one: some supervisors tell process and group
 )
 
@@ -86,31 +86,31 @@ async def serve(settings: Settings, *, always_ingest: bool = False, stop: asynci
     Raises:
         SettingsInvalid: there is no token, or Discord does not accept it.
     """
-    token = settings.required_token().get_secret_value()
+    token = settings.require_token().get_secret_value()
     sys.setswitchinterval(SWITCH_INTERVAL)
-    lanes = Lanes()
+    lanes = RateLimiter()
     driver = Driver(
         lanes,
-        pace=Pace(shortest=settings.edit_interval),
-        extent=Extent(pages=settings.answer_pages),
+        pace=Pace(min_interval=settings.edit_interval),
+        page_limits=PageLimits(max_pages=settings.answer_pages),
         deadlines=Deadlines(first_delta=settings.model_patience),
     )
-    point_at(settings.discord_api_url, settings.discord_gateway_url)
-    async with opening(settings) as library, _remembering(settings) as records:
+    set_discord_urls(settings.discord_api_url, settings.discord_gateway_url)
+    async with open_library(settings) as library, _open_records(settings) as records:
         admission = Admission(
             records,
-            limits=_limits(settings),
+            limits=_build_limits(settings),
             question_characters=settings.question_characters,
-            estimate=WRITTEN_ESTIMATE if settings.has_model else 0,
+            estimate=ESTIMATED_TOKENS if settings.has_model else 0,
         )
         await admission.open()
-        asking = Asking(
+        asking = AnswerService(
             library, driver, records, library=library, limit=settings.concurrent_answers, admission=admission
         )
-        reindexing = Reindexing(library, driver, records)
+        reindexing = ReindexRuns(library, driver, records)
         rules = Rules(settings.data_dir)
-        visibility = Visibility(rules.current, Admins(ids(settings.admin_users), ids(settings.admin_roles)))
-        manners = Manners(
+        visibility = Visibility(rules.load, Admins(parse_ids(settings.admin_users), parse_ids(settings.admin_roles)))
+        manners = MentionOptions(
             direct_messages=settings.direct_messages,
             follows_edits=settings.follow_edits,
             follows_deletions=settings.follow_deletions,
@@ -121,18 +121,18 @@ async def serve(settings: Settings, *, always_ingest: bool = False, stop: asynci
             cogs=[
                 Ask(asking, visibility, in_direct_messages=settings.direct_messages),
                 Answers(asking, records, visibility),
-                Menus(asking, visibility),
+                ContextMenus(asking, visibility),
                 lambda client: Mentions(asking, client, manners, visibility=visibility),
                 lambda client: Forums(asking, client, visibility, follows_edits=settings.follow_edits),
                 Meta(library),
                 Reindex(asking, reindexing, records, visibility),
                 Docs(asking, library, records, visibility),
-                House(asking, admission, records, visibility, reads_messages=settings.message_content),
-                Gaps(asking, records, visibility, library.embedded, keeps_questions=settings.remember_questions),
+                GuildSettingsCog(asking, admission, records, visibility, reads_messages=settings.message_content),
+                Gaps(asking, records, visibility, library.embed, keeps_questions=settings.remember_questions),
                 Feedback(asking, records, visibility),
                 Privacy(asking, records, visibility),
                 Status(
-                    _parts(settings, records),
+                    _collect_build_info(settings, records),
                     library,
                     asking,
                     admission=admission,
@@ -141,19 +141,19 @@ async def serve(settings: Settings, *, always_ingest: bool = False, stop: asynci
                 ),
             ],
             driver=driver,
-            http_trace=rate_limit_trace(lanes),
+            http_trace=create_rate_limit_trace(lanes),
             reads_messages=settings.message_content,
-            once_ready=lambda client: _take_up(client, asking, reindexing),
-            before_leaving=reindexing.leave,
+            once_ready=lambda client: _recover_unfinished(client, asking, reindexing),
+            before_close=reindexing.suspend,
         )
         ingesting = asyncio.create_task(_ingest_at_start(library, always=always_ingest))
         try:
-            with _stopped_by_signals(stop or asyncio.Event()) as stopping:
+            with _stop_on_signals(stop or asyncio.Event()) as stopping:
                 await client.run_until(stopping, token)
         finally:
             with suppress(TimeoutError):
                 async with asyncio.timeout(GRACE):
-                    await asking.settled()
+                    await asking.wait_until_all_done()
             ingesting.cancel()
             await asyncio.gather(ingesting, return_exceptions=True)
 
@@ -162,11 +162,11 @@ async def preview(
     settings: Settings, terminal: Terminal, *, port: int, open_browser: bool, stop: asyncio.Event | None = None
 ) -> None:
     """Serve a simulated Discord on this machine, the real bot connected to it, and a page to watch it."""
-    async with StandIn() as standin:
+    async with DiscordSimulator() as standin:
         # Whatever the operator has chosen can be tried: there is no portal to switch it on in.
         standin.world.enabled_intents = MESSAGE_CONTENT_INTENT
         suggestions = [q for document, q in _SAMPLE_QUESTIONS.items() if (settings.data_dir / document).is_file()]
-        page = Page(standin.world, viewer=standin.world.user_named("Ada"), suggestions=suggestions)
+        page = PreviewPage(standin.world, viewer=standin.world.find_user("Ada"), suggestions=suggestions)
         pointed = settings.model_copy(
             update={
                 "discord_token": SecretStr(standin.world.token),
@@ -175,8 +175,8 @@ async def preview(
             }
         )
         try:
-            async with page.served(port=port) as url:
-                terminal.announce(f"The preview runs at {url}\nCtrl+C ends it.")
+            async with page.serve(port=port) as url:
+                terminal.print_notice(f"The preview runs at {url}\nCtrl+C ends it.")
                 if open_browser and _has_desktop():
                     await asyncio.to_thread(webbrowser.open, url)
                 await serve(pointed, always_ingest=True, stop=stop)
@@ -184,12 +184,12 @@ async def preview(
             raise DocentError(f"Port {port} on 127.0.0.1 cannot be had ({error.strerror}). Try --port 0.") from error
 
 
-async def _take_up(client: discord.Client, asking: Asking, reindexing: Reindexing) -> None:
+async def _recover_unfinished(client: discord.Client, answer_service: AnswerService, reindex_runs: ReindexRuns) -> None:
     """Deal with what a process that went down has left: half-written answers, and a run cut off."""
-    await asyncio.gather(asking.end_leftovers(client), reindexing.resume(client))
+    await asyncio.gather(answer_service.finish_interrupted(client), reindex_runs.resume(client))
 
 
-def _version() -> str:
+def _read_version() -> str:
     """The version as the project's own file says it; Docent runs from its folder and is never installed."""
     try:
         written = (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
@@ -198,7 +198,7 @@ def _version() -> str:
         return "of unknown version"
 
 
-def _parts(settings: Settings, records: Records) -> Parts:
+def _collect_build_info(settings: Settings, records: Records) -> BuildInfo:
     """What the bot is made of, in words that hold no key: of an address only its host is said."""
     writes = "no model: the documents are quoted"
     if settings.has_model:
@@ -207,16 +207,16 @@ def _parts(settings: Settings, records: Records) -> Parts:
         settings.embedding, f"{settings.embedding} at {urlsplit(settings.embedding_url).netloc}"
     )
     kept = "PostgreSQL" if settings.records_url else "a SQLite file"
-    return Parts(
-        version=_version(),
-        writes=writes,
-        embeds=embeds,
+    return BuildInfo(
+        version=_read_version(),
+        language_model=writes,
+        embedding_model=embeds,
         index="PostgreSQL" if settings.store_url else "a SQLite file",
         records="memory, until the restart" if isinstance(records, MemoryRecords) else kept,
     )
 
 
-def _limits(settings: Settings) -> Limits:
+def _build_limits(settings: Settings) -> Limits:
     return Limits(
         per_minute=settings.questions_per_minute,
         guild_per_minute=settings.server_questions_per_minute,
@@ -230,22 +230,22 @@ def _limits(settings: Settings) -> Limits:
 
 
 @asynccontextmanager
-async def _remembering(settings: Settings) -> AsyncGenerator[Records]:
+async def _open_records(settings: Settings) -> AsyncGenerator[Records]:
     """The records, without what is too old; where they cannot be opened, what is remembered lasts until the restart."""
     async with AsyncExitStack() as stack:
         records: Records
         try:
             keeps = settings.remember_questions
             opening = (
-                SqlRecords.opened_file(settings.state_dir / "records.sqlite", keeps_texts=keeps)
+                SqlRecords.open_file(settings.state_dir / "records.sqlite", keeps_texts=keeps)
                 if settings.records_url is None
-                else SqlRecords.opened(settings.records_url.get_secret_value(), keeps_texts=keeps)
+                else SqlRecords.open(settings.records_url.get_secret_value(), keeps_texts=keeps)
             )
             records = await stack.enter_async_context(opening)
         except RecordsUnusable as error:
-            _log.error("%s Buttons below answers will work until the bot is restarted.", error.words)
+            _log.error("%s Buttons below answers will work until the bot is restarted.", error.user_message)
             records = MemoryRecords()
-        forgetting = asyncio.create_task(_forget_daily(records, settings.remember_days))
+        forgetting = asyncio.create_task(_delete_expired_daily(records, settings.remember_days))
         try:
             yield records
         finally:
@@ -253,18 +253,18 @@ async def _remembering(settings: Settings) -> AsyncGenerator[Records]:
             await asyncio.gather(forgetting, return_exceptions=True)
 
 
-async def _forget_daily(records: Records, days: int) -> None:
+async def _delete_expired_daily(records: Records, days: int) -> None:
     while True:
         try:
-            count = await records.forget_before(time.time() - days * _DAY)
+            count = await records.delete_before(time.time() - days * _DAY)
             if count:
                 _log.info("Records: %d answers older than %d days are forgotten", count, days)
         except RecordsUnusable as error:
-            _log.warning("%s Nothing was forgotten.", error.words)
+            _log.warning("%s Nothing was forgotten.", error.user_message)
         await asyncio.sleep(_DAY)
 
 
-async def _ingest_at_start(library: Opening, *, always: bool) -> None:
+async def _ingest_at_start(library: LazyLibrary, *, always: bool) -> None:
     try:
         if always or not (await library.state()).documents:
             report = await library.reindex()
@@ -275,27 +275,27 @@ async def _ingest_at_start(library: Opening, *, always: bool) -> None:
             for document, reason in report.failed.items():
                 _log.warning("Passed over %s: %s", document, reason)
     except DocentError as error:
-        _log.error("The documents were not read: %s", error.words)
+        _log.error("The documents were not read: %s", error.user_message)
 
 
 @contextmanager
-def _stopped_by_signals(stop: asyncio.Event) -> Generator[asyncio.Event]:
+def _stop_on_signals(stop: asyncio.Event) -> Generator[asyncio.Event]:
     """SIGINT and SIGTERM set the event; another one ends the process at once, unless it comes with the first."""
     loop = asyncio.get_running_loop()
     patient_until = 0.0
 
-    def note() -> None:
+    def handle_signal() -> None:
         nonlocal patient_until
         if not stop.is_set():
             _log.info("Stopping: open answers are being finished")
-            patient_until = loop.time() + _SAME_SIGNAL
+            patient_until = loop.time() + _SAME_SIGNAL_WINDOW
             stop.set()
         elif loop.time() >= patient_until:
             os._exit(1)
 
     signals = () if sys.platform == "win32" else (signal.SIGINT, signal.SIGTERM)
     for number in signals:
-        loop.add_signal_handler(number, note)
+        loop.add_signal_handler(number, handle_signal)
     try:
         yield stop
     finally:

@@ -20,7 +20,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from bot.errors import AnswerUnavailable
-from bot.text.citations import Citing, cited, page_or_line
+from bot.text.citations import CitationLinker, find_cited_sources, format_page_or_line
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Sequence
@@ -28,32 +28,32 @@ if TYPE_CHECKING:
     from rich.console import ConsoleOptions, RenderResult
 
     from bot import domain
-    from bot.doctor import Finding
+    from bot.doctor import CheckResult
     from bot.errors import Problem
     from bot.knowledge.evaluation import Evaluation
 
-_MOST_LISTED = 12
+_MAX_LISTED = 12
 """Names of documents shown in a summary; a longer list says how many more there are."""
 
 
 _SCORES = ("hit@1", "hit@3", "hit@5", "MRR@10", "p50", "p95")
-_ANSWERS = ("grounded", "right", "refused", "failed")
-_SUBJECT = 16
+_ANSWER_SCORES = ("grounded", "right", "refused", "failed")
+_SUBJECT_WIDTH = 16
 """The width of the doctor's second column: a server's name may be long, and the last column has most to say."""
-_SHOWN = 0.0005  # the smallest difference that three digits show
+_MIN_SHOWN_DIFFERENCE = 0.0005  # the smallest difference that three digits show
 
 
 class Terminal:
     """Answers and results go to standard output; progress, remarks and complaints to standard error."""
 
-    def __init__(self, output: Console | None = None, remarks: Console | None = None) -> None:
+    def __init__(self, output: Console | None = None, error_output: Console | None = None) -> None:
         self.output = output or Console(highlight=False)
-        self.remarks = remarks or Console(stderr=True, highlight=False)
+        self.error_output = error_output or Console(stderr=True, highlight=False)
 
     @contextmanager
-    def waiting(self, words: str) -> Generator[None]:
+    def show_spinner(self, message: str) -> Generator[None]:
         """A spinner beside ``words`` while something takes a while; silent where nobody watches."""
-        with self.remarks.status(Text(words)):
+        with self.error_output.status(Text(message)):
             yield
 
     async def show_answer(self, answer: domain.Answer) -> str:
@@ -64,8 +64,8 @@ class Terminal:
         """
         text = ""
         if answer.notice:
-            self.remarks.print(Text(answer.notice, style="yellow"))
-        shown = _cited_deltas(answer)
+            self.error_output.print(Text(answer.notice, style="yellow"))
+        shown = _iter_cited_deltas(answer)
         try:
             if self.output.is_terminal:
                 with Live(console=self.output, transient=True, auto_refresh=False) as live:
@@ -78,7 +78,7 @@ class Terminal:
                     self.output.print(Text(delta), end="", soft_wrap=True)
         finally:
             self.output.print(Markdown(text) if self.output.is_terminal else "")
-        self._show_sources(cited(text, answer.sources) or answer.sources)
+        self._show_sources(find_cited_sources(text, answer.sources) or answer.sources)
         return text
 
     def _show_sources(self, sources: Sequence[domain.Source]) -> None:
@@ -87,14 +87,14 @@ class Terminal:
         self.output.print(Text("\nSources", style="bold"))
         for source in sources:
             section = " › ".join(part for part in (source.title, source.section) if part)
-            place = ", ".join(part for part in (section, page_or_line(source)) if part)
+            place = ", ".join(part for part in (section, format_page_or_line(source)) if part)
             where = source.url or source.document
             self.output.print(
                 Text.assemble((f"[{source.number}] ", "cyan"), f"{place} ", (where, "dim")), soft_wrap=True
             )
 
     @contextmanager
-    def ingestion(self) -> Generator[Callable[[domain.Progress], None]]:
+    def show_ingestion_progress(self) -> Generator[Callable[[domain.Progress], None]]:
         """A bar with files, passages, rate and time left; yields what an ingestion calls as it goes."""
         columns = (
             BarColumn(bar_width=20),
@@ -103,7 +103,7 @@ class Terminal:
             TimeRemainingColumn(compact=True),
             TextColumn("{task.description}", style="dim", markup=False, table_column=Column(no_wrap=True)),
         )
-        with Progress(*columns, console=self.remarks, transient=True) as progress:
+        with Progress(*columns, console=self.error_output, transient=True) as progress:
             task = progress.add_task("", total=None, nodes=0, rate="…")
 
             def show(state: domain.Progress) -> None:
@@ -120,36 +120,39 @@ class Terminal:
             yield show
 
     @contextmanager
-    def counting(self, words: str, total: int) -> Generator[Callable[[int], None]]:
+    def show_progress(self, label: str, total: int) -> Generator[Callable[[int], None]]:
         """A bar from 0 to ``total`` with the time left; yields what is told how far it is."""
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=self.remarks, transient=True) as progress:
-            task = progress.add_task(words, total=total)
+        with Progress(*columns, console=self.error_output, transient=True) as progress:
+            task = progress.add_task(label, total=total)
             yield lambda done: progress.update(task, completed=done)
 
-    def show_evaluation(self, now: Evaluation, before: Evaluation | None) -> None:
+    def show_evaluation(self, current: Evaluation, previous: Evaluation | None) -> None:
         """How often each way of searching found the right document, and how soon; what is otherwise than before."""
-        title = f"{now.name}: {now.questions} questions, embedding {now.embedding}"
+        title = f"{current.name}: {current.questions} questions, embedding {current.embedding}"
         table = Table("", *_SCORES, title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
-        for way, score in now.searches.items():
-            old = before.searches.get(way) if before else None
+        for way, score in current.searches.items():
+            old = previous.searches.get(way) if previous else None
             shares = [
-                _beside(getattr(score, name), getattr(old, name, None)) for name in ("hit_1", "hit_3", "hit_5", "mrr")
+                _format_score(getattr(score, name), getattr(old, name, None))
+                for name in ("hit_1", "hit_3", "hit_5", "mrr")
             ]
             table.add_row(way, *shares, f"{score.p50 * 1000:.0f} ms", f"{score.p95 * 1000:.0f} ms")
         self.output.print(table)
-        if now.told is not None:
-            told = before.told if before else None
-            parts = [_beside(getattr(now.told, name), getattr(told, name, None)) for name in _ANSWERS]
-            answers = Table("", *_ANSWERS, box=None, padding=(0, 2, 0, 0))
+        if current.told is not None:
+            told = previous.told if previous else None
+            parts = [_format_score(getattr(current.told, name), getattr(told, name, None)) for name in _ANSWER_SCORES]
+            answers = Table("", *_ANSWER_SCORES, box=None, padding=(0, 2, 0, 0))
             answers.add_row("answers", *parts)
             self.output.print(answers)
-        if now.unanswerable:
-            turned_away = _beside(now.turned_away, before.turned_away if before and before.unanswerable else None)
+        if current.unanswerable:
+            turned_away = _format_score(
+                current.turned_away, previous.turned_away if previous and previous.unanswerable else None
+            )
             refusals = Table("", "turned away", box=None, padding=(0, 2, 0, 0))
-            refusals.add_row(f"{now.unanswerable} without an answer", turned_away)
+            refusals.add_row(f"{current.unanswerable} without an answer", turned_away)
             self.output.print(refusals)
-        if before is not None:
+        if previous is not None:
             self.output.print(Text("In brackets: how much more or less than in the previous run.", style="dim"))
 
     def show_report(self, report: domain.IngestionReport) -> None:
@@ -158,49 +161,51 @@ class Terminal:
         changes = [("new", report.new), ("changed", report.changed), ("removed", report.removed)]
         table = Table(title=heading, title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0))
         for word, documents in changes:
-            table.add_row(word, str(len(documents)), Text(_printable(_listed(documents)), style="dim"))
+            table.add_row(
+                word, str(len(documents)), Text(_strip_control_characters(_format_documents(documents)), style="dim")
+            )
         table.add_row("unchanged", str(report.unchanged), "")
         self.output.print(table)
         if report.moved:
             self.output.print(f"{len(report.moved)} of the new ones only moved: nothing of them is embedded again.")
         would = "would be " if report.is_dry_run else ""
-        cost = _cost(report) if report.is_dry_run and report.embedded else ""
+        cost = _format_cost(report) if report.is_dry_run and report.embedded else ""
         self.output.print(f"{report.nodes} passages {would}written, {report.embedded} of them {would}embedded{cost}.")
         if report.failed:
             failures = Table(
                 "Document", "Passed over because", title=f"{len(report.failed)} not read", title_justify="left"
             )
             for document, reason in report.failed.items():
-                failures.add_row(Text(_printable(document)), Text(_printable(reason)))
+                failures.add_row(Text(_strip_control_characters(document)), Text(_strip_control_characters(reason)))
             self.output.print(failures)
 
-    def show_findings(self, findings: Sequence[Finding]) -> None:
+    def show_check_results(self, results: Sequence[CheckResult]) -> None:
         """The doctor's table: a sign, what was looked at, what was seen, and what to do where it is not well.
 
         Where nobody watches, a line of sentences for each. Links stand below, unbroken.
         """
         if self.output.is_terminal:
-            self.output.print(_table(findings))
+            self.output.print(_build_result_table(results))
         else:
-            for finding in findings:
-                self.announce(_printable(_spoken(finding)))
-        for finding in findings:
+            for finding in results:
+                self.print_notice(_strip_control_characters(_format_result(finding)))
+        for finding in results:
             if finding.link:
-                self.announce(f"\nTo invite it to a server, with the least permissions:\n{finding.link}")
+                self.print_notice(f"\nTo invite it to a server, with the least permissions:\n{finding.link}")
 
-    def announce(self, words: str) -> None:
+    def print_notice(self, message: str) -> None:
         """Something to act on, such as an address to open; unbroken, so that it can be clicked."""
-        self.output.print(Text(words), soft_wrap=True)
+        self.output.print(Text(message), soft_wrap=True)
 
-    def complain(self, words: str) -> None:
+    def print_error(self, message: str) -> None:
         """One sentence in red."""
-        self.remarks.print(Text(words, style="red"), soft_wrap=True)
+        self.error_output.print(Text(message, style="red"), soft_wrap=True)
 
     def show_problems(self, problems: Sequence[Problem]) -> None:
         """All problems with the settings in one table; one sentence each where nobody watches."""
-        if not self.remarks.is_terminal:
+        if not self.error_output.is_terminal:
             for problem in problems:
-                self.complain(f"{problem.setting} {problem.complaint}. {problem.remedy}")
+                self.print_error(f"{problem.setting} {problem.complaint}. {problem.remedy}")
             return
         table = Table(
             "Setting", "Problem", "What to do", title="Settings (in the environment or .env)", title_justify="left"
@@ -209,7 +214,7 @@ class Terminal:
             table.add_row(
                 Text(problem.setting, style="bold"), Text(problem.complaint, style="red"), Text(problem.remedy)
             )
-        self.remarks.print(table)
+        self.error_output.print(table)
 
 
 class _Tail:
@@ -225,57 +230,57 @@ class _Tail:
             yield Segment.line()
 
 
-def _spoken(finding: Finding) -> str:
-    seen = finding.seen.removesuffix(".")
-    return f"{finding.subject} ({finding.state}): {seen}. {finding.remedy}".rstrip()
+def _format_result(result: CheckResult) -> str:
+    seen = result.detail.removesuffix(".")
+    return f"{result.subject} ({result.state}): {seen}. {result.remedy}".rstrip()
 
 
-def _table(findings: Sequence[Finding]) -> Table:
+def _build_result_table(results: Sequence[CheckResult]) -> Table:
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_column()
-    table.add_column(max_width=_SUBJECT)
+    table.add_column(max_width=_SUBJECT_WIDTH)
     table.add_column()
-    for finding in findings:
+    for finding in results:
         sign, style = {"well": ("✓", "green"), "note": ("·", "yellow"), "ill": ("✗", "red")}[finding.state]
-        seen = Text(_printable(finding.seen))
+        seen = Text(_strip_control_characters(finding.detail))
         if finding.remedy:
-            seen.append(f"\n→ {_printable(finding.remedy)}", style=style)
-        table.add_row(Text(sign, style=style), Text(_printable(finding.subject), style="bold"), seen)
+            seen.append(f"\n→ {_strip_control_characters(finding.remedy)}", style=style)
+        table.add_row(Text(sign, style=style), Text(_strip_control_characters(finding.subject), style="bold"), seen)
     return table
 
 
-async def _cited_deltas(answer: domain.Answer) -> AsyncGenerator[str]:
+async def _iter_cited_deltas(answer: domain.Answer) -> AsyncGenerator[str]:
     """The answer's text as it arrives, without marks that lead nowhere."""
-    citing = Citing(answer.sources, is_linked=False)
+    citing = CitationLinker(answer.sources, is_linked=False)
     try:
         async for delta in answer.deltas():
-            yield _printable(citing.feed(delta))
+            yield _strip_control_characters(citing.feed(delta))
     except AnswerUnavailable:
-        yield _printable(citing.flush())  # what was held back had arrived, and stands
+        yield _strip_control_characters(citing.flush())  # what was held back had arrived, and stands
         raise
-    yield _printable(citing.flush())
+    yield _strip_control_characters(citing.flush())
 
 
-def _beside(now: float, before: float | None) -> Text:
+def _format_score(current: float, previous: float | None) -> Text:
     """A share, and below it how far it is from the last one where it is another."""
-    change = 0.0 if before is None else now - before
-    text = Text(f"{now:.3f}")
-    if abs(change) >= _SHOWN:
+    change = 0.0 if previous is None else current - previous
+    text = Text(f"{current:.3f}")
+    if abs(change) >= _MIN_SHOWN_DIFFERENCE:
         text.append(f"\n({change:+.3f})", style="green" if change > 0 else "red")
     return text
 
 
-def _printable(text: str) -> str:
+def _strip_control_characters(text: str) -> str:
     """Without control characters: a document could otherwise speak to the reader's terminal."""
     return "".join(sign for sign in text if sign.isprintable() or sign in "\n\t")
 
 
-def _cost(report: domain.IngestionReport) -> str:
+def _format_cost(report: domain.IngestionReport) -> str:
     price = "" if report.dollars is None else f", about ${report.dollars:.4f}"
     return f": {report.tokens:,} tokens{price}"
 
 
-def _listed(documents: Sequence[str]) -> str:
-    named = ", ".join(documents[:_MOST_LISTED])
-    more = len(documents) - _MOST_LISTED
+def _format_documents(documents: Sequence[str]) -> str:
+    named = ", ".join(documents[:_MAX_LISTED])
+    more = len(documents) - _MAX_LISTED
     return f"{named} and {more} more" if more > 0 else named

@@ -4,24 +4,36 @@
 ``rights`` whether the bot may write at all, ``leftovers`` what a killed process did not finish.
 """
 
-from bot.discord_adapter.permissions import is_open, may_write
-from bot.discord_adapter.rate_limit_headers import channel_lane, interaction_lane, lane_of, rate_limit_trace
-from bot.discord_adapter.surfaces import TOKEN_LIFE, ChannelSurface, Controls, InteractionSurface, Place, deferred
-from bot.discord_adapter.unfinished_messages import Leftovers, ended
+from bot.discord_adapter.permissions import can_write, has_write_permission
+from bot.discord_adapter.rate_limit_headers import (
+    bucket_of,
+    channel_bucket,
+    create_rate_limit_trace,
+    interaction_bucket,
+)
+from bot.discord_adapter.surfaces import (
+    TOKEN_LIFETIME,
+    ChannelSurface,
+    Components,
+    InteractionSurface,
+    MessageLocation,
+    defer,
+)
+from bot.discord_adapter.unfinished_messages import UnfinishedMessages, append_note
 
 __all__ = [
-    "TOKEN_LIFE",
+    "TOKEN_LIFETIME",
     "ChannelSurface",
-    "Controls",
+    "Components",
     "InteractionSurface",
-    "Leftovers",
-    "Place",
-    "channel_lane",
-    "deferred",
-    "ended",
-    "interaction_lane",
-    "is_open",
-    "lane_of",
-    "may_write",
-    "rate_limit_trace",
+    "MessageLocation",
+    "UnfinishedMessages",
+    "append_note",
+    "bucket_of",
+    "can_write",
+    "channel_bucket",
+    "create_rate_limit_trace",
+    "defer",
+    "has_write_permission",
+    "interaction_bucket",
 ]

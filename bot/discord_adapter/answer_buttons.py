@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from bot.domain import QUESTION_LIMIT
 
 if TYPE_CHECKING:
-    from bot.records import Record
+    from bot.records import AnswerRecord
 
-_OURS = "answer:"
+_PREFIX = "answer:"
 _CUSTOM_ID = re.compile(r"answer:(?P<deed>[a-z]{1,20}):(?P<key>[0-9]{1,20})")
 
 _ROW = 1
@@ -26,64 +26,64 @@ _GREEN = 3
 _RED = 4
 
 
-class Deed(Enum):
+class ButtonAction(Enum):
     """What pressing a button does. ``MISSING`` is no button: it is the form behind the thumb that points down."""
 
     STOP = "stop"
-    AGAIN = "again"
+    REGENERATE = "again"
     SOURCES = "sources"
     COPY = "copy"
-    UP = "up"
-    DOWN = "down"
-    MISSING = "missing"
+    THUMBS_UP = "up"
+    THUMBS_DOWN = "down"
+    FEEDBACK_MODAL = "missing"
 
 
 @dataclass(frozen=True, slots=True)
-class Press:
+class ButtonId:
     """A button of ours that was pressed: what it does, and the key of the answer it stands below."""
 
-    deed: Deed
-    key: str
+    action: ButtonAction
+    answer_id: str
 
 
-def custom_id(deed: Deed, key: str) -> str:
+def format_custom_id(action: ButtonAction, answer_id: str) -> str:
     """What a button is called, by which ``pressed`` knows it again; at most 36 characters."""
-    return f"{_OURS}{deed.value}:{key}"
+    return f"{_PREFIX}{action.value}:{answer_id}"
 
 
-def is_ours(name: str) -> bool:
+def is_answer_button(custom_id: str) -> bool:
     """Whether a component of that name claims to be one of these buttons."""
-    return name.startswith(_OURS)
+    return custom_id.startswith(_PREFIX)
 
 
-def pressed(name: str) -> Press | None:
+def parse_custom_id(custom_id: str) -> ButtonId | None:
     """What a component's name means; None if it was never one of ours."""
-    match = _CUSTOM_ID.fullmatch(name)
-    if match is None or match["deed"] not in {deed.value for deed in Deed}:
+    match = _CUSTOM_ID.fullmatch(custom_id)
+    if match is None or match["deed"] not in {deed.value for deed in ButtonAction}:
         return None
-    return Press(Deed(match["deed"]), match["key"])
+    return ButtonId(ButtonAction(match["deed"]), match["key"])
 
 
-def while_writing(key: str) -> list[dict[str, Any]]:
+def build_streaming_buttons(answer_id: str) -> list[dict[str, Any]]:
     """The buttons below an answer that is being written."""
-    return [_row(_button(Deed.STOP, key, "Stop", style=_RED))]
+    return [_build_row(_build_button(ButtonAction.STOP, answer_id, "Stop", style=_RED))]
 
 
-def afterwards(record: Record) -> list[dict[str, Any]]:
+def build_final_buttons(record: AnswerRecord) -> list[dict[str, Any]]:
     """The buttons below an answer that has come to its end, whichever; where nothing was said there is little to do."""
-    again = _button(Deed.AGAIN, record.key, "Retry" if record.fate.is_interrupted else "Regenerate")
+    again = _build_button(ButtonAction.REGENERATE, record.key, "Retry" if record.fate.is_interrupted else "Regenerate")
     if not record.text.strip():
-        return [_row(again)] if _can_be_asked(record.question) else []
+        return [_build_row(again)] if _can_be_asked(record.question) else []
     if record.is_automatic:
-        return [_row(*_judging_an_automatic(record))]
-    sources = [_button(Deed.SOURCES, record.key, "Sources")] if record.sources else []
+        return [_build_row(*_build_automatic_answer_buttons(record))]
+    sources = [_build_button(ButtonAction.SOURCES, record.key, "Sources")] if record.sources else []
     return [
-        _row(
+        _build_row(
             again,
             *sources,
-            _button(Deed.COPY, record.key, "Copy"),
-            _button(Deed.UP, record.key, emoji="👍"),
-            _button(Deed.DOWN, record.key, emoji="👎"),
+            _build_button(ButtonAction.COPY, record.key, "Copy"),
+            _build_button(ButtonAction.THUMBS_UP, record.key, emoji="👍"),
+            _build_button(ButtonAction.THUMBS_DOWN, record.key, emoji="👎"),
         )
     ]
 
@@ -93,19 +93,21 @@ def _can_be_asked(question: str) -> bool:
     return bool(question.strip()) and len(question) <= QUESTION_LIMIT
 
 
-def _judging_an_automatic(record: Record) -> list[dict[str, Any]]:
+def _build_automatic_answer_buttons(record: AnswerRecord) -> list[dict[str, Any]]:
     """Below an answer nobody asked for: whether it was one. They are the two thumbs in plain words."""
     return [
-        _button(Deed.UP, record.key, "Solved", style=_GREEN),
-        _button(Deed.DOWN, record.key, "Not helpful"),
-        *([_button(Deed.SOURCES, record.key, "Sources")] if record.sources else []),
+        _build_button(ButtonAction.THUMBS_UP, record.key, "Solved", style=_GREEN),
+        _build_button(ButtonAction.THUMBS_DOWN, record.key, "Not helpful"),
+        *([_build_button(ButtonAction.SOURCES, record.key, "Sources")] if record.sources else []),
     ]
 
 
-def _row(*buttons: dict[str, Any]) -> dict[str, Any]:
+def _build_row(*buttons: dict[str, Any]) -> dict[str, Any]:
     return {"type": _ROW, "components": list(buttons)}
 
 
-def _button(deed: Deed, key: str, label: str = "", *, emoji: str = "", style: int = _GREY) -> dict[str, Any]:
+def _build_button(
+    action: ButtonAction, answer_id: str, label: str = "", *, emoji: str = "", style: int = _GREY
+) -> dict[str, Any]:
     words: dict[str, Any] = {"label": label} if label else {"emoji": {"id": None, "name": emoji}}
-    return {"type": _BUTTON, "style": style, "custom_id": custom_id(deed, key), **words}
+    return {"type": _BUTTON, "style": style, "custom_id": format_custom_id(action, answer_id), **words}

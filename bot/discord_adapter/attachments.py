@@ -8,35 +8,35 @@ import aiohttp
 import discord
 
 from bot.errors import DocumentUnreadable, QuestionInvalid
-from bot.text.citations import escaped
+from bot.text.citations import escape_markdown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bot.domain import Attached, Library
+    from bot.domain import Attachment, Library
 
-MOST = 3
+MAX_FILES = 3
 """So many files of one question are read."""
 
-LARGEST = 10 * 2**20
+MAX_FILE_BYTES = 10 * 2**20
 """Bytes of the largest file that is read as part of a question: what anybody may attach on Discord."""
 
 
-async def attached(library: Library, files: Sequence[discord.Attachment]) -> tuple[Attached, ...]:
+async def read_attachments(library: Library, files: Sequence[discord.Attachment]) -> tuple[Attachment, ...]:
     """What the files say, in their order.
 
     Raises:
         QuestionInvalid: there are too many, or one cannot be fetched or read; the words name it and say why.
     """
-    if len(files) > MOST:
-        raise QuestionInvalid(f"At most {MOST} files are read with a question; there are {len(files)}.")
-    return tuple([await _read(library, file) for file in files])
+    if len(files) > MAX_FILES:
+        raise QuestionInvalid(f"At most {MAX_FILES} files are read with a question; there are {len(files)}.")
+    return tuple([await _read_attachment(library, file) for file in files])
 
 
-async def _read(library: Library, file: discord.Attachment) -> Attached:
-    name = escaped(file.filename)
-    if file.size > LARGEST:
-        raise QuestionInvalid(f"{name} was not read: it is larger than {LARGEST // 2**20} MB.")
+async def _read_attachment(library: Library, file: discord.Attachment) -> Attachment:
+    name = escape_markdown(file.filename)
+    if file.size > MAX_FILE_BYTES:
+        raise QuestionInvalid(f"{name} was not read: it is larger than {MAX_FILE_BYTES // 2**20} MB.")
     try:
         content = await file.read()
     except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
@@ -44,4 +44,4 @@ async def _read(library: Library, file: discord.Attachment) -> Attached:
     try:
         return await library.read(file.filename, content)
     except DocumentUnreadable as error:
-        raise QuestionInvalid(f"{name} was not read: {error.words}.") from error
+        raise QuestionInvalid(f"{name} was not read: {error.user_message}.") from error

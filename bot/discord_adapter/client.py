@@ -15,8 +15,8 @@ from discord.ext import commands
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
-from bot.answers.session import unexpected
-from bot.discord_adapter import is_open
+from bot.answers.session import report_unexpected_error
+from bot.discord_adapter import can_write
 from bot.errors import DocentError, Problem, SettingsInvalid
 
 if TYPE_CHECKING:
@@ -34,10 +34,10 @@ _LONGEST_DELAY = 60.0
 _BAD_TOKEN = 4004
 _BAD_INTENTS = {4013, 4014}
 
-_BETWEEN_TWO = 1
+_BOT_DM_CONTEXT = 1
 """Discord's number for direct messages with the bot, as a place for commands."""
 
-_COMPARED = (
+_COMPARED_FIELDS = (
     *("name", "description", "type", "options", "choices", "value"),
     *("required", "autocomplete", "min_length", "max_length", "min_value", "max_value", "channel_types"),
     *("nsfw", "default_member_permissions"),
@@ -63,7 +63,7 @@ class DocentClient(commands.Bot):
         http_trace: aiohttp.TraceConfig | None = None,
         reads_messages: bool = False,
         once_ready: Callable[[discord.Client], Coroutine[Any, Any, None]] | None = None,
-        before_leaving: Callable[[], Coroutine[Any, Any, None]] | None = None,
+        before_close: Callable[[], Coroutine[Any, Any, None]] | None = None,
     ) -> None:
         # It never joins a voice channel, so nobody needs to read that it could not.
         discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
@@ -79,18 +79,18 @@ class DocentClient(commands.Bot):
             max_messages=None,
             http_trace=http_trace or aiohttp.TraceConfig(),
         )
-        self._given = tuple(cogs)
+        self._cogs_to_add = tuple(cogs)
         self._driver = driver
-        self._published: set[int] = set()
-        self._is_published_directly = False
+        self._synced_guild_ids: set[int] = set()
+        self._has_synced_dm_commands = False
         self._once_ready = once_ready
-        self._before_leaving = before_leaving
-        self._begun_once: asyncio.Task[None] | None = None
-        self.is_leaving = False
+        self._before_close = before_close
+        self._first_ready_task: asyncio.Task[None] | None = None
+        self.is_shutting_down = False
 
     async def setup_hook(self) -> None:
         """Take in the cogs."""
-        for given in self._given:
+        for given in self._cogs_to_add:
             cog = given if isinstance(given, commands.Cog) else given(self)
             await self.add_cog(cog)
             for menu in getattr(cog, "menus", ()):
@@ -110,83 +110,83 @@ class DocentClient(commands.Bot):
                 if serving.done():
                     serving.result()
             finally:
-                self.is_leaving = True
-                await asyncio.gather(self._driver.close(GRACE), self._say_goodbye())
+                self.is_shutting_down = True
+                await asyncio.gather(self._driver.close(GRACE), self._run_before_close())
                 await self.close()
-                ending: list[asyncio.Task[Any]] = [task for task in (serving, stopping, self._begun_once) if task]
+                ending: list[asyncio.Task[Any]] = [task for task in (serving, stopping, self._first_ready_task) if task]
                 for task in ending:
                     task.cancel()
                 await asyncio.gather(*ending, return_exceptions=True)
 
-    async def _say_goodbye(self) -> None:
-        if self._before_leaving is not None:
+    async def _run_before_close(self) -> None:
+        if self._before_close is not None:
             with suppress(TimeoutError):
                 async with asyncio.timeout(GRACE):
-                    await self._before_leaving()
+                    await self._before_close()
 
     async def on_ready(self) -> None:
         """Publish the commands wherever they are not the same; comes again after every new session."""
         for guild in self.guilds:
-            await self._publish(guild)
-        await self._publish_directly()
-        if self._once_ready and not self._begun_once:
-            self._begun_once = asyncio.create_task(self._once_ready(self))
+            await self._sync_guild_commands(guild)
+        await self._sync_dm_commands()
+        if self._once_ready and not self._first_ready_task:
+            self._first_ready_task = asyncio.create_task(self._once_ready(self))
 
     async def on_guild_join(self, guild: discord.Guild) -> None:
         """Publish the commands in a guild that has just taken the bot in."""
-        await self._publish(guild)
+        await self._sync_guild_commands(guild)
 
     async def on_guild_remove(self, guild: discord.Guild) -> None:
         """Forget a guild: should it take the bot in again, its commands are gone. Nothing more is said in it."""
-        self._published.discard(guild.id)
-        self._driver.lost_place(guild.id)
+        self._synced_guild_ids.discard(guild.id)
+        self._driver.on_channel_deleted(guild.id)
 
     async def on_guild_channel_delete(self, channel: discord.abc.GuildChannel) -> None:
         """End the answers in a channel that is gone."""
-        self._driver.lost_place(channel.id)
+        self._driver.on_channel_deleted(channel.id)
 
     async def on_raw_thread_delete(self, payload: discord.RawThreadDeleteEvent) -> None:
         """End the answers in a thread that is gone."""
-        self._driver.lost_place(payload.thread_id)
+        self._driver.on_channel_deleted(payload.thread_id)
 
     async def on_raw_message_delete(self, payload: discord.RawMessageDeleteEvent) -> None:
         """End the answer whose message somebody has deleted."""
-        self._driver.lost_message(payload.message_id)
+        self._driver.on_message_deleted(payload.message_id)
 
     async def on_raw_bulk_message_delete(self, payload: discord.RawBulkMessageDeleteEvent) -> None:
         """End the answers whose messages were deleted with others."""
         for message_id in payload.message_ids:
-            self._driver.lost_message(message_id)
+            self._driver.on_message_deleted(message_id)
 
     # The bot's right to write withdrawn. An answer that still has its interaction's token needs none, and goes on.
 
     async def on_guild_channel_update(self, _: discord.abc.GuildChannel, channel: discord.abc.GuildChannel) -> None:
         """End the answers that a channel's new permissions shut out, in its threads too."""
-        self._look_at_rights(channel.guild)
+        self._check_permissions(channel.guild)
 
     async def on_guild_role_update(self, _: discord.Role, role: discord.Role) -> None:
         """End the answers that a role's new permissions shut out."""
-        self._look_at_rights(role.guild)
+        self._check_permissions(role.guild)
 
     async def on_guild_role_delete(self, role: discord.Role) -> None:
         """End the answers that rested on a role that is gone."""
-        self._look_at_rights(role.guild)
+        self._check_permissions(role.guild)
 
     async def on_member_update(self, _: discord.Member, member: discord.Member) -> None:
         """End the answers that the bot's own new roles, or its time-out, shut out."""
         if member == member.guild.me:
-            self._look_at_rights(member.guild)
+            self._check_permissions(member.guild)
 
     async def on_thread_update(self, _: discord.Thread, thread: discord.Thread) -> None:
         """End the answers in a thread that was archived or locked."""
-        if not is_open(thread):
-            self._driver.shut_out(thread.id)
+        if not can_write(thread):
+            self._driver.on_permission_revoked(thread.id)
 
-    def _look_at_rights(self, guild: discord.Guild) -> None:
-        for channel_id in self._driver.resting_on:
+    def _check_permissions(self, guild: discord.Guild) -> None:
+        for channel_id in self._driver.required_channel_ids:
             channel = guild.get_channel_or_thread(channel_id)
-            if channel is not None and not is_open(channel):
-                self._driver.shut_out(channel_id)
+            if channel is not None and not can_write(channel):
+                self._driver.on_permission_revoked(channel_id)
 
     async def on_message(self, message: discord.Message, /) -> None:
         """Messages are no commands."""
@@ -196,11 +196,11 @@ class DocentClient(commands.Bot):
             await self._log_in(token)
             await self._stay_connected()
         except (discord.LoginFailure, discord.PrivilegedIntentsRequired, discord.ConnectionClosed) as error:
-            raise _complaint(error, reads_messages=self.intents.message_content) from error
+            raise _to_settings_error(error, reads_messages=self.intents.message_content) from error
 
     async def _log_in(self, token: str) -> None:
         """Log in, however long Discord cannot be reached."""
-        for delay in _delays():
+        for delay in _iter_retry_delays():
             try:
                 return await self.login(token)
             except (aiohttp.ClientError, OSError, discord.DiscordServerError) as error:
@@ -215,7 +215,7 @@ class DocentClient(commands.Bot):
 
         There discord.py 2.7.1 wants the sequence of a websocket it never had; later attempts it makes by itself.
         """
-        for delay in _delays():
+        for delay in _iter_retry_delays():
             try:
                 return await self.connect()
             except AttributeError as error:
@@ -225,36 +225,36 @@ class DocentClient(commands.Bot):
             await asyncio.sleep(delay)
         return None
 
-    async def _publish(self, guild: discord.Guild) -> None:
+    async def _sync_guild_commands(self, guild: discord.Guild) -> None:
         """Make a guild's commands the tree's, without a write where they are already."""
-        if guild.id in self._published or self.application_id is None:
+        if guild.id in self._synced_guild_ids or self.application_id is None:
             return
-        self._published.add(guild.id)
+        self._synced_guild_ids.add(guild.id)
         wanted = [command.to_dict(self.tree) for command in self.tree.get_commands()]
         try:
             present = await self.http.get_guild_commands(self.application_id, guild.id)
-            if not are_published(wanted, present):
+            if not are_commands_synced(wanted, present):
                 await self.http.bulk_upsert_guild_commands(self.application_id, guild.id, payload=wanted)
                 _log.info("Commands published in guild %s", guild.id)
         except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
-            self._published.discard(guild.id)
+            self._synced_guild_ids.discard(guild.id)
             _log.warning("Commands not published in guild %s: %s", guild.id, error)
 
-    async def _publish_directly(self) -> None:
+    async def _sync_dm_commands(self) -> None:
         """Offer in direct messages, where no guild's commands are, those that have a use there."""
-        if self._is_published_directly or self.application_id is None:
+        if self._has_synced_dm_commands or self.application_id is None:
             return
-        offered = [command.to_dict(self.tree) for command in self.tree.get_commands() if is_offered_directly(command)]
-        wanted = [{**command, "contexts": [_BETWEEN_TWO]} for command in offered]
+        offered = [command.to_dict(self.tree) for command in self.tree.get_commands() if is_allowed_in_dms(command)]
+        wanted = [{**command, "contexts": [_BOT_DM_CONTEXT]} for command in offered]
         try:
             present = await self.http.get_global_commands(self.application_id)
-            if not are_published(wanted, present):
+            if not are_commands_synced(wanted, present):
                 await self.http.bulk_upsert_global_commands(self.application_id, payload=wanted)
                 _log.info("Commands published for direct messages")
         except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
             _log.warning("Commands not published for direct messages: %s", error)
         else:
-            self._is_published_directly = True
+            self._has_synced_dm_commands = True
 
 
 class _Tree(app_commands.CommandTree[DocentClient]):
@@ -262,17 +262,17 @@ class _Tree(app_commands.CommandTree[DocentClient]):
 
     async def interaction_check(self, interaction: discord.Interaction[DocentClient], /) -> bool:
         """Begin nothing that there is no time to finish."""
-        if interaction.client.is_leaving:
-            await whisper(interaction, "Docent is restarting. Ask again in a moment.")
-        return not interaction.client.is_leaving
+        if interaction.client.is_shutting_down:
+            await send_ephemeral(interaction, "Docent is restarting. Ask again in a moment.")
+        return not interaction.client.is_shutting_down
 
     async def on_error(
         self, interaction: discord.Interaction[DocentClient], error: app_commands.AppCommandError, /
     ) -> None:
-        await whisper(interaction, _words(error, key=str(interaction.id)))
+        await send_ephemeral(interaction, _describe_error(error, event_id=str(interaction.id)))
 
 
-def point_at(api_url: str, gateway_url: str) -> None:
+def set_discord_urls(api_url: str, gateway_url: str) -> None:
     """Send every later client of this process to another host than Discord's: a proxy, or a stand-in.
 
     ``api_url`` ends with the version ("…/api/v10"), without a slash behind it.
@@ -281,33 +281,33 @@ def point_at(api_url: str, gateway_url: str) -> None:
     DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(gateway_url)
 
 
-def is_offered_directly(
+def is_allowed_in_dms(
     command: app_commands.Command[Any, ..., Any] | app_commands.Group | app_commands.ContextMenu,
 ) -> bool:
     """Whether a command says of itself that it has a use in direct messages."""
     return command.allowed_contexts is not None and command.allowed_contexts.dm_channel is True
 
 
-def are_published(wanted: Sequence[Mapping[str, Any]], present: Sequence[Mapping[str, Any]]) -> bool:
+def are_commands_synced(wanted: Sequence[Mapping[str, Any]], present: Sequence[Mapping[str, Any]]) -> bool:
     """Whether a guild has exactly the wanted commands, as far as an asker can tell."""
-    return _by_name(wanted) == _by_name(present)
+    return _index_by_name(wanted) == _index_by_name(present)
 
 
-def _by_name(payloads: Sequence[Mapping[str, Any]]) -> dict[tuple[Any, Any], Any]:
-    return {(payload.get("type", 1), payload["name"]): _essence(payload) for payload in payloads}
+def _index_by_name(payloads: Sequence[Mapping[str, Any]]) -> dict[tuple[Any, Any], Any]:
+    return {(payload.get("type", 1), payload["name"]): _normalize_command(payload) for payload in payloads}
 
 
-def _essence(value: Any) -> Any:
+def _normalize_command(value: Any) -> Any:
     """What is compared of a command: nothing that is merely absent, and numbers of bits as Discord writes them."""
     if isinstance(value, dict):
-        known = {key: _essence(value[key]) for key in _COMPARED if key in value}
+        known = {key: _normalize_command(value[key]) for key in _COMPARED_FIELDS if key in value}
         if "default_member_permissions" in known and known["default_member_permissions"] is not None:
             known["default_member_permissions"] = str(known["default_member_permissions"])
         return {key: inner for key, inner in known.items() if inner not in (None, False, [], {}, "")}
-    return [_essence(item) for item in value] if isinstance(value, list) else value
+    return [_normalize_command(item) for item in value] if isinstance(value, list) else value
 
 
-def _delays() -> Iterator[float]:
+def _iter_retry_delays() -> Iterator[float]:
     """Seconds to wait between attempts: 1, 2, 4 and so on, at most 60."""
     delay = 1.0
     while True:
@@ -315,7 +315,7 @@ def _delays() -> Iterator[float]:
         delay = min(delay * 2, _LONGEST_DELAY)
 
 
-def _complaint(error: Exception, *, reads_messages: bool) -> Exception:
+def _to_settings_error(error: Exception, *, reads_messages: bool) -> Exception:
     """Discord's refusal as what the operator has to mend; any other error as it is."""
     code = error.code if isinstance(error, discord.ConnectionClosed) else None
     if isinstance(error, discord.LoginFailure) or code == _BAD_TOKEN:
@@ -329,11 +329,11 @@ def _complaint(error: Exception, *, reads_messages: bool) -> Exception:
             ]
         )
     if isinstance(error, discord.PrivilegedIntentsRequired) or code in _BAD_INTENTS:
-        return SettingsInvalid([_unmet_intent(reads_messages=reads_messages)])
+        return SettingsInvalid([_describe_missing_intent(reads_messages=reads_messages)])
     return error
 
 
-def _unmet_intent(*, reads_messages: bool) -> Problem:
+def _describe_missing_intent(*, reads_messages: bool) -> Problem:
     """What to mend where Discord refuses the intents: only the one for messages' content has to be switched on."""
     where = "Discord's Developer Portal, your application, Bot, Privileged Gateway Intents"
     if reads_messages:
@@ -349,22 +349,24 @@ def _unmet_intent(*, reads_messages: bool) -> Problem:
     )
 
 
-def _words(error: app_commands.AppCommandError, *, key: str) -> str:
+def _describe_error(error: app_commands.AppCommandError, *, event_id: str) -> str:
     """What the person who used a command is told of its failure."""
     if isinstance(error, app_commands.CommandNotFound | app_commands.CommandSignatureMismatch):
         return "This command has changed since Discord last showed it. Reload Discord and try again."
     if isinstance(error, app_commands.CheckFailure):
         return "You may not use this command here."
     cause = error.original if isinstance(error, app_commands.CommandInvokeError) else error
-    return cause.words if isinstance(cause, DocentError) else unexpected(cause, key)
+    return cause.user_message if isinstance(cause, DocentError) else report_unexpected_error(cause, event_id)
 
 
-async def whisper(interaction: discord.Interaction[Any], words: str, *, files: Sequence[discord.File] = ()) -> None:
+async def send_ephemeral(
+    interaction: discord.Interaction[Any], content: str, *, files: Sequence[discord.File] = ()
+) -> None:
     """Tell the one who asked, and nobody else, whether or not the interaction was answered before."""
     say = interaction.followup.send if interaction.response.is_done() else interaction.response.send_message
     try:
         await say(
-            words,
+            content,
             files=files,
             ephemeral=True,
             suppress_embeds=True,

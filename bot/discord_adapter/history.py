@@ -12,84 +12,86 @@ from typing import TYPE_CHECKING
 import aiohttp
 import discord
 
-from bot.answers.conversation import Utterance, asked, told
-from bot.discord_adapter.answer_buttons import pressed
+from bot.answers.conversation import HistoryMessage, extract_question, parse_answer_message
+from bot.discord_adapter.answer_buttons import parse_custom_id
 from bot.domain import Turn
-from bot.records import Fate
-from bot.text.invisible import on_one_line
+from bot.records import AnswerStatus
+from bot.text.invisible import single_line
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from bot.domain import Scope
-    from bot.records import Record
+    from bot.records import AnswerRecord
 
 _log = logging.getLogger(__name__)
 
-LONGEST_CHAIN = 12
+MAX_CHAIN_LENGTH = 12
 """Messages that are followed back along replies."""
 
-THREAD_MESSAGES = 30
+MAX_THREAD_MESSAGES = 30
 """Messages that are read back from a thread."""
 
-_LAST_PAGE_WITHIN = 50
+_LAST_PAGE_SEARCH_LIMIT = 50
 """Messages among which an answer's last page is looked for below an inner one: others may have written in between."""
 
-_NAME_LIMIT = 90
-_UNREADABLE = (discord.HTTPException, aiohttp.ClientError, OSError)
+_THREAD_NAME_LIMIT = 90
+_READ_ERRORS = (discord.HTTPException, aiohttp.ClientError, OSError)
 
 
-class Hearing:
+class MessageHistory:
     """What the bot has heard. ``recall`` finds an answer's record by its key, ``key_of`` a key by a message's id."""
 
     def __init__(
         self,
         client: discord.Client,
-        recall: Callable[[str], Awaitable[Record | None]],
-        key_of: Callable[[int], str | None] = lambda _: None,
+        recall: Callable[[str], Awaitable[AnswerRecord | None]],
+        find_answer_id: Callable[[int], str | None] = lambda _: None,
     ) -> None:
         self._client = client
         self._recall = recall
-        self._key_of = key_of
+        self._find_answer_id = find_answer_id
 
-    async def before(self, message: discord.Message) -> list[Utterance]:
+    async def load_before(self, message: discord.Message) -> list[HistoryMessage]:
         """What was said before a message, the oldest first; nothing where the bot may not read it."""
         if is_conversation(message.channel):
-            return await self.before_in(message.channel, message.id)
-        return await self._in_chain(message)
+            return await self.load_channel_history(message.channel, message.id)
+        return await self._load_reply_chain(message)
 
-    async def before_in(self, channel: discord.abc.MessageableChannel, question_id: int) -> list[Utterance]:
+    async def load_channel_history(
+        self, channel: discord.abc.MessageableChannel, question_id: int
+    ) -> list[HistoryMessage]:
         """What was said in a thread or between two people before a question, which is a message or a command."""
-        said: deque[Utterance] = deque()
+        said: deque[HistoryMessage] = deque()
         try:
             # Not only what stands above the question: while it waited, an earlier one was answered below it.
-            async for other in channel.history(limit=THREAD_MESSAGES):
-                await self._hear(said, other, question_id)
-        except _UNREADABLE as error:
+            async for other in channel.history(limit=MAX_THREAD_MESSAGES):
+                await self._add_thread_message(said, other, question_id)
+        except _READ_ERRORS as error:
             _log.debug("What was said in channel %s cannot be read: %s", channel.id, type(error).__name__)
         if isinstance(channel, discord.Thread) and isinstance(channel.parent, discord.TextChannel):
-            starter = await self._fetched(channel.parent, channel.id)
-            if starter and len(said) < THREAD_MESSAGES:
-                self._take_in(said, await self._opening(starter))
+            starter = await self._fetch_message(channel.parent, channel.id)
+            if starter and len(said) < MAX_THREAD_MESSAGES:
+                self._prepend(said, await self._load_thread_starter(starter))
         return list(said)
 
-    async def target(self, message: discord.Message) -> discord.Message | None:
+    async def fetch_reply_target(self, message: discord.Message) -> discord.Message | None:
         """The message that this one replies to, if it is there and can be read."""
-        reference = await self._reference(message)
+        reference = await self._fetch_reference(message)
         if reference is None or reference.message_id is None or reference.type is discord.MessageReferenceType.forward:
             return None
         if isinstance(reference.resolved, discord.Message):
             return reference.resolved
         if isinstance(reference.resolved, discord.DeletedReferencedMessage):
             return None
-        return await self._fetched(message.channel, reference.message_id)
+        return await self._fetch_message(message.channel, reference.message_id)
 
-    async def record_of(self, answer: discord.Message) -> Record | None:
+    async def find_record(self, answer: discord.Message) -> AnswerRecord | None:
         """The record of the answer that one of the bot's own messages shows."""
-        keys = [self._key_of(answer.id), *_keys_below(answer)]
+        keys = [self._find_answer_id(answer.id), *_find_answer_ids(answer)]
         if answer.interaction_metadata:
             keys.append(str(answer.interaction_metadata.id))
-        if not any(keys) and (reference := await self._reference(answer)):
+        if not any(keys) and (reference := await self._fetch_reference(answer)):
             keys.append(str(reference.message_id))
         # A thread has the id of the message it was opened at: of what this message shows, or of what it stands in.
         keys.append(str(answer.id))
@@ -101,17 +103,17 @@ class Hearing:
                 return record
         return None
 
-    async def _record_around(self, page: discord.Message) -> Record | None:
+    async def _find_record_around(self, page: discord.Message) -> AnswerRecord | None:
         """The record of the long answer of which this is an inner page: it stands above the buttons of its last one."""
         if page.interaction_metadata or _shows_answer(page):
             return None
         try:
-            async for later in page.channel.history(limit=_LAST_PAGE_WITHIN, after=page):
-                for key in _keys_below(later) if self.is_own(later) else ():
+            async for later in page.channel.history(limit=_LAST_PAGE_SEARCH_LIMIT, after=page):
+                for key in _find_answer_ids(later) if self.is_own(later) else ():
                     record = await self._recall(key)
                     if record and page.id in record.message_ids:
                         return record
-        except _UNREADABLE as error:
+        except _READ_ERRORS as error:
             _log.debug("What follows message %s cannot be read: %s", page.id, type(error).__name__)
         return None
 
@@ -131,111 +133,113 @@ class Hearing:
         target = message.reference.resolved if message.reference else None
         return isinstance(target, discord.Message) and self.is_own(target) and bool(message.content)
 
-    def question_in(self, message: discord.Message) -> str:
+    def read_question(self, message: discord.Message) -> str:
         """What a person asked in a message, the bot's name and everybody's marks put into words."""
         names = {f"<@{user.id}>": f"@{user.display_name}" for user in message.mentions}
         names |= {f"<@!{user.id}>": f"@{user.display_name}" for user in message.mentions}
         names |= {f"<#{channel.id}>": f"#{channel.name}" for channel in message.channel_mentions}
         names |= {f"<@&{role.id}>": f"@{role.name}" for role in message.role_mentions}
-        return asked(message.content, self.marks(message), names)
+        return extract_question(message.content, self.get_bot_mentions(message), names)
 
-    def marks(self, message: discord.Message) -> frozenset[str]:
+    def get_bot_mentions(self, message: discord.Message) -> frozenset[str]:
         """How the bot is addressed: itself, or the role that Discord made for it in this guild."""
         bot_id = self._client.user.id if self._client.user else 0
         role = message.guild.self_role if message.guild else None
         return frozenset({f"<@{bot_id}>", f"<@!{bot_id}>", *([f"<@&{role.id}>"] if role else [])})
 
-    async def _in_chain(self, message: discord.Message) -> list[Utterance]:
-        said: deque[Utterance] = deque()
+    async def _load_reply_chain(self, message: discord.Message) -> list[HistoryMessage]:
+        said: deque[HistoryMessage] = deque()
         at = message
-        for _ in range(LONGEST_CHAIN):
-            earlier = await self.target(at)
+        for _ in range(MAX_CHAIN_LENGTH):
+            earlier = await self.fetch_reply_target(at)
             if earlier is None:
                 break
             if not self.is_own(earlier):
-                self._take_in(said, self._spoken(earlier))
-            elif record := await self.record_of(earlier) or await self._record_around(earlier):
-                said.appendleft(self._answered(record))
-                question = await self._question_behind(earlier, record)
+                self._prepend(said, self._parse_user_message(earlier))
+            elif record := await self.find_record(earlier) or await self._find_record_around(earlier):
+                said.appendleft(self._message_from_record(record))
+                question = await self._fetch_question_message(earlier, record)
                 if question is None:
-                    said.appendleft(_asked_by(record, _asker(earlier)))
+                    said.appendleft(_question_from_record(record, _get_asker_name(earlier)))
                     break
-                self._take_in(said, self._spoken(question))
+                self._prepend(said, self._parse_user_message(question))
                 at = question
                 continue
             else:
-                self._take_in(said, self._read_back(earlier))
+                self._prepend(said, self._parse_answer_message(earlier))
             at = earlier
         return list(said)
 
-    async def _opening(self, starter: discord.Message) -> Utterance | None:
+    async def _load_thread_starter(self, starter: discord.Message) -> HistoryMessage | None:
         """What was asked in the message a thread was opened at: by a person, or by the command it shows."""
         if not self.is_own(starter) or not starter.interaction_metadata:
-            return self._spoken(starter)
+            return self._parse_user_message(starter)
         record = await self._recall(str(starter.id))
-        return _asked_by(record, _asker(starter)) if record else None
+        return _question_from_record(record, _get_asker_name(starter)) if record else None
 
-    async def _hear(self, said: deque[Utterance], other: discord.Message, question_id: int) -> None:
+    async def _add_thread_message(
+        self, history: deque[HistoryMessage], message: discord.Message, question_id: int
+    ) -> None:
         """Put one message of a thread before those that came after it, if it belongs before the question."""
-        is_above = other.id < question_id
-        if not self.is_own(other):
-            self._take_in(said, self._spoken(other) if is_above else None)
+        is_above = message.id < question_id
+        if not self.is_own(message):
+            self._prepend(history, self._parse_user_message(message) if is_above else None)
             return
-        record = await self.record_of(other)
+        record = await self.find_record(message)
         if record is None:
-            self._take_in(said, self._read_back(other) if is_above else None)
-        elif int(record.key) < question_id and other.id == min(record.message_ids, default=other.id):
-            said.appendleft(self._answered(record))
-            if other.interaction_metadata:
-                said.appendleft(_asked_by(record, _asker(other)))
+            self._prepend(history, self._parse_answer_message(message) if is_above else None)
+        elif int(record.key) < question_id and message.id == min(record.message_ids, default=message.id):
+            history.appendleft(self._message_from_record(record))
+            if message.interaction_metadata:
+                history.appendleft(_question_from_record(record, _get_asker_name(message)))
 
-    async def _question_behind(self, answer: discord.Message, record: Record) -> discord.Message | None:
+    async def _fetch_question_message(self, answer: discord.Message, record: AnswerRecord) -> discord.Message | None:
         """The message whose question an answer answers; None where it was asked with a command, or is gone."""
         if answer.interaction_metadata:
             return None
-        question = await self.target(answer)
+        question = await self.fetch_reply_target(answer)
         if question is None and record.key.isdecimal():
-            question = await self._fetched(answer.channel, int(record.key))
+            question = await self._fetch_message(answer.channel, int(record.key))
         return question if question and question.content else None
 
-    async def _reference(self, message: discord.Message) -> discord.MessageReference | None:
+    async def _fetch_reference(self, message: discord.Message) -> discord.MessageReference | None:
         if message.reference is None and message.type is discord.MessageType.reply:
             # It came as the message that another one replies to: then what it replies to itself may be left out.
-            whole = await self._fetched(message.channel, message.id)
+            whole = await self._fetch_message(message.channel, message.id)
             return whole.reference if whole else None
         return message.reference
 
-    async def _fetched(self, channel: discord.abc.MessageableChannel, message_id: int) -> discord.Message | None:
+    async def _fetch_message(self, channel: discord.abc.MessageableChannel, message_id: int) -> discord.Message | None:
         try:
             return await channel.fetch_message(message_id)
-        except _UNREADABLE as error:
+        except _READ_ERRORS as error:
             _log.debug("Message %s cannot be read: %s", message_id, type(error).__name__)
             return None
 
-    def _spoken(self, message: discord.Message) -> Utterance | None:
+    def _parse_user_message(self, message: discord.Message) -> HistoryMessage | None:
         """What a person wrote; None where there is nothing to read, or another bot wrote it."""
-        text = self.question_in(message)
+        text = self.read_question(message)
         if not text or message.author.bot:
             return None
-        return Utterance(Turn(message.author.display_name, text), message.author.id)
+        return HistoryMessage(Turn(message.author.display_name, text), message.author.id)
 
-    def _read_back(self, answer: discord.Message) -> Utterance | None:
+    def _parse_answer_message(self, answer: discord.Message) -> HistoryMessage | None:
         """An answer that nobody remembers; None for whatever else the bot wrote, be it a note or another command's."""
-        text, is_finished = told(answer.content) if _shows_answer(answer) else ("", False)
-        return self._own(text, is_finished=is_finished) if text else None
+        text, is_finished = parse_answer_message(answer.content) if _shows_answer(answer) else ("", False)
+        return self._make_own_message(text, is_finished=is_finished) if text else None
 
-    def _answered(self, record: Record) -> Utterance:
-        is_finished = record.fate is not Fate.WRITING and not record.fate.is_interrupted
-        return self._own(record.text.strip(), is_finished=is_finished, scope=record.scope)
+    def _message_from_record(self, record: AnswerRecord) -> HistoryMessage:
+        is_finished = record.fate is not AnswerStatus.WRITING and not record.fate.is_interrupted
+        return self._make_own_message(record.text.strip(), is_finished=is_finished, scope=record.scope)
 
-    def _own(self, text: str, *, is_finished: bool, scope: Scope | None = None) -> Utterance:
+    def _make_own_message(self, text: str, *, is_finished: bool, scope: Scope | None = None) -> HistoryMessage:
         name, own_id = (self._client.user.display_name, self._client.user.id) if self._client.user else ("", 0)
-        return Utterance(Turn(name, text, is_answer=True), own_id, is_finished, scope)
+        return HistoryMessage(Turn(name, text, is_answer=True), own_id, is_finished, scope)
 
     @staticmethod
-    def _take_in(said: deque[Utterance], utterance: Utterance | None) -> None:
-        if utterance:
-            said.appendleft(utterance)
+    def _prepend(history: deque[HistoryMessage], message: HistoryMessage | None) -> None:
+        if message:
+            history.appendleft(message)
 
 
 def is_conversation(channel: object) -> bool:
@@ -243,21 +247,21 @@ def is_conversation(channel: object) -> bool:
     return isinstance(channel, discord.Thread | discord.DMChannel)
 
 
-def thread_name(question: str) -> str:
+def format_thread_name(question: str) -> str:
     """What a thread opened for a question is called: the question's first words."""
-    words = on_one_line(question)
-    return words if len(words) <= _NAME_LIMIT else f"{words[:_NAME_LIMIT].rsplit(' ', 1)[0]}…"
+    words = single_line(question)
+    return words if len(words) <= _THREAD_NAME_LIMIT else f"{words[:_THREAD_NAME_LIMIT].rsplit(' ', 1)[0]}…"
 
 
-def _asked_by(record: Record, name: str) -> Utterance:
-    return Utterance(Turn(name, record.question), record.asker_id)
+def _question_from_record(record: AnswerRecord, name: str) -> HistoryMessage:
+    return HistoryMessage(Turn(name, record.question), record.asker_id)
 
 
-def _keys_below(answer: discord.Message) -> list[str]:
+def _find_answer_ids(answer: discord.Message) -> list[str]:
     """The key in the buttons below an answer, which outlive every memory; of its earlier pages none."""
     rows = [row for row in answer.components if isinstance(row, discord.ActionRow)]
-    presses = [pressed(button.custom_id or "") for row in rows for button in row.children]
-    return [press.key for press in presses[:1] if press]
+    presses = [parse_custom_id(button.custom_id or "") for row in rows for button in row.children]
+    return [press.answer_id for press in presses[:1] if press]
 
 
 def _shows_answer(message: discord.Message) -> bool:
@@ -266,8 +270,8 @@ def _shows_answer(message: discord.Message) -> bool:
     The last has an answer's buttons. The first is a reply to its question; a note that is one stands in small print.
     """
     is_reply = message.type is discord.MessageType.reply and not message.interaction_metadata
-    return is_reply or bool(_keys_below(message))
+    return is_reply or bool(_find_answer_ids(message))
 
 
-def _asker(answer: discord.Message) -> str:
+def _get_asker_name(answer: discord.Message) -> str:
     return answer.interaction_metadata.user.display_name if answer.interaction_metadata else "somebody"

@@ -18,8 +18,13 @@ import discord
 from discord.http import Route, json_or_text
 from yarl import URL
 
-from bot.discord_adapter.rate_limit_headers import TOO_MANY, channel_lane, interaction_lane, retry_after
-from bot.streaming import ATTACHMENT, FileRefused, SurfaceBusy, SurfaceGone
+from bot.discord_adapter.rate_limit_headers import (
+    TOO_MANY_REQUESTS,
+    channel_bucket,
+    interaction_bucket,
+    parse_retry_after,
+)
+from bot.streaming import ATTACHMENT_NAME, FileRefused, SurfaceBusy, SurfaceGone
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -29,21 +34,21 @@ Json = dict[str, Any]
 
 _RETRY_SOON = 1.0
 _RETRY_LATER = 5.0
-LISTED = 100
+LIST_LIMIT = 100
 """So many messages Discord lists at a time."""
 _NONCE_LENGTH = 24
 _EPHEMERAL = discord.MessageFlags(ephemeral=True).value
 
-_TOKEN_DEAD = {50027, 10015}
+_TOKEN_EXPIRED_CODES = {50027, 10015}
 """Invalid webhook token; unknown webhook: how Discord says that the 15 minutes are over."""
-_EDITED_TOO_OFTEN = 30046
-_FILE_REFUSED = {400, 403, 413}
-_REFUSED = 400
-_SERVER_FAULT = 500
+_EDIT_LIMIT_CODE = 30046
+_FILE_REFUSED_STATUSES = {400, 403, 413}
+_CLIENT_ERROR = 400
+_SERVER_ERROR = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class MessagePayload:
     """How a message is to look: its text, its components (None: as they are), and a file in Markdown.
 
     Files that it has already stay, unless one is attached or ``drops_files`` says otherwise.
@@ -51,10 +56,10 @@ class Look:
 
     text: str
     components: Sequence[Mapping[str, Any]] | None = None
-    attached: str = ""
-    drops_files: bool = False
+    attachment: str = ""
+    clears_attachments: bool = False
 
-    def body(self) -> Json:
+    def to_json(self) -> Json:
         """As JSON. Link previews and mentions are off every time: Discord reads both anew from each edit."""
         body: Json = {
             "content": self.text,
@@ -63,12 +68,12 @@ class Look:
         }
         if self.components is not None:
             body["components"] = list(self.components)
-        if self.attached or self.drops_files:
-            body["attachments"] = [{"id": 0, "filename": ATTACHMENT}] if self.attached else []
+        if self.attachment or self.clears_attachments:
+            body["attachments"] = [{"id": 0, "filename": ATTACHMENT_NAME}] if self.attachment else []
         return body
 
 
-class Requests:
+class DiscordHttp:
     """Requests to Discord's HTTP API over a client's session, each tried once and never slept on."""
 
     def __init__(self, client: discord.Client) -> None:
@@ -76,7 +81,7 @@ class Requests:
         # A webhook that is not used: it is handed the client's session, which has no public name of its own.
         self._session = discord.Webhook.partial(0, "", client=client).session
 
-    async def json(
+    async def request_json(
         self, method: str, path: str, body: Json | None = None, *, file: str = "", as_bot: bool = False
     ) -> Any:
         """Ask, and give the JSON that comes back.
@@ -92,7 +97,7 @@ class Requests:
             method,
             URL(f"{Route.BASE}{path}", encoded=True),
             json=None if file else body,
-            data=_form(body, file) if file else None,
+            data=_build_form(body, file) if file else None,
             headers=headers,
             proxy=self._http.proxy,
             proxy_auth=self._http.proxy_auth,
@@ -103,88 +108,92 @@ class Requests:
             return data
 
 
-class Door(Protocol):
+class MessageEndpoint(Protocol):
     """One of the two ways a message reaches Discord."""
 
-    async def create(self, page: int, look: Look) -> Json:
+    async def create(self, page: int, payload: MessagePayload) -> Json:
         """Show a page for the first time; the message as Discord has it."""
         ...
 
-    async def edit(self, message: int, look: Look) -> None:
+    async def edit(self, message_id: int, payload: MessagePayload) -> None:
         """Change a message's look."""
         ...
 
 
-class Responses:
+class InteractionEndpoint:
     """With an interaction's token: the response itself, then follow-ups."""
 
     def __init__(self, interaction: discord.Interaction[Any]) -> None:
-        self.lane = interaction_lane(interaction.token)
-        self.is_private = False
+        self.bucket = interaction_bucket(interaction.token)
+        self.is_ephemeral = False
         """Whether only the asker sees the response: a follow-up does not inherit that, it has to be said each time."""
-        self._requests = Requests(interaction.client)
+        self._http = DiscordHttp(interaction.client)
         self._path = f"/webhooks/{interaction.application_id}/{quote(interaction.token, safe='')}"
 
-    async def create(self, page: int, look: Look) -> Json:
+    async def create(self, page: int, payload: MessagePayload) -> Json:
         """The first page is an edit of the deferred response: sending it twice shows it once."""
         if page == 0:
-            return await self._ask("PATCH", "/messages/@original", look)
-        return await self._ask("POST", "?wait=true", look, _EPHEMERAL if self.is_private else 0)
+            return await self._send("PATCH", "/messages/@original", payload)
+        return await self._send("POST", "?wait=true", payload, _EPHEMERAL if self.is_ephemeral else 0)
 
-    async def edit(self, message: int, look: Look) -> None:
+    async def edit(self, message_id: int, payload: MessagePayload) -> None:
         """Change a message's look."""
-        await self._ask("PATCH", f"/messages/{message}", look)
+        await self._send("PATCH", f"/messages/{message_id}", payload)
 
-    async def _ask(self, method: str, path: str, look: Look, flags: int = 0) -> Json:
-        body = look.body()
+    async def _send(self, method: str, path: str, payload: MessagePayload, flags: int = 0) -> Json:
+        body = payload.to_json()
         body["flags"] |= flags
-        message: Json = await self._requests.json(method, self._path + path, body, file=look.attached)
+        message: Json = await self._http.request_json(method, self._path + path, body, file=payload.attachment)
         return message
 
 
 @dataclass(slots=True)
-class InChannel:
+class ChannelEndpoint:
     """With the bot's own right in a channel; ``key`` is the answer's.
 
     A page is created once: a second try carries the first one's nonce, for which Discord returns the message that the
     first may have made. If that was to look otherwise, an edit brings it up to date; the edit's headers tell the lane.
     """
 
-    requests: Requests
+    http: DiscordHttp
     channel_id: int
-    key: str
+    nonce_seed: str
     reference: discord.MessageReference | None = None
-    _tried: dict[int, list[Look]] = field(default_factory=dict[int, list[Look]])
+    _attempts: dict[int, list[MessagePayload]] = field(default_factory=dict[int, list[MessagePayload]])
 
     @property
-    def lane(self) -> str:
+    def bucket(self) -> str:
         """The channel's lane, shared by everyone who writes there."""
-        return channel_lane(self.channel_id)
+        return channel_bucket(self.channel_id)
 
-    async def create(self, page: int, look: Look) -> Json:
+    async def create(self, page: int, payload: MessagePayload) -> Json:
         """Send a message."""
-        tried = self._tried.setdefault(page, [])
+        tried = self._attempts.setdefault(page, [])
         # Any of them may have made the message: only a look that every try had is certain to be the one it has.
-        may_be_outdated = any(before != look for before in tried)
-        tried.append(look)
-        body = look.body() | {"nonce": _nonce(self.key, page), "enforce_nonce": True}
+        may_be_outdated = any(before != payload for before in tried)
+        tried.append(payload)
+        body = payload.to_json() | {"nonce": _make_nonce(self.nonce_seed, page), "enforce_nonce": True}
         if page == 0 and self.reference:
             body["message_reference"] = self.reference.to_message_reference_dict()
-        message: Json = await self.requests.json("POST", self._path, body, file=look.attached, as_bot=True)
+        message: Json = await self.http.request_json("POST", self._path, body, file=payload.attachment, as_bot=True)
         if may_be_outdated:
-            await self.edit(int(message["id"]), look)
+            await self.edit(int(message["id"]), payload)
         return message
 
-    async def edit(self, message: int, look: Look) -> None:
+    async def edit(self, message_id: int, payload: MessagePayload) -> None:
         """Change a message's look."""
-        await self.requests.json("PATCH", f"{self._path}/{message}", look.body(), file=look.attached, as_bot=True)
+        await self.http.request_json(
+            "PATCH", f"{self._path}/{message_id}", payload.to_json(), file=payload.attachment, as_bot=True
+        )
 
-    async def since(self, message: int) -> list[Json]:
+    async def list_messages_after(self, message_id: int) -> list[Json]:
         """The messages after this one, as far as the bot may read them."""
         try:
-            found = await self.requests.json("GET", f"{self._path}?after={message}&limit={LISTED}", as_bot=True)
+            found = await self.http.request_json(
+                "GET", f"{self._path}?after={message_id}&limit={LIST_LIMIT}", as_bot=True
+            )
         except discord.HTTPException as error:
-            if error.status == TOO_MANY or error.status >= _SERVER_FAULT:
+            if error.status == TOO_MANY_REQUESTS or error.status >= _SERVER_ERROR:
                 raise
             return []
         return list(found)
@@ -194,17 +203,17 @@ class InChannel:
         return f"/channels/{self.channel_id}/messages"
 
 
-def is_token_dead(error: discord.HTTPException) -> bool:
+def is_token_expired(error: discord.HTTPException) -> bool:
     """Whether the interaction's token was refused because its time is over."""
-    return error.code in _TOKEN_DEAD
+    return error.code in _TOKEN_EXPIRED_CODES
 
 
 def may_have_happened(error: discord.HTTPException) -> bool:
     """Whether a request that failed so may have taken effect all the same."""
-    return error.status >= _SERVER_FAULT
+    return error.status >= _SERVER_ERROR
 
 
-def made_meanwhile(listed: Sequence[Json], last_known: int, interaction_id: int) -> int | None:
+def find_created_message(messages: Sequence[Json], last_known_id: int, interaction_id: int) -> int | None:
     """The message that a request without a reply has made, if it stands in the channel.
 
     It is the first of this interaction's after the last one known. None also where the bot may not look: then the page
@@ -212,55 +221,55 @@ def made_meanwhile(listed: Sequence[Json], last_known: int, interaction_id: int)
     """
     ids = [
         int(message["id"])
-        for message in listed
+        for message in messages
         if str((message.get("interaction_metadata") or {}).get("id")) == str(interaction_id)
     ]
-    return min((found for found in ids if found > last_known), default=None)
+    return min((found for found in ids if found > last_known_id), default=None)
 
 
 @contextmanager
-def translated(*, has_file: bool = False) -> Generator[None]:
+def map_errors(*, has_file: bool = False) -> Generator[None]:
     """Discord's errors as the driver's words."""
     try:
         yield
     except discord.HTTPException as error:
-        if has_file and error.status in _FILE_REFUSED:
-            raise FileRefused(named(error)) from error
-        raise _verdict(error) from error
+        if has_file and error.status in _FILE_REFUSED_STATUSES:
+            raise FileRefused(describe_error(error)) from error
+        raise _classify_error(error) from error
     except (aiohttp.ClientError, OSError) as error:
         raise SurfaceBusy(_RETRY_SOON) from error
 
 
-def named(error: Exception) -> str:
+def describe_error(error: Exception) -> str:
     """An error for the log, without its own words: they may hold a URL with a token."""
     if isinstance(error, discord.HTTPException):
         return f"Discord said {error.status}/{error.code}"
     return type(error).__name__
 
 
-def _verdict(error: discord.HTTPException) -> SurfaceBusy | SurfaceGone:
+def _classify_error(error: discord.HTTPException) -> SurfaceBusy | SurfaceGone:
     """Whether it is worth trying again. A request Discord calls wrong will be no better the second time."""
-    if error.code == _EDITED_TOO_OFTEN:
+    if error.code == _EDIT_LIMIT_CODE:
         return SurfaceBusy(_RETRY_LATER)
-    if error.status == TOO_MANY:
+    if error.status == TOO_MANY_REQUESTS:
         try:
-            return SurfaceBusy(retry_after(error.response.headers))
+            return SurfaceBusy(parse_retry_after(error.response.headers))
         except (KeyError, ValueError):
             return SurfaceBusy(_RETRY_LATER)
-    if _REFUSED <= error.status < _SERVER_FAULT:
-        return SurfaceGone(named(error))
+    if _CLIENT_ERROR <= error.status < _SERVER_ERROR:
+        return SurfaceGone(describe_error(error))
     return SurfaceBusy(_RETRY_SOON)
 
 
-def _form(body: Json | None, file: str) -> aiohttp.FormData:
+def _build_form(body: Json | None, file: str) -> aiohttp.FormData:
     # Discord does not understand field names whose brackets are escaped.
     form = aiohttp.FormData(quote_fields=False)
     form.add_field("payload_json", json.dumps(body))
     content = file.encode(errors="replace")
-    form.add_field("files[0]", content, filename=ATTACHMENT, content_type="text/markdown; charset=utf-8")
+    form.add_field("files[0]", content, filename=ATTACHMENT_NAME, content_type="text/markdown; charset=utf-8")
     return form
 
 
-def _nonce(key: str, page: int) -> str:
+def _make_nonce(seed: str, page: int) -> str:
     """The same for every try to create one page; at most 25 characters."""
-    return hashlib.sha256(f"{key}/{page}".encode()).hexdigest()[:_NONCE_LENGTH]
+    return hashlib.sha256(f"{seed}/{page}".encode()).hexdigest()[:_NONCE_LENGTH]

@@ -10,61 +10,63 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
-from bot.streaming import posting
+from bot.streaming import bucket_for_posts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import SimpleNamespace
 
-    from bot.streaming import Lanes
+    from bot.streaming import RateLimiter
 
 _log = logging.getLogger(__name__)
 
-TOO_MANY = 429
+TOO_MANY_REQUESTS = 429
 
 _WEBHOOK_PATH = re.compile(r"/webhooks/\d+/([^/]+)(?:/messages/[^/]+)?$")
-_WITHOUT_LIMIT = re.compile(r"/(?:webhooks|interactions)/\d+/")
+_EXEMPT_PATH = re.compile(r"/(?:webhooks|interactions)/\d+/")
 """What goes by an interaction's token is outside the limit on a bot as a whole."""
 _CHANNEL_PATH = re.compile(r"/channels/(\d+)/messages(?:/\d+)?$")
 
 
-def interaction_lane(token: str) -> str:
+def interaction_bucket(token: str) -> str:
     """The lane of one interaction. The token itself never is part of a name that may be logged."""
     return f"interaction:{hashlib.sha256(token.encode()).hexdigest()[:16]}"
 
 
-def channel_lane(channel_id: int | str) -> str:
+def channel_bucket(channel_id: int | str) -> str:
     """The lane of everyone's messages and edits in one channel."""
     return f"channel:{channel_id}"
 
 
-def lane_of(method: str, path: str) -> str | None:
+def bucket_of(method: str, path: str) -> str | None:
     """The lane a request spends from; None if it is neither a new message nor an edit."""
     # By the route, not by X-RateLimit-Bucket: posts and edits answer with the same hash and are counted apart. Should
     # one budget be shared all the same, its headers tell both lanes of it, and a 429 is waited for.
     if webhook := _WEBHOOK_PATH.search(path):
-        lane = interaction_lane(webhook[1])
+        lane = interaction_bucket(webhook[1])
     elif channel := _CHANNEL_PATH.search(path):
-        lane = channel_lane(channel[1])
+        lane = channel_bucket(channel[1])
     else:
         return None
-    return {"POST": posting(lane), "PATCH": lane}.get(method)
+    return {"POST": bucket_for_posts(lane), "PATCH": lane}.get(method)
 
 
-def rate_limit_trace(lanes: Lanes, clock: Callable[[], float] = time.monotonic) -> aiohttp.TraceConfig:
+def create_rate_limit_trace(
+    rate_limiter: RateLimiter, clock: Callable[[], float] = time.monotonic
+) -> aiohttp.TraceConfig:
     """What ``Client(http_trace=…)`` takes so that ``lanes`` know of all requests and learn from every answer's headers.
 
     ``clock`` must be the one the driver reads, in seconds.
     """
 
     async def count(_: aiohttp.ClientSession, __: SimpleNamespace, params: aiohttp.TraceRequestStartParams) -> None:
-        if lane_of(params.method, params.url.path) is None and not _WITHOUT_LIMIT.search(params.url.path):
-            lanes.passed_by(clock())
+        if bucket_of(params.method, params.url.path) is None and not _EXEMPT_PATH.search(params.url.path):
+            rate_limiter.count_unbucketed_request(clock())
 
     async def learn(_: aiohttp.ClientSession, __: SimpleNamespace, params: aiohttp.TraceRequestEndParams) -> None:
-        lane = lane_of(params.method, params.url.path)
+        lane = bucket_of(params.method, params.url.path)
         try:
-            _teach(lanes, lane, params.response.status, params.response.headers, clock())
+            _update_limits(rate_limiter, lane, params.response.status, params.response.headers, clock())
         except (KeyError, ValueError):
             _log.debug("No rate limit to learn from an answer with status %s", params.response.status)
 
@@ -74,7 +76,7 @@ def rate_limit_trace(lanes: Lanes, clock: Callable[[], float] = time.monotonic) 
     return trace
 
 
-def retry_after(headers: Mapping[str, str]) -> float:
+def parse_retry_after(headers: Mapping[str, str]) -> float:
     """Seconds to stay away after a 429. ``Retry-After`` is rounded up to a whole second; a window's reset is not.
 
     Raises:
@@ -84,14 +86,16 @@ def retry_after(headers: Mapping[str, str]) -> float:
     return float(exact or headers["Retry-After"])
 
 
-def _teach(lanes: Lanes, lane: str | None, status: int, headers: Mapping[str, str], now: float) -> None:
-    if status == TOO_MANY and headers.get("X-RateLimit-Scope") == "global":
-        lanes.refused_everywhere(retry_after(headers), now)
-    elif lane and status == TOO_MANY:
-        lanes.refused(lane, retry_after(headers), now)
-    elif lane:
-        lanes.learn(
-            lane,
+def _update_limits(
+    rate_limiter: RateLimiter, bucket: str | None, status: int, headers: Mapping[str, str], now: float
+) -> None:
+    if status == TOO_MANY_REQUESTS and headers.get("X-RateLimit-Scope") == "global":
+        rate_limiter.record_global_rate_limit(parse_retry_after(headers), now)
+    elif bucket and status == TOO_MANY_REQUESTS:
+        rate_limiter.record_rate_limit(bucket, parse_retry_after(headers), now)
+    elif bucket:
+        rate_limiter.update_from_headers(
+            bucket,
             limit=int(headers["X-RateLimit-Limit"]),
             remaining=int(headers["X-RateLimit-Remaining"]),
             reset_after=float(headers["X-RateLimit-Reset-After"]),

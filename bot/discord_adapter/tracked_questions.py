@@ -16,46 +16,46 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-FOLLOWED_FOR = 120.0
+EDIT_WINDOW = 120.0
 """Seconds in which a question that is edited is answered anew."""
 
-_REMEMBERED = 1_000
-_FAILED = (discord.HTTPException, aiohttp.ClientError, OSError)
+_MAX_TRACKED = 1_000
+_DISCORD_ERRORS = (discord.HTTPException, aiohttp.ClientError, OSError)
 
 
 @dataclass(slots=True)
-class Exchange:
+class TrackedQuestion:
     """One question by message, and where its answer stands. ``rounds`` counts how often the question has changed."""
 
     text: str
     channel_id: int
     message_ids: tuple[int, ...] = ()
-    rounds: int = 0
+    revision: int = 0
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def settle(self, client: discord.Client, shown: tuple[int, ...]) -> None:
+    async def replace_messages(self, client: discord.Client, message_ids: tuple[int, ...]) -> None:
         """Remember where the answer stands now, and remove what an earlier one left below it."""
-        spare = self.message_ids[len(shown) :]
-        self.message_ids = shown
-        await removed(client, self.channel_id, spare)
+        spare = self.message_ids[len(message_ids) :]
+        self.message_ids = message_ids
+        await delete_messages(client, self.channel_id, spare)
 
 
-def is_followed(message: discord.Message, now: float) -> bool:
+def is_in_edit_window(message: discord.Message, now: float) -> bool:
     """Whether an edit comes soon enough, and can be read."""
-    return bool(message.content) and now - message.created_at.timestamp() <= FOLLOWED_FOR
+    return bool(message.content) and now - message.created_at.timestamp() <= EDIT_WINDOW
 
 
-async def removed(client: discord.Client, channel_id: int, message_ids: Iterable[int]) -> None:
+async def delete_messages(client: discord.Client, channel_id: int, message_ids: Iterable[int]) -> None:
     """Delete messages of the bot's; one that is gone already is no matter."""
     channel = client.get_partial_messageable(channel_id)
     for message_id in message_ids:
-        with suppress(*_FAILED):
+        with suppress(*_DISCORD_ERRORS):
             await channel.get_partial_message(message_id).delete()
 
 
-def put(memory: OrderedDict[int, T], key: int, value: T) -> T:
+def put_bounded(cache: OrderedDict[int, T], key: int, value: T) -> T:
     """Remember something, and forget the oldest beyond a thousand."""
-    memory[key] = value
-    if len(memory) > _REMEMBERED:
-        memory.popitem(last=False)
+    cache[key] = value
+    if len(cache) > _MAX_TRACKED:
+        cache.popitem(last=False)
     return value

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bot.discord_adapter.http import LISTED, InChannel, Look, Requests, translated
-from bot.streaming import PAGE_LIMIT, WRITING, unmarked, width
+from bot.discord_adapter.http import LIST_LIMIT, ChannelEndpoint, DiscordHttp, MessagePayload, map_errors
+from bot.streaming import PAGE_LIMIT, WRITING_CURSOR, strip_cursor, utf16_length
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -15,34 +15,34 @@ if TYPE_CHECKING:
 
     from bot.discord_adapter.http import Json
 
-_LISTS = 3
+_MAX_LISTS = 3
 """So many lists of messages are looked through: an answer's last page stands soon after its question."""
 
 
 @dataclass(frozen=True, slots=True)
-class Leftover:
+class UnfinishedMessage:
     """A page that was being written: its message, and the text it shows."""
 
     message_id: int
-    shown: str
+    content: str
 
 
-class Leftovers:
+class UnfinishedMessages:
     """What a killed process left of one answer in a channel, reached with the bot's own right.
 
     ``key`` is the answer's: the id of what asked for it, after which its messages stand.
     """
 
-    def __init__(self, client: discord.Client, channel_id: int, *, key: str) -> None:
-        self._key = key
-        self._door = InChannel(Requests(client), channel_id, key)
+    def __init__(self, client: discord.Client, channel_id: int, *, answer_id: str) -> None:
+        self._answer_id = answer_id
+        self._endpoint = ChannelEndpoint(DiscordHttp(client), channel_id, answer_id)
 
     @property
-    def lane(self) -> str:
+    def bucket(self) -> str:
         """The channel's lane, which ``end`` spends from."""
-        return self._door.lane
+        return self._endpoint.bucket
 
-    async def found(self, button: str) -> Leftover | None:
+    async def find(self, custom_id: str) -> UnfinishedMessage | None:
         """The message with a button of this name, which only a page being written has.
 
         None where there is none, or the bot may not look, or only the asker sees it.
@@ -50,38 +50,40 @@ class Leftovers:
         Raises:
             SurfaceBusy, SurfaceGone
         """
-        after = int(self._key)
-        for _ in range(_LISTS):
-            with translated():
-                listed = await self._door.since(after)
+        after = int(self._answer_id)
+        for _ in range(_MAX_LISTS):
+            with map_errors():
+                listed = await self._endpoint.list_messages_after(after)
             for message in listed:
-                if button in _buttons(message):
-                    return Leftover(int(message["id"]), message["content"])
-            if len(listed) < LISTED:
+                if custom_id in _iter_custom_ids(message):
+                    return UnfinishedMessage(int(message["id"]), message["content"])
+            if len(listed) < LIST_LIMIT:
                 break
             after = max(int(message["id"]) for message in listed)
         return None
 
-    async def end(self, leftover: Leftover, note: str, components: Sequence[Mapping[str, Any]]) -> None:
+    async def finish(self, message: UnfinishedMessage, note: str, components: Sequence[Mapping[str, Any]]) -> None:
         """Put a note below what was said, and these buttons below that.
 
         Raises:
             SurfaceBusy, SurfaceGone
         """
-        with translated():
-            await self._door.edit(leftover.message_id, Look(ended(leftover.shown, note), components))
+        with map_errors():
+            await self._endpoint.edit(
+                message.message_id, MessagePayload(append_note(message.content, note), components)
+            )
 
 
-def ended(shown: str, note: str) -> str:
+def append_note(content: str, note: str) -> str:
     """A half-written page with a note below it, or without where there is no room; nothing that was said is lost."""
-    said = unmarked(shown)
+    said = strip_cursor(content)
     # A page that holds text ends in a mark wherever there is room for one; a status line has none.
-    if said == shown and width(shown + WRITING) <= PAGE_LIMIT:
+    if said == content and utf16_length(content + WRITING_CURSOR) <= PAGE_LIMIT:
         return note
     noted = f"{said.rstrip()}\n\n{note}"
-    return noted if width(noted) <= PAGE_LIMIT else said
+    return noted if utf16_length(noted) <= PAGE_LIMIT else said
 
 
-def _buttons(message: Json) -> Iterator[str]:
+def _iter_custom_ids(message: Json) -> Iterator[str]:
     """The names of what can be pressed below a message."""
     return (str(part.get("custom_id")) for row in message.get("components", ()) for part in row.get("components", ()))

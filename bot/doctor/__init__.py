@@ -11,12 +11,19 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
-from bot.doctor.account import intents, on_discord
-from bot.doctor.check_result import Finding
-from bot.doctor.discord_api import PATIENCE
-from bot.doctor.machine import chosen, collections, disk, documents, records, searchable
-from bot.doctor.models import embeddings, model
-from bot.doctor.permissions import PERMISSIONS, invite_link
+from bot.doctor.account import check_discord, check_intents
+from bot.doctor.check_result import CheckResult
+from bot.doctor.discord_api import TIMEOUT
+from bot.doctor.machine import (
+    check_collections,
+    check_disk,
+    check_documents,
+    check_index,
+    check_records,
+    check_settings,
+)
+from bot.doctor.models import check_embeddings, check_model
+from bot.doctor.permissions import REQUIRED_PERMISSIONS, build_invite_link
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
@@ -26,58 +33,60 @@ if TYPE_CHECKING:
     from bot.settings import Settings
 
 __all__ = [
-    "PERMISSIONS",
-    "Finding",
-    "chosen",
-    "collections",
-    "disk",
-    "documents",
-    "embeddings",
-    "examined",
-    "intents",
-    "invite_link",
-    "model",
-    "on_discord",
-    "records",
-    "searchable",
+    "REQUIRED_PERMISSIONS",
+    "CheckResult",
+    "build_invite_link",
+    "check_collections",
+    "check_discord",
+    "check_disk",
+    "check_documents",
+    "check_embeddings",
+    "check_index",
+    "check_intents",
+    "check_model",
+    "check_records",
+    "check_settings",
+    "run_checks",
 ]
 
 
-async def examined(
+async def run_checks(
     settings: Settings,
     index: Awaitable[LibraryState | str],
     *,
-    writes: LanguageModelChoice | None,
-    embeds: EmbeddingChoice | Local | None,
+    language_model: LanguageModelChoice | None,
+    embedding_model: EmbeddingChoice | Local | None,
     is_offline: bool = False,
-) -> Sequence[Finding]:
+) -> Sequence[CheckResult]:
     """Every check, side by side.
 
     ``index`` gives the library's state, or the words of why it cannot be opened. ``writes`` and ``embeds`` are the
     models that the settings choose. With ``is_offline`` nothing is asked of Discord, nor of a model's server.
     """
-    async with aiohttp.ClientSession(timeout=PATIENCE) as session:
+    async with aiohttp.ClientSession(timeout=TIMEOUT) as session:
         account, models, here = await asyncio.gather(
-            _unasked() if is_offline else on_discord(session, settings),
+            _skip_discord() if is_offline else check_discord(session, settings),
             asyncio.gather(
-                model(session, settings, writes, is_offline=is_offline),
-                embeddings(session, settings, embeds, is_offline=is_offline),
+                check_model(session, settings, language_model, is_offline=is_offline),
+                check_embeddings(session, settings, embedding_model, is_offline=is_offline),
             ),
-            _here(settings, index),
+            _check_machine(settings, index),
         )
-    return [chosen(settings), *account, *models, *here]
+    return [check_settings(settings), *account, *models, *here]
 
 
-async def _here(settings: Settings, index: Awaitable[LibraryState | str]) -> Sequence[Finding]:
+async def _check_machine(settings: Settings, index: Awaitable[LibraryState | str]) -> Sequence[CheckResult]:
     files, shut, searched, remembered, room = await asyncio.gather(
-        asyncio.to_thread(documents, settings.data_dir),
-        asyncio.to_thread(collections, settings.data_dir),
-        searchable(index),
-        records(settings),
-        asyncio.to_thread(disk, settings.state_dir),
+        asyncio.to_thread(check_documents, settings.data_dir),
+        asyncio.to_thread(check_collections, settings.data_dir),
+        check_index(index),
+        check_records(settings),
+        asyncio.to_thread(check_disk, settings.state_dir),
     )
     return [files, *shut, searched, remembered, room]
 
 
-async def _unasked() -> Sequence[Finding]:
-    return [Finding("Discord", "note", "not asked: --offline", "Without --offline token and permissions are checked.")]
+async def _skip_discord() -> Sequence[CheckResult]:
+    return [
+        CheckResult("Discord", "note", "not asked: --offline", "Without --offline token and permissions are checked.")
+    ]

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckResult:
     """What was looked at, how it is, what was seen, and what to do about it.
 
     ``link`` is an address to open; it stands alone, so that it can be clicked.
@@ -18,18 +18,18 @@ class Finding:
 
     subject: str
     state: Literal["well", "note", "ill"]
-    seen: str
+    detail: str
     remedy: str = ""
     link: str = ""
 
 
-def some(names: Sequence[str], most: int = 3) -> str:
+def format_names(names: Sequence[str], limit: int = 3) -> str:
     """The first few of these, and how many more there are."""
-    more = len(names) - most
-    named = ", ".join(names[:most])
+    more = len(names) - limit
+    named = ", ".join(names[:limit])
     return f"{named} and {more} more" if more > 0 else named
 
 
-def counted(number: int, noun: str) -> str:
+def format_count(number: int, noun: str) -> str:
     """So many of something, in the singular where it is one."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

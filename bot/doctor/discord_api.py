@@ -10,11 +10,11 @@ import httpx
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-PATIENCE: Final = aiohttp.ClientTimeout(total=10)
+TIMEOUT: Final = aiohttp.ClientTimeout(total=10)
 UNAUTHORISED: Final = {401, 403}
 
 
-async def fetched(
+async def fetch_json(
     session: aiohttp.ClientSession, url: str, headers: Mapping[str, str]
 ) -> tuple[int | None, dict[str, Any]]:
     """The status and JSON object at ``url``; (None, {}) where nobody answers."""

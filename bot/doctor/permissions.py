@@ -10,76 +10,78 @@ from typing import TYPE_CHECKING, Final
 
 import discord
 
-from bot.discord_adapter import may_write
-from bot.doctor.check_result import Finding, counted, some
+from bot.discord_adapter import has_write_permission
+from bot.doctor.check_result import CheckResult, format_count, format_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     Channel = discord.TextChannel | discord.ForumChannel | discord.VoiceChannel
 
-PERMISSIONS = 0x400 | 0x800 | 0x8000 | 0x10000 | 0x800000000 | 0x4000000000
+REQUIRED_PERMISSIONS = 0x400 | 0x800 | 0x8000 | 0x10000 | 0x800000000 | 0x4000000000
 """View Channel, Send Messages, Attach Files, Read Message History, Create Public Threads, Send Messages in Threads: the
 least that works."""
 
-LOOKED_AT: Final = (discord.TextChannel, discord.ForumChannel, discord.VoiceChannel)
+CHECKED_CHANNEL_TYPES: Final = (discord.TextChannel, discord.ForumChannel, discord.VoiceChannel)
 """The kinds of channel in which the bot can be asked something."""
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
+class PermissionUse:
     """A permission by discord.py's name and by Discord's, what its lack costs, and where it means nothing."""
 
     flag: str
     name: str
-    cost: str
-    counts_in_forums: bool = True
-    counts_in_voice: bool = True
+    consequence: str
+    applies_in_forums: bool = True
+    applies_in_voice: bool = True
 
-    def counts_in(self, channel: Channel) -> bool:
+    def applies_in(self, channel: Channel) -> bool:
         """Whether it means anything to the bot in a channel of this kind."""
         if isinstance(channel, discord.ForumChannel):
-            return self.counts_in_forums
-        return self.counts_in_voice or not isinstance(channel, discord.VoiceChannel)
+            return self.applies_in_forums
+        return self.applies_in_voice or not isinstance(channel, discord.VoiceChannel)
 
 
-USES: Final = (
-    Use("read_messages", "View Channel", "it sees no question there"),
-    Use("send_messages", "Send Messages", "no mention is answered there", counts_in_forums=False),
-    Use(
+PERMISSION_USES: Final = (
+    PermissionUse("read_messages", "View Channel", "it sees no question there"),
+    PermissionUse("send_messages", "Send Messages", "no mention is answered there", applies_in_forums=False),
+    PermissionUse(
         *("send_messages_in_threads", "Send Messages in Threads", "nothing is answered in threads and forum posts"),
-        counts_in_voice=False,
+        applies_in_voice=False,
     ),
-    Use(
+    PermissionUse(
         *("create_public_threads", "Create Public Threads", "answers open no threads"),
-        counts_in_forums=False,
-        counts_in_voice=False,
+        applies_in_forums=False,
+        applies_in_voice=False,
     ),
-    Use("attach_files", "Attach Files", "long answers come without the file that holds all of them"),
-    Use("read_message_history", "Read Message History", "it does not see what was said before, and replies to nothing"),
-    Use("add_reactions", "Add Reactions", "it cannot mark what it must not answer"),
+    PermissionUse("attach_files", "Attach Files", "long answers come without the file that holds all of them"),
+    PermissionUse(
+        "read_message_history", "Read Message History", "it does not see what was said before, and replies to nothing"
+    ),
+    PermissionUse("add_reactions", "Add Reactions", "it cannot mark what it must not answer"),
 )
 """What each permission is for. Of these, those in ``PERMISSIONS`` are asked for, and missed where they lack."""
 
-_SPOKEN: Final = {"manage_guild": "Manage Server", "moderate_members": "Time Out Members"}
+_PERMISSION_NAMES: Final = {"manage_guild": "Manage Server", "moderate_members": "Time Out Members"}
 
 
-def invite_link(application: str) -> str:
+def build_invite_link(application_id: str) -> str:
     """The link with which an admin of a server adds the bot, with the least permissions."""
     scopes = "bot%20applications.commands"
-    return f"https://discord.com/oauth2/authorize?client_id={application}&scope={scopes}&permissions={PERMISSIONS}"
+    return f"https://discord.com/oauth2/authorize?client_id={application_id}&scope={scopes}&permissions={REQUIRED_PERMISSIONS}"
 
 
-def judged(
-    guild: str, channels: Sequence[tuple[Channel, discord.Permissions]], everywhere: discord.Permissions
-) -> Finding:
+def check_permissions(
+    guild: str, channels: Sequence[tuple[Channel, discord.Permissions]], guild_permissions: discord.Permissions
+) -> CheckResult:
     """One guild's finding, from the bot's permissions in each of its channels and in the guild as a whole."""
     if not channels:
-        return Finding(guild, "note", "there is no channel to answer in", "Make a text channel.")
+        return CheckResult(guild, "note", "there is no channel to answer in", "Make a text channel.")
     open_ones = [channel for channel, may in channels if can_answer(channel, may)]
-    lacks = list(_lacks(channels))
-    excess = surplus(everywhere)
-    seen = [f"it can answer in {len(open_ones)} of {counted(len(channels), 'channel')}", *lacks]
+    lacks = list(_find_missing_permissions(channels))
+    excess = find_excess_permissions(guild_permissions)
+    seen = [f"it can answer in {len(open_ones)} of {format_count(len(channels), 'channel')}", *lacks]
     remedies: list[str] = []
     if lacks:
         remedies.append("Allow its role what lacks: Server Settings › Roles, or the channel's own permissions.")
@@ -87,46 +89,50 @@ def judged(
         seen.append(f"it has more than it needs: {', '.join(excess)}")
         remedies.append(f"Take {'that' if len(excess) == 1 else 'those'} from its role.")
     if not open_ones:
-        return Finding(guild, "ill", "; ".join(seen), " ".join(remedies))
-    return Finding(guild, "note" if remedies else "well", "; ".join(seen), " ".join(remedies))
+        return CheckResult(guild, "ill", "; ".join(seen), " ".join(remedies))
+    return CheckResult(guild, "note" if remedies else "well", "; ".join(seen), " ".join(remedies))
 
 
-def can_answer(channel: Channel, may: discord.Permissions) -> bool:
+def can_answer(channel: Channel, permissions: discord.Permissions) -> bool:
     """Whether these permissions let an answer appear in a channel, or in a forum's posts."""
-    return may_write(may, is_thread=isinstance(channel, discord.ForumChannel))
+    return has_write_permission(permissions, is_thread=isinstance(channel, discord.ForumChannel))
 
 
-def surplus(may: discord.Permissions) -> list[str]:
+def find_excess_permissions(permissions: discord.Permissions) -> list[str]:
     """By Discord's names, what the bot could do harm with and needs for nothing; an administrator's right is all."""
-    if may.administrator:
+    if permissions.administrator:
         return ["Administrator"]
     harmful = discord.Permissions.elevated().value | discord.Permissions(mention_everyone=True).value
-    return [_spoken(flag) for flag, has in discord.Permissions(may.value & harmful & ~PERMISSIONS) if has]
+    return [
+        _format_permission(flag)
+        for flag, has in discord.Permissions(permissions.value & harmful & ~REQUIRED_PERMISSIONS)
+        if has
+    ]
 
 
-def _lacks(channels: Sequence[tuple[Channel, discord.Permissions]]) -> Iterator[str]:
-    needed = discord.Permissions(PERMISSIONS)
-    for use in USES:
+def _find_missing_permissions(channels: Sequence[tuple[Channel, discord.Permissions]]) -> Iterator[str]:
+    needed = discord.Permissions(REQUIRED_PERMISSIONS)
+    for use in PERMISSION_USES:
         if not getattr(needed, use.flag):
             continue
-        concerned = [(channel, may) for channel, may in channels if use.counts_in(channel)]
-        names = [f"#{channel.name}" for channel, may in concerned if _is_missed(use, may)]
+        concerned = [(channel, may) for channel, may in channels if use.applies_in(channel)]
+        names = [f"#{channel.name}" for channel, may in concerned if _is_missing(use, may)]
         if names:
-            where = "anywhere" if len(names) == len(concerned) > 1 else f"in {some(names)}"
-            yield f"no {use.name} {where}: {use.cost}"
+            where = "anywhere" if len(names) == len(concerned) > 1 else f"in {format_names(names)}"
+            yield f"no {use.name} {where}: {use.consequence}"
 
 
-def _is_missed(use: Use, may: discord.Permissions) -> bool:
+def _is_missing(use: PermissionUse, permissions: discord.Permissions) -> bool:
     """Whether a permission is missed by itself: without View Channel or Send Messages others go too, by Discord's rule.
 
     Those are named alone, or the list would say everything twice.
     """
-    if getattr(may, use.flag):
+    if getattr(permissions, use.flag):
         return False
     if use.flag == "read_messages":
         return True
-    return may.read_messages and (use.flag != "attach_files" or may.send_messages)
+    return permissions.read_messages and (use.flag != "attach_files" or permissions.send_messages)
 
 
-def _spoken(flag: str) -> str:
-    return _SPOKEN.get(flag, flag.replace("_", " ").title())
+def _format_permission(flag: str) -> str:
+    return _PERMISSION_NAMES.get(flag, flag.replace("_", " ").title())

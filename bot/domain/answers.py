@@ -40,7 +40,7 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
-class Attached:
+class Attachment:
     """A document that came with a question: its file's name, and its text as Markdown, cut to what a model may read."""
 
     name: str
@@ -48,7 +48,7 @@ class Attached:
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class ResponseStyle:
     """How a place wants to be answered, in its admin's words.
 
     ``language`` is a language's name in English, "" for the question's own; ``tone`` a line on how to write.
@@ -68,12 +68,12 @@ class Question:
     """
 
     text: str
-    key: str
+    answer_id: str
     scope: Scope = field(default_factory=Scope)
     conversation: tuple[Turn, ...] = ()
     speaker: str = ""
-    attached: tuple[Attached, ...] = ()
-    manner: Manner = field(default_factory=Manner)
+    attachments: tuple[Attachment, ...] = ()
+    style: ResponseStyle = field(default_factory=ResponseStyle)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class Source:
     is_changed: bool = False
 
 
-class Ending(Enum):
+class FinishReason(Enum):
     """How an answer's text came to its end. Faults are not endings: they are raised."""
 
     COMPLETE = "complete"
@@ -108,10 +108,10 @@ class Ending(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class AnswerOutcome:
     """What is known once the last delta has come."""
 
-    ending: Ending = Ending.COMPLETE
+    finish_reason: FinishReason = FinishReason.COMPLETE
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +167,7 @@ class Answer(Protocol):
         ...
 
     @property
-    def outcome(self) -> Outcome:
+    def outcome(self) -> AnswerOutcome:
         """How it ended; meaningful once ``deltas()`` is exhausted without an error."""
         ...
 

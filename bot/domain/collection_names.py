@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from bot.domain import SHARED
 
-SHARED_SHOWN = "shared"
+SHARED_NAME = "shared"
 
 
-def shown(name: str) -> str:
+def format_collection(name: str) -> str:
     """A collection as people read it."""
-    return f"@{name}" if name != SHARED else SHARED_SHOWN
+    return f"@{name}" if name != SHARED else SHARED_NAME
 
 
-def named(typed: str) -> str:
+def parse_collection(typed: str) -> str:
     """The collection that somebody typed or picked."""
     typed = typed.strip()
-    return SHARED if typed.lower() == SHARED_SHOWN else typed.removeprefix("@")
+    return SHARED if typed.lower() == SHARED_NAME else typed.removeprefix("@")

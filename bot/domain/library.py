@@ -11,7 +11,7 @@ from bot.domain.answers import SHARED
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from bot.domain.answers import Attached, Scope
+    from bot.domain.answers import Attachment, Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class LibraryState:
 
 
 @dataclass(frozen=True, slots=True)
-class Shelved:
+class DocumentInfo:
     """A searchable document: its path relative to the documents' folder, its title, its collection and its passages.
 
     ``date`` is when it was last changed before it was read, ``url`` where it says it lives.
@@ -110,7 +110,7 @@ class Library(Protocol):
         """Have the run in progress end soon, the old index still serving; False if there is none."""
         ...
 
-    async def shelved(self, scope: Scope) -> Sequence[Shelved]:
+    async def list_documents(self, scope: Scope) -> Sequence[DocumentInfo]:
         """The searchable documents inside a scope, by path.
 
         Raises:
@@ -118,7 +118,7 @@ class Library(Protocol):
         """
         ...
 
-    async def read(self, name: str, content: bytes) -> Attached:
+    async def read(self, name: str, content: bytes) -> Attachment:
         """A file that came with a question, read in the limited child process; nothing of it is kept.
 
         Raises:

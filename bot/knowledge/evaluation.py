@@ -13,10 +13,10 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from bot.domain import Ending, Question, Scope
+from bot.domain import FinishReason, Question, Scope
 from bot.errors import AnswerUnavailable, DocentError, NothingFound
 from bot.knowledge.answering.retrieval import text_node
-from bot.text.citations import marked_numbers
+from bot.text.citations import find_citation_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -176,15 +176,15 @@ async def _timed(work: Awaitable[_T]) -> tuple[_T, float]:
 async def _told(base: KnowledgeBase, case: Case, scope: Scope) -> str:
     """What became of one question: a word for each field of ``Told`` that it counts for."""
     try:
-        answer = await base.answer(Question(case.question, key="evaluation", scope=scope))
+        answer = await base.answer(Question(case.question, answer_id="evaluation", scope=scope))
         text = "".join([delta async for delta in answer.deltas()])
     except NothingFound:
         return "refused"
     except AnswerUnavailable:
         return "failed"
-    if answer.outcome.ending is Ending.NOT_FOUND:
+    if answer.outcome.finish_reason is FinishReason.NOT_FOUND:
         return "refused"
-    marks = marked_numbers(text)
+    marks = find_citation_numbers(text)
     is_grounded = bool(marks) and marks <= {source.number for source in answer.sources}
     plain = " ".join(text.split()).casefold()
     is_right = any(" ".join(words.split()).casefold() in plain for words in case.answers)

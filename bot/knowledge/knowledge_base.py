@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Self
 from bot.domain import (
     QUESTION_LIMIT,
     Answer,
-    Attached,
+    Attachment,
     IngestionReport,
     LibraryState,
     Progress,
@@ -43,10 +43,10 @@ from bot.knowledge.models.openai import (
 from bot.knowledge.readers import collections_in
 from bot.knowledge.sources.document_folder import Shelf, ensure_name, safe_name
 from bot.knowledge.splitting.splitter import token_count
-from bot.knowledge.stores import FILE_NAME, opened
+from bot.knowledge.stores import FILE_NAME, open_store
 from bot.knowledge.stores.store import NO_EMBEDDING
-from bot.text.citations import escaped
-from bot.text.invisible import seen
+from bot.text.citations import escape_markdown
+from bot.text.invisible import strip_invisible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from llama_index.core.base.embeddings.base import BaseEmbedding
     from llama_index.core.schema import NodeWithScore
 
-    from bot.domain import Scope, Shelved, Source
+    from bot.domain import DocumentInfo, Scope, Source
     from bot.knowledge.answering.retrieval import Reranker
     from bot.knowledge.answering.synthesis import StreamedAnswer
     from bot.knowledge.stores.store import Store
@@ -138,8 +138,8 @@ class KnowledgeBase:
             SettingsInvalid: a model cannot be used as it was chosen.
         """
         model = _opened_embedding(embedding)
-        store = opened(store_url or state / FILE_NAME, NO_EMBEDDING if model is None else model.model_name)
-        store.warm()
+        store = open_store(store_url or state / FILE_NAME, NO_EMBEDDING if model is None else model.model_name)
+        store.preload()
         token_count("A first count loads the tokenizer.")
         if isinstance(model, LocalEmbedding):
             model.get_query_embedding("A first run sizes the session's buffers.")
@@ -168,17 +168,17 @@ class KnowledgeBase:
         asked = _checked(question.text)
         rewriter = None if self._language is None else self._language.watched()
         # What came with the question is what it points at, not what was said before.
-        text = asked if question.attached else (await self_contained(question, rewriter)).strip()
+        text = asked if question.attachments else (await self_contained(question, rewriter)).strip()
         retriever = self.retriever(question.scope)
-        hits = await retriever.aretrieve(searched_with(text, question.attached))
+        hits = await retriever.aretrieve(searched_with(text, question.attachments))
         if not hits or retriever.evidence.is_empty:
-            await self._explain_nothing(nearest_titles(hits), has_files=bool(question.attached))
+            await self._explain_nothing(nearest_titles(hits), has_files=bool(question.attachments))
             hits = []
         if self._language is not None:
             answer = await self._written(self._language, text, hits, question)
         else:
             embedding = None if retriever.is_keywords_only else self._embedding
-            answer = await quoted(text, hits, embedding, cosines=retriever.cosines, attached=question.attached)
+            answer = await quoted(text, hits, embedding, cosines=retriever.cosines, attached=question.attachments)
         answer.notice = KEYWORDS_ONLY if retriever.is_keywords_only else ""
         if rewriter is not None:
             answer.tallies = (rewriter.tally, *answer.tallies)
@@ -199,7 +199,7 @@ class KnowledgeBase:
             put,
             window=self._window,
             answer_tokens=self._answer_tokens,
-            beside=Reading(files=question.attached, manner=question.manner),
+            beside=Reading(files=question.attachments, manner=question.style),
         )
         return await written(put, reading, model)
 
@@ -278,7 +278,7 @@ class KnowledgeBase:
         self._endings.add(ending)
         try:
             report = await asyncio.to_thread(run, on_progress=note, ending=ending)
-            await asyncio.to_thread(self._store.warm)
+            await asyncio.to_thread(self._store.preload)
         except asyncio.CancelledError:
             ending.set()  # the thread does not know that nobody waits for it
             raise
@@ -294,7 +294,7 @@ class KnowledgeBase:
             ending.set()
         return bool(self._endings)
 
-    async def read(self, name: str, content: bytes) -> Attached:
+    async def read(self, name: str, content: bytes) -> Attachment:
         """A file that came with a question, read in a child process with limits; nothing of it is kept.
 
         Raises:
@@ -303,13 +303,13 @@ class KnowledgeBase:
         async with self._reading:
             return await asyncio.to_thread(read_attached, name, content, is_stopped=self._closed.is_set)
 
-    async def shelved(self, scope: Scope) -> Sequence[Shelved]:
+    async def list_documents(self, scope: Scope) -> Sequence[DocumentInfo]:
         """The searchable documents inside a scope, by path.
 
         Raises:
             StoreUnusable: the index cannot be read.
         """
-        return await asyncio.to_thread(self._store.shelved, scope.collections)
+        return await asyncio.to_thread(self._store.list_documents, scope.collections)
 
     async def add(self, collection: str, name: str, content: bytes) -> str:
         """Put a file into a collection's folder, once it has been read like any other; gives its document's path.
@@ -377,7 +377,7 @@ class KnowledgeBase:
 def _not_found(nearest: Sequence[str]) -> str:
     if not nearest:
         return "The documents do not speak of this. Try other words."
-    return f"I did not find this in the documents. What comes nearest: {', '.join(map(escaped, nearest))}."
+    return f"I did not find this in the documents. What comes nearest: {', '.join(map(escape_markdown, nearest))}."
 
 
 def _modified(path: Path) -> datetime | None:
@@ -390,8 +390,16 @@ def _modified(path: Path) -> datetime | None:
 
 def _plain(question: Question) -> Question:
     """The question, and what was said before it, without signs that the model would read and nobody saw."""
-    said = [Turn(seen(turn.speaker), seen(turn.text), turn.is_answer) for turn in question.conversation]
-    return replace(question, text=seen(question.text), conversation=tuple(said), speaker=seen(question.speaker))
+    said = [
+        Turn(strip_invisible(turn.speaker), strip_invisible(turn.text), turn.is_answer)
+        for turn in question.conversation
+    ]
+    return replace(
+        question,
+        text=strip_invisible(question.text),
+        conversation=tuple(said),
+        speaker=strip_invisible(question.speaker),
+    )
 
 
 def _checked(text: str) -> str:

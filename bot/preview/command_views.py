@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.simulator.command_options import NESTING, OptionKind
+from bot.simulator.command_options import SUB_COMMAND_KINDS, OptionKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -12,41 +12,45 @@ if TYPE_CHECKING:
     from bot.simulator.message_drafts import Json
 
 _SLASH_COMMAND = 1
-_MESSAGE_MENU = 3
+_MESSAGE_COMMAND = 3
 
 
-def commands(offered: Mapping[int, Sequence[Json]]) -> list[Json]:
+def serialize_commands(offered: Mapping[int, Sequence[Json]]) -> list[Json]:
     """The slash commands, by name, a sub-command with that of its command; from what each channel offers."""
     known: dict[str, Json] = {}
     for channel_id, registered in offered.items():
         for command in registered:
-            for name, used in _usable(command) if command.get("type", 1) == _SLASH_COMMAND else ():
-                shown = known.setdefault(name, _command(name, used) | {"channels": []})
+            for name, used in _iter_usable_commands(command) if command.get("type", 1) == _SLASH_COMMAND else ():
+                shown = known.setdefault(name, _serialize_command(name, used) | {"channels": []})
                 shown["channels"].append(str(channel_id))
     return sorted(known.values(), key=lambda command: str(command["name"]))
 
 
-def menus(offered: Mapping[int, Sequence[Json]]) -> list[str]:
+def list_context_menus(offered: Mapping[int, Sequence[Json]]) -> list[str]:
     """What can be picked from a message's menu, by name."""
     registered = [command for commands in offered.values() for command in commands]
-    return sorted({str(command["name"]) for command in registered if command.get("type", 1) == _MESSAGE_MENU})
+    return sorted({str(command["name"]) for command in registered if command.get("type", 1) == _MESSAGE_COMMAND})
 
 
-def _usable(command: Json) -> Iterator[tuple[str, Json]]:
+def _iter_usable_commands(command: Json) -> Iterator[tuple[str, Json]]:
     """A command by its whole name, or each of its sub-commands by theirs."""
-    nested = [option for option in command.get("options") or [] if option["type"] in NESTING]
+    nested = [option for option in command.get("options") or [] if option["type"] in SUB_COMMAND_KINDS]
     if not nested:
         yield command["name"], command
     for option in nested:
-        yield from ((f"{command['name']} {name}", used) for name, used in _usable(option))
+        yield from ((f"{command['name']} {name}", used) for name, used in _iter_usable_commands(option))
 
 
-def _command(name: str, used: Json) -> Json:
-    options: list[Json] = used.get("options") or []
-    return {"name": name, "description": used.get("description", ""), "options": [_option(o) for o in options]}
+def _serialize_command(name: str, command: Json) -> Json:
+    options: list[Json] = command.get("options") or []
+    return {
+        "name": name,
+        "description": command.get("description", ""),
+        "options": [_serialize_option(o) for o in options],
+    }
 
 
-def _option(option: Json) -> Json:
+def _serialize_option(option: Json) -> Json:
     choices: list[Json] = option.get("choices") or []
     return {
         "name": option["name"],

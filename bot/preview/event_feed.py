@@ -8,7 +8,7 @@ from bot.simulator.world import (
     ChannelChanged,
     ChannelCreated,
     ChannelDeleted,
-    CommandSettingsChanged,
+    CommandPermissionsChanged,
     InteractionAcknowledged,
     InteractionCreated,
     InteractionFailed,
@@ -32,31 +32,33 @@ if TYPE_CHECKING:
     from bot.simulator.world import Event, Message, World
 
 
-class Feed:
+class EventFeed:
     """Remembers how many states of each message one browser has been told."""
 
-    def __init__(self, world: World, views: Views, throttled: Sequence[float]) -> None:
+    def __init__(self, world: World, views: Views, rate_limited_at: Sequence[float]) -> None:
         self._world = world
         self._views = views
-        self._throttled = throttled
-        self._told: dict[int, int] = {}
+        self._rate_limited_at = rate_limited_at
+        self._sent_state_counts: dict[int, int] = {}
 
-    def beginning(self) -> Json:
+    def build_snapshot(self) -> Json:
         """Everything there is."""
         interactions = self._world.interactions.values()
         waiting = [i for i in interactions if i.acknowledged_at is None and self._views.is_own(i)]
-        self._told.clear()
+        self._sent_state_counts.clear()
         return {
             "type": "state",
-            "place": self._views.place(),
+            "place": self._views.serialize_guild(),
             "messages": [
-                self._message(message) for message in self._world.messages.values() if self._views.is_visible(message)
+                self._serialize_message(message)
+                for message in self._world.messages.values()
+                if self._views.is_visible(message)
             ],
-            "interactions": [self._views.interaction(interaction) for interaction in waiting],
-            "wire": self._views.wire(self._throttled),
+            "interactions": [self._views.serialize_interaction(interaction) for interaction in waiting],
+            "wire": self._views.serialize_metrics(self._rate_limited_at),
         }
 
-    def told(self, event: Event) -> list[Json]:
+    def serialize_event(self, event: Event) -> list[Json]:
         """What a browser must know of an event; nothing, where the page does not show it."""
         match event:
             case (
@@ -65,50 +67,54 @@ class Feed:
                 | MessageDeleted(message=message)
                 | ReactionAdded(message=message)
             ):
-                return self._message_and_figures(message)
+                return self._serialize_message_and_metrics(message)
             case (
                 InteractionCreated(interaction=interaction)
                 | InteractionAcknowledged(interaction=interaction)
                 | InteractionFailed(interaction=interaction)
             ):
                 is_own = self._views.is_own(interaction)
-                return [{"type": "interaction", "interaction": self._views.interaction(interaction)}] if is_own else []
+                return (
+                    [{"type": "interaction", "interaction": self._views.serialize_interaction(interaction)}]
+                    if is_own
+                    else []
+                )
             case Typing(channel_id=channel_id, user_id=user_id):
-                return self._after_typing(channel_id, user_id)
+                return self._serialize_typing(channel_id, user_id)
             case RequestAnswered(status=status, route=route):
-                return self._after_request(status, route)
+                return self._serialize_request(status, route)
             case _:
-                return self._after_change(event)
+                return self._serialize_change(event)
 
-    def _after_change(self, event: Event) -> list[Json]:
+    def _serialize_change(self, event: Event) -> list[Json]:
         """A new place, where something in it changed; everything anew, where other messages may now be seen."""
         match event:
-            case ChannelCreated() | ChannelDeleted() | CommandSettingsChanged():
-                return [{"type": "place", "place": self._views.place()}]
+            case ChannelCreated() | ChannelDeleted() | CommandPermissionsChanged():
+                return [{"type": "place", "place": self._views.serialize_guild()}]
             case ChannelChanged() | RoleChanged() | RoleDeleted() | MemberChanged() | MemberLeft():
-                return [self.beginning()]
+                return [self.build_snapshot()]
             case _:
                 return []
 
-    def _after_typing(self, channel_id: int, user_id: int) -> list[Json]:
+    def _serialize_typing(self, channel_id: int, user_id: int) -> list[Json]:
         name = self._world.users[user_id].name
         told = {"type": "typing", "channel": str(channel_id), "name": name}
-        return [told] if self._views.sees(channel_id) else []
+        return [told] if self._views.can_see(channel_id) else []
 
-    def _after_request(self, status: int, route: str) -> list[Json]:
+    def _serialize_request(self, status: int, route: str) -> list[Json]:
         if status == 429:  # noqa: PLR2004 - "too many requests" has no shorter name
-            return [self._figures()]
-        return [{"type": "place", "place": self._views.place()}] if route.endswith("/commands") else []
+            return [self._serialize_metrics()]
+        return [{"type": "place", "place": self._views.serialize_guild()}] if route.endswith("/commands") else []
 
-    def _message_and_figures(self, message: Message) -> list[Json]:
+    def _serialize_message_and_metrics(self, message: Message) -> list[Json]:
         if not self._views.is_visible(message):
             return []
-        return [{"type": "message", "message": self._message(message)}, self._figures()]
+        return [{"type": "message", "message": self._serialize_message(message)}, self._serialize_metrics()]
 
-    def _message(self, message: Message) -> Json:
-        since = self._told.get(message.id, 0)
-        self._told[message.id] = len(message.states)
-        return self._views.message(message, since=since)
+    def _serialize_message(self, message: Message) -> Json:
+        since = self._sent_state_counts.get(message.id, 0)
+        self._sent_state_counts[message.id] = len(message.states)
+        return self._views.serialize_message(message, since=since)
 
-    def _figures(self) -> Json:
-        return {"type": "wire", "wire": self._views.wire(self._throttled)}
+    def _serialize_metrics(self) -> Json:
+        return {"type": "wire", "wire": self._views.serialize_metrics(self._rate_limited_at)}

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
     from markdown_it.utils import EnvType, OptionsDict
 
-_ABSENT_BLOCKS = ["code", "hr", "html_block", "lheading", "reference"]
-_ABSENT_INLINE = ["autolink", "entity", "html_inline", "image"]
-_NESTING = 60
+_DISABLED_BLOCK_RULES = ["code", "hr", "html_block", "lheading", "reference"]
+_DISABLED_INLINE_RULES = ["autolink", "entity", "html_inline", "image"]
+_MAX_NESTING = 60
 """Lists and quotes nested deeper than this are dropped; the limit keeps Python's stack small."""
 
 _FENCE = re.compile(r"```(?:([a-z0-9_+\-.#]+)\n)?\n*([^\n].*?)\n*```", re.IGNORECASE | re.DOTALL)
@@ -45,7 +45,7 @@ _BARE_LINK = re.compile(r"://[^\s<\]]*[^\s<.,:;\"'\]*_~|]")
 _SCHEME = re.compile(r"(?<![a-z0-9])https?$", re.IGNORECASE)
 _WEB_ADDRESS = re.compile(r"https?://[^\s/?#]", re.IGNORECASE)
 _LOOKS_LIKE_ADDRESS = re.compile(r"\s*(?:https?://|www\.)\S", re.IGNORECASE)
-_SIGN = re.compile(
+_ANGLE_MARKUP = re.compile(
     r"<(?:"
     r"(?P<url>https?://[^\s<>]+)"
     r"|@[!&]?(?P<member>\d{1,20})"
@@ -66,16 +66,16 @@ _TIME_STYLES = {
     "f": "# %B %Y %H:%M",
     "F": "%A, # %B %Y %H:%M",
 }
-_UNITS = ((31_536_000, "year"), (2_592_000, "month"), (86_400, "day"), (3_600, "hour"), (60, "minute"))
+_TIME_UNITS = ((31_536_000, "year"), (2_592_000, "month"), (86_400, "day"), (3_600, "hour"), (60, "minute"))
 
 
 class DiscordMarkdown:
     """Reads Discord's Markdown and writes HTML; one serves for any number of texts."""
 
     def __init__(self) -> None:
-        self._reader = _reader()
+        self._parser = _build_parser()
 
-    def rendered(self, text: str, *, names: Mapping[str, str], now: float) -> str:
+    def render(self, text: str, *, names: Mapping[str, str], now: float) -> str:
         """The HTML of a message's text.
 
         Args:
@@ -83,18 +83,18 @@ class DiscordMarkdown:
             names: how members, roles and channels are called, by id.
             now: seconds since the epoch, against which "2 minutes ago" is reckoned.
         """
-        return cast("str", self._reader.render(_encodable(text), {"names": names, "now": now}))
+        return cast("str", self._parser.render(_join_surrogates(text), {"names": names, "now": now}))
 
 
-def _encodable(text: str) -> str:
+def _join_surrogates(text: str) -> str:
     """The text with surrogate pairs joined and lone halves replaced, so that it can go out as UTF-8."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def _reader() -> MarkdownIt:
+def _build_parser() -> MarkdownIt:
     reader = MarkdownIt(
-        "commonmark", {"html": False, "breaks": True, "xhtmlOut": False, "maxNesting": _NESTING}
-    ).disable([*_ABSENT_BLOCKS, *_ABSENT_INLINE])
+        "commonmark", {"html": False, "breaks": True, "xhtmlOut": False, "maxNesting": _MAX_NESTING}
+    ).disable([*_DISABLED_BLOCK_RULES, *_DISABLED_INLINE_RULES])
     reader.enable("strikethrough")
     reader.validateLink = _is_web_address  # type: ignore[method-assign] # markdown-it's documented way to narrow it
     interrupts: RuleOptionsType = {"alt": ["paragraph", "blockquote", "list"]}
@@ -111,14 +111,14 @@ def _reader() -> MarkdownIt:
     inline.before("backticks", "code_in_line", _code_in_line)
     inline.before("link", "spoiler", _spoiler)
     inline.before("link", "bare_link", _bare_link)
-    inline.before("link", "sign", _sign)
+    inline.before("link", "sign", _angle_markup)
     written: dict[str, Callable[..., str]] = {
-        "link_open": _link_opened,
-        "strong_open": _strong_opened,
-        "strong_close": _strong_closed,
-        "code_in_line": _code_in_line_written,
-        "chip": _chip_written,
-        "moment": _moment_written,
+        "link_open": _render_link_open,
+        "strong_open": _render_strong_open,
+        "strong_close": _render_strong_close,
+        "code_in_line": _render_code_in_line,
+        "chip": _render_mention,
+        "moment": _render_timestamp,
     }
     for name, rule in written.items():
         reader.add_render_rule(name, rule)
@@ -132,15 +132,15 @@ def _is_web_address(url: str) -> bool:
 # Blocks. Each takes (state, first line, line after the last, whether only to ask) and says whether it knows the block.
 
 
-def _line(state: StateBlock, line: int) -> str:
+def _get_line(state: StateBlock, line: int) -> str:
     return state.src[state.bMarks[line] + state.tShift[line] : state.eMarks[line]]
 
 
-def _rest(state: StateBlock, start: int, end: int) -> str:
+def _get_lines(state: StateBlock, start: int, end: int) -> str:
     return state.getLines(start, end, state.blkIndent, keepLastLF=False)
 
 
-def _class(state: StateBlock, start: int, name: str = "") -> dict[str, str | int | float]:
+def _block_class(state: StateBlock, start: int, name: str = "") -> dict[str, str | int | float]:
     """A block's class; ``gap`` says that an empty line stands above it, which Discord shows and CommonMark does not."""
     has_gap = start > 0 and state.isEmpty(start - 1)
     names = " ".join(filter(None, [name, "gap" if has_gap else ""]))
@@ -148,15 +148,15 @@ def _class(state: StateBlock, start: int, name: str = "") -> dict[str, str | int
 
 
 def _heading(state: StateBlock, start: int, end: int, silent: bool) -> bool:  # noqa: FBT001 - markdown-it's signature
-    return _HEADING.match(_line(state, start)) is not None and commonmark_heading(state, start, end, silent)
+    return _HEADING.match(_get_line(state, start)) is not None and commonmark_heading(state, start, end, silent)
 
 
 def _list(state: StateBlock, start: int, end: int, silent: bool) -> bool:  # noqa: FBT001 - markdown-it's signature
     opened = len(state.tokens)
-    if _ITEM.match(_line(state, start)) is None or not commonmark_list(state, start, end, silent):
+    if _ITEM.match(_get_line(state, start)) is None or not commonmark_list(state, start, end, silent):
         return False
     if not silent:
-        state.tokens[opened].attrs |= _class(state, start)
+        state.tokens[opened].attrs |= _block_class(state, start)
     return True
 
 
@@ -169,17 +169,17 @@ def _paragraph(state: StateBlock, start: int, end: int, silent: bool) -> bool:  
             break
         line += 1
     state.line = line
-    _push_inline(state, "paragraph", "p", _rest(state, start, line).strip(), _class(state, start))
+    _push_inline(state, "paragraph", "p", _get_lines(state, start, line).strip(), _block_class(state, start))
     return True
 
 
 def _subtext(state: StateBlock, start: int, end: int, silent: bool) -> bool:  # noqa: FBT001, ARG001 - likewise
-    found = _SUBTEXT.match(_line(state, start))
+    found = _SUBTEXT.match(_get_line(state, start))
     if found is None:
         return False
     if not silent:
         state.line = start + 1
-        _push_inline(state, "subtext", "div", found[1].strip(), _class(state, start, "subtext"))
+        _push_inline(state, "subtext", "div", found[1].strip(), _block_class(state, start, "subtext"))
     return True
 
 
@@ -196,9 +196,9 @@ def _push_inline(
 
 def _fence(state: StateBlock, start: int, end: int, silent: bool) -> bool:  # noqa: FBT001 - markdown-it's signature
     """A code block. Discord wants the closing fence; without one the backticks are only text."""
-    if not _line(state, start).startswith("```"):
+    if not _get_line(state, start).startswith("```"):
         return False
-    text = _rest(state, start, end)
+    text = _get_lines(state, start, end)
     found = _FENCE.match(text.lstrip(" \t"))
     if found is None:
         return False
@@ -216,24 +216,24 @@ def _quote(state: StateBlock, start: int, end: int, silent: bool) -> bool:  # no
     """``> `` quotes its line, ``>>> `` all that follows. A quote inside a quote is only text."""
     if state.env.get("is_quoted"):
         return False
-    rest = _QUOTE_REST.match(_rest(state, start, end)) if _line(state, start).startswith(">>> ") else None
-    lines = [rest[1]] if rest else _quoted_lines(state, start, end)
+    rest = _QUOTE_REST.match(_get_lines(state, start, end)) if _get_line(state, start).startswith(">>> ") else None
+    lines = [rest[1]] if rest else _collect_quoted_lines(state, start, end)
     if not lines:
         return False
     if not silent:
         state.line = end if rest else start + len(lines)
-        state.push("blockquote_open", "blockquote", 1).attrs = _class(state, start)
+        state.push("blockquote_open", "blockquote", 1).attrs = _block_class(state, start)
         state.md.block.parse("\n".join(lines), state.md, {**state.env, "is_quoted": True}, state.tokens)
         state.push("blockquote_close", "blockquote", -1)
     return True
 
 
-def _quoted_lines(state: StateBlock, start: int, end: int) -> list[str]:
-    if not _line(state, start).startswith("> "):
+def _collect_quoted_lines(state: StateBlock, start: int, end: int) -> list[str]:
+    if not _get_line(state, start).startswith("> "):
         return []
     lines: list[str] = []
     for line in range(start, end):
-        found = _QUOTE_LINE.fullmatch(_line(state, line))
+        found = _QUOTE_LINE.fullmatch(_get_line(state, line))
         if found is None:
             break
         lines.append(found[1] or "")
@@ -282,7 +282,7 @@ def _bare_link(state: StateInline, silent: bool) -> bool:  # noqa: FBT001 - mark
     scheme = _SCHEME.search(state.pending)
     if found is None or scheme is None or state.linkLevel > 0:
         return False
-    url = _without_stray_bracket(scheme[0] + found[0])
+    url = _strip_stray_bracket(scheme[0] + found[0])
     if not _is_web_address(url):
         return False
     if not silent:
@@ -292,7 +292,7 @@ def _bare_link(state: StateInline, silent: bool) -> bool:  # noqa: FBT001 - mark
     return True
 
 
-def _without_stray_bracket(url: str) -> str:
+def _strip_stray_bracket(url: str) -> str:
     """The bracket that closes a remark (see https://example.org) belongs to the remark."""
     return url[:-1] if url.endswith(")") and url.count(")") > url.count("(") else url
 
@@ -303,20 +303,20 @@ def _push_link(state: StateInline, url: str) -> None:
     state.push("link_close", "a", -1)
 
 
-def _sign(state: StateInline, silent: bool) -> bool:  # noqa: FBT001 - markdown-it's signature
+def _angle_markup(state: StateInline, silent: bool) -> bool:  # noqa: FBT001 - markdown-it's signature
     """What Discord writes between angle brackets: mentions, commands, emoji, moments, addresses without a preview."""
-    found = _SIGN.match(state.src, state.pos, state.posMax)
-    if found is None or (found["time"] and _moment(float(found["time"])) is None):
+    found = _ANGLE_MARKUP.match(state.src, state.pos, state.posMax)
+    if found is None or (found["time"] and _parse_timestamp(float(found["time"])) is None):
         return False
     if found["url"] and (state.linkLevel > 0 or not _is_web_address(found["url"])):
         return False
     if not silent:
-        _push_sign(state, found)
+        _push_angle_markup(state, found)
     state.pos = found.end()
     return True
 
 
-def _push_sign(state: StateInline, found: re.Match[str]) -> None:
+def _push_angle_markup(state: StateInline, found: re.Match[str]) -> None:
     if found["url"]:
         _push_link(state, found["url"])
     elif found["time"]:
@@ -325,10 +325,10 @@ def _push_sign(state: StateInline, found: re.Match[str]) -> None:
     elif found["emoji"]:
         state.push("text", "", 0).content = f":{found['emoji']}:"
     else:
-        state.push("chip", "span", 0).content = _chip_label(found, state.env["names"])
+        state.push("chip", "span", 0).content = _format_mention(found, state.env["names"])
 
 
-def _chip_label(found: re.Match[str], names: Mapping[str, str]) -> str:
+def _format_mention(found: re.Match[str], names: Mapping[str, str]) -> str:
     if found["member"]:
         return "@" + names.get(found["member"], "unknown-member")
     if found["channel"]:
@@ -339,7 +339,7 @@ def _chip_label(found: re.Match[str], names: Mapping[str, str]) -> str:
 # Writing: tokens to HTML where Discord differs.
 
 
-def _link_opened(
+def _render_link_open(
     renderer: RendererHTML, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType
 ) -> str:
     token = tokens[index]
@@ -351,47 +351,47 @@ def _link_opened(
     return renderer.renderToken(tokens, index, options, env)
 
 
-def _strong_opened(_renderer: RendererHTML, tokens: Sequence[Token], index: int, *_: object) -> str:
+def _render_strong_open(_renderer: RendererHTML, tokens: Sequence[Token], index: int, *_: object) -> str:
     return "<u>" if tokens[index].markup == "__" else "<strong>"
 
 
-def _strong_closed(_renderer: RendererHTML, tokens: Sequence[Token], index: int, *_: object) -> str:
+def _render_strong_close(_renderer: RendererHTML, tokens: Sequence[Token], index: int, *_: object) -> str:
     return "</u>" if tokens[index].markup == "__" else "</strong>"
 
 
-def _code_in_line_written(_renderer: RendererHTML, tokens: Sequence[Token], index: int, *_: object) -> str:
+def _render_code_in_line(_renderer: RendererHTML, tokens: Sequence[Token], index: int, *_: object) -> str:
     return f'<code class="block">{escapeHtml(tokens[index].content)}</code>'
 
 
-def _chip_written(_renderer: RendererHTML, tokens: Sequence[Token], index: int, *_: object) -> str:
+def _render_mention(_renderer: RendererHTML, tokens: Sequence[Token], index: int, *_: object) -> str:
     return f'<span class="chip">{escapeHtml(tokens[index].content)}</span>'
 
 
-def _moment_written(
+def _render_timestamp(
     _renderer: RendererHTML, tokens: Sequence[Token], index: int, _options: OptionsDict, env: EnvType
 ) -> str:
     at, style = tokens[index].meta["at"], tokens[index].meta["style"]
-    moment = _moment(at) or datetime.fromtimestamp(0, UTC)
-    words = relative(at - env["now"]) if style == "R" else _written(moment, style)
-    exact = _written(moment, "F")
+    moment = _parse_timestamp(at) or datetime.fromtimestamp(0, UTC)
+    words = format_relative_time(at - env["now"]) if style == "R" else _format_timestamp(moment, style)
+    exact = _format_timestamp(moment, "F")
     return f'<time datetime="{moment.isoformat()}" title="{exact}">{words}</time>'
 
 
-def _moment(at: float) -> datetime | None:
+def _parse_timestamp(seconds: float) -> datetime | None:
     try:
-        return datetime.fromtimestamp(at, UTC)
+        return datetime.fromtimestamp(seconds, UTC)
     except (OverflowError, ValueError, OSError):
         return None
 
 
-def _written(moment: datetime, style: str) -> str:
+def _format_timestamp(moment: datetime, style: str) -> str:
     return f"{moment.strftime(_TIME_STYLES[style]).replace('#', str(moment.day))} UTC"
 
 
-def relative(seconds: float) -> str:
+def format_relative_time(seconds: float) -> str:
     """How far a moment is from now, in words: ``relative(-120)`` is "2 minutes ago"."""
     distance = abs(seconds)
-    size, unit = next(((size, unit) for size, unit in _UNITS if distance >= size), (1, "second"))
+    size, unit = next(((size, unit) for size, unit in _TIME_UNITS if distance >= size), (1, "second"))
     count = int(distance // size)
     words = f"{count} {unit}{'' if count == 1 else 's'}"
     return f"{words} ago" if seconds < 0 else f"in {words}"

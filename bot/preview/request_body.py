@@ -20,19 +20,19 @@ TEXT_LIMIT = 4_000
 """Longest text a person may send, in characters; the bot's own limit is below, so that its refusal can be seen."""
 
 
-def invalid(words: str) -> web.HTTPBadRequest:
+def bad_request(message: str) -> web.HTTPBadRequest:
     """The refusal of a request that makes no sense."""
-    return web.HTTPBadRequest(text=words)
+    return web.HTTPBadRequest(text=message)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RequestBody:
     """The body of one request."""
 
-    body: Json
+    data: Json
 
     @classmethod
-    async def read(cls, request: web.Request) -> Asked:
+    async def read(cls, request: web.Request) -> RequestBody:
         """The body, if it is a JSON object of bearable size."""
         raw = await request.read()
         if len(raw) > BODY_LIMIT:
@@ -40,54 +40,54 @@ class Asked:
         try:
             body: object = json.loads(raw)
         except ValueError as error:
-            raise invalid("The request is not JSON.") from error
+            raise bad_request("The request is not JSON.") from error
         if not isinstance(body, dict):
-            raise invalid("The request is not a JSON object.")
+            raise bad_request("The request is not a JSON object.")
         return cls(cast("Json", body))
 
-    def names(self, name: str) -> bool:
+    def has(self, name: str) -> bool:
         """Whether the body has this part at all."""
-        return bool(self.body.get(name))
+        return bool(self.data.get(name))
 
-    def id(self, name: str) -> int:
+    def get_id(self, name: str) -> int:
         """An id."""
-        given: object = self.body.get(name)
+        given: object = self.data.get(name)
         if not isinstance(given, str) or not given.isascii() or not given.isdigit():
-            raise invalid(f"“{name}” is not an id.")
+            raise bad_request(f"“{name}” is not an id.")
         return int(given[:20])
 
-    def text(self, name: str) -> str:
+    def get_text(self, name: str) -> str:
         """Text that says something."""
-        text: object = self.body.get(name)
+        text: object = self.data.get(name)
         if not isinstance(text, str) or not text.strip():
-            raise invalid(f"Write something first: “{name}” is empty.")
+            raise bad_request(f"Write something first: “{name}” is empty.")
         if len(text) > TEXT_LIMIT:
-            raise invalid(f"That is {len(text):,} characters; {TEXT_LIMIT:,} is the most.")
+            raise bad_request(f"That is {len(text):,} characters; {TEXT_LIMIT:,} is the most.")
         return text
 
-    def texts(self, name: str) -> list[str]:
+    def get_texts(self, name: str) -> list[str]:
         """A list of texts; none where there is none."""
-        given: object = self.body.get(name, [])
+        given: object = self.data.get(name, [])
         if not isinstance(given, list):
-            raise invalid(f"“{name}” is not a list.")
+            raise bad_request(f"“{name}” is not a list.")
         return [str(one)[:TEXT_LIMIT] for one in cast("list[object]", given)]
 
-    def values(self, name: str) -> dict[str, object]:
+    def get_values(self, name: str) -> dict[str, object]:
         """What was filled in, by name: texts, numbers, claims, and lists of texts."""
-        return {str(key): _value(value) for key, value in self._object(name).items()}
+        return {str(key): _clean_value(value) for key, value in self._get_object(name).items()}
 
-    def lists(self, name: str) -> dict[str, list[str]]:
+    def get_lists(self, name: str) -> dict[str, list[str]]:
         """Lists of texts, by name."""
-        return {str(key): Asked({name: value}).texts(name) for key, value in self._object(name).items()}
+        return {str(key): RequestBody({name: value}).get_texts(name) for key, value in self._get_object(name).items()}
 
-    def _object(self, name: str) -> Mapping[object, object]:
-        given: object = self.body.get(name, {})
+    def _get_object(self, name: str) -> Mapping[object, object]:
+        given: object = self.data.get(name, {})
         if not isinstance(given, dict):
-            raise invalid(f"“{name}” is not an object.")
+            raise bad_request(f"“{name}” is not an object.")
         return cast("dict[object, object]", given)
 
 
-def _value(value: object) -> object:
+def _clean_value(value: object) -> object:
     if isinstance(value, bool | int | float):
         return value
     if isinstance(value, list):

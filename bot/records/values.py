@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 Json: TypeAlias = Union[bool, int, float, str, "list[Json]", "dict[str, Json]", None]
 """What a guild's setting may hold."""
 
-NOBODY = 0
+ANONYMOUS = 0
 """Whose spendings are those of people who had themselves forgotten; no id of Discord's is 0."""
 
 
-class Fate(Enum):
+class AnswerStatus(Enum):
     """What became of an answer.
 
     ``WRITING`` in the records is an answer that is under way, or was when the bot died. ``NOT_FOUND`` is a gap: a
@@ -40,11 +40,16 @@ class Fate(Enum):
     @property
     def is_interrupted(self) -> bool:
         """Whether the model was kept from its end, so that asking again may bring more."""
-        return self not in {Fate.COMPLETE, Fate.CUT_AT_LENGTH, Fate.FILTERED, Fate.NOT_FOUND}
+        return self not in {
+            AnswerStatus.COMPLETE,
+            AnswerStatus.CUT_AT_LENGTH,
+            AnswerStatus.FILTERED,
+            AnswerStatus.NOT_FOUND,
+        }
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class AnswerRecord:
     """One answer as it is remembered. Ids are Discord's; times are Unix seconds.
 
     ``guild_id`` is None in direct messages. ``searched_for`` is the question in words that stand alone, where it was a
@@ -64,7 +69,7 @@ class Record:
     searched_for: str = ""
     text: str = ""
     sources: tuple[Source, ...] = ()
-    fate: Fate = Fate.WRITING
+    fate: AnswerStatus = AnswerStatus.WRITING
     ended_at: float | None = None
     usage: Usage = field(default_factory=Usage)
     first_word_at: float | None = None
@@ -85,10 +90,10 @@ class Vote:
     at: float
     words: str | None = None
 
-    def after(self, before: Vote | None) -> Vote:
+    def merge(self, previous: Vote | None) -> Vote:
         """This vote with the words said before, where it brings none and means the same."""
-        if self.words is None and before is not None and before.is_up == self.is_up:
-            return replace(self, words=before.words)
+        if self.words is None and previous is not None and previous.is_up == self.is_up:
+            return replace(self, words=previous.words)
         return self
 
 
@@ -99,15 +104,15 @@ class Gap:
     ``question`` is in words that stand alone, ``words`` what those who voted it down missed, the first of them first.
     """
 
-    key: str
+    answer_id: str
     question: str
     asked_at: float
     asker_id: int
     scope: Scope
-    fate: Fate
+    status: AnswerStatus
     downs: int = 0
     ups: int = 0
-    words: tuple[str, ...] = ()
+    comment: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +122,11 @@ class Feedback:
     ``scope`` is what the answer was drawn from.
     """
 
-    key: str
+    answer_id: str
     question: str
-    fate: Fate
+    status: AnswerStatus
     is_up: bool
-    words: str
+    comment: str
     at: float
     user_id: int
     documents: tuple[str, ...] = ()
@@ -129,7 +134,7 @@ class Feedback:
 
 
 @dataclass(frozen=True, slots=True)
-class Forgotten:
+class DeletionCount:
     """How much of one person is gone: ``votes`` are those they gave, on whosever answers."""
 
     answers: int = 0
@@ -141,7 +146,7 @@ class Statistics:
     """Some answers in numbers. ``median_first_word`` is the wait in seconds, None where no reader saw any words."""
 
     answers: int = 0
-    by_fate: Mapping[Fate, int] = field(default_factory=dict[Fate, int])
+    by_status: Mapping[AnswerStatus, int] = field(default_factory=dict[AnswerStatus, int])
     median_first_word: float | None = None
     tokens: int = 0
     ups: int = 0
@@ -149,7 +154,7 @@ class Statistics:
 
 
 @dataclass(frozen=True, slots=True)
-class Spending:
+class UsageRecord:
     """The tokens of one answer: an estimate when it begins, the real figure once it is settled.
 
     ``key`` and ``at`` name it together: a question that was edited is answered, and paid for, again under its key.
@@ -164,7 +169,7 @@ class Spending:
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
+class AuditEntry:
     """What an admin did: ``name`` is the command's. ``guild_id`` is None where it was done in direct messages."""
 
     at: float

@@ -8,134 +8,136 @@ from typing import TYPE_CHECKING
 from bot.simulator.channels import Channel, ChannelKind
 from bot.simulator.events import MessageEdited, ReactionAdded
 from bot.simulator.members import Guild, Permission
-from bot.simulator.message_drafts import Draft, Json, Refusal
-from bot.simulator.messages import PLAIN, SETTABLE, Message, MessageFlag, MessageState
-from bot.simulator.state import Ground
+from bot.simulator.message_drafts import ApiError, Draft, Json
+from bot.simulator.messages import NO_FLAGS, SETTABLE_FLAGS, Message, MessageFlag, MessageState
+from bot.simulator.state import WorldState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-OPEN_TO_THREADS = {ChannelKind.TEXT}
+THREAD_PARENT_KINDS = {ChannelKind.TEXT}
 """Where the bot may start a thread: its posts in forums are not known here."""
 
-NONCE_MEMORY = 5 * 60.0
+NONCE_LIFETIME = 5 * 60.0
 """Seconds for which a channel remembers a nonce."""
 
 
-def unknown(what: str, code: int) -> Refusal:
+def not_found(resource: str, code: int) -> ApiError:
     """A 404 of Discord's kind."""
-    return Refusal(404, code, f"Unknown {what}")
+    return ApiError(404, code, f"Unknown {resource}")
 
 
-class Requests(Ground):
+class BotRequests(WorldState):
     """What the bot may do wherever it is a member."""
 
-    def channel_for_bot(self, channel_id: int) -> Channel:
+    def find_channel_for_bot(self, channel_id: int) -> Channel:
         """A channel, if the bot may see it; raises Refusal 10003 or 50001."""
         channel = self.channels.get(channel_id)
         if channel is None:
-            raise unknown("Channel", 10003)
-        if Permission.VIEW_CHANNEL not in self.permissions(self.bot.id, channel):
-            raise Refusal(403, 50001, "Missing Access")
+            raise not_found("Channel", 10003)
+        if Permission.VIEW_CHANNEL not in self.permissions_for(self.bot.id, channel):
+            raise ApiError(403, 50001, "Missing Access")
         return channel
 
-    def message_for_bot(self, channel_id: int, message_id: int) -> Message:
+    def find_message_for_bot(self, channel_id: int, message_id: int) -> Message:
         """A message, if the bot may see it; raises Refusal 10003, 50001 or 10008."""
-        self.channel_for_bot(channel_id)
+        self.find_channel_for_bot(channel_id)
         message = self.messages.get(message_id)
-        if message is None or message.channel_id != channel_id or message.deleted_at or message.audience:
-            raise unknown("Message", 10008)
+        if message is None or message.channel_id != channel_id or message.deleted_at or message.visible_to_user_id:
+            raise not_found("Message", 10008)
         return message
 
-    def require(self, channel: Channel, permission: Permission) -> None:
+    def require_permission(self, channel: Channel, permission: Permission) -> None:
         """Raise Refusal 50013 unless the bot has this permission here."""
-        if permission not in self.permissions(self.bot.id, channel):
-            raise Refusal(403, 50013, "Missing Permissions")
+        if permission not in self.permissions_for(self.bot.id, channel):
+            raise ApiError(403, 50013, "Missing Permissions")
 
     def send(self, channel_id: int, draft: Draft) -> Message:
         """The bot writes a message; the same nonce twice, where it is enforced, gives the first message back."""
-        channel = self.channel_for_bot(channel_id)
+        channel = self.find_channel_for_bot(channel_id)
         if channel.kind is ChannelKind.FORUM:
-            raise Refusal(400, 50008, "Cannot send messages in a non-text channel")
+            raise ApiError(400, 50008, "Cannot send messages in a non-text channel")
         in_thread = channel.kind is ChannelKind.THREAD
-        self.require(channel, Permission.SEND_MESSAGES_IN_THREADS if in_thread else Permission.SEND_MESSAGES)
-        if channel.is_locked and Permission.MANAGE_THREADS not in self.permissions(self.bot.id, channel):
-            raise Refusal(403, 50013, "Missing Permissions")
+        self.require_permission(channel, Permission.SEND_MESSAGES_IN_THREADS if in_thread else Permission.SEND_MESSAGES)
+        if channel.is_locked and Permission.MANAGE_THREADS not in self.permissions_for(self.bot.id, channel):
+            raise ApiError(403, 50013, "Missing Permissions")
         if draft.files:
-            self.require(channel, Permission.ATTACH_FILES)
-        if draft.enforce_nonce and (earlier := self._with_nonce(channel_id, draft.nonce)):
+            self.require_permission(channel, Permission.ATTACH_FILES)
+        if draft.enforce_nonce and (earlier := self._find_by_nonce(channel_id, draft.nonce)):
             return earlier
         self._check_reference(channel, draft)
-        message = Message(self.new_id(), channel_id, self.bot.id, [self._first_state(draft)], nonce=draft.nonce)
-        message.reference = draft.reference if draft.reference in self.messages else None
-        return self._appear(message)
+        message = Message(
+            self.generate_id(), channel_id, self.bot.id, [self._build_first_state(draft)], nonce=draft.nonce
+        )
+        message.reference_id = draft.reference_id if draft.reference_id in self.messages else None
+        return self._add_message(message)
 
     def edit(self, channel_id: int, message_id: int, draft: Draft) -> Message:
         """The bot edits its own message."""
-        message = self.message_for_bot(channel_id, message_id)
+        message = self.find_message_for_bot(channel_id, message_id)
         if message.author_id != self.bot.id:
-            raise Refusal(403, 50005, "Cannot edit a message authored by another user")
+            raise ApiError(403, 50005, "Cannot edit a message authored by another user")
         if self.channels[channel_id].is_archived:
-            raise Refusal(400, 50083, "Thread is archived")
-        return self._change(message, draft)
+            raise ApiError(400, 50083, "Thread is archived")
+        return self._edit_message(message, draft)
 
     def remove(self, channel_id: int, message_id: int) -> None:
         """The bot deletes a message: its own, or another's where it may."""
-        message = self.message_for_bot(channel_id, message_id)
+        message = self.find_message_for_bot(channel_id, message_id)
         if message.author_id != self.bot.id:
-            self.require(self.channels[channel_id], Permission.MANAGE_MESSAGES)
+            self.require_permission(self.channels[channel_id], Permission.MANAGE_MESSAGES)
         self.delete(message_id)
 
     def react(self, channel_id: int, message_id: int, emoji: str) -> None:
         """The bot adds a reaction."""
-        message = self.message_for_bot(channel_id, message_id)
-        self.require(self.channels[channel_id], Permission.ADD_REACTIONS)
+        message = self.find_message_for_bot(channel_id, message_id)
+        self.require_permission(self.channels[channel_id], Permission.ADD_REACTIONS)
         message.reactions.setdefault(emoji, set()).add(self.bot.id)
-        self.tell(ReactionAdded(self.clock(), message, emoji, self.bot.id))
+        self.emit(ReactionAdded(self.clock(), message, emoji, self.bot.id))
 
-    def open_thread(self, channel_id: int, name: str, message_id: int | None = None) -> Channel:
+    def create_thread(self, channel_id: int, name: str, message_id: int | None = None) -> Channel:
         """The bot starts a thread; one that starts at a message has its id."""
-        channel = self.channel_for_bot(channel_id)
-        if channel.kind not in OPEN_TO_THREADS:
-            raise Refusal(400, 50024, "Cannot execute action on this channel type")
-        self.require(channel, Permission.CREATE_PUBLIC_THREADS)
+        channel = self.find_channel_for_bot(channel_id)
+        if channel.kind not in THREAD_PARENT_KINDS:
+            raise ApiError(400, 50024, "Cannot execute action on this channel type")
+        self.require_permission(channel, Permission.CREATE_PUBLIC_THREADS)
         if message_id is not None:
-            self.message_for_bot(channel_id, message_id)
+            self.find_message_for_bot(channel_id, message_id)
             if message_id in self.channels:
-                raise Refusal(400, 160004, "A thread has already been created for this message")
-        thread = Channel(message_id or self.new_id(), name, channel.guild_id, ChannelKind.THREAD, channel.id)
+                raise ApiError(400, 160004, "A thread has already been created for this message")
+        thread = Channel(message_id or self.generate_id(), name, channel.guild_id, ChannelKind.THREAD, channel.id)
         thread.owner_id = self.bot.id
-        return self._open(thread)
+        return self._add_channel(thread)
 
-    def open_direct(self, user_id: int) -> Channel:
+    def create_dm(self, user_id: int) -> Channel:
         """The direct messages between the bot and a user, opened if they are not yet."""
         if user_id not in self.users:
-            raise Refusal(400, 50033, "Invalid Recipient(s)")
+            raise ApiError(400, 50033, "Invalid Recipient(s)")
         for channel in self.channels.values():
             if channel.kind is ChannelKind.DIRECT and channel.recipients == (user_id,):
                 return channel
         name = self.users[user_id].name
-        return self._open(Channel(self.new_id(), name, None, ChannelKind.DIRECT, recipients=(user_id,)))
+        return self._add_channel(Channel(self.generate_id(), name, None, ChannelKind.DIRECT, recipients=(user_id,)))
 
-    def register(self, guild_id: int | None, commands: Sequence[Json]) -> list[Json]:
+    def register_commands(self, guild_id: int | None, commands: Sequence[Json]) -> list[Json]:
         """Replace a guild's commands, or the global ones; a command that keeps its name keeps its id."""
         if guild_id is not None and self.bot.id not in self.guilds.get(guild_id, Guild(0, "", 0)).members:
-            raise Refusal(403, 50001, "Missing Access")
+            raise ApiError(403, 50001, "Missing Access")
         known = {(c["name"], c.get("type", 1)): c["id"] for c in self.commands.get(guild_id, [])}
         self.commands[guild_id] = [
-            self._registered(guild_id, c, known.get((c["name"], c.get("type", 1)))) for c in commands
+            self._build_command(guild_id, c, known.get((c["name"], c.get("type", 1)))) for c in commands
         ]
         return self.commands[guild_id]
 
-    def _registered(self, guild_id: int | None, command: Json, known_id: str | None) -> Json:
+    def _build_command(self, guild_id: int | None, command: Json, known_id: str | None) -> Json:
         place: Json = {} if guild_id is None else {"guild_id": str(guild_id)}
-        given: Json = {"id": known_id or str(self.new_id()), "application_id": str(self.application_id)}
+        given: Json = {"id": known_id or str(self.generate_id()), "application_id": str(self.application_id)}
         defaults: Json = {"type": 1, "description": "", "default_member_permissions": None, "nsfw": False}
-        return defaults | command | given | place | {"version": str(self.new_id())}
+        return defaults | command | given | place | {"version": str(self.generate_id())}
 
-    def _with_nonce(self, channel_id: int, nonce: str | None) -> Message | None:
+    def _find_by_nonce(self, channel_id: int, nonce: str | None) -> Message | None:
         """The bot's message of the last minutes that was sent with this nonce."""
-        since = self.clock() - NONCE_MEMORY
+        since = self.clock() - NONCE_LIFETIME
         for message in reversed(self.messages.values()):
             if message.created_at < since or nonce is None:
                 return None
@@ -144,25 +146,25 @@ class Requests(Ground):
         return None
 
     def _check_reference(self, channel: Channel, draft: Draft) -> None:
-        if draft.reference is None:
+        if draft.reference_id is None:
             return
-        if Permission.READ_MESSAGE_HISTORY not in self.permissions(self.bot.id, channel):
-            raise Refusal(403, 160002, "Cannot reply without permission to read message history")
-        target = self.messages.get(draft.reference)
+        if Permission.READ_MESSAGE_HISTORY not in self.permissions_for(self.bot.id, channel):
+            raise ApiError(403, 160002, "Cannot reply without permission to read message history")
+        target = self.messages.get(draft.reference_id)
         is_there = target is not None and target.channel_id == channel.id and target.deleted_at is None
         if not is_there and draft.must_reference_exist:
-            raise Refusal.of_field("message_reference", "REPLIES_UNKNOWN_MESSAGE", "Unknown message")
+            raise ApiError.for_field("message_reference", "REPLIES_UNKNOWN_MESSAGE", "Unknown message")
 
-    def _first_state(self, draft: Draft, flags: MessageFlag = PLAIN) -> MessageState:
-        return self._after(MessageState(self.clock(), flags=flags), draft)
+    def _build_first_state(self, draft: Draft, flags: MessageFlag = NO_FLAGS) -> MessageState:
+        return self._apply_draft(MessageState(self.clock(), flags=flags), draft)
 
-    def _after(self, before: MessageState, draft: Draft) -> MessageState:
+    def _apply_draft(self, before: MessageState, draft: Draft) -> MessageState:
         """The state that a draft makes of another; what it does not name stays. Raises Refusal 50006 if blank."""
-        kept = [a for a in before.attachments if draft.kept_files is None or a.id in draft.kept_files]
-        new = [replace(file, id=self.new_id()) for file in draft.files]
+        kept = [a for a in before.attachments if draft.kept_file_ids is None or a.id in draft.kept_file_ids]
+        new = [replace(file, id=self.generate_id()) for file in draft.files]
         flags = before.flags & ~MessageFlag.LOADING
         if draft.flags is not None:
-            flags = (flags & ~SETTABLE) | (MessageFlag(draft.flags) & SETTABLE)
+            flags = (flags & ~SETTABLE_FLAGS) | (MessageFlag(draft.flags) & SETTABLE_FLAGS)
         after = MessageState(
             time=self.clock(),
             content=before.content if draft.content is None else draft.content,
@@ -174,10 +176,10 @@ class Requests(Ground):
             sent_flags=draft.flags,
         )
         if after.is_blank:
-            raise Refusal(400, 50006, "Cannot send an empty message")
+            raise ApiError(400, 50006, "Cannot send an empty message")
         return after
 
-    def _change(self, message: Message, draft: Draft) -> Message:
-        message.states.append(self._after(message.now, draft))
-        self.tell(MessageEdited(message.now.time, message))
+    def _edit_message(self, message: Message, draft: Draft) -> Message:
+        message.states.append(self._apply_draft(message.current_state, draft))
+        self.emit(MessageEdited(message.current_state.time, message))
         return message

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from bot.simulator.members import NOTHING, Permission
+from bot.simulator.members import NO_PERMISSIONS, Permission
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,8 +29,8 @@ class Overwrite:
     """What a channel allows or denies a role or a user, whatever the guild says."""
 
     is_role: bool
-    allow: Permission = NOTHING
-    deny: Permission = NOTHING
+    allow: Permission = NO_PERMISSIONS
+    deny: Permission = NO_PERMISSIONS
 
 
 @dataclass(slots=True)
@@ -56,30 +56,30 @@ class Channel:
     """Who opened a thread."""
 
 
-WITH_SENDING = Permission.MENTION_EVERYONE | Permission.EMBED_LINKS | Permission.ATTACH_FILES
+PERMISSIONS_THAT_NEED_SENDING = Permission.MENTION_EVERYONE | Permission.EMBED_LINKS | Permission.ATTACH_FILES
 """What nobody may do where they may not write."""
 
 
-def permitted(guild: Guild, channel: Channel, user_id: int, parent: Channel | None = None) -> Permission:
+def compute_permissions(guild: Guild, channel: Channel, user_id: int, parent: Channel | None = None) -> Permission:
     """What a user may do in a channel of a guild, in Discord's order: @everyone, all roles together, the user.
 
     A thread has the rules of its ``parent``.
     """
-    may = guild.permissions(user_id)
+    may = guild.compute_base_permissions(user_id)
     if Permission.ADMINISTRATOR in may:
         return may
     rules = (parent or channel).overwrites
-    roles = [rules[role_id] for role_id in guild.roles_of(user_id) if role_id in rules and rules[role_id].is_role]
+    roles = [rules[role_id] for role_id in guild.get_role_ids(user_id) if role_id in rules and rules[role_id].is_role]
     for step in ([rules.get(guild.id)], roles, [rules.get(user_id)]):
-        may = _overwritten(may, [overwrite for overwrite in step if overwrite])
+        may = _apply_overwrites(may, [overwrite for overwrite in step if overwrite])
     if channel.kind is not ChannelKind.THREAD and Permission.SEND_MESSAGES not in may:
-        may &= ~WITH_SENDING
-    return may if Permission.VIEW_CHANNEL in may else NOTHING
+        may &= ~PERMISSIONS_THAT_NEED_SENDING
+    return may if Permission.VIEW_CHANNEL in may else NO_PERMISSIONS
 
 
-def _overwritten(may: Permission, overwrites: Sequence[Overwrite]) -> Permission:
+def _apply_overwrites(permissions: Permission, overwrites: Sequence[Overwrite]) -> Permission:
     for overwrite in overwrites:
-        may &= ~overwrite.deny
+        permissions &= ~overwrite.deny
     for overwrite in overwrites:
-        may |= overwrite.allow
-    return may
+        permissions |= overwrite.allow
+    return permissions

@@ -16,7 +16,7 @@ T = TypeVar("T")
 class ComponentKind(IntEnum):
     """Discord's numbers for what stands below a message or in a form."""
 
-    ROW = 1
+    ACTION_ROW = 1
     BUTTON = 2
     STRING_SELECT = 3
     TEXT_INPUT = 4
@@ -24,7 +24,7 @@ class ComponentKind(IntEnum):
     ROLE_SELECT = 6
     MENTIONABLE_SELECT = 7
     CHANNEL_SELECT = 8
-    TEXT = 10
+    TEXT_DISPLAY = 10
     LABEL = 18
     FILE_UPLOAD = 19
     RADIO_GROUP = 21
@@ -39,15 +39,15 @@ def first(items: Iterator[T]) -> T:
     raise LookupError("there is none")
 
 
-def walked(rows: Sequence[Json]) -> Iterator[Json]:
+def walk_components(rows: Sequence[Json]) -> Iterator[Json]:
     """Every component in rows of them, however deep."""
     for component in rows:
         yield component
         inner: list[Any] = [*component.get("components", []), component.get("component"), component.get("accessory")]
-        yield from walked([c for c in inner if c])
+        yield from walk_components([c for c in inner if c])
 
 
-SEVERAL = {
+MULTI_VALUE_KINDS = {
     ComponentKind.STRING_SELECT,
     ComponentKind.USER_SELECT,
     ComponentKind.ROLE_SELECT,
@@ -59,7 +59,7 @@ SEVERAL = {
 """Of what more than one may be chosen: it is sent back as a list."""
 
 
-def pressed(component: Json, values: Sequence[object]) -> Json:
+def build_component_data(component: Json, values: Sequence[object]) -> Json:
     """A button pressed, or a select with what was chosen, as an interaction carries it.
 
     Raises:
@@ -67,10 +67,10 @@ def pressed(component: Json, values: Sequence[object]) -> Json:
         ValueError: too few are chosen, or too many.
     """
     data: Json = {"custom_id": component["custom_id"], "component_type": component["type"]}
-    return data | {"values": _chosen(component, values)} if component["type"] in SEVERAL else data
+    return data | {"values": _validate_values(component, values)} if component["type"] in MULTI_VALUE_KINDS else data
 
 
-def filled(components: Sequence[Json], values: Mapping[str, object]) -> list[Json]:
+def build_modal_components(components: Sequence[Json], values: Mapping[str, object]) -> list[Json]:
     """A form's components as they come back: each with what was typed, chosen or given, by its custom id.
 
     Raises:
@@ -81,40 +81,40 @@ def filled(components: Sequence[Json], values: Mapping[str, object]) -> list[Jso
     for component in components:
         back: Json = {"type": component["type"], "id": component.get("id", 0)}
         if "components" in component:
-            back["components"] = filled(component["components"], values)
+            back["components"] = build_modal_components(component["components"], values)
         if "component" in component:
-            (back["component"],) = filled([component["component"]], values)
+            (back["component"],) = build_modal_components([component["component"]], values)
         if "custom_id" in component:
-            back |= {"custom_id": component["custom_id"]} | _answered(component, values.get(component["custom_id"]))
+            back |= {"custom_id": component["custom_id"]} | _encode_value(component, values.get(component["custom_id"]))
         sent.append(back)
     return sent
 
 
-def _answered(component: Json, value: object) -> Json:
+def _encode_value(component: Json, value: object) -> Json:
     kind = ComponentKind(component["type"])
     if value == "" and kind is ComponentKind.RADIO_GROUP:
         return {"value": None}  # required or not: a bot must be ready for a client that lets nothing be chosen
-    if kind in SEVERAL or kind is ComponentKind.RADIO_GROUP:
-        chosen = _chosen(component, _chosen_before(component) if value is None else _listed(value))
-        return {"values": chosen} if kind in SEVERAL else {"value": next(iter(chosen), None)}
+    if kind in MULTI_VALUE_KINDS or kind is ComponentKind.RADIO_GROUP:
+        chosen = _validate_values(component, _find_default_values(component) if value is None else _to_list(value))
+        return {"values": chosen} if kind in MULTI_VALUE_KINDS else {"value": next(iter(chosen), None)}
     if kind is ComponentKind.CHECKBOX:
         return {"value": bool(component.get("default", False) if value is None else value)}
     return {"value": "" if value is None else str(value)}
 
 
-def _listed(value: object) -> list[object]:
+def _to_list(value: object) -> list[object]:
     """One value or several as several; no text is none."""
     return ([value] if value != "" else []) if isinstance(value, str | int) else list(cast("Sequence[object]", value))
 
 
-def _chosen_before(component: Json) -> list[object]:
+def _find_default_values(component: Json) -> list[object]:
     """What the bot has chosen already, for a person to leave as it is."""
     given: list[Json] = component.get("default_values") or []
     options: list[Json] = component.get("options") or []
     return [one["id"] for one in given] or [option["value"] for option in options if option.get("default")]
 
 
-def _chosen(component: Json, values: Sequence[object]) -> list[str]:
+def _validate_values(component: Json, values: Sequence[object]) -> list[str]:
     chosen = [str(value) for value in values]
     options: list[Json] | None = component.get("options")
     if options is not None and not set(chosen) <= {option["value"] for option in options}:

@@ -53,12 +53,12 @@ INTENT_FLAGS = {Intent.GUILD_PRESENCES: 1 << 13, Intent.GUILD_MEMBERS: 1 << 15, 
 """The flag of an application for each privileged intent that is switched on, as a bot in few guilds has it."""
 
 
-def timestamp(seconds: float) -> str:
+def format_timestamp(seconds: float) -> str:
     """Unix seconds as Discord writes a time."""
     return datetime.fromtimestamp(seconds, UTC).isoformat()
 
 
-def mentioned(state: MessageState) -> set[int]:
+def find_mentioned_users(state: MessageState) -> set[int]:
     """The users whom a state's text may ping, by id."""
     named = {int(user_id) for user_id in MENTION.findall(state.content)}
     allowed = state.allowed_mentions
@@ -67,7 +67,7 @@ def mentioned(state: MessageState) -> set[int]:
     return named & {int(user_id) for user_id in allowed.get("users", [])}
 
 
-def mentioned_roles(state: MessageState) -> set[int]:
+def find_mentioned_roles(state: MessageState) -> set[int]:
     """The roles that a state's text may ping, by id."""
     named = {int(role_id) for role_id in ROLE_MENTION.findall(state.content)}
     allowed = state.allowed_mentions
@@ -76,20 +76,20 @@ def mentioned_roles(state: MessageState) -> set[int]:
     return named & {int(role_id) for role_id in allowed.get("roles", [])}
 
 
-def _pings_everyone(state: MessageState) -> bool:
+def _mentions_everyone(state: MessageState) -> bool:
     allowed = state.allowed_mentions
     is_allowed = allowed is None or "everyone" in allowed.get("parse", [])
     return is_allowed and EVERYONE.search(state.content) is not None
 
 
 @dataclass(frozen=True, slots=True)
-class Wire:
+class DiscordSerializer:
     """Writes what ``world`` holds; ``origin`` is where its files are served from, without a slash at the end."""
 
     world: World
-    origin: str
+    base_url: str
 
-    def user(self, user: User) -> Json:
+    def serialize_user(self, user: User) -> Json:
         """A user."""
         return {
             "id": str(user.id),
@@ -100,14 +100,14 @@ class Wire:
             "bot": user.is_bot,
         }
 
-    def member(self, guild: Guild, user_id: int) -> Json:
+    def serialize_member(self, guild: Guild, user_id: int) -> Json:
         """A member of a guild with the ids of their roles."""
         return {
-            "user": self.user(self.world.users[user_id]),
+            "user": self.serialize_user(self.world.users[user_id]),
             "nick": None,
             "avatar": None,
-            "roles": [str(role_id) for role_id in sorted(guild.roles_of(user_id))],
-            "joined_at": timestamp(self.world.clock()),
+            "roles": [str(role_id) for role_id in sorted(guild.get_role_ids(user_id))],
+            "joined_at": format_timestamp(self.world.clock()),
             "premium_since": None,
             "communication_disabled_until": None,
             "pending": False,
@@ -116,7 +116,7 @@ class Wire:
             "flags": 0,
         }
 
-    def guild(self, guild: Guild, intents: int) -> Json:
+    def serialize_guild(self, guild: Guild, intents: int) -> Json:
         """A guild as GUILD_CREATE carries it; its members only for a bot that may know them, else the bot alone."""
         channels = [channel for channel in self.world.channels.values() if channel.guild_id == guild.id]
         knows_members = intents & (Intent.GUILD_MEMBERS | Intent.GUILD_PRESENCES)
@@ -129,49 +129,53 @@ class Wire:
             "features": [],
             "emojis": [],
             "stickers": [],
-            "roles": [role_json(role) for role in self._roles(guild)],
-            "members": [self.member(guild, user_id) for user_id in known],
+            "roles": [serialize_role(role) for role in self._list_roles(guild)],
+            "members": [self.serialize_member(guild, user_id) for user_id in known],
             "member_count": len(guild.members),
             "large": False,
             "voice_states": [],
             "presences": [],
-            "channels": [self.channel(channel) for channel in channels if channel.kind is not ChannelKind.THREAD],
-            "threads": [self.channel(channel) for channel in channels if self._is_thread_for_bot(channel)],
+            "channels": [
+                self.serialize_channel(channel) for channel in channels if channel.kind is not ChannelKind.THREAD
+            ],
+            "threads": [self.serialize_channel(channel) for channel in channels if self._is_thread_for_bot(channel)],
         }
 
-    def guild_alone(self, guild: Guild) -> Json:
+    def serialize_guild_for_http(self, guild: Guild) -> Json:
         """A guild as it is given over HTTP: without what the gateway adds."""
         added = {"members", "member_count", "large", "voice_states", "presences", "channels", "threads"}
-        return {key: value for key, value in self.guild(guild, 0).items() if key not in added}
+        return {key: value for key, value in self.serialize_guild(guild, 0).items() if key not in added}
 
-    def guild_listed(self, guild: Guild) -> Json:
+    def serialize_partial_guild(self, guild: Guild) -> Json:
         """A guild in the list of the bot's own."""
         return {
             "id": str(guild.id),
             "name": guild.name,
             "icon": None,
             "owner": False,
-            "permissions": str(int(guild.permissions(self.world.bot.id))),
+            "permissions": str(int(guild.compute_base_permissions(self.world.bot.id))),
             "features": [],
         }
 
-    def _roles(self, guild: Guild) -> list[Role]:
+    def _list_roles(self, guild: Guild) -> list[Role]:
         """@everyone, the roles there are, and those that carry what a member was given alone."""
-        own = [guild.own_role(self.world.users[user_id]) for user_id, given in guild.members.items() if given]
-        return [guild.everyones_role, *guild.roles.values(), *own]
+        own = [guild.build_managed_role(self.world.users[user_id]) for user_id, given in guild.members.items() if given]
+        return [guild.default_role, *guild.roles.values(), *own]
 
     def _is_thread_for_bot(self, channel: Channel) -> bool:
         is_open = channel.kind is ChannelKind.THREAD and not channel.is_archived
-        return is_open and self.world.sees(self.world.bot.id, channel.id)
+        return is_open and self.world.can_see(self.world.bot.id, channel.id)
 
-    def channel(self, channel: Channel) -> Json:
+    def serialize_channel(self, channel: Channel) -> Json:
         """A channel, thread or direct message."""
         common: Json = {"id": str(channel.id), "type": int(channel.kind), "flags": 0, "last_message_id": None}
         if channel.kind is ChannelKind.DIRECT:
-            return common | {"recipients": [self.user(self.world.users[user_id]) for user_id in channel.recipients]}
+            return common | {
+                "recipients": [self.serialize_user(self.world.users[user_id]) for user_id in channel.recipients]
+            }
         common |= {"name": channel.name, "guild_id": str(channel.guild_id), "rate_limit_per_user": channel.slow_mode}
         if channel.kind is ChannelKind.THREAD:
-            return common | self._thread(channel)
+            return common | self._serialize_thread_fields(channel)
         return (
             common
             | CHANNEL_EXTRAS.get(channel.kind, {})
@@ -180,11 +184,13 @@ class Wire:
                 "nsfw": False,
                 "topic": None,
                 "parent_id": None,
-                "permission_overwrites": [_overwrite(whom, given) for whom, given in channel.overwrites.items()],
+                "permission_overwrites": [
+                    _serialize_overwrite(whom, given) for whom, given in channel.overwrites.items()
+                ],
             }
         )
 
-    def _thread(self, thread: Channel) -> Json:
+    def _serialize_thread_fields(self, thread: Channel) -> Json:
         return {
             "parent_id": str(thread.parent_id),
             "owner_id": str(thread.owner_id or self.world.bot.id),
@@ -194,53 +200,59 @@ class Wire:
                 "archived": thread.is_archived,
                 "locked": thread.is_locked,
                 "auto_archive_duration": 1440,
-                "archive_timestamp": timestamp(self.world.clock()),
+                "archive_timestamp": format_timestamp(self.world.clock()),
             },
         }
 
-    def message(self, message: Message, *, has_content: bool = True) -> Json:
+    def serialize_message(self, message: Message, *, has_content: bool = True) -> Json:
         """A message as it is now; without ``has_content`` only what a bot sees that lacks the content intent."""
-        state = message.now
+        state = message.current_state
         written = {
             "id": str(message.id),
             "channel_id": str(message.channel_id),
-            "type": self._message_type(message),
-            "author": self.user(self.world.users[message.author_id]),
-            "timestamp": timestamp(message.created_at),
-            "edited_timestamp": None if message.edited_at is None else timestamp(message.edited_at),
+            "type": self._find_message_type(message),
+            "author": self.serialize_user(self.world.users[message.author_id]),
+            "timestamp": format_timestamp(message.created_at),
+            "edited_timestamp": None if message.edited_at is None else format_timestamp(message.edited_at),
             "tts": False,
             "pinned": False,
             "flags": int(state.flags),
-            "mention_everyone": _pings_everyone(state),
-            "mentions": [self.user(self.world.users[user_id]) for user_id in sorted(self._pinged(message))],
-            "mention_roles": [str(role_id) for role_id in sorted(self._pinged_roles(message))],
-            "reactions": self._reactions(message),
+            "mention_everyone": _mentions_everyone(state),
+            "mentions": [
+                self.serialize_user(self.world.users[user_id]) for user_id in sorted(self._find_pinged_users(message))
+            ],
+            "mention_roles": [str(role_id) for role_id in sorted(self._find_pinged_roles(message))],
+            "reactions": self._serialize_reactions(message),
             "content": state.content,
             "embeds": list(state.embeds),
             "components": list(state.components),
-            "attachments": [self.attachment(file) for file in state.attachments],
+            "attachments": [self.serialize_attachment(file) for file in state.attachments],
         }
         if not (has_content or self._is_for_bot(message)):
             written |= {"content": "", "embeds": [], "components": [], "attachments": []}
-        return written | self._message_place(message) | self._message_origin(message, has_content=has_content)
+        return (
+            written
+            | self._serialize_guild_fields(message)
+            | self._serialize_reference_fields(message, has_content=has_content)
+        )
 
-    def _message_type(self, message: Message) -> int:
-        if message.reference is not None:
+    def _find_message_type(self, message: Message) -> int:
+        if message.reference_id is not None:
             return 19
         return 20 if message.interaction_id is not None else 0
 
-    def _message_place(self, message: Message) -> Json:
+    def _serialize_guild_fields(self, message: Message) -> Json:
         channel = self.world.channels.get(message.channel_id)
         if channel is None or channel.guild_id is None:
             return {}
         guild = self.world.guilds[channel.guild_id]
         place: Json = {"guild_id": str(guild.id)}
         if message.author_id in guild.members:
-            member = self.member(guild, message.author_id)
+            member = self.serialize_member(guild, message.author_id)
             place["member"] = {key: value for key, value in member.items() if key != "user"}
         return place
 
-    def _message_origin(self, message: Message, *, has_content: bool) -> Json:
+    def _serialize_reference_fields(self, message: Message, *, has_content: bool) -> Json:
         """What it answers: an interaction, or another message. A reference that is null makes discord.py stumble."""
         origin: Json = {} if message.nonce is None else {"nonce": message.nonce}
         if message.webhook_id is not None:
@@ -251,49 +263,55 @@ class Wire:
             origin["interaction_metadata"] = {
                 "id": str(interaction.id),
                 "type": int(interaction.kind),
-                "user": self.user(self.world.users[interaction.user_id]),
+                "user": self.serialize_user(self.world.users[interaction.user_id]),
                 "authorizing_integration_owners": {},
             }
-        if message.reference is not None:
-            place = {"channel_id": str(message.channel_id), "message_id": str(message.reference)}
+        if message.reference_id is not None:
+            place = {"channel_id": str(message.channel_id), "message_id": str(message.reference_id)}
             origin["message_reference"] = place
-            target = self.world.messages[message.reference]
+            target = self.world.messages[message.reference_id]
             is_there = target.deleted_at is None
-            origin["referenced_message"] = self._referenced(target, has_content=has_content) if is_there else None
+            origin["referenced_message"] = (
+                self._serialize_referenced(target, has_content=has_content) if is_there else None
+            )
         return origin
 
-    def _referenced(self, target: Message, *, has_content: bool) -> Json:
-        written = self.message(target, has_content=has_content)
+    def _serialize_referenced(self, target: Message, *, has_content: bool) -> Json:
+        written = self.serialize_message(target, has_content=has_content)
         return {key: value for key, value in written.items() if key not in {"message_reference", "referenced_message"}}
 
-    def _pinged(self, message: Message) -> set[int]:
-        pinged = mentioned(message.now) & self.world.users.keys()
-        target = self.world.messages.get(message.reference or 0)
-        allowed = message.now.allowed_mentions
+    def _find_pinged_users(self, message: Message) -> set[int]:
+        pinged = find_mentioned_users(message.current_state) & self.world.users.keys()
+        target = self.world.messages.get(message.reference_id or 0)
+        allowed = message.current_state.allowed_mentions
         if target is not None and (allowed is None or allowed.get("replied_user", False)):
             pinged.add(target.author_id)
         return pinged
 
-    def _pinged_roles(self, message: Message) -> set[int]:
+    def _find_pinged_roles(self, message: Message) -> set[int]:
         channel = self.world.channels.get(message.channel_id)
         guild = self.world.guilds.get(channel.guild_id or 0) if channel else None
-        return mentioned_roles(message.now) & {role.id for role in self._roles(guild)} if guild else set()
+        return (
+            find_mentioned_roles(message.current_state) & {role.id for role in self._list_roles(guild)}
+            if guild
+            else set()
+        )
 
     def _is_for_bot(self, message: Message) -> bool:
         """Whether the bot sees the content without the intent: its own, to it alone, or pinging it."""
         is_own = message.author_id == self.world.bot.id
         is_direct = self.world.channels[message.channel_id].kind is ChannelKind.DIRECT
-        return is_own or is_direct or self.world.bot.id in self._pinged(message)
+        return is_own or is_direct or self.world.bot.id in self._find_pinged_users(message)
 
-    def _reactions(self, message: Message) -> list[Json]:
+    def _serialize_reactions(self, message: Message) -> list[Json]:
         return [
-            {"emoji": emoji_json(emoji), "count": len(users), "me": self.world.bot.id in users}
+            {"emoji": serialize_emoji(emoji), "count": len(users), "me": self.world.bot.id in users}
             for emoji, users in message.reactions.items()
         ]
 
-    def attachment(self, file: Attachment) -> Json:
+    def serialize_attachment(self, file: Attachment) -> Json:
         """A file."""
-        url = f"{self.origin}/attachments/{file.id}/{UNSAFE_IN_URL.sub('_', file.filename).lstrip('.') or 'file'}"
+        url = f"{self.base_url}/attachments/{file.id}/{UNSAFE_IN_URL.sub('_', file.filename).lstrip('.') or 'file'}"
         return {
             "id": str(file.id),
             "filename": file.filename,
@@ -303,7 +321,7 @@ class Wire:
             "proxy_url": url,
         }
 
-    def application(self) -> Json:
+    def serialize_application(self) -> Json:
         """The application with its owner."""
         return {
             "id": str(self.world.application_id),
@@ -314,17 +332,17 @@ class Wire:
             "bot_require_code_grant": False,
             "verify_key": "",
             "flags": sum(flag for intent, flag in INTENT_FLAGS.items() if self.world.enabled_intents & intent),
-            "owner": self.user(self.world.owner),
+            "owner": self.serialize_user(self.world.owner),
             "team": None,
         }
 
 
-def _overwrite(whom: int, given: Overwrite) -> Json:
-    kind = 0 if given.is_role else 1
-    return {"id": str(whom), "type": kind, "allow": str(int(given.allow)), "deny": str(int(given.deny))}
+def _serialize_overwrite(target_id: int, overwrite: Overwrite) -> Json:
+    kind = 0 if overwrite.is_role else 1
+    return {"id": str(target_id), "type": kind, "allow": str(int(overwrite.allow)), "deny": str(int(overwrite.deny))}
 
 
-def role_json(role: Role) -> Json:
+def serialize_role(role: Role) -> Json:
     """A role."""
     tags = {"tags": {"bot_id": str(role.id)}} if role.is_managed else {}
     return tags | {
@@ -341,6 +359,6 @@ def role_json(role: Role) -> Json:
     }
 
 
-def emoji_json(emoji: str) -> Json:
+def serialize_emoji(emoji: str) -> Json:
     """A standard emoji."""
     return {"id": None, "name": emoji}

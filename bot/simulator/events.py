@@ -162,7 +162,7 @@ class MemberLeft(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class CommandSettingsChanged(Event):
+class CommandPermissionsChanged(Event):
     """A server decided anew who is offered a command."""
 
     guild: Guild

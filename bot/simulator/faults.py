@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 
-class Trouble(Enum):
+class FailureKind(Enum):
     """How a request goes wrong."""
 
     STATUS = "it is answered with a status of 400 or more, and JSON"
-    PAGE = "it is answered with that status, and HTML, as by a proxy on the way"
-    LIMITED = "it is answered with a 429 that nothing announced"
+    HTML_PAGE = "it is answered with that status, and HTML, as by a proxy on the way"
+    RATE_LIMITED = "it is answered with a 429 that nothing announced"
     RESET = "its connection is broken off"
     HANG = "it is never answered"
 
@@ -25,7 +25,7 @@ class Fault:
     takes effect first and only its reply is lost. ``retry_after`` is in seconds, for a 429.
     """
 
-    trouble: Trouble
+    kind: FailureKind
     method: str = ""
     path: str = ""
     times: int = 1
@@ -34,7 +34,7 @@ class Fault:
     retry_after: float = 1.0
     scope: str = "shared"
 
-    def concerns(self, method: str, path: str) -> bool:
+    def matches(self, method: str, path: str) -> bool:
         """Whether this request would be hit."""
         return self.method in {"", method} and re.search(self.path, path) is not None
 
@@ -43,15 +43,15 @@ class Fault:
 class Faults:
     """The faults still to come, first come first served."""
 
-    waiting: list[Fault] = field(default_factory=list[Fault])
+    pending: list[Fault] = field(default_factory=list[Fault])
 
     def add(self, fault: Fault) -> None:
         """Let this go wrong from now on, ``fault.times`` times."""
-        self.waiting += [fault] * fault.times
+        self.pending += [fault] * fault.times
 
-    def claim(self, method: str, path: str) -> Fault | None:
+    def take(self, method: str, path: str) -> Fault | None:
         """The fault that hits this request, used up by it."""
-        for place, fault in enumerate(self.waiting):
-            if fault.concerns(method, path):
-                return self.waiting.pop(place)
+        for place, fault in enumerate(self.pending):
+            if fault.matches(method, path):
+                return self.pending.pop(place)
         return None

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import ClientConnectionError, WSMsgType, web
 
-from bot.simulator.discord_json import Intent, Wire
-from bot.simulator.dispatches import Dispatches
+from bot.simulator.discord_json import DiscordSerializer, Intent
+from bot.simulator.dispatches import DispatchSerializer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,7 +61,7 @@ class Session:
 
     intents: int
     id: str = field(default_factory=lambda: secrets.token_hex(16))
-    told: deque[Json] = field(default_factory=lambda: deque[Any](maxlen=REPLAY_LIMIT))
+    sent: deque[Json] = field(default_factory=lambda: deque[Any](maxlen=REPLAY_LIMIT))
     sequence: int = 0
     connection: Connection | None = None
 
@@ -69,13 +69,13 @@ class Session:
         """Tell the bot something, now or when it resumes."""
         self.sequence += 1
         payload = {"op": int(Op.DISPATCH), "t": name, "s": self.sequence, "d": data}
-        self.told.append(payload)
+        self.sent.append(payload)
         if self.connection is not None:
             self.connection.send(payload)
 
-    def missed(self, sequence: int) -> list[Json] | None:
+    def find_missed(self, sequence: int) -> list[Json] | None:
         """What was told after that sequence number; None if not all of it is remembered."""
-        missed = [payload for payload in self.told if payload["s"] > sequence]
+        missed = [payload for payload in self.sent if payload["s"] > sequence]
         return missed if len(missed) == self.sequence - sequence else None
 
 
@@ -117,10 +117,10 @@ class Connection:
     def abort(self) -> None:
         """Break the connection off without a word, as a lost network does."""
         if self._transport is not None:
-            reset(self._transport)
+            reset_connection(self._transport)
 
 
-def reset(transport: asyncio.BaseTransport) -> None:
+def reset_connection(transport: asyncio.BaseTransport) -> None:
     """Break a TCP connection off so that the other side sees a reset."""
     socket = transport.get_extra_info("socket")
     if socket is not None:
@@ -132,19 +132,19 @@ def reset(transport: asyncio.BaseTransport) -> None:
 class Gateway:
     """Every connected bot, and every session that may still be resumed."""
 
-    def __init__(self, wire: Wire, url: str, *, latency: float = 0.0) -> None:
-        self._wire = wire
-        self._world = wire.world
-        self._dispatches = Dispatches(wire)
+    def __init__(self, serializer: DiscordSerializer, url: str, *, latency: float = 0.0) -> None:
+        self._serializer = serializer
+        self._world = serializer.world
+        self._dispatches = DispatchSerializer(serializer)
         self._url = url
         self._latency = latency
         self.sessions: dict[str, Session] = {}
         self.received: list[Json] = []
         """Every payload a bot sent, oldest first."""
         self._is_ready = asyncio.Event()
-        self._stop_watching = self._world.watch(self._hear)
+        self._stop_watching = self._world.watch(self._on_event)
 
-    async def ready(self) -> None:
+    async def wait_until_ready(self) -> None:
         """Wait until a bot is connected and has been told of its guilds."""
         await self._is_ready.wait()
 
@@ -158,7 +158,7 @@ class Gateway:
         try:
             await self._listen(connection)
         finally:
-            self._forget(connection)
+            self._remove_connection(connection)
             writing.cancel()
             with suppress(asyncio.CancelledError):
                 await writing
@@ -171,9 +171,9 @@ class Gateway:
             payload: Json = json.loads(frame.data)
             self.received.append(payload)
             await asyncio.sleep(self._latency)
-            await self._obey(connection, payload)
+            await self._handle(connection, payload)
 
-    async def _obey(self, connection: Connection, payload: Json) -> None:
+    async def _handle(self, connection: Connection, payload: Json) -> None:
         match payload["op"]:
             case Op.HEARTBEAT:
                 connection.send({"op": int(Op.HEARTBEAT_ACK), "d": None})
@@ -193,17 +193,17 @@ class Gateway:
         else:
             session = Session(intents, connection=connection)
             self.sessions[session.id] = session
-            self._welcome(session)
+            self._send_ready(session)
             await connection.flush()
             self._is_ready.set()
 
-    def _welcome(self, session: Session) -> None:
+    def _send_ready(self, session: Session) -> None:
         guilds = [guild for guild in self._world.guilds.values() if self._world.bot.id in guild.members]
         session.dispatch(
             "READY",
             {
                 "v": 10,
-                "user": self._wire.user(self._world.bot),
+                "user": self._serializer.serialize_user(self._world.bot),
                 "guilds": [{"id": str(guild.id), "unavailable": True} for guild in guilds],
                 "session_id": session.id,
                 "resume_gateway_url": self._url,
@@ -212,11 +212,11 @@ class Gateway:
             },
         )
         for guild in guilds:
-            session.dispatch("GUILD_CREATE", self._wire.guild(guild, session.intents))
+            session.dispatch("GUILD_CREATE", self._serializer.serialize_guild(guild, session.intents))
 
     async def _resume(self, connection: Connection, data: Json) -> None:
         session = self.sessions.get(data["session_id"]) if data["token"] == self._world.token else None
-        missed = None if session is None else session.missed(int(data["seq"]))
+        missed = None if session is None else session.find_missed(int(data["seq"]))
         if session is None or missed is None:
             connection.send({"op": int(Op.INVALID_SESSION), "d": False})
             return
@@ -227,21 +227,21 @@ class Gateway:
         await connection.flush()
         self._is_ready.set()
 
-    def _forget(self, connection: Connection) -> None:
-        for session in self._connected():
+    def _remove_connection(self, connection: Connection) -> None:
+        for session in self._connected_sessions():
             if session.connection is connection:
                 session.connection = None
-        if not any(self._connected()):
+        if not any(self._connected_sessions()):
             self._is_ready.clear()
 
-    def _connected(self) -> Iterator[Session]:
+    def _connected_sessions(self) -> Iterator[Session]:
         return (session for session in list(self.sessions.values()) if session.connection is not None)
 
     # What can go wrong
 
-    def drop(self) -> None:
+    def drop_connections(self) -> None:
         """Break every connection off; the sessions can be resumed."""
-        for session in self._connected():
+        for session in self._connected_sessions():
             if session.connection is not None:
                 session.connection.abort()
                 session.connection = None
@@ -250,21 +250,21 @@ class Gateway:
     async def close(self, code: int = CloseCode.NORMAL) -> None:
         """Hang up on every bot with a close code."""
         self._is_ready.clear()
-        for session in self._connected():
+        for session in self._connected_sessions():
             if session.connection is not None:
                 await session.connection.socket.close(code=code)
 
     def ask_to_reconnect(self) -> None:
         """Send every bot op 7: come back and resume."""
         self._is_ready.clear()
-        for session in self._connected():
+        for session in self._connected_sessions():
             if session.connection is not None:
                 session.connection.send({"op": int(Op.RECONNECT), "d": None})
 
     def invalidate(self) -> None:
         """Send every bot op 9: its session is gone, it must identify itself anew."""
         self._is_ready.clear()
-        for session in self._connected():
+        for session in self._connected_sessions():
             if session.connection is not None:
                 session.connection.send({"op": int(Op.INVALID_SESSION), "d": False})
         self.sessions.clear()
@@ -276,7 +276,7 @@ class Gateway:
 
     # What is told
 
-    def _hear(self, event: Event) -> None:
+    def _on_event(self, event: Event) -> None:
         for session in self.sessions.values():
-            for name, data in self._dispatches.of(event, session.intents):
+            for name, data in self._dispatches.serialize(event, session.intents):
                 session.dispatch(name, data)

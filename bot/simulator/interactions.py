@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from bot.simulator.command_options import path_of
+from bot.simulator.command_options import format_command_path
 
 if TYPE_CHECKING:
     from bot.simulator.message_drafts import Json
 
 
-ACKNOWLEDGE_WITHIN = 3.0
+ACKNOWLEDGE_TIMEOUT = 3.0
 """Seconds in which an interaction must be answered for the first time."""
 
 TOKEN_LIFETIME = 15 * 60.0
@@ -54,7 +54,7 @@ class Interaction:
     acknowledged_at: float | None = None
     response: ResponseKind | None = None
     response_data: Json | None = None
-    original_id: int | None = None
+    original_response_id: int | None = None
     has_failed: bool = False
 
     @property
@@ -65,7 +65,7 @@ class Interaction:
     @property
     def path(self) -> str:
         """What was used by its whole name, sub-commands included."""
-        return path_of(self.data) if "name" in self.data else self.name
+        return format_command_path(self.data) if "name" in self.data else self.name
 
     @property
     def choices(self) -> list[Json] | None:
@@ -74,4 +74,4 @@ class Interaction:
 
     def is_overdue(self, now: float) -> bool:
         """Whether the deadline for the first answer has passed without one."""
-        return self.acknowledged_at is None and now - self.created_at > ACKNOWLEDGE_WITHIN
+        return self.acknowledged_at is None and now - self.created_at > ACKNOWLEDGE_TIMEOUT

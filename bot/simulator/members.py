@@ -28,9 +28,9 @@ class Permission(IntFlag):
     SEND_MESSAGES_IN_THREADS = 1 << 38
 
 
-NOTHING = Permission(0)
-EVERYTHING = Permission(sum(Permission))
-ORDINARY = EVERYTHING & ~(
+NO_PERMISSIONS = Permission(0)
+ALL_PERMISSIONS = Permission(sum(Permission))
+DEFAULT_PERMISSIONS = ALL_PERMISSIONS & ~(
     Permission.ADMINISTRATOR
     | Permission.MANAGE_CHANNELS
     | Permission.MANAGE_GUILD
@@ -57,7 +57,7 @@ class Role:
 
     id: int
     name: str
-    permissions: Permission = NOTHING
+    permissions: Permission = NO_PERMISSIONS
     position: int = 1
     """Higher is above; @everyone alone is at 0."""
     is_managed: bool = False
@@ -72,31 +72,31 @@ class Guild:
     owner_id: int
     members: dict[int, Permission] = field(default_factory=dict[int, Permission])
     """What each member was given alone, by user id: it travels as a managed role with their id."""
-    everyone: Permission = ORDINARY
+    default_permissions: Permission = DEFAULT_PERMISSIONS
     """What every member may do: the permissions of @everyone, the role that has the guild's id."""
     roles: dict[int, Role] = field(default_factory=dict[int, Role])
-    worn: dict[int, set[int]] = field(default_factory=dict[int, set[int]])
+    member_roles: dict[int, set[int]] = field(default_factory=dict[int, set[int]])
     """The ids of the roles each member was given, by user id."""
 
-    def roles_of(self, user_id: int) -> set[int]:
+    def get_role_ids(self, user_id: int) -> set[int]:
         """The ids of a member's roles, without @everyone."""
         own = {user_id} if self.members.get(user_id) else set[int]()
-        return own | self.worn.get(user_id, set())
+        return own | self.member_roles.get(user_id, set())
 
     @property
-    def everyones_role(self) -> Role:
+    def default_role(self) -> Role:
         """@everyone."""
-        return Role(self.id, "@everyone", self.everyone, position=0)
+        return Role(self.id, "@everyone", self.default_permissions, position=0)
 
-    def own_role(self, user: User) -> Role:
+    def build_managed_role(self, user: User) -> Role:
         """The role that carries what a member was given alone."""
         return Role(user.id, user.name, self.members[user.id], is_managed=True)
 
-    def permissions(self, user_id: int) -> Permission:
+    def compute_base_permissions(self, user_id: int) -> Permission:
         """What a user may do in this guild, before any channel has its say."""
         if user_id not in self.members:
-            return NOTHING
-        may = self.everyone | self.members[user_id]
-        for role_id in self.worn.get(user_id, ()):
+            return NO_PERMISSIONS
+        may = self.default_permissions | self.members[user_id]
+        for role_id in self.member_roles.get(user_id, ()):
             may |= self.roles[role_id].permissions
-        return EVERYTHING if user_id == self.owner_id or Permission.ADMINISTRATOR in may else may
+        return ALL_PERMISSIONS if user_id == self.owner_id or Permission.ADMINISTRATOR in may else may

@@ -19,8 +19,8 @@ class MessageFlag(IntFlag):
     SUPPRESS_NOTIFICATIONS = 1 << 12
 
 
-PLAIN = MessageFlag(0)
-SETTABLE = MessageFlag.SUPPRESS_EMBEDS | MessageFlag.SUPPRESS_NOTIFICATIONS
+NO_FLAGS = MessageFlag(0)
+SETTABLE_FLAGS = MessageFlag.SUPPRESS_EMBEDS | MessageFlag.SUPPRESS_NOTIFICATIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class MessageState:
     content: str = ""
     embeds: tuple[Json, ...] = ()
     components: tuple[Json, ...] = ()
-    flags: MessageFlag = PLAIN
+    flags: MessageFlag = NO_FLAGS
     attachments: tuple[Attachment, ...] = ()
     allowed_mentions: Json | None = None
     sent_flags: int | None = None
@@ -62,15 +62,15 @@ class Message:
     author_id: int
     states: list[MessageState]
     interaction_id: int | None = None
-    reference: int | None = None
-    audience: int | None = None
+    reference_id: int | None = None
+    visible_to_user_id: int | None = None
     nonce: str | None = None
     deleted_at: float | None = None
     reactions: dict[str, set[int]] = field(default_factory=dict[str, set[int]])
     webhook_id: int | None = None
 
     @property
-    def now(self) -> MessageState:
+    def current_state(self) -> MessageState:
         """The state shown last."""
         return self.states[-1]
 

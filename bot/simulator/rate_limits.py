@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-FORGET_ABOVE = 1_000
+PRUNE_ABOVE = 1_000
 """How many windows are kept before those that are over are dropped."""
 
 
@@ -20,7 +20,7 @@ class Allowance:
     limit: int
     window: float
 
-    def scaled(self, factor: float) -> Allowance:
+    def scale(self, factor: float) -> Allowance:
         """So many times as many requests in the same time, rounded down, at least one."""
         return replace(self, limit=max(1, int(self.limit * factor)))
 
@@ -33,16 +33,16 @@ class Limits:
     message_edit: Allowance = Allowance(5, 5.0)
     response_create: Allowance = Allowance(5, 2.0)
     response_edit: Allowance = Allowance(5, 2.0)
-    overall: Allowance = Allowance(50, 1.0)
+    global_limit: Allowance = Allowance(50, 1.0)
 
-    def scaled(self, factor: float) -> Limits:
+    def scale(self, factor: float) -> Limits:
         """Every lane's allowance times ``factor``: 0.5 halves, 2 doubles. The overall one stays."""
         return replace(
             self,
-            message_create=self.message_create.scaled(factor),
-            message_edit=self.message_edit.scaled(factor),
-            response_create=self.response_create.scaled(factor),
-            response_edit=self.response_edit.scaled(factor),
+            message_create=self.message_create.scale(factor),
+            message_edit=self.message_edit.scale(factor),
+            response_create=self.response_create.scale(factor),
+            response_edit=self.response_edit.scale(factor),
         )
 
 
@@ -53,7 +53,7 @@ class Bucket:
     Two lanes may carry the same hash: creating and editing messages do.
     """
 
-    lane: str
+    name: str
     hash: str
     allowance: Allowance
 
@@ -62,12 +62,12 @@ class Bucket:
 class Window:
     """One counter between its first request and its reset."""
 
-    ends: float
+    ends_at: float
     used: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class RateLimitResult:
     """Whether a request may pass, and the state of its bucket after it. Durations are seconds."""
 
     limit: int
@@ -83,9 +83,9 @@ class Verdict:
         """Whether it was the limit over all requests that was reached."""
         return self.scope == "global"
 
-    def headers(self) -> dict[str, str]:
+    def to_headers(self) -> dict[str, str]:
         """The headers Discord sends with the reply, a refusal or not."""
-        headers = {} if self.is_global else self._bucket_headers()
+        headers = {} if self.is_global else self._to_bucket_headers()
         if not self.is_allowed:
             # Without Via, discord.py takes a 429 for a ban and raises at once.
             headers |= {"Via": "1.1 simulated", "X-RateLimit-Scope": self.scope}
@@ -94,7 +94,7 @@ class Verdict:
                 headers["X-RateLimit-Global"] = "true"
         return headers
 
-    def _bucket_headers(self) -> dict[str, str]:
+    def _to_bucket_headers(self) -> dict[str, str]:
         return {
             "X-RateLimit-Limit": str(self.limit),
             "X-RateLimit-Remaining": str(self.remaining),
@@ -103,59 +103,59 @@ class Verdict:
             "X-RateLimit-Bucket": self.hash,
         }
 
-    def body(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The JSON of a 429."""
         words = "You are being rate limited."
         return {"message": words, "retry_after": round(self.reset_after, 3), "global": self.is_global}
 
 
 @dataclass(slots=True)
-class Counters:
+class RateLimitCounters:
     """All windows that are open."""
 
     limits: Limits = field(default_factory=Limits)
     windows: dict[str, Window] = field(default_factory=dict[str, Window])
 
-    def take(self, bucket: Bucket | None, now: float, *, counts_overall: bool) -> Verdict | None:
+    def take(self, bucket: Bucket | None, now: float, *, counts_globally: bool) -> RateLimitResult | None:
         """Count one request and judge it; None where no limit is known for it.
 
         A request that is refused is not counted, so that waiting out ``reset_after`` is always enough.
         """
-        overall = Bucket("overall", "", self.limits.overall)
-        if counts_overall and not (verdict := self._look(overall, now)).is_allowed:
+        overall = Bucket("overall", "", self.limits.global_limit)
+        if counts_globally and not (verdict := self._check(overall, now)).is_allowed:
             return replace(verdict, scope="global")
-        if bucket is not None and not (verdict := self._look(bucket, now)).is_allowed:
+        if bucket is not None and not (verdict := self._check(bucket, now)).is_allowed:
             return verdict
-        if counts_overall:
+        if counts_globally:
             self._count(overall, now)
         return None if bucket is None else self._count(bucket, now)
 
-    def _window(self, bucket: Bucket, now: float) -> Window:
+    def _get_window(self, bucket: Bucket, now: float) -> Window:
         """The bucket's open window; a new one, not kept yet, when the last is over."""
-        window = self.windows.get(bucket.lane)
-        return window if window and now < window.ends else Window(now + bucket.allowance.window)
+        window = self.windows.get(bucket.name)
+        return window if window and now < window.ends_at else Window(now + bucket.allowance.window)
 
-    def _look(self, bucket: Bucket, now: float) -> Verdict:
+    def _check(self, bucket: Bucket, now: float) -> RateLimitResult:
         """The bucket's state before this request."""
-        window = self._window(bucket, now)
+        window = self._get_window(bucket, now)
         remaining = max(0, bucket.allowance.limit - window.used)
-        return Verdict(
+        return RateLimitResult(
             limit=bucket.allowance.limit,
             remaining=remaining,
-            reset=window.ends,
+            reset=window.ends_at,
             # Discord's milliseconds, rounded up: whoever waits exactly so long finds the window over.
-            reset_after=math.ceil((window.ends - now) * 1000) / 1000,
+            reset_after=math.ceil((window.ends_at - now) * 1000) / 1000,
             hash=bucket.hash,
             is_allowed=remaining > 0,
         )
 
-    def _count(self, bucket: Bucket, now: float) -> Verdict:
-        window = self._window(bucket, now)
+    def _count(self, bucket: Bucket, now: float) -> RateLimitResult:
+        window = self._get_window(bucket, now)
         window.used += 1
-        self.windows[bucket.lane] = window
-        if len(self.windows) > FORGET_ABOVE:
-            self._forget(now)
-        return replace(self._look(bucket, now), is_allowed=True)
+        self.windows[bucket.name] = window
+        if len(self.windows) > PRUNE_ABOVE:
+            self._prune(now)
+        return replace(self._check(bucket, now), is_allowed=True)
 
-    def _forget(self, now: float) -> None:
-        self.windows = {lane: window for lane, window in self.windows.items() if now < window.ends}
+    def _prune(self, now: float) -> None:
+        self.windows = {lane: window for lane, window in self.windows.items() if now < window.ends_at}

@@ -7,12 +7,12 @@ import secrets
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from bot.simulator.channels import Channel, ChannelKind, permitted
+from bot.simulator.channels import Channel, ChannelKind, compute_permissions
 from bot.simulator.clock import Clock
-from bot.simulator.command_permissions import is_offered, is_offered_directly
+from bot.simulator.command_permissions import is_offered, is_offered_in_dm
 from bot.simulator.components import first
 from bot.simulator.events import ChannelCreated, Event, InteractionFailed, MessageCreated, MessageDeleted
-from bot.simulator.members import NOTHING, ORDINARY, Guild, Permission, Role, User
+from bot.simulator.members import DEFAULT_PERMISSIONS, NO_PERMISSIONS, Guild, Permission, Role, User
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 MESSAGE_CONTENT_INTENT = 1 << 15
 
-EPOCH = 1_420_070_400.0
+DISCORD_EPOCH = 1_420_070_400.0
 """The first second of 2015, from which Discord's ids count, in Unix seconds."""
 
 
-class Ground:
+class WorldState:
     """Everything the stand-in knows."""
 
     def __init__(self, *, clock: Callable[[], float] | None = None, bot_name: str = "Docent") -> None:
@@ -43,10 +43,10 @@ class Ground:
         self.uploads: dict[int, Attachment] = {}
         """The files people gave to commands and forms."""
         self.interactions: dict[int, Interaction] = {}
-        self._by_token: dict[str, Interaction] = {}
+        self._interactions_by_token: dict[str, Interaction] = {}
         self.commands: dict[int | None, list[Json]] = {}
         """Registered commands: of a guild by its id, global ones by None."""
-        self.command_settings: dict[tuple[int, str], dict[int, bool]] = {}
+        self.command_permissions: dict[tuple[int, str], dict[int, bool]] = {}
         """What servers set themselves, by guild and command: who is offered it, by user, role or guild id."""
         self._watchers: list[Callable[[Event], None]] = []
         self._last_id = 0
@@ -61,15 +61,15 @@ class Ground:
         return self.bot.id
 
     @property
-    def shows_content(self) -> bool:
+    def has_message_content_intent(self) -> bool:
         """Whether the message-content intent is switched on, without which the bot sees few messages' content."""
         return bool(self.enabled_intents & MESSAGE_CONTENT_INTENT)
 
-    def user_named(self, name: str) -> User:
+    def find_user(self, name: str) -> User:
         """The first user of that name; ``LookupError`` if there is none."""
         return first(user for user in self.users.values() if user.name == name)
 
-    def channel_named(self, name: str) -> Channel:
+    def find_channel(self, name: str) -> Channel:
         """The first channel of that name; ``LookupError`` if there is none."""
         return first(channel for channel in self.channels.values() if channel.name == name)
 
@@ -77,51 +77,51 @@ class Ground:
         """The messages that stand in a channel, oldest first, ephemeral ones too."""
         return [m for m in self.messages.values() if m.channel_id == channel_id and m.deleted_at is None]
 
-    def permissions(self, user_id: int, channel: Channel) -> Permission:
+    def permissions_for(self, user_id: int, channel: Channel) -> Permission:
         """What a user may do in a channel; a thread has its parent's rules."""
         if channel.kind is ChannelKind.DIRECT:
-            return ORDINARY if user_id in channel.recipients or user_id == self.bot.id else NOTHING
-        return permitted(
+            return DEFAULT_PERMISSIONS if user_id in channel.recipients or user_id == self.bot.id else NO_PERMISSIONS
+        return compute_permissions(
             self.guilds[channel.guild_id or 0], channel, user_id, self.channels.get(channel.parent_id or 0)
         )
 
-    def role(self, guild: Guild, role_id: int) -> Role:
+    def find_role(self, guild: Guild, role_id: int) -> Role:
         """A role: @everyone by the guild's id, a member's own by theirs; ``LookupError`` if there is none."""
         if role_id == guild.id:
-            return guild.everyones_role
-        return guild.own_role(self.users[role_id]) if role_id in guild.members else guild.roles[role_id]
+            return guild.default_role
+        return guild.build_managed_role(self.users[role_id]) if role_id in guild.members else guild.roles[role_id]
 
-    def sees(self, user_id: int, channel_id: int) -> bool:
+    def can_see(self, user_id: int, channel_id: int) -> bool:
         """Whether a user sees a channel at all; nobody sees one that is gone."""
         channel = self.channels.get(channel_id)
-        return channel is not None and Permission.VIEW_CHANNEL in self.permissions(user_id, channel)
+        return channel is not None and Permission.VIEW_CHANNEL in self.permissions_for(user_id, channel)
 
-    def offered(self, user_id: int, channel_id: int) -> list[Json]:
+    def list_offered_commands(self, user_id: int, channel_id: int) -> list[Json]:
         """The commands and menus that a user is offered in a channel, the guild's own before global ones."""
         channel = self.channels[channel_id]
         guild = self.guilds.get(channel.guild_id or 0)
         everywhere = self.commands.get(None, [])
         if guild is None:
-            return [command for command in everywhere if is_offered_directly(command)]
-        may = self.permissions(user_id, channel)
+            return [command for command in everywhere if is_offered_in_dm(command)]
+        may = self.permissions_for(user_id, channel)
         return [
             command
             for command in [*self.commands.get(guild.id, []), *everywhere]
-            if is_offered(command, guild, user_id, may, self.command_settings.get((guild.id, command["name"]), {}))
+            if is_offered(command, guild, user_id, may, self.command_permissions.get((guild.id, command["name"]), {}))
         ]
 
-    def file(self, file_id: int) -> Attachment:
+    def find_file(self, file_id: int) -> Attachment:
         """A file that can still be fetched: at a message as it stands, or given to a command or a form.
 
         Raises:
             LookupError: it is gone, or never was.
         """
-        return self.uploads[file_id] if file_id in self.uploads else self.message_with(file_id)[1]
+        return self.uploads[file_id] if file_id in self.uploads else self.find_message_of_file(file_id)[1]
 
-    def message_with(self, file_id: int) -> tuple[Message, Attachment]:
+    def find_message_of_file(self, file_id: int) -> tuple[Message, Attachment]:
         """The message at which a file stands, and the file; ``LookupError`` if there is none."""
         standing = (message for message in self.messages.values() if message.deleted_at is None)
-        return first((m, file) for m in standing for file in m.now.attachments if file.id == file_id)
+        return first((m, file) for m in standing for file in m.current_state.attachments if file.id == file_id)
 
     # Who watches
 
@@ -131,7 +131,7 @@ class Ground:
         return lambda: self._watchers.remove(watcher)
 
     @contextmanager
-    def subscribed(self) -> Generator[asyncio.Queue[Event]]:
+    def subscribe(self) -> Generator[asyncio.Queue[Event]]:
         """A queue that fills with every event from here on."""
         queue: asyncio.Queue[Event] = asyncio.Queue()
         stop = self.watch(queue.put_nowait)
@@ -140,44 +140,44 @@ class Ground:
         finally:
             stop()
 
-    def tell(self, event: Event) -> None:
+    def emit(self, event: Event) -> None:
         """Let everybody who watches know."""
         for watcher in tuple(self._watchers):
             watcher(event)
 
     # What happens, whoever does it
 
-    def new_id(self) -> int:
+    def generate_id(self) -> int:
         """An id as Discord makes them: it holds the time, and no two are alike."""
-        self._last_id = max(self._last_id + 1, int((self.clock() - EPOCH) * 1000) << 22)
+        self._last_id = max(self._last_id + 1, int((self.clock() - DISCORD_EPOCH) * 1000) << 22)
         return self._last_id
 
     def add_user(self, name: str, *, is_bot: bool = False) -> User:
         """Somebody new."""
-        user = User(self.new_id(), name, is_bot)
+        user = User(self.generate_id(), name, is_bot)
         self.users[user.id] = user
         return user
 
-    def _open(self, channel: Channel) -> Channel:
+    def _add_channel(self, channel: Channel) -> Channel:
         self.channels[channel.id] = channel
-        self.tell(ChannelCreated(self.clock(), channel))
+        self.emit(ChannelCreated(self.clock(), channel))
         return channel
 
-    def _appear(self, message: Message) -> Message:
+    def _add_message(self, message: Message) -> Message:
         self.messages[message.id] = message
-        self.tell(MessageCreated(message.created_at, message))
+        self.emit(MessageCreated(message.created_at, message))
         return message
 
     def delete(self, message_id: int) -> None:
         """Somebody deletes a message."""
         message = self.messages[message_id]
         message.deleted_at = self.clock()
-        self.tell(MessageDeleted(message.deleted_at, message))
+        self.emit(MessageDeleted(message.deleted_at, message))
 
-    def sweep(self) -> None:
+    def fail_overdue_interactions(self) -> None:
         """Declare failed what has waited too long for its first answer."""
         now = self.clock()
         for interaction in self.interactions.values():
             if interaction.is_overdue(now) and not interaction.has_failed:
                 interaction.has_failed = True
-                self.tell(InteractionFailed(now, interaction))
+                self.emit(InteractionFailed(now, interaction))

@@ -7,69 +7,71 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from bot.simulator.channels import Channel, ChannelKind
-from bot.simulator.command_options import option_values
-from bot.simulator.components import filled, first, pressed, walked
+from bot.simulator.command_options import encode_options
+from bot.simulator.components import build_component_data, build_modal_components, first, walk_components
 from bot.simulator.events import InteractionCreated, MessageEdited, Typing
 from bot.simulator.interactions import Interaction, InteractionKind, ResponseKind
 from bot.simulator.message_drafts import Attachment, Json
 from bot.simulator.messages import Message, MessageState
-from bot.simulator.state import Ground
+from bot.simulator.state import WorldState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
-class Deeds(Ground):
+class UserActions(WorldState):
     """What a person may do, told to whoever watches."""
 
     def say(
         self, channel_id: int, user_id: int, text: str, *, reply_to: int | None = None, files: Sequence[Attachment] = ()
     ) -> Message:
         """A person writes a message, perhaps in reply to another (which pings its author), perhaps with files."""
-        state = MessageState(self.clock(), text, attachments=self._numbered(files))
-        message = Message(self.new_id(), channel_id, user_id, [state], reference=reply_to)
-        return self._appear(message)
+        state = MessageState(self.clock(), text, attachments=self._assign_ids(files))
+        message = Message(self.generate_id(), channel_id, user_id, [state], reference_id=reply_to)
+        return self._add_message(message)
 
-    def _numbered(self, files: Sequence[Attachment]) -> tuple[Attachment, ...]:
-        return tuple(replace(file, id=self.new_id()) for file in files)
+    def _assign_ids(self, files: Sequence[Attachment]) -> tuple[Attachment, ...]:
+        return tuple(replace(file, id=self.generate_id()) for file in files)
 
     def upload(self, file: Attachment) -> Attachment:
         """A person gives a file to a command or a form; it can be fetched until it is thrown away."""
-        (file,) = self._numbered([file])
+        (file,) = self._assign_ids([file])
         self.uploads[file.id] = file
         return file
 
-    def throw_away(self, file_id: int) -> None:
+    def expire_upload(self, file_id: int) -> None:
         """Discord keeps what was given to a command or a form for a while only."""
         del self.uploads[file_id]
 
-    def _given(self, value: object) -> object:
+    def _store_uploads(self, value: object) -> object:
         """What a person gave, with each file taken in and named by its id."""
         if isinstance(value, Attachment):
             return str(self.upload(value).id)
         if isinstance(value, list | tuple):
-            return [self._given(one) for one in cast("Sequence[object]", value)]
+            return [self._store_uploads(one) for one in cast("Sequence[object]", value)]
         return value
 
-    def post(self, forum_id: int, user_id: int, title: str, text: str, files: Sequence[Attachment] = ()) -> Message:
+    def create_forum_post(
+        self, forum_id: int, user_id: int, title: str, text: str, files: Sequence[Attachment] = ()
+    ) -> Message:
         """A person opens a post in a forum: a thread, and in it the message that has its id."""
         forum = self.channels[forum_id]
         if forum.kind is not ChannelKind.FORUM:
             raise LookupError("posts stand in forums alone")
-        post = Channel(self.new_id(), title, forum.guild_id, ChannelKind.THREAD, forum.id, owner_id=user_id)
-        state = MessageState(self.clock(), text, attachments=self._numbered(files))
-        self._open(post)
-        return self._appear(Message(post.id, post.id, user_id, [state]))
+        post = Channel(self.generate_id(), title, forum.guild_id, ChannelKind.THREAD, forum.id, owner_id=user_id)
+        state = MessageState(self.clock(), text, attachments=self._assign_ids(files))
+        self._add_channel(post)
+        return self._add_message(Message(post.id, post.id, user_id, [state]))
 
-    def rewrite(self, message_id: int, text: str) -> None:
+    def edit_user_message(self, message_id: int, text: str) -> None:
         """A person edits their message."""
         message = self.messages[message_id]
-        message.states.append(replace(message.now, time=self.clock(), content=text))
-        self.tell(MessageEdited(message.now.time, message))
+        message.states.append(replace(message.current_state, time=self.clock(), content=text))
+        self.emit(MessageEdited(message.current_state.time, message))
 
-    def type(self, channel_id: int, user_id: int) -> None:
+    def start_typing(self, channel_id: int, user_id: int) -> None:
         """Somebody is seen typing."""
-        self.tell(Typing(self.clock(), channel_id, user_id))
+        self.emit(Typing(self.clock(), channel_id, user_id))
 
     def use_command(
         self, channel_id: int, user_id: int, name: str, options: Mapping[str, object] | None = None
@@ -83,13 +85,13 @@ class Deeds(Ground):
             ValueError: an option does not take that value, or one that is required is missing.
         """
         command, *path = name.split()
-        registered = self.command(channel_id, command)
-        given = {option: self._given(value) for option, value in (options or {}).items()}
-        values = option_values(registered, path, given)
+        registered = self.find_command(channel_id, command)
+        given = {option: self._store_uploads(value) for option, value in (options or {}).items()}
+        values = encode_options(registered, path, given)
         data = {"id": registered["id"], "name": command, "type": 1, "options": values}
-        return self._interact(InteractionKind.COMMAND, channel_id, user_id, data)
+        return self._create_interaction(InteractionKind.COMMAND, channel_id, user_id, data)
 
-    def complete(
+    def autocomplete(
         self, channel_id: int, user_id: int, name: str, options: Mapping[str, object], *, focused: str
     ) -> Interaction:
         """A person is typing the option ``focused`` of a slash command and waits for what the bot suggests.
@@ -98,34 +100,34 @@ class Deeds(Ground):
             LookupError: no such command is registered here, or the option is not one that the bot suggests for.
         """
         command, *path = name.split()
-        registered = self.command(channel_id, command)
-        values = option_values(registered, path, {focused: ""} | dict(options), focused=focused)
+        registered = self.find_command(channel_id, command)
+        values = encode_options(registered, path, {focused: ""} | dict(options), focused=focused)
         data = {"id": registered["id"], "name": command, "type": 1, "options": values}
-        return self._interact(InteractionKind.AUTOCOMPLETE, channel_id, user_id, data)
+        return self._create_interaction(InteractionKind.AUTOCOMPLETE, channel_id, user_id, data)
 
-    async def suggested(self, interaction: Interaction) -> list[Json]:
+    async def wait_for_choices(self, interaction: Interaction) -> list[Json]:
         """What the bot suggests, once it has; each a name and a value.
 
         Raises:
             TimeoutError: it did not answer within three seconds.
         """
-        with self.subscribed() as events:
+        with self.subscribe() as events:
             while interaction.choices is None:
                 if interaction.has_failed:
                     raise TimeoutError("the bot suggested nothing in time")
                 await events.get()
         return interaction.choices
 
-    def use_menu(self, user_id: int, name: str, message_id: int) -> Interaction:
+    def use_context_menu(self, user_id: int, name: str, message_id: int) -> Interaction:
         """A person picks a command from a message's menu.
 
         Raises:
             LookupError: no such command is registered here.
         """
         message = self.messages[message_id]
-        command = self.command(message.channel_id, name, kind=3)
+        command = self.find_command(message.channel_id, name, kind=3)
         data = {"id": command["id"], "name": name, "type": 3, "target_id": str(message_id)}
-        return self._interact(InteractionKind.COMMAND, message.channel_id, user_id, data)
+        return self._create_interaction(InteractionKind.COMMAND, message.channel_id, user_id, data)
 
     def press(self, message_id: int, custom_id: str, user_id: int, values: Sequence[object] = ()) -> Interaction:
         """A person presses a button, or chooses ``values`` in a select: texts, or ids of users, roles or channels.
@@ -135,11 +137,13 @@ class Deeds(Ground):
             ValueError: too few are chosen, or too many.
         """
         message = self.messages[message_id]
-        shown = (c for c in walked(message.now.components) if c.get("custom_id") == custom_id)
-        data = pressed(first(component for component in shown if not component.get("disabled")), values)
-        return self._interact(InteractionKind.COMPONENT, message.channel_id, user_id, data, message_id=message_id)
+        shown = (c for c in walk_components(message.current_state.components) if c.get("custom_id") == custom_id)
+        data = build_component_data(first(component for component in shown if not component.get("disabled")), values)
+        return self._create_interaction(
+            InteractionKind.COMPONENT, message.channel_id, user_id, data, message_id=message_id
+        )
 
-    def submit(self, interaction_id: int, values: Mapping[str, object]) -> Interaction:
+    def submit_modal(self, interaction_id: int, values: Mapping[str, object]) -> Interaction:
         """A person fills in the modal that an interaction was answered with, by the custom ids of its components.
 
         A value is text, a boolean, or what was chosen: one text, id or file, or several of them. What is left out
@@ -153,23 +157,25 @@ class Deeds(Ground):
         if shown.response is not ResponseKind.MODAL or shown.response_data is None:
             raise LookupError("no modal was shown")
         modal = shown.response_data
-        given = {custom_id: self._given(value) for custom_id, value in values.items()}
-        data = {"custom_id": modal["custom_id"], "components": filled(modal["components"], given)}
-        return self._interact(InteractionKind.MODAL, shown.channel_id, shown.user_id, data, message_id=shown.message_id)
+        given = {custom_id: self._store_uploads(value) for custom_id, value in values.items()}
+        data = {"custom_id": modal["custom_id"], "components": build_modal_components(modal["components"], given)}
+        return self._create_interaction(
+            InteractionKind.MODAL, shown.channel_id, shown.user_id, data, message_id=shown.message_id
+        )
 
-    def command(self, channel_id: int, name: str, *, kind: int = 1) -> Json:
+    def find_command(self, channel_id: int, name: str, *, kind: int = 1) -> Json:
         """The command of that name that is registered for a channel, the guild's own before a global one."""
         guild_id = self.channels[channel_id].guild_id
         registered = [*self.commands.get(guild_id, []), *self.commands.get(None, [])]
         return first(c for c in registered if c["name"] == name and c.get("type", 1) == kind)
 
-    def _interact(
+    def _create_interaction(
         self, kind: InteractionKind, channel_id: int, user_id: int, data: Json, *, message_id: int | None = None
     ) -> Interaction:
         now = self.clock()
         interaction = Interaction(
-            self.new_id(), secrets.token_urlsafe(48), kind, channel_id, user_id, now, data, message_id
+            self.generate_id(), secrets.token_urlsafe(48), kind, channel_id, user_id, now, data, message_id
         )
-        self.interactions[interaction.id] = self._by_token[interaction.token] = interaction
-        self.tell(InteractionCreated(now, interaction))
+        self.interactions[interaction.id] = self._interactions_by_token[interaction.token] = interaction
+        self.emit(InteractionCreated(now, interaction))
         return interaction

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.simulator.admin_actions import Furnishing
+from bot.simulator.admin_actions import AdminActions
 from bot.simulator.channels import Channel, ChannelKind, Overwrite
 from bot.simulator.clock import Clock
 from bot.simulator.events import (
     ChannelChanged,
     ChannelCreated,
     ChannelDeleted,
-    CommandSettingsChanged,
+    CommandPermissionsChanged,
     Event,
     GuildJoined,
     GuildLeft,
@@ -35,22 +35,22 @@ from bot.simulator.events import (
     RoleDeleted,
     Typing,
 )
-from bot.simulator.interaction_api import Responses
-from bot.simulator.interactions import ACKNOWLEDGE_WITHIN, TOKEN_LIFETIME, Interaction, InteractionKind, ResponseKind
-from bot.simulator.members import EVERYTHING, NOTHING, ORDINARY, Guild, Permission, Role, User
+from bot.simulator.interaction_api import InteractionResponses
+from bot.simulator.interactions import ACKNOWLEDGE_TIMEOUT, TOKEN_LIFETIME, Interaction, InteractionKind, ResponseKind
+from bot.simulator.members import ALL_PERMISSIONS, DEFAULT_PERMISSIONS, NO_PERMISSIONS, Guild, Permission, Role, User
 from bot.simulator.messages import Message, MessageFlag, MessageState
 from bot.simulator.state import MESSAGE_CONTENT_INTENT
-from bot.simulator.user_actions import Deeds
+from bot.simulator.user_actions import UserActions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = [
-    "ACKNOWLEDGE_WITHIN",
-    "EVERYTHING",
+    "ACKNOWLEDGE_TIMEOUT",
+    "ALL_PERMISSIONS",
+    "DEFAULT_PERMISSIONS",
     "MESSAGE_CONTENT_INTENT",
-    "NOTHING",
-    "ORDINARY",
+    "NO_PERMISSIONS",
     "TOKEN_LIFETIME",
     "Channel",
     "ChannelChanged",
@@ -58,7 +58,7 @@ __all__ = [
     "ChannelDeleted",
     "ChannelKind",
     "Clock",
-    "CommandSettingsChanged",
+    "CommandPermissionsChanged",
     "Event",
     "Guild",
     "GuildJoined",
@@ -92,17 +92,17 @@ __all__ = [
 ]
 
 
-LOOKING_AFTER = (
+MODERATOR_PERMISSIONS = (
     Permission.MANAGE_GUILD | Permission.MANAGE_CHANNELS | Permission.MANAGE_MESSAGES | Permission.MANAGE_THREADS
 )
 """What Mia may do besides."""
 
 
-class World(Furnishing, Deeds, Responses):
+class World(AdminActions, UserActions, InteractionResponses):
     """Everything the stand-in knows, and everything that can be done to it."""
 
     @classmethod
-    def populated(cls, *, clock: Callable[[], float] | None = None) -> World:
+    def create_default(cls, *, clock: Callable[[], float] | None = None) -> World:
         """A world to start from: the guild "Harbour" with its channels and people.
 
         Ada and Ben are members, Mia looks after the server, and Lea is of the People team, whose channel only that
@@ -113,12 +113,12 @@ class World(Furnishing, Deeds, Responses):
         people = [world.add_user(name) for name in ("Ada", "Ben", "Mia", "Lea")]
         for user in people:
             world.add_member(guild.id, user.id)
-        admins = world.add_role(guild.id, "Admins", LOOKING_AFTER)
+        admins = world.add_role(guild.id, "Admins", MODERATOR_PERMISSIONS)
         team = world.add_role(guild.id, "People team")
-        world.give_role(guild.id, people[2].id, admins.id)
-        world.give_role(guild.id, people[3].id, team.id)
+        world.assign_role(guild.id, people[2].id, admins.id)
+        world.assign_role(guild.id, people[3].id, team.id)
         for name in ("general", "random"):
             world.add_channel(guild.id, name)
         world.add_channel(guild.id, "help", kind=ChannelKind.FORUM)
-        world.shut(world.add_channel(guild.id, "people-team").id, team.id, world.bot.id)
+        world.make_private(world.add_channel(guild.id, "people-team").id, team.id, world.bot.id)
         return world

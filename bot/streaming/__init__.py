@@ -1,13 +1,21 @@
 """The door of the streaming room: text and time go in, posts and edits come out, in an order the lanes allow."""
 
-from bot.streaming.actions import ATTACHMENT, WORDLESS, WRITING, Closing, Edit, Post, Rewriting, Urgency
+from bot.streaming.actions import (
+    ATTACHMENT_NAME,
+    EMPTY_ANSWER,
+    WRITING_CURSOR,
+    Closing,
+    Edit,
+    Post,
+    TextFilter,
+    Urgency,
+)
 from bot.streaming.driver import Driver
-from bot.streaming.markdown.tables import Table, cells, table
-from bot.streaming.paging import PAGE_LIMIT, width
+from bot.streaming.markdown.tables import Table, parse_table_header, split_cells
+from bot.streaming.paging import PAGE_LIMIT, utf16_length
 from bot.streaming.protocols import (
-    Begun,
-    Cause,
     Ended,
+    EndReason,
     Failed,
     FileRefused,
     Lost,
@@ -15,50 +23,51 @@ from bot.streaming.protocols import (
     Restarting,
     Stalled,
     Stopped,
-    Streamable,
+    StreamStart,
     Surface,
     SurfaceBusy,
     SurfaceGone,
+    TextSource,
 )
-from bot.streaming.rate_limits import Claim, Lanes, posting
-from bot.streaming.reply import Extent, Pace, Reply, unmarked
+from bot.streaming.rate_limits import EditClaim, RateLimiter, bucket_for_posts
+from bot.streaming.reply import Pace, PageLimits, Reply, strip_cursor
 from bot.streaming.run import Deadlines
 
 __all__ = [
-    "ATTACHMENT",
+    "ATTACHMENT_NAME",
+    "EMPTY_ANSWER",
     "PAGE_LIMIT",
-    "WORDLESS",
-    "WRITING",
-    "Begun",
-    "Cause",
-    "Claim",
+    "WRITING_CURSOR",
     "Closing",
     "Deadlines",
     "Driver",
     "Edit",
+    "EditClaim",
+    "EndReason",
     "Ended",
-    "Extent",
     "Failed",
     "FileRefused",
-    "Lanes",
     "Lost",
     "OutOfTime",
     "Pace",
+    "PageLimits",
     "Post",
+    "RateLimiter",
     "Reply",
     "Restarting",
-    "Rewriting",
     "Stalled",
     "Stopped",
-    "Streamable",
+    "StreamStart",
     "Surface",
     "SurfaceBusy",
     "SurfaceGone",
     "Table",
+    "TextFilter",
+    "TextSource",
     "Urgency",
-    "cells",
-    "posting",
-    "table",
-    "unmarked",
-    "width",
+    "bucket_for_posts",
+    "parse_table_header",
+    "split_cells",
+    "strip_cursor",
+    "utf16_length",
 ]

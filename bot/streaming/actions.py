@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
 
-WRITING = " ▌"
+WRITING_CURSOR = " ▌"
 """Our mark that more is coming; it stands at the end of the page being written and is gone in the final text."""
-ATTACHMENT = "answer.md"
+ATTACHMENT_NAME = "answer.md"
 """What the file with the whole answer is called."""
-WORDLESS = "-# (no answer)"
+EMPTY_ANSWER = "-# (no answer)"
 """What stands where an answer ended without text and without closing words: a message cannot be empty."""
 
 
@@ -25,7 +25,7 @@ class Post:
     text: str
     is_sealed: bool = False
     is_last: bool = False
-    attached: str = ""
+    attachment_text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Edit:
     text: str
     is_sealed: bool = False
     is_last: bool = False
-    attached: str = ""
+    attachment_text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Closing:
     footer: str = ""
 
 
-class Rewriting(Protocol):
+class TextFilter(Protocol):
     """Changes growing text on its way to the reader; fed piece by piece it gives what the whole text would give."""
 
     def feed(self, delta: str) -> str:

@@ -14,11 +14,11 @@ from bot.streaming.run import Deadlines, Run
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bot.streaming.protocols import Cause, Streamable, Surface
-    from bot.streaming.rate_limits import Lanes
-    from bot.streaming.reply import Extent
+    from bot.streaming.protocols import EndReason, Surface, TextSource
+    from bot.streaming.rate_limits import RateLimiter
+    from bot.streaming.reply import PageLimits
 
-_LATECOMERS = 0.3
+_MIN_CLOSE_WAIT = 0.3
 """So many seconds a driver that closes waits at least, for answers that were asked for but have not begun."""
 
 
@@ -27,30 +27,30 @@ class Driver:
 
     def __init__(  # noqa: PLR0913 - made in one place, from what an operator may choose
         self,
-        lanes: Lanes,
+        rate_limiter: RateLimiter,
         *,
         pace: Pace | None = None,
-        extent: Extent | None = None,
+        page_limits: PageLimits | None = None,
         deadlines: Deadlines | None = None,
         clock: Callable[[], float] | None = None,
         first_status: str = "Searching…",
     ) -> None:
-        self._lanes = lanes
+        self._rate_limiter = rate_limiter
         self._pace = pace or Pace()
-        self._extent = extent
+        self._page_limits = page_limits
         self._deadlines = deadlines or Deadlines()
         self._clock = clock
         self._first_status = first_status
-        self._open: dict[str, Run] = {}
-        self._begun = 0
+        self._open_runs: dict[str, Run] = {}
+        self._run_count = 0
         self._is_closing = False
 
     @property
     def open_answers(self) -> int:
         """How many answers have not come to their end."""
-        return len(self._open)
+        return len(self._open_runs)
 
-    async def run(self, streamable: Streamable, surface: Surface, *, key: str, status: str = "") -> Cause:
+    async def run(self, text_source: TextSource, surface: Surface, *, answer_id: str, status: str = "") -> EndReason:
         """Tell one answer to its end, on this surface; ``key`` is what ``stop`` knows it by.
 
         ``status`` is the first status line, where it is not the usual one.
@@ -59,58 +59,60 @@ class Driver:
         Raises:
             CancelledError: the caller was cancelled; the model is hung up on, the message stays as it is.
         """
-        self._begun += 1
-        name = f"{self._begun} {key}"
+        self._run_count += 1
+        name = f"{self._run_count} {answer_id}"
         clock = self._clock or asyncio.get_running_loop().time
-        reply = Reply(status=status or self._first_status, now=clock(), pace=self._pace, extent=self._extent)
-        run = Run(name, streamable, surface, reply, self._lanes, self._deadlines, clock, self._wake)
-        self._open[name] = run
+        reply = Reply(status=status or self._first_status, now=clock(), pace=self._pace, page_limits=self._page_limits)
+        run = Run(name, text_source, surface, reply, self._rate_limiter, self._deadlines, clock, self._wake)
+        self._open_runs[name] = run
         if self._is_closing:
             run.interrupt(Restarting())
         try:
-            return await run.told()
+            return await run.run()
         finally:
-            del self._open[name]
+            del self._open_runs[name]
 
-    def stop(self, key: str, by: str) -> bool:
+    def stop(self, answer_id: str, by: str) -> bool:
         """End an answer where it is, and hang up on the model at once; False if there is none that still runs."""
-        stopped = [run.interrupt(Stopped(by)) for run in self._known_by(key)]
+        stopped = [run.interrupt(Stopped(by)) for run in self._find_runs(answer_id)]
         return any(stopped)
 
-    def announce(self, key: str, status: str) -> bool:
+    def announce(self, answer_id: str, status: str) -> bool:
         """Show another status line while an answer has not begun, and be patient anew; False if there is none."""
-        announced = [run.announce(status) for run in self._known_by(key)]
+        announced = [run.announce(status) for run in self._find_runs(answer_id)]
         return any(announced)
 
-    def lost_message(self, message: int) -> bool:
+    def on_message_deleted(self, message_id: int) -> bool:
         """A message, by its id, is gone: an answer that it is part of sends nothing more.
 
         A thread has the id of the message it was started from: one is gone without the other, so they have two doors.
         Gives whether an open answer was concerned; its model is hung up on at once.
         """
-        return _abandoned([run for run in self._open.values() if run.has_message(message)])
+        return _abort_runs([run for run in self._open_runs.values() if run.has_message(message_id)])
 
-    def lost_place(self, place: int) -> bool:
+    def on_channel_deleted(self, channel_or_guild_id: int) -> bool:
         """A channel, thread or guild, by its id, is gone: nothing more is sent there; the rest as for a message."""
-        return _abandoned([run for run in self._open.values() if run.is_in(place)])
+        return _abort_runs([run for run in self._open_runs.values() if run.is_in(channel_or_guild_id)])
 
     @property
-    def resting_on(self) -> frozenset[int]:
+    def required_channel_ids(self) -> frozenset[int]:
         """The channels and threads, by their ids, in which open answers need the bot's own right to write."""
-        return frozenset(run.rests_on for run in self._open.values() if run.rests_on is not None)
+        return frozenset(
+            run.required_channel_id for run in self._open_runs.values() if run.required_channel_id is not None
+        )
 
-    def shut_out(self, channel: int) -> None:
+    def on_permission_revoked(self, channel_id: int) -> None:
         """The bot may not write in this channel or thread any more: hang up on the models of answers that need it."""
-        for run in self._open.values():
-            if run.rests_on == channel:
-                run.abandon(SurfaceGone("the bot may no longer write there"))
+        for run in self._open_runs.values():
+            if run.required_channel_id == channel_id:
+                run.abort(SurfaceGone("the bot may no longer write there"))
 
-    async def turn(self, lane: str) -> None:
+    async def wait_for_edit_slot(self, bucket: str) -> None:
         """Wait until a lane has room for an edit beside those of open answers, and count it."""
         clock = self._clock or asyncio.get_running_loop().time
-        while wait := self._lanes.wait(lane, Urgency.STATUS, clock()):  # noqa: ASYNC110 - no event tells of time
+        while wait := self._rate_limiter.seconds_to_wait(bucket, Urgency.STATUS, clock()):  # noqa: ASYNC110 - no event tells of time
             await asyncio.sleep(wait)
-        self._lanes.spend(lane, clock())
+        self._rate_limiter.count_request(bucket, clock())
 
     async def close(self, grace: float = 5.0) -> None:
         """Finish every open answer as ``Restarting``, those too that come meanwhile.
@@ -118,25 +120,25 @@ class Driver:
         What is not finished after ``grace`` seconds is left as it is.
         """
         self._is_closing = True
-        for run in self._open.values():
+        for run in self._open_runs.values():
             run.interrupt(Restarting())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace):
-                await asyncio.sleep(min(grace, _LATECOMERS))
-                while unfinished := [run for run in self._open.values() if not run.is_over.is_set()]:
+                await asyncio.sleep(min(grace, _MIN_CLOSE_WAIT))
+                while unfinished := [run for run in self._open_runs.values() if not run.is_over.is_set()]:
                     await unfinished[0].is_over.wait()
-        for run in self._open.values():
-            run.abandon(TimeoutError("the bot went down before the answer was finished"))
+        for run in self._open_runs.values():
+            run.abort(TimeoutError("the bot went down before the answer was finished"))
 
-    def _known_by(self, key: str) -> list[Run]:
-        return [run for name, run in self._open.items() if name.partition(" ")[2] == key]
+    def _find_runs(self, answer_id: str) -> list[Run]:
+        return [run for name, run in self._open_runs.items() if name.partition(" ")[2] == answer_id]
 
-    def _wake(self, name: str) -> None:
-        if name in self._open:
-            self._open[name].wake()
+    def _wake(self, run_id: str) -> None:
+        if run_id in self._open_runs:
+            self._open_runs[run_id].wake()
 
 
-def _abandoned(concerned: list[Run]) -> bool:
-    for run in concerned:
-        run.abandon(SurfaceGone("deleted, or closed to the bot"))
-    return bool(concerned)
+def _abort_runs(runs: list[Run]) -> bool:
+    for run in runs:
+        run.abort(SurfaceGone("deleted, or closed to the bot"))
+    return bool(runs)

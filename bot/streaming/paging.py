@@ -18,28 +18,28 @@ from bot.streaming.markdown.code import (
     FENCE,
     INFO_LIMIT,
     SPAN_LIMIT,
-    Code,
-    codes,
-    fence_left_open,
-    line_end,
-    open_marks,
-    open_wide_marks,
-    without_code,
+    CodeSpan,
+    find_code_spans,
+    find_line_end,
+    find_open_fence,
+    find_open_marks,
+    find_open_wide_marks,
+    mask_code,
 )
-from bot.streaming.markdown.open_marks import MARKS_LIMIT, PAGE, SIGNS, turns
-from bot.streaming.markdown.tables import head
+from bot.streaming.markdown.open_marks import DEFAULT_PAGE_LENGTH, MARK_CHARACTERS, MARKS_LIMIT, find_balance_changes
+from bot.streaming.markdown.tables import find_table_head
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-PAGE_LIMIT = PAGE
+PAGE_LIMIT = DEFAULT_PAGE_LENGTH
 """Longest page in UTF-16 code units: safe whether Discord counts those or characters."""
 
-SHORTEST_LIMIT = 16
+MIN_PAGE_LIMIT = 16
 """The least a page must hold: two fence marks, their lines, and some text."""
 
-_CLOSING = "\n" + FENCE
-_ROOMY = 64
+_CLOSING_FENCE = "\n" + FENCE
+_ROOMY_LIMIT = 64
 """From this limit on a page keeps room for every closing, and may repeat what an item belongs to."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -47,8 +47,8 @@ _ARRIVING_INFO = re.compile(r"`{3,}[A-Za-z0-9_+\-.#]*\s*\Z")
 _ARRIVING_RUN = re.compile(r"(?:^|\n)[ \t]*`{1,2}\Z")
 _ARRIVING_MARK = re.compile(r"(?:\*+|_+|~+|\|+)\Z")
 
-_UNSEEN = "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200d\u2060-\u2064\ufeff"
-_BLANK = re.compile(rf"[\s{_UNSEEN}]*")
+_INVISIBLE = "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200d\u2060-\u2064\ufeff"
+_BLANK = re.compile(rf"[\s{_INVISIBLE}]*")
 _ITEM_LINE = re.compile(r"^(?P<indent>[ \t]*)(?P<mark>[-*+]|\d{1,9}[.)])[ \t]", re.MULTILINE)
 _ITEM_OR_OTHER = re.compile(rf"{_ITEM_LINE.pattern}|^\S", re.MULTILINE)
 _BLOCK_START = re.compile(r"#{1,3}[ \t]|-#[ \t]|>|```")
@@ -66,7 +66,7 @@ _LINK = re.compile(r"https?://[^\s<>`]*", re.IGNORECASE)
 _JOINERS = "\u200d\U0001f3fb\U0001f3fc\U0001f3fd\U0001f3fe\U0001f3ff"
 
 
-def width(text: str) -> int:
+def utf16_length(text: str) -> int:
     """How long Discord counts a text at most, in UTF-16 code units. A lone surrogate counts one."""
     return len(text) if text.isascii() else len(text) + sum(char > "\uffff" for char in text)
 
@@ -81,13 +81,13 @@ class Page:
     closing: str
 
     @property
-    def shown(self) -> str:
+    def rendered(self) -> str:
         """The message's text. Lone surrogates cannot be sent as UTF-8: each is shown as U+FFFD."""
         return _SURROGATE.sub("\ufffd", self.opening + self.body + self.closing)
 
 
 @dataclass(frozen=True, slots=True)
-class _Carried:
+class _Continuation:
     """What goes on after a break, as far as it can be said before the next page's first line is known.
 
     ``marks`` are reopened if the break fell in mid-line or that line is words, ``items`` (indentation and mark, from
@@ -106,18 +106,18 @@ class Pager:
     """
 
     def __init__(self, limit: int = PAGE_LIMIT) -> None:
-        if limit < SHORTEST_LIMIT:
-            raise ValueError(f"a page needs at least {SHORTEST_LIMIT} code units, not {limit}")
+        if limit < MIN_PAGE_LIMIT:
+            raise ValueError(f"a page needs at least {MIN_PAGE_LIMIT} code units, not {limit}")
         self._limit = limit
         self._fed: list[str] = []
         self._pages: list[Page] = []
         self._sealed: list[str] = []
-        self._reserved = MARKS_LIMIT if limit >= _ROOMY else len(_CLOSING)
+        self._reserved = MARKS_LIMIT if limit >= _ROOMY_LIMIT else len(_CLOSING_FENCE)
         self._gap = ""
         self._opening = ""
-        self._carried: _Carried | None = None
-        self._rest = ""
-        self._rest_width = 0
+        self._continuation: _Continuation | None = None
+        self._open_text = ""
+        self._open_text_length = 0
         self._is_flushed = False
 
     def feed(self, delta: str) -> None:
@@ -129,7 +129,7 @@ class Pager:
         if self._is_flushed:
             raise RuntimeError("a flushed pager takes no more text")
         self._fed.append(delta)
-        self._take(delta)
+        self._append(delta)
 
     def flush(self) -> None:
         """No more text comes: what was held back as undecided is shown. May be called again."""
@@ -143,14 +143,14 @@ class Pager:
     @property
     def pages(self) -> Sequence[Page]:
         """The sealed pages with their structure, and the open one if it shows anything."""
-        page = self._open()
+        page = self._build_open_page()
         return (*self._pages, page) if page.body else tuple(self._pages)
 
     @property
     def open_page(self) -> str:
         """The page being written as shown right now, its fences closed; empty if there is none."""
-        page = self._open()
-        return page.shown if page.body else ""
+        page = self._build_open_page()
+        return page.rendered if page.body else ""
 
     @property
     def text(self) -> str:
@@ -161,113 +161,119 @@ class Pager:
     def open_page_with(self, tail: str) -> str:
         """The open page as it would be shown with some more text; what does not fit on it is left out."""
         ahead = Pager(self._limit)
-        ahead._opening, ahead._rest, ahead._rest_width = self._opening, self._rest, self._rest_width
-        ahead._carried, ahead._gap = self._carried, self._gap
-        ahead._take(tail)
+        ahead._opening, ahead._open_text, ahead._open_text_length = (
+            self._opening,
+            self._open_text,
+            self._open_text_length,
+        )
+        ahead._continuation, ahead._gap = self._continuation, self._gap
+        ahead._append(tail)
         return ahead._sealed[0] if ahead._sealed else ahead.open_page
 
-    def _take(self, delta: str) -> None:
+    def _append(self, delta: str) -> None:
         while delta:
-            taken, delta = _divided(delta, self._room - self._rest_width)
-            self._rest += taken
-            self._rest_width += width(taken)
-            self._start()
-            while self._rest_width > self._room:
-                self._seal()
+            taken, delta = _split_at_length(delta, self._available_length - self._open_text_length)
+            self._open_text += taken
+            self._open_text_length += utf16_length(taken)
+            self._start_page()
+            while self._open_text_length > self._available_length:
+                self._seal_page()
 
     @property
-    def _room(self) -> int:
+    def _available_length(self) -> int:
         """How wide the body may be, in code units: a closing always has its place."""
-        return self._limit - width(self._opening) - self._reserved
+        return self._limit - utf16_length(self._opening) - self._reserved
 
-    def _start(self) -> None:
+    def _start_page(self) -> None:
         """Move what is not shown at a page's start into the gap, and open what goes on there once that is known."""
         is_code = self._opening.startswith(FENCE)
-        if is_code and self._rest.lstrip().startswith(FENCE):
-            self._drop(self._rest.index(FENCE) + len(FENCE))
+        if is_code and self._open_text.lstrip().startswith(FENCE):
+            self._drop(self._open_text.index(FENCE) + len(FENCE))
             self._opening, is_code = "", False
         if is_code:
-            blank = len(self._rest) - len(self._rest.lstrip())
-            self._drop(self._rest.rfind("\n", 0, blank) + 1)
+            blank = len(self._open_text) - len(self._open_text.lstrip())
+            self._drop(self._open_text.rfind("\n", 0, blank) + 1)
         elif not self._opening:
-            unseen = _BLANK.match(self._rest)
+            unseen = _BLANK.match(self._open_text)
             self._drop(unseen.end() if unseen else 0)
-            if self._carried is not None and self._rest and self._is_known_to_go_on:
-                self._opening, self._carried = self._going_on(self._carried), None
+            if self._continuation is not None and self._open_text and self._is_continuation_known:
+                self._opening, self._continuation = self._build_continuation_opening(self._continuation), None
 
     @property
-    def _is_known_to_go_on(self) -> bool:
+    def _is_continuation_known(self) -> bool:
         """Whether it is certain what the rest goes on with. In mid-line no block begins, whatever it looks like."""
-        return not self._goes_on_below or not _MAY_BE_BLOCK_START.match(self._rest)
+        return not self._continues_on_new_line or not _MAY_BE_BLOCK_START.match(self._open_text)
 
     @property
-    def _goes_on_below(self) -> bool:
+    def _continues_on_new_line(self) -> bool:
         return "\n" in self._gap
 
-    def _going_on(self, carried: _Carried) -> str:
-        if not self._goes_on_below:
-            return carried.marks
-        if not _ITEM_LINE.match(self._rest):
-            return "" if _BLOCK_START.match(self._rest) else carried.marks
+    def _build_continuation_opening(self, continuation: _Continuation) -> str:
+        if not self._continues_on_new_line:
+            return continuation.marks
+        if not _ITEM_LINE.match(self._open_text):
+            return "" if _BLOCK_START.match(self._open_text) else continuation.marks
         indent = self._gap.rpartition("\n")[2]
-        outer = "".join(f"{blank}{mark} …\n" for blank, mark in carried.items if len(blank) < len(indent))
+        outer = "".join(f"{blank}{mark} …\n" for blank, mark in continuation.items if len(blank) < len(indent))
         return (
             outer + indent if outer and not indent.strip(" \t") and len(outer) + len(indent) <= self._limit // 8 else ""
         )
 
     def _drop(self, count: int) -> None:
-        self._gap += self._rest[:count]
-        self._keep(self._rest[count:])
+        self._gap += self._open_text[:count]
+        self._set_open_text(self._open_text[count:])
 
-    def _keep(self, rest: str) -> None:
-        self._rest, self._rest_width = rest, width(rest)
+    def _set_open_text(self, text: str) -> None:
+        self._open_text, self._open_text_length = text, utf16_length(text)
 
-    def _seal(self) -> None:
-        overfull, _ = _divided(self._rest, self._room)
+    def _seal_page(self) -> None:
+        overfull, _ = _split_at_length(self._open_text, self._available_length)
         if overfull[:-1].isspace():
             self._drop(len(overfull) - 1)
             return
-        end = _break(self._opening, overfull)
-        body = self._rest[:end].rstrip()
-        fence = fence_left_open(self._opening + body)
-        marks = () if fence else self._open_marks(body, overfull[len(body) :])
-        page = Page(self._gap, self._opening, body, _CLOSING if fence else "".join(reversed(marks)))
+        end = _find_break(self._opening, overfull)
+        body = self._open_text[:end].rstrip()
+        fence = find_open_fence(self._opening + body)
+        marks = () if fence else self._find_open_marks(body, overfull[len(body) :])
+        page = Page(self._gap, self._opening, body, _CLOSING_FENCE if fence else "".join(reversed(marks)))
         self._pages.append(page)
-        self._sealed.append(page.shown)
-        self._carried = _Carried("".join(marks), _items(self._opening + body)) if fence is None else None
-        self._opening = self._reopening(self._opening + body, fence)
+        self._sealed.append(page.rendered)
+        self._continuation = (
+            _Continuation("".join(marks), _find_open_items(self._opening + body)) if fence is None else None
+        )
+        self._opening = self._build_fence_opening(self._opening + body, fence)
         self._gap = ""
-        self._keep(self._rest[len(body) :])
-        self._start()
+        self._set_open_text(self._open_text[len(body) :])
+        self._start_page()
 
-    def _open_marks(self, body: str, after: str) -> tuple[str, ...]:
+    def _find_open_marks(self, body: str, after: str) -> tuple[str, ...]:
         """The marks that a break between these two falls between."""
         gap = after[: len(after) - len(after.lstrip())]
-        is_beside_sign = body[-1:] in SIGNS or after[len(gap) :][:1] in SIGNS
+        is_beside_sign = body[-1:] in MARK_CHARACTERS or after[len(gap) :][:1] in MARK_CHARACTERS
         if _PARAGRAPH.match(gap) or is_beside_sign:
             return ()
-        marks = (open_wide_marks if "\n" in gap else open_marks)(self._opening + body)
+        marks = (find_open_wide_marks if "\n" in gap else find_open_marks)(self._opening + body)
         return marks if sum(map(len, marks)) <= self._reserved else ()
 
-    def _reopening(self, shown: str, fence: Code | None) -> str:
+    def _build_fence_opening(self, text: str, fence: CodeSpan | None) -> str:
         if fence is None:
             return ""
         carried = fence.info if len(fence.info) <= min(INFO_LIMIT, self._limit // 4) else ""
-        table_head = head(shown[fence.inner :])
-        return f"{FENCE}{carried}\n{table_head if width(table_head) <= self._limit // 4 else ''}"
+        table_head = find_table_head(text[fence.inner :])
+        return f"{FENCE}{carried}\n{table_head if utf16_length(table_head) <= self._limit // 4 else ''}"
 
-    def _open(self) -> Page:
-        body = self._rest.rstrip()
+    def _build_open_page(self) -> Page:
+        body = self._open_text.rstrip()
         if not self._is_flushed:
-            body = _without_arriving_mark(self._opening, body)
+            body = _strip_arriving_mark(self._opening, body)
         if not body:
             return Page(self._gap, "", "", "")
-        is_open = fence_left_open(self._opening + body) is not None
-        return Page(self._gap, self._opening, body, _CLOSING if is_open else self._closed_meanwhile(body))
+        is_open = find_open_fence(self._opening + body) is not None
+        return Page(self._gap, self._opening, body, _CLOSING_FENCE if is_open else self._close_open_marks(body))
 
-    def _closed_meanwhile(self, body: str) -> str:
+    def _close_open_marks(self, body: str) -> str:
         """What closes the marks of which the other half has not arrived."""
-        marks = () if self._is_flushed else open_wide_marks(self._opening + body)
+        marks = () if self._is_flushed else find_open_wide_marks(self._opening + body)
         return "".join(reversed(marks)) if sum(map(len, marks)) <= self._reserved else ""
 
 
@@ -276,23 +282,23 @@ def paginate(text: str, limit: int = PAGE_LIMIT) -> list[str]:
     pager = Pager(limit)
     pager.feed(text)
     pager.flush()
-    return [page.shown for page in pager.pages]
+    return [page.rendered for page in pager.pages]
 
 
-def _divided(text: str, room: int) -> tuple[str, str]:
+def _split_at_length(text: str, max_length: int) -> tuple[str, str]:
     """The shortest beginning that is wider than ``room`` code units, and the rest."""
-    count = min(len(text), room + 1)
-    units = width(text[:count])
-    while count and units - width(text[count - 1]) > room:
+    count = min(len(text), max_length + 1)
+    units = utf16_length(text[:count])
+    while count and units - utf16_length(text[count - 1]) > max_length:
         count -= 1
-        units -= width(text[count])
+        units -= utf16_length(text[count])
     return text[:count], text[count:]
 
 
-def _without_arriving_mark(opening: str, body: str) -> str:
+def _strip_arriving_mark(opening: str, body: str) -> str:
     """The body without a fence mark at its end of which more may come, so that nothing flickers."""
     body = _ARRIVING_RUN.sub("", body).rstrip()
-    fence = fence_left_open(opening + body)
+    fence = find_open_fence(opening + body)
     if fence is not None and fence.start >= len(opening):
         start = fence.start - len(opening)
         if _ARRIVING_INFO.match(body, start):
@@ -300,10 +306,10 @@ def _without_arriving_mark(opening: str, body: str) -> str:
     return body if fence is not None else _ARRIVING_MARK.sub("", body).rstrip()
 
 
-def _items(shown: str) -> tuple[tuple[str, str], ...]:
+def _find_open_items(text: str) -> tuple[tuple[str, str], ...]:
     """The list items that the text's end stands in, from the outermost in: their indentation and their mark."""
     found: list[tuple[str, str]] = []
-    for line in _ITEM_OR_OTHER.finditer(shown):
+    for line in _ITEM_OR_OTHER.finditer(text):
         while found and (line["mark"] is None or len(found[-1][0]) >= len(line["indent"])):
             found.pop()
         if line["mark"]:
@@ -311,53 +317,57 @@ def _items(shown: str) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
-class _Breaks:
+class _BreakFinder:
     """The places in one overfull page where it may be broken: ``rest[:-1]`` fits, its last character does not."""
 
     def __init__(self, opening: str, rest: str) -> None:
         self._rest = rest
         self.last = len(rest) - 1
         self._first = len(rest) - len(rest.lstrip()) + 1
-        self._shift = shift = len(opening)
-        found = codes(opening + rest)
-        self._codes = [
+        self._offset = shift = len(opening)
+        found = find_code_spans(opening + rest)
+        self._code_spans = [
             replace(code, start=code.start - shift, inner=code.inner - shift, end=code.end - shift) for code in found
         ]
-        self._words = without_code(opening + rest, found)
-        last_line = self._words.rfind("\n") + 1
-        self._unpartnered = self._words.find("`", max(last_line, len(self._words) - SPAN_LIMIT)) - shift
-        self._turns: dict[int, list[tuple[int, bool]]] = {}
+        self._masked_text = mask_code(opening + rest, found)
+        last_line = self._masked_text.rfind("\n") + 1
+        self._unpaired_backtick = (
+            self._masked_text.find("`", max(last_line, len(self._masked_text) - SPAN_LIMIT)) - shift
+        )
+        self._balance_changes: dict[int, list[tuple[int, bool]]] = {}
 
-    def latest(self, pattern: re.Pattern[str], share: float, is_good: Callable[[int], bool]) -> int | None:
+    def find_latest(self, pattern: re.Pattern[str], min_fill: float, is_good: Callable[[int], bool]) -> int | None:
         """The last match that leaves at least ``share`` of the page filled, as the place to break before."""
-        floor = max(self._first, int(share * self.last))
+        floor = max(self._first, int(min_fill * self.last))
         places = [found.start() if found[0].isspace() else found.end() for found in pattern.finditer(self._rest)]
         return next((place for place in reversed(places) if floor <= place <= self.last and is_good(place)), None)
 
-    def is_outside(self, place: int) -> bool:
+    def is_outside_code(self, position: int) -> bool:
         """Not within code, nor between a heading and its text."""
-        return self._code(place) is None and not _HEADING.match(self._rest, self._line_start(place))
+        return self._find_code(position) is None and not _HEADING.match(self._rest, self._find_line_start(position))
 
-    def is_calm(self, place: int) -> bool:
+    def is_safe_break(self, position: int) -> bool:
         """Not within code, nor between a mark and its partner."""
-        if self._code(place) is not None:
+        if self._find_code(position) is not None:
             return False
-        end = place + self._shift
-        start = self._words.rfind("\n", 0, end) + 1
-        if self._words.find("`", start, end) >= 0:
+        end = position + self._offset
+        start = self._masked_text.rfind("\n", 0, end) + 1
+        if self._masked_text.find("`", start, end) >= 0:
             return False
-        if start not in self._turns:
-            self._turns[start] = turns(self._words[start : line_end(self._words, start)])
-        return self._turns[start][bisect_right(self._turns[start], (end - start, True)) - 1][1]
+        if start not in self._balance_changes:
+            self._balance_changes[start] = find_balance_changes(
+                self._masked_text[start : find_line_end(self._masked_text, start)]
+            )
+        return self._balance_changes[start][bisect_right(self._balance_changes[start], (end - start, True)) - 1][1]
 
-    def is_filled(self, place: int) -> bool:
+    def is_acceptable_break(self, position: int) -> bool:
         """Not straight after the opening of a fence, and not within code in a line."""
-        code = self._code(place)
+        code = self._find_code(position)
         if code is None:
-            return self._can_be_marked(place) and not self._is_in_short_code(place)
-        return code.is_fence and not self._rest[max(code.inner, 0) : place].isspace()
+            return self._allows_marks(position) and not self._is_in_short_code(position)
+        return code.is_fence and not self._rest[max(code.inner, 0) : position].isspace()
 
-    def graphemes(self) -> Iterator[int]:
+    def find_grapheme_breaks(self) -> Iterator[int]:
         """Places from the last on, best first: those that split no character as seen, nor a link, nor short code.
 
         Rather than short code a character is split: links in such code are left as they are, and a page that shows
@@ -370,60 +380,62 @@ class _Breaks:
             if not any(start < place < end for start, end in links)
         ]
         seen = [place for place in places if not _is_joined(self._rest, place)]
-        yield from (place for place in seen if self._is_clean(place))
-        yield from (place for place in places if self._is_clean(place))
-        yield from (place for place in seen if self._can_be_marked(place))
+        yield from (place for place in seen if self._is_clean_break(place))
+        yield from (place for place in places if self._is_clean_break(place))
+        yield from (place for place in seen if self._allows_marks(place))
 
-    def _is_clean(self, place: int) -> bool:
+    def _is_clean_break(self, position: int) -> bool:
         """Whether what goes on after the break is read as it would have been without."""
-        if self._is_in_short_code(place):
+        if self._is_in_short_code(position):
             return False
-        return self._can_be_marked(place) or self._is_between_codes(place)
+        return self._allows_marks(position) or self._is_between_code_spans(position)
 
-    def _can_be_marked(self, place: int) -> bool:
+    def _allows_marks(self, position: int) -> bool:
         """Whether no mark stands at the break: one put there to close or reopen another would melt with it."""
-        return not any(side in SIGNS for side in self._sides(place))
+        return not any(side in MARK_CHARACTERS for side in self._get_neighbours(position))
 
-    def _is_between_codes(self, place: int) -> bool:
+    def _is_between_code_spans(self, position: int) -> bool:
         """Whether code is the only mark at the break, and nothing need be closed or reopened there."""
-        return all(side not in SIGNS or side == "`" for side in self._sides(place)) and self.is_calm(place)
+        return all(
+            side not in MARK_CHARACTERS or side == "`" for side in self._get_neighbours(position)
+        ) and self.is_safe_break(position)
 
-    def _sides(self, place: int) -> tuple[str, str]:
+    def _get_neighbours(self, position: int) -> tuple[str, str]:
         """What is seen to the left of a break and to the right of it."""
-        return self._rest[:place].rstrip()[-1:], self._rest[place:].lstrip()[:1]
+        return self._rest[:position].rstrip()[-1:], self._rest[position:].lstrip()[:1]
 
-    def _is_in_short_code(self, place: int) -> bool:
+    def _is_in_short_code(self, position: int) -> bool:
         """Whether a place is within code in a line, or behind a backtick whose partner may be on the next page."""
-        if 0 <= self._unpartnered < place:
+        if 0 <= self._unpaired_backtick < position:
             return True
-        code = self._code(place)
+        code = self._find_code(position)
         return code is not None and not code.is_fence and code.end - code.start <= SPAN_LIMIT
 
-    def _code(self, place: int) -> Code | None:
-        return next((code for code in self._codes if code.start < place < code.end), None)
+    def _find_code(self, position: int) -> CodeSpan | None:
+        return next((code for code in self._code_spans if code.start < position < code.end), None)
 
-    def _line_start(self, place: int) -> int:
-        return self._rest.rfind("\n", 0, place) + 1
+    def _find_line_start(self, position: int) -> int:
+        return self._rest.rfind("\n", 0, position) + 1
 
 
-def _break(opening: str, rest: str) -> int:
+def _find_break(opening: str, rest: str) -> int:
     """Where to break: the kindest place in the page's later part, else any that does not split a character."""
-    at = _Breaks(opening, rest)
+    at = _BreakFinder(opening, rest)
     return (
-        at.latest(_PARAGRAPH, 0.6, at.is_outside)
-        or at.latest(_ITEM, 0.6, at.is_outside)
-        or at.latest(_LINE, 0.6, at.is_outside)
-        or at.latest(_LINE, 0.6, at.is_filled)
-        or at.latest(_SENTENCE, 0.6, at.is_calm)
-        or at.latest(_WORD, 0.5, at.is_calm)
-        or at.latest(_WORD, 0.25, at.is_filled)
-        or next(at.graphemes(), at.last)
+        at.find_latest(_PARAGRAPH, 0.6, at.is_outside_code)
+        or at.find_latest(_ITEM, 0.6, at.is_outside_code)
+        or at.find_latest(_LINE, 0.6, at.is_outside_code)
+        or at.find_latest(_LINE, 0.6, at.is_acceptable_break)
+        or at.find_latest(_SENTENCE, 0.6, at.is_safe_break)
+        or at.find_latest(_WORD, 0.5, at.is_safe_break)
+        or at.find_latest(_WORD, 0.25, at.is_acceptable_break)
+        or next(at.find_grapheme_breaks(), at.last)
     )
 
 
-def _is_joined(text: str, place: int) -> bool:
+def _is_joined(text: str, position: int) -> bool:
     """Whether the characters on both sides of a place are seen as one, or are one run of backticks."""
-    before, after = text[place - 1], text[place]
+    before, after = text[position - 1], text[position]
     return (
         before == after == "`"
         or before in "\u200d\r"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from bot.streaming.actions import Closing, Edit, Post, Rewriting
+    from bot.streaming.actions import Closing, Edit, Post, TextFilter
 
 
 class SurfaceGone(Exception):
@@ -31,7 +31,7 @@ class Surface(Protocol):
     """Where an answer appears."""
 
     @property
-    def lane(self) -> str:
+    def bucket(self) -> str:
         """The rate-limit budget its edits are counted in, now; posts are counted in ``posting(lane)``."""
         ...
 
@@ -41,15 +41,15 @@ class Surface(Protocol):
         ...
 
     @property
-    def rests_on(self) -> int | None:
+    def required_channel_id(self) -> int | None:
         """The channel or thread, by its id, in which the bot's own right to write is needed now; None without need."""
         ...
 
-    def has_message(self, message: int) -> bool:
+    def has_message(self, message_id: int) -> bool:
         """Whether this message, by its id, is one of the answer's."""
         ...
 
-    def is_in(self, place: int) -> bool:
+    def is_in(self, channel_or_guild_id: int) -> bool:
         """Whether the answer appears in this channel, thread or guild, by its id."""
         ...
 
@@ -71,12 +71,12 @@ class Surface(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
+class StreamStart:
     """What is known before the first delta: a status line, the URLs that stay live, and what is done to the text."""
 
     status: str
-    links: frozenset[str] = frozenset()
-    rewriting: Rewriting | None = None
+    allowed_urls: frozenset[str] = frozenset()
+    text_filter: TextFilter | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,14 +124,14 @@ class Lost:
     error: Exception
 
 
-Cause = Ended | Failed | Stopped | Restarting | Stalled | OutOfTime | Lost
+EndReason = Ended | Failed | Stopped | Restarting | Stalled | OutOfTime | Lost
 """Why an answer ended."""
 
 
-class Streamable(Protocol):
+class TextSource(Protocol):
     """What is driven: one question told to its end."""
 
-    async def begin(self) -> Begun:
+    async def begin(self) -> StreamStart:
         """Find what the answer rests on; may raise, which is ``Failed``."""
         ...
 
@@ -139,6 +139,6 @@ class Streamable(Protocol):
         """The text as it comes; may raise, which is ``Failed``."""
         ...
 
-    def closing(self, cause: Cause) -> Closing:
+    def closing(self, end_reason: EndReason) -> Closing:
         """The words below the text, for every end but ``Lost``."""
         ...

@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bot.streaming.actions import Closing, Post, Urgency
-from bot.streaming.protocols import Begun, Ended, Failed, FileRefused, Lost, OutOfTime, Stalled, SurfaceBusy
-from bot.streaming.rate_limits import Claim, posting
+from bot.streaming.protocols import Ended, Failed, FileRefused, Lost, OutOfTime, Stalled, StreamStart, SurfaceBusy
+from bot.streaming.rate_limits import EditClaim, bucket_for_posts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bot.streaming.actions import Edit
-    from bot.streaming.protocols import Cause, Streamable, Surface
-    from bot.streaming.rate_limits import Lanes
+    from bot.streaming.protocols import EndReason, Surface, TextSource
+    from bot.streaming.rate_limits import RateLimiter
     from bot.streaming.reply import Reply
 
 
@@ -37,23 +37,23 @@ class Deadlines:
     idle: float = 45.0
     total: float = 1_800.0
     call: float = 15.0
-    last_words: float = 60.0
+    final_retry: float = 60.0
     reserve: float = 30.0
 
 
-_BREATH = 64
+_YIELD_EVERY = 64
 """After so many deltas in one go the pump lets other tasks run."""
-_RELUCTANCE = 256
+_CANCEL_RETRIES = 256
 """So many breaths a cancelled pump is put off, until the model waits: only there does cancelling hang up on it."""
-_BITE = 500
+_BATCH_CHARS = 500
 """So many characters are paged in one go."""
-_FIRST_RETRY = 0.5
-_LAST_RETRY = 8.0
+_FIRST_RETRY_DELAY = 0.5
+_MAX_RETRY_DELAY = 8.0
 """Seconds between attempts, doubling from the first to the last."""
-_TIMER = 0.001
-_FAREWELL = 2.0
+_MIN_TIMER = 0.001
+_CLOSE_TIMEOUT = 2.0
 """How many seconds a model may take to hang up before its answer is left alone."""
-_APOLOGY = "-# Something went wrong here that nobody foresaw. Ask again."
+_FALLBACK_NOTE = "-# Something went wrong here that nobody foresaw. Ask again."
 """The words for a fault that left no others."""
 
 
@@ -62,50 +62,50 @@ class Run:
 
     def __init__(  # noqa: PLR0913, PLR0917 - made in one place, from everything that one answer needs
         self,
-        name: str,
-        streamable: Streamable,
+        run_id: str,
+        text_source: TextSource,
         surface: Surface,
         reply: Reply,
-        lanes: Lanes,
+        rate_limiter: RateLimiter,
         deadlines: Deadlines,
         clock: Callable[[], float],
         wake_other: Callable[[str], None],
     ) -> None:
-        self._name = name
-        self._streamable = streamable
+        self._run_id = run_id
+        self._text_source = text_source
         self._surface = surface
         self._reply = reply
-        self._lanes = lanes
+        self._rate_limiter = rate_limiter
         self._deadlines = deadlines
         self._clock = clock
         self._wake_other = wake_other
         self._changed = asyncio.Event()
-        self._arrived: deque[str | Begun] = deque()
-        self._cause: Cause | None = None
+        self._arrivals: deque[str | StreamStart] = deque()
+        self._end_reason: EndReason | None = None
         self._lost: Lost | None = None
         self._began_at = clock()
-        self._patience = deadlines.first_delta
-        self._silent_at = clock() + self._patience
-        self._claimed: str | None = None
-        self._is_queueing = False
+        self._delta_timeout = deadlines.first_delta
+        self._stall_deadline = clock() + self._delta_timeout
+        self._claimed_bucket: str | None = None
+        self._is_waiting_for_turn = False
         self._has_begun = False
-        self._put_off = 0
+        self._deferred_cancels = 0
         self._failures = 0
         self._has_given_up = False
-        self._pressing_since = 0.0
+        self._retrying_since = 0.0
         self._pump: asyncio.Task[None] | None = None
-        self._action: asyncio.Task[None] | None = None
+        self._action_task: asyncio.Task[None] | None = None
         self.is_over = asyncio.Event()
 
     def wake(self) -> None:
         """Something may have changed: look again."""
         self._changed.set()
 
-    def interrupt(self, cause: Cause) -> bool:
+    def interrupt(self, end_reason: EndReason) -> bool:
         """End the text here, for this reason; False if it has ended before."""
-        if self._cause is not None or self._lost is not None:
+        if self._end_reason is not None or self._lost is not None:
             return False
-        self._cause = cause
+        self._end_reason = end_reason
         if self._pump:
             self._pump.cancel()
         self.wake()
@@ -113,93 +113,93 @@ class Run:
 
     def announce(self, status: str) -> bool:
         """Show another status line; False once the answer has begun or is over."""
-        if self._has_begun or self._cause is not None or self._lost is not None:
+        if self._has_begun or self._end_reason is not None or self._lost is not None:
             return False
-        self._put(Begun(status))
+        self._enqueue(StreamStart(status))
         return True
 
-    def abandon(self, error: Exception) -> None:
+    def abort(self, error: Exception) -> None:
         """Send nothing more."""
         self._lost = self._lost or Lost(error)
         if self._pump:
             self._pump.cancel()
         self.wake()
 
-    def has_message(self, message: int) -> bool:
+    def has_message(self, message_id: int) -> bool:
         """Whether this message is one of the answer's."""
-        return self._surface.has_message(message)
+        return self._surface.has_message(message_id)
 
-    def is_in(self, place: int) -> bool:
+    def is_in(self, channel_or_guild_id: int) -> bool:
         """Whether the answer appears in this channel, thread or guild."""
-        return self._surface.is_in(place)
+        return self._surface.is_in(channel_or_guild_id)
 
     @property
-    def rests_on(self) -> int | None:
+    def required_channel_id(self) -> int | None:
         """Where the bot's own right to write is needed now, by its id."""
-        return self._surface.rests_on
+        return self._surface.required_channel_id
 
-    async def told(self) -> Cause:
+    async def run(self) -> EndReason:
         """Run to the end; gives the reason why the text ended, or ``Lost``."""
-        if self._cause is None:
-            self._pump = asyncio.create_task(self._pumped())
+        if self._end_reason is None:
+            self._pump = asyncio.create_task(self._pump_deltas())
         try:
-            while not self._has_nothing_left:
+            while not self._is_done:
                 self._changed.clear()
-                await self._pause(self._looked())
+                await self._pause(self._step())
         finally:
-            self._leave_lane()
+            self._withdraw_claim()
             self.is_over.set()
-            await _cancelled(self._pump, self._action)
-        return self._lost or self._cause or Ended()
+            await _cancel_tasks(self._pump, self._action_task)
+        return self._lost or self._end_reason or Ended()
 
-    def _looked(self) -> float | None:
+    def _step(self) -> float | None:
         """Take in what is new and begin what is due; gives the time of the next look, None for never.
 
         A fault in it must not leave a message in progress: the answer ends with what is visible, and says so.
         """
         try:
-            self._take_in()
-            return self._next_look()
+            self._process_arrivals()
+            return self._start_next_action()
         except Exception as error:  # noqa: BLE001 - whatever it is, the reader is told
             if self._has_given_up:
-                self.abandon(error)
+                self.abort(error)
             else:
                 self._give_up(error)
             return self._clock()
 
     def _give_up(self, error: Exception) -> None:
         self._has_given_up = True
-        self._arrived.clear()
-        self._cause = Failed(error)
+        self._arrivals.clear()
+        self._end_reason = Failed(error)
         if self._pump:
             self._pump.cancel()
-        if self._action:
-            self._action.cancel()
-        closing = self._closing_words(self._cause)
-        self._pressing_since = self._clock()
-        self._reply.give_up(closing.note or _APOLOGY, self._clock())
+        if self._action_task:
+            self._action_task.cancel()
+        closing = self._build_closing(self._end_reason)
+        self._retrying_since = self._clock()
+        self._reply.give_up(closing.note or _FALLBACK_NOTE, self._clock())
 
-    def _closing_words(self, cause: Cause) -> Closing:
+    def _build_closing(self, end_reason: EndReason) -> Closing:
         try:
-            return self._streamable.closing(cause)
+            return self._text_source.closing(end_reason)
         except Exception as error:  # noqa: BLE001 - what was said stands, with words of our own below it
-            self._cause = Failed(error)
-            return Closing(note=_APOLOGY)
+            self._end_reason = Failed(error)
+            return Closing(note=_FALLBACK_NOTE)
 
-    async def _pumped(self) -> None:
+    async def _pump_deltas(self) -> None:
         """Do nothing but wait for the model, so that cancelling this task finds it waiting there and hangs up."""
         try:
-            begun = await self._streamable.begin()
+            begun = await self._text_source.begin()
             self._has_begun = True
-            self._put(begun)
+            self._enqueue(begun)
             count = 0
-            async for delta in self._streamable.deltas():
+            async for delta in self._text_source.deltas():
                 if not delta:
                     continue
-                self._put(delta)
+                self._enqueue(delta)
                 count += 1
-                if count % _BREATH == 0:
-                    await self._breathe()
+                if count % _YIELD_EVERY == 0:
+                    await self._yield_to_loop()
         except Exception as error:  # noqa: BLE001 - whatever a model or store raises is how this answer ended
             self._end(Failed(error))
         except asyncio.CancelledError:
@@ -209,60 +209,62 @@ class Run:
         else:
             self._end(Ended())
 
-    async def _breathe(self) -> None:
+    async def _yield_to_loop(self) -> None:
         """Let other tasks run during a burst. A cancellation that comes here waits until the model is waited for."""
         try:
             await asyncio.sleep(0)
         except asyncio.CancelledError:
             this_task = asyncio.current_task()
-            if self._put_off == _RELUCTANCE or this_task is None:
+            if self._deferred_cancels == _CANCEL_RETRIES or this_task is None:
                 raise
-            self._put_off += 1
+            self._deferred_cancels += 1
             this_task.cancel()
 
-    def _put(self, arrival: str | Begun) -> None:
+    def _enqueue(self, arrival: str | StreamStart) -> None:
         if isinstance(arrival, str):
-            self._patience = self._deadlines.idle
-        self._silent_at = self._clock() + self._patience
-        self._arrived.append(arrival)
-        if not self._is_queueing:
+            self._delta_timeout = self._deadlines.idle
+        self._stall_deadline = self._clock() + self._delta_timeout
+        self._arrivals.append(arrival)
+        if not self._is_waiting_for_turn:
             self.wake()
 
-    def _end(self, cause: Cause) -> None:
-        self._cause = self._cause or cause
+    def _end(self, end_reason: EndReason) -> None:
+        self._end_reason = self._end_reason or end_reason
         self.wake()
 
     @property
-    def _has_nothing_left(self) -> bool:
+    def _is_done(self) -> bool:
         return self._lost is not None or self._reply.is_complete
 
-    def _take_in(self) -> None:
+    def _process_arrivals(self) -> None:
         """Hand what has arrived to the reply, a bite at a time, and its end once all of it is there."""
         now = self._clock()
         bite: list[str] = []
-        room = _BITE
-        while self._arrived and room > 0:
-            arrival = self._arrived.popleft()
+        room = _BATCH_CHARS
+        while self._arrivals and room > 0:
+            arrival = self._arrivals.popleft()
             if isinstance(arrival, str):
                 bite.append(arrival[:room])
                 if rest := arrival[room:]:
-                    self._arrived.appendleft(rest)
+                    self._arrivals.appendleft(rest)
                 room -= len(arrival)
             else:
-                self._reply.announce(arrival.status, now, links=arrival.links, rewriting=arrival.rewriting)
+                self._reply.announce(
+                    arrival.status, now, allowed_urls=arrival.allowed_urls, text_filter=arrival.text_filter
+                )
         if self._reply.is_finished:
             return
         self._reply.receive("".join(bite), now)
-        self._look_at_deadlines(now)
-        if self._cause and not self._arrived:
-            self._reply.finish(self._closing_words(self._cause), now)
-            self._pressing_since = now
+        self._check_deadlines(now)
+        if self._end_reason and not self._arrivals:
+            self._reply.finish(self._build_closing(self._end_reason), now)
+            self._retrying_since = now
 
-    def _look_at_deadlines(self, now: float) -> None:
+    def _check_deadlines(self, now: float) -> None:
         if now >= self._overdue_at:
             self.interrupt(OutOfTime(self._overdue_at - self._began_at))
-        elif now >= self._silent_at:
-            self.interrupt(Stalled(self._patience))
+        elif now >= self._stall_deadline:
+            self.interrupt(Stalled(self._delta_timeout))
 
     @property
     def _overdue_at(self) -> float:
@@ -271,89 +273,89 @@ class Run:
         lasts_until = self._surface.lasts_until
         return overdue_at if lasts_until is None else min(overdue_at, lasts_until - self._deadlines.reserve)
 
-    def _next_look(self) -> float | None:
+    def _start_next_action(self) -> float | None:
         """Begin what is due and may go; gives the time at which to look again if nothing happens, None for never."""
         now = self._clock()
-        if self._arrived:
+        if self._arrivals:
             return now
-        action = None if self._action else self._reply.due(now)
+        action = None if self._action_task else self._reply.next_action(now)
         if action:
             look_at = self._take_turn(action, now)
         else:
-            self._leave_lane()
+            self._withdraw_claim()
             look_at = self._reply.wake_at(now)
         # While text waits for its turn, more text changes nothing: it is taken in when the turn comes.
-        self._is_queueing = self._claimed is not None and self._reply.urgency() is Urgency.TEXT
+        self._is_waiting_for_turn = self._claimed_bucket is not None and self._reply.get_urgency() is Urgency.TEXT
         times = [look_at] if look_at is not None else []
-        if self._cause is None:
-            times += [self._silent_at, self._overdue_at]
+        if self._end_reason is None:
+            times += [self._stall_deadline, self._overdue_at]
         return min(times, default=None)
 
     async def _pause(self, until: float | None) -> None:
         """Wait for news or until a time; at least for the other tasks, and for a timer at least a millisecond."""
-        if self._arrived or self._has_nothing_left:
+        if self._arrivals or self._is_done:
             await asyncio.sleep(0)
             return
         # A timer that fires a rounding error too early must not be set again for no time at all.
-        seconds = None if until is None else max(_TIMER, until - self._clock())
+        seconds = None if until is None else max(_MIN_TIMER, until - self._clock())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._changed.wait()
 
     def _take_turn(self, action: Post | Edit, now: float) -> float | None:
         """Begin the action if it is this answer's turn in the lane; else give the time at which it may be."""
-        lane = posting(self._surface.lane) if isinstance(action, Post) else self._surface.lane
-        if lane != self._claimed:
-            self._leave_lane()
-            self._claimed = lane
-        urgency = self._reply.urgency()
-        was_first = self._lanes.first(lane) == self._name
-        self._lanes.claim(lane, Claim(urgency, now - self._reply.staleness(now), self._name))
-        if self._lanes.first(lane) != self._name:
+        lane = bucket_for_posts(self._surface.bucket) if isinstance(action, Post) else self._surface.bucket
+        if lane != self._claimed_bucket:
+            self._withdraw_claim()
+            self._claimed_bucket = lane
+        urgency = self._reply.get_urgency()
+        was_first = self._rate_limiter.next_run_id(lane) == self._run_id
+        self._rate_limiter.claim(lane, EditClaim(urgency, now - self._reply.get_staleness(now), self._run_id))
+        if self._rate_limiter.next_run_id(lane) != self._run_id:
             if was_first:
                 self._wake_first(lane)
             return None
-        wait = self._lanes.wait(lane, urgency, now)
+        wait = self._rate_limiter.seconds_to_wait(lane, urgency, now)
         if wait > 0:
             return now + wait
-        self._lanes.spend(lane, now)
-        self._leave_lane()
-        self._reply.begun(action, now)
-        self._action = asyncio.create_task(self._performed(action, lane))
+        self._rate_limiter.count_request(lane, now)
+        self._withdraw_claim()
+        self._reply.action_started(action, now)
+        self._action_task = asyncio.create_task(self._perform(action, lane))
         return None
 
-    def _leave_lane(self) -> None:
-        if self._claimed is not None:
-            self._lanes.withdraw(self._claimed, self._name)
-            self._wake_first(self._claimed)
-            self._claimed = None
+    def _withdraw_claim(self) -> None:
+        if self._claimed_bucket is not None:
+            self._rate_limiter.withdraw(self._claimed_bucket, self._run_id)
+            self._wake_first(self._claimed_bucket)
+            self._claimed_bucket = None
 
-    def _wake_first(self, lane: str) -> None:
-        first = self._lanes.first(lane)
+    def _wake_first(self, bucket: str) -> None:
+        first = self._rate_limiter.next_run_id(bucket)
         if first is not None:
             self._wake_other(first)
 
-    async def _performed(self, action: Post | Edit, lane: str) -> None:
+    async def _perform(self, action: Post | Edit, bucket: str) -> None:
         try:
             async with asyncio.timeout(self._deadlines.call):
-                await self._sent(action)
-            self._reply.performed(action)
+                await self._send(action)
+            self._reply.action_succeeded(action)
         except (SurfaceBusy, TimeoutError) as error:
             self._try_later(error)
         except FileRefused:
-            self._reply.failed(self._clock())
-            self._reply.attach_nothing(self._clock())
+            self._reply.action_failed(self._clock())
+            self._reply.disable_attachment(self._clock())
         except Exception as error:  # noqa: BLE001 - SurfaceGone, or a fault of the surface: either way nothing can appear
-            self.abandon(error)
+            self.abort(error)
         else:
             self._failures = 0
-            self._pressing_since = self._clock()
+            self._retrying_since = self._clock()
         finally:
-            self._action = None
-            self._wake_first(lane)  # the response may have taught the lane something
+            self._action_task = None
+            self._wake_first(bucket)  # the response may have taught the lane something
             self.wake()
 
-    async def _sent(self, action: Post | Edit) -> None:
+    async def _send(self, action: Post | Edit) -> None:
         if isinstance(action, Post):
             await self._surface.post(action)
         else:
@@ -362,18 +364,18 @@ class Run:
     def _try_later(self, error: SurfaceBusy | TimeoutError) -> None:
         now = self._clock()
         asked = error.retry_after if isinstance(error, SurfaceBusy) else 0.0
-        retry_at = now + max(asked, min(_LAST_RETRY, _FIRST_RETRY * 2**self._failures))
+        retry_at = now + max(asked, min(_MAX_RETRY_DELAY, _FIRST_RETRY_DELAY * 2**self._failures))
         self._failures += 1
-        self._reply.failed(retry_at)
-        if self._reply.is_finished and retry_at > self._pressing_since + self._deadlines.last_words:
-            self.abandon(error)
+        self._reply.action_failed(retry_at)
+        if self._reply.is_finished and retry_at > self._retrying_since + self._deadlines.final_retry:
+            self.abort(error)
 
 
-async def _cancelled(*tasks: asyncio.Task[None] | None) -> None:
+async def _cancel_tasks(*tasks: asyncio.Task[None] | None) -> None:
     """End these tasks. One that is ending already is not cancelled again: that would cut its clearing up short."""
     running = [task for task in tasks if task and not task.done()]
     for task in running:
         if not task.cancelling():
             task.cancel()
     if running:
-        await asyncio.wait(running, timeout=_FAREWELL)
+        await asyncio.wait(running, timeout=_CLOSE_TIMEOUT)

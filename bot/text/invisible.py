@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_UNSEEN: Final = re.compile(
+_INVISIBLE: Final = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\u3164"
     "\ufe00-\ufe0d\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
@@ -19,24 +19,24 @@ _SELECTORS: Final = "\ufe0e\ufe0f"
 _NEEDLESS_SELECTORS: Final = re.compile(rf"(?<![#*0-9\u00a9\u00ae\u203c-\u33ff\U0001f000-\U0001fbff])[{_SELECTORS}]")
 _JOINERS: Final = "\u200c\u200d"
 # Scripts whose letters never join: Latin, Greek, Cyrillic, Armenian, Hebrew, Chinese, Japanese, Korean.
-_UNJOINED: Final = "\x00-\u05ff\u1e00-\u1fff\u2c00-\ua4cf\uac00-\ud7ff\uf900-\ufaff"
+_NON_JOINING: Final = "\x00-\u05ff\u1e00-\u1fff\u2c00-\ua4cf\uac00-\ud7ff\uf900-\ufaff"
 _NEEDLESS_JOINERS: Final = re.compile(
-    rf"(?:^|(?<=[{_UNJOINED}{_JOINERS}]))[{_JOINERS}]+|[{_JOINERS}]+(?=[{_UNJOINED}]|\Z)"
+    rf"(?:^|(?<=[{_NON_JOINING}{_JOINERS}]))[{_JOINERS}]+|[{_JOINERS}]+(?=[{_NON_JOINING}]|\Z)"
 )
-_SOME_SIGN: Final = "\ufffd"  # one behind which joiners stay, and selectors do not
+_PLACEHOLDER: Final = "\ufffd"  # one behind which joiners stay, and selectors do not
 
 
-def seen(text: str) -> str:
+def strip_invisible(text: str) -> str:
     """The text without the signs that nobody sees."""
-    return Unveiling().feed(text)
+    return InvisibleFilter().feed(text)
 
 
-def on_one_line(text: str) -> str:
+def single_line(text: str) -> str:
     """The same on a single line, with single spaces: a name may hold a line's end, and a line made up behind it."""
-    return " ".join(seen(text).split())
+    return " ".join(strip_invisible(text).split())
 
 
-class Unveiling:
+class InvisibleFilter:
     """Takes them out while text grows. Fed piece by piece it gives what the whole text would give.
 
     Nothing is left to be given at the end: only a joiner is ever held back, and one that joins nothing goes.
@@ -48,10 +48,10 @@ class Unveiling:
 
     def feed(self, delta: str) -> str:
         """Take in newly arrived text; give what is seen of it."""
-        text = _NEEDLESS_SELECTORS.sub("", self._before + self._joiners + _UNSEEN.sub("", delta))
+        text = _NEEDLESS_SELECTORS.sub("", self._before + self._joiners + _INVISIBLE.sub("", delta))
         decided = text.rstrip(_JOINERS)
         self._joiners = text[len(decided) :]
         shown = _NEEDLESS_JOINERS.sub("", decided)[len(self._before) :]
         if shown:
-            self._before = _SOME_SIGN if shown[-1] in _SELECTORS else shown[-1]
+            self._before = _PLACEHOLDER if shown[-1] in _SELECTORS else shown[-1]
         return shown

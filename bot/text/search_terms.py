@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-SEGMENTATION: Final = "1"
+ANALYZER_VERSION: Final = "1"
 """Names this way of cutting. Change it with the way, and keep it with an index: one cut otherwise must be rebuilt."""
 
 # Scripts written without spaces, or, as Korean, with particles grown onto the words: each run is cut into pairs.
@@ -29,14 +29,14 @@ _UNSPACED: Final = (
 _RUN: Final = re.compile(f"(?P<unspaced>(?:(?=[^\\W_])[{_UNSPACED}])+)|(?P<word>[^\\W_{_UNSPACED}]+)")
 _IS_UNSPACED: Final = re.compile(f"(?=[^\\W_])[{_UNSPACED}]")
 _WORD: Final = re.compile(f"[^\\W_{_UNSPACED}]+")
-MARKED: Final = re.compile(
+COMBINING_MARKS: Final = re.compile(
     "[\u0300-\u036f\u0483-\u0489\u0591-\u1dff\u20d0-\u20ff\u2c00-\u2dff\u302a-\u302f\u3099-\u309a\ua000-\uabff\ud7b0-\uffff"
     "\U00010000-\U0001efff\U000e0000-\U000e0fff]"
 )
 """What may be a mark: to look for one sign by sign takes longer than everything else that is done to a text."""
 
 # getUserName and HTTPServer are one name and several words.
-_HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_CASE_BOUNDARY: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 # Endings of Russian cases and verbs, the longest first. The script alone tells where they apply.
 _CYRILLIC_ENDING: Final = re.compile(
     r"(?<=[а-яё]{3})(?:иями|ями|ами|ией|иям|ием|иях|ого|его|ому|ему|ыми|ими|ах|ях|ов|ев|ей|ой|ий|ый|ая|яя|ое|ее|ые|ие|"
@@ -50,7 +50,7 @@ _LAST_LATIN: Final = "\u024f"
 
 # Words that say nothing about what is asked. "do", "die" and "war" say nothing in one language and much in another:
 # only the words of the language a question is written in are left out.
-_SILENT: Final[Mapping[str, frozenset[str]]] = {
+_STOP_WORDS: Final[Mapping[str, frozenset[str]]] = {
     language: frozenset(words.split())
     for language, words in {
         "en": """
@@ -100,111 +100,111 @@ _SILENT: Final[Mapping[str, frozenset[str]]] = {
 }
 
 
-def indexed(text: str) -> str:
+def index_text(text: str) -> str:
     """What is stored of a passage to be searched: its words, small, and the pairs of its runs without spaces.
 
     A name with humps stands there whole and in its parts. Punctuation is gone; the order is kept.
     """
-    return " ".join(_stemmed(word) for run in _runs(text) for word in _stored(run))
+    return " ".join(_strip_cyrillic_ending(word) for run in _find_runs(text) for word in _split_for_index(run))
 
 
-def terms(text: str) -> list[str]:
+def extract_query_terms(text: str) -> list[str]:
     """The words a question is searched by, each once, in order; none is empty.
 
     Words that say nothing in the question's language are left out, unless there are no others.
     """
-    words = [word for run in _runs(text) for word in _asked(run)]
-    silent = _silent(words)
+    words = [word for run in _find_runs(text) for word in _split_for_query(run)]
+    silent = _find_stop_words(words)
     telling = [word for word in words if word not in silent] or words
-    return list(dict.fromkeys(map(_stemmed, telling)))
+    return list(dict.fromkeys(map(_strip_cyrillic_ending, telling)))
 
 
-def stems(text: str) -> list[str]:
+def extract_stems(text: str) -> list[str]:
     """The terms of a text without the commonest endings, each as often as it occurs: to be counted, not shown."""
-    words = [word for run in _runs(text) for word in _asked(run)]
-    silent = _silent(words)
-    return [_bare(_stemmed(word)) for word in words if word not in silent]
+    words = [word for run in _find_runs(text) for word in _split_for_query(run)]
+    silent = _find_stop_words(words)
+    return [_strip_english_endings(_strip_cyrillic_ending(word)) for word in words if word not in silent]
 
 
-def held(wanted: Iterable[str], text: str) -> set[str]:
+def find_contained_stems(wanted: Iterable[str], text: str) -> set[str]:
     """Which of these stems a text holds, silent words and all; much sooner than all of its stems could be had."""
-    folded = _folded(text)
-    spread = f"{folded} {_HUMP.sub(' ', folded)}".casefold()
-    return {stem for stem in wanted if _is_held(stem, spread)}
+    folded = _fold(text)
+    spread = f"{folded} {_CASE_BOUNDARY.sub(' ', folded)}".casefold()
+    return {stem for stem in wanted if _contains_stem(stem, spread)}
 
 
-def _is_held(stem: str, spread: str) -> bool:
+def _contains_stem(stem: str, searchable_text: str) -> bool:
     """Whether a word with this stem stands in a small text; every stem is what its word begins with."""
     if _IS_UNSPACED.match(stem):
-        return stem in spread
-    place = spread.find(stem)
+        return stem in searchable_text
+    place = searchable_text.find(stem)
     while place >= 0:
-        word = _WORD.match(spread, place)
-        is_begun = place == 0 or not _WORD.match(spread, place - 1)
-        if is_begun and word is not None and _bare(_stemmed(word.group())) == stem:
+        word = _WORD.match(searchable_text, place)
+        is_begun = place == 0 or not _WORD.match(searchable_text, place - 1)
+        if is_begun and word is not None and _strip_english_endings(_strip_cyrillic_ending(word.group())) == stem:
             return True
-        place = spread.find(stem, place + 1)
+        place = searchable_text.find(stem, place + 1)
     return False
 
 
-def language(text: str) -> str:
+def guess_language(text: str) -> str:
     """The language a text is written in, as far as its small words tell: "en" where that is open.
 
     "" is a language in another script than Latin.
     """
-    runs = list(_runs(text))
+    runs = list(_find_runs(text))
     foreign = sum(len(run["unspaced"] or "1") for run in runs if run.group()[0] > _LAST_LATIN)
     if foreign > sum(run.group()[0] <= _LAST_LATIN for run in runs):
         return ""
     words = [run.group().casefold() for run in runs]
-    return max(_SILENT, key=lambda name: sum(word in _SILENT[name] for word in words))
+    return max(_STOP_WORDS, key=lambda name: sum(word in _STOP_WORDS[name] for word in words))
 
 
-def _runs(text: str) -> Iterator[re.Match[str]]:
+def _find_runs(text: str) -> Iterator[re.Match[str]]:
     """The runs of one kind of script."""
-    return _RUN.finditer(_folded(text))
+    return _RUN.finditer(_fold(text))
 
 
-def _folded(text: str) -> str:
+def _fold(text: str) -> str:
     """The text with one way of writing each letter, and no marks, at which FTS5 would cut: vowel signs of Thai, say."""
     folded = text if text.isascii() else unicodedata.normalize("NFKC", text)
-    if MARKED.search(folded):
+    if COMBINING_MARKS.search(folded):
         return "".join(sign for sign in folded if not unicodedata.category(sign).startswith("M"))
     return folded
 
 
-def _stored(run: re.Match[str]) -> list[str]:
+def _split_for_index(run: re.Match[str]) -> list[str]:
     if characters := run["unspaced"]:
-        return [*characters, *_pairs(characters)] if len(characters) > 1 else [characters]
-    return _word_and_parts(run["word"])
+        return [*characters, *_make_bigrams(characters)] if len(characters) > 1 else [characters]
+    return _split_identifier(run["word"])
 
 
-def _asked(run: re.Match[str]) -> list[str]:
+def _split_for_query(run: re.Match[str]) -> list[str]:
     """As stored, but single characters only where they stand alone: elsewhere they would drown the pairs."""
     characters = run["unspaced"]
-    return _pairs(characters) or [characters] if characters else _word_and_parts(run["word"])
+    return _make_bigrams(characters) or [characters] if characters else _split_identifier(run["word"])
 
 
-def _pairs(characters: str) -> list[str]:
+def _make_bigrams(characters: str) -> list[str]:
     return [first + second for first, second in pairwise(characters)]
 
 
-def _word_and_parts(word: str) -> list[str]:
-    parts = _HUMP.split(word)
+def _split_identifier(word: str) -> list[str]:
+    parts = _CASE_BOUNDARY.split(word)
     return [part.casefold() for part in ([word, *parts] if len(parts) > 1 else parts)]
 
 
-def _stemmed(word: str) -> str:
+def _strip_cyrillic_ending(word: str) -> str:
     """The word without its ending where the store's own stemmer would leave that: in Cyrillic."""
     return word if word.isascii() else _CYRILLIC_ENDING.sub("", word)
 
 
-def _bare(word: str) -> str:
+def _strip_english_endings(word: str) -> str:
     for ending in _ENGLISH_ENDINGS:
         word = ending.sub("", word)
     return word
 
 
-def _silent(words: list[str]) -> frozenset[str]:
+def _find_stop_words(words: list[str]) -> frozenset[str]:
     """The words that say nothing in the language most of whose such words are here; English where that is open."""
-    return max(_SILENT.values(), key=lambda silent: sum(word in silent for word in words))
+    return max(_STOP_WORDS.values(), key=lambda silent: sum(word in silent for word in words))

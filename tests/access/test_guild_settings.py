@@ -10,8 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.access.budgets import Limits
-from bot.access.guild_settings import CHOICES, Customs, customs, read, shown
-from bot.errors import CustomInvalid
+from bot.access.guild_settings import (
+    SETTING_SPECS,
+    GuildSettings,
+    describe_settings,
+    parse_guild_settings,
+    parse_setting,
+)
+from bot.errors import GuildSettingInvalid
 
 
 @pytest.mark.parametrize(
@@ -30,14 +36,12 @@ from bot.errors import CustomInvalid
         ("tokens_per_server", "1 000 000", 1_000_000, "1,000,000"),
     ],
 )
-def test_what_is_typed_is_kept_as_json_and_shown_as_it_could_be_typed(
-    name: str, written: str, kept: object, again: str
-) -> None:
-    assert read(name, written) == kept
+def test_setting_text_round_trips_through_json(name: str, written: str, kept: object, again: str) -> None:
+    assert parse_setting(name, written) == kept
     kept = json.loads(json.dumps(kept))
-    assert {each: value for each, value, _ in shown({name: kept})}[name] == again
-    assert read(name, again) == read(name, written) or name in {"channels", "tokens_by_role"}
-    assert customs({name: kept}) != Customs() or kept is False
+    assert {each: value for each, value, _ in describe_settings({name: kept})}[name] == again
+    assert parse_setting(name, again) == parse_setting(name, written) or name in {"channels", "tokens_by_role"}
+    assert parse_guild_settings({name: kept}) != GuildSettings() or kept is False
 
 
 @pytest.mark.parametrize(
@@ -57,10 +61,10 @@ def test_what_is_typed_is_kept_as_json_and_shown_as_it_could_be_typed(
         ("no_such", "1"),
     ],
 )
-def test_what_cannot_be_is_refused_in_words(name: str, written: str) -> None:
-    with pytest.raises(CustomInvalid) as refused:
-        read(name, written)
-    assert refused.value.words
+def test_invalid_setting_text_is_refused_with_a_message(name: str, written: str) -> None:
+    with pytest.raises(GuildSettingInvalid) as refused:
+        parse_setting(name, written)
+    assert refused.value.user_message
 
 
 anything = st.recursive(
@@ -70,37 +74,37 @@ anything = st.recursive(
 )
 
 
-@given(st.dictionaries(st.sampled_from([*CHOICES, "another"]), anything))
-def test_whatever_was_kept_by_another_version_can_be_read_and_shown(kept: dict[str, object]) -> None:
-    assert isinstance(customs(kept), Customs)
-    assert len(shown(kept)) == len(CHOICES)
+@given(st.dictionaries(st.sampled_from([*SETTING_SPECS, "another"]), anything))
+def test_settings_stored_by_another_version_can_be_loaded_and_shown(kept: dict[str, object]) -> None:
+    assert isinstance(parse_guild_settings(kept), GuildSettings)
+    assert len(describe_settings(kept)) == len(SETTING_SPECS)
 
 
-@given(st.sampled_from([*CHOICES]), st.text(max_size=40))
-def test_whatever_is_typed_is_kept_or_refused(name: str, written: str) -> None:
-    with suppress(CustomInvalid):
-        json.dumps(read(name, written))
+@given(st.sampled_from([*SETTING_SPECS]), st.text(max_size=40))
+def test_any_setting_text_is_parsed_or_refused(name: str, written: str) -> None:
+    with suppress(GuildSettingInvalid):
+        json.dumps(parse_setting(name, written))
 
 
 def test_a_guilds_limits_are_never_wider_than_the_operators() -> None:
     general = Limits(per_minute=6, person_daily=10_000, guild_daily=0)
-    chosen = Customs(
+    chosen = GuildSettings(
         per_minute=60,
         person_daily=2_000,
         guild_daily=30_000,
         role_minute={5: 2, 6: 1},
         role_daily={5: 50_000, 6: 5_000},
     )
-    assert chosen.limits(general, ()) == Limits(per_minute=6, person_daily=2_000, guild_daily=30_000)
-    assert chosen.limits(general, (6,)).person_daily == 5_000
-    assert chosen.limits(general, (6,)).per_minute == 1
-    assert chosen.limits(general, (5, 6)).per_minute == 2
-    assert chosen.limits(general, (5, 6)).person_daily == 10_000
-    assert Customs().limits(general, (5,)) == general
+    assert chosen.limits_for(general, ()) == Limits(per_minute=6, person_daily=2_000, guild_daily=30_000)
+    assert chosen.limits_for(general, (6,)).person_daily == 5_000
+    assert chosen.limits_for(general, (6,)).per_minute == 1
+    assert chosen.limits_for(general, (5, 6)).per_minute == 2
+    assert chosen.limits_for(general, (5, 6)).person_daily == 10_000
+    assert GuildSettings().limits_for(general, (5,)) == general
 
 
 def test_answers_appear_in_the_chosen_channels_and_their_threads() -> None:
-    assert Customs().is_open({1})
-    chosen = Customs(channels=frozenset({1}))
-    assert chosen.is_open({9, 1})
-    assert not chosen.is_open({9})
+    assert GuildSettings().allows({1})
+    chosen = GuildSettings(channels=frozenset({1}))
+    assert chosen.allows({9, 1})
+    assert not chosen.allows({9})

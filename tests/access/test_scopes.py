@@ -8,15 +8,15 @@ from hypothesis import strategies as st
 
 from bot.access.scopes import (
     Admins,
+    Audience,
+    Location,
     Person,
-    Place,
-    Readers,
     Rule,
+    can_manage,
+    grants_access,
     is_admin,
-    may_be_shown,
-    may_change,
-    opens_to,
-    visible,
+    is_visible_to_audience,
+    resolve_scope,
 )
 from bot.domain import SHARED
 
@@ -35,14 +35,14 @@ STAFFER = Person(ADA, frozenset({GUILD}), frozenset({STAFF}))
 MEMBER = Person(BEN, frozenset({GUILD}))
 STRANGER = Person(99, frozenset({OTHER_GUILD}), frozenset({GUESTS}))
 
-IN_PRIVATE = Place(GUILD, frozenset({GENERAL}))
-IN_PUBLIC = Place(GUILD, frozenset({GENERAL}), Readers(frozenset({GUILD})))
-AMONG_STAFF = Place(GUILD, frozenset({GENERAL}), Readers(frozenset({STAFF})))
-AMONG_STAFF_AND_BEN = Place(GUILD, frozenset({GENERAL}), Readers(frozenset({STAFF}), frozenset({BEN})))
-IN_ROOM = Place(GUILD, frozenset({BACK_ROOM}), Readers(frozenset({GUESTS})))
-IN_ROOMS_THREAD = Place(GUILD, frozenset({THREAD, BACK_ROOM}), Readers(frozenset({GUESTS})))
-ELSEWHERE = Place(OTHER_GUILD, frozenset({40}), Readers(frozenset({OTHER_GUILD})))
-ELSEWHERE_ALONE = Place(OTHER_GUILD, frozenset({40}))
+IN_PRIVATE = Location(GUILD, frozenset({GENERAL}))
+IN_PUBLIC = Location(GUILD, frozenset({GENERAL}), Audience(frozenset({GUILD})))
+AMONG_STAFF = Location(GUILD, frozenset({GENERAL}), Audience(frozenset({STAFF})))
+AMONG_STAFF_AND_BEN = Location(GUILD, frozenset({GENERAL}), Audience(frozenset({STAFF}), frozenset({BEN})))
+IN_ROOM = Location(GUILD, frozenset({BACK_ROOM}), Audience(frozenset({GUESTS})))
+IN_ROOMS_THREAD = Location(GUILD, frozenset({THREAD, BACK_ROOM}), Audience(frozenset({GUESTS})))
+ELSEWHERE = Location(OTHER_GUILD, frozenset({40}), Audience(frozenset({OTHER_GUILD})))
+ELSEWHERE_ALONE = Location(OTHER_GUILD, frozenset({40}))
 
 
 @pytest.mark.parametrize(
@@ -61,66 +61,71 @@ ELSEWHERE_ALONE = Place(OTHER_GUILD, frozenset({40}))
         (STRANGER, ELSEWHERE_ALONE, set[str]()),
     ],
 )
-def test_a_scope_holds_what_the_asker_and_all_readers_may_see(person: Person, place: Place, seen: set[str]) -> None:
-    assert visible(RULES, person, place).collections == {SHARED, *seen}
+def test_a_scope_holds_what_the_asker_and_all_readers_may_see(person: Person, place: Location, seen: set[str]) -> None:
+    assert resolve_scope(RULES, person, place).collections == {SHARED, *seen}
 
 
-def test_between_two_people_all_their_guilds_and_roles_count() -> None:
+def test_direct_message_scope_counts_all_guilds_and_roles_of_the_person() -> None:
     person = Person(99, frozenset({GUILD, OTHER_GUILD}), frozenset({STAFF}))
-    assert visible(RULES, person, Place()).collections == {SHARED, "team", "staff"}
+    assert resolve_scope(RULES, person, Location()).collections == {SHARED, "team", "staff"}
 
 
-def test_a_role_of_another_guild_opens_nothing() -> None:
-    assert not opens_to(FOR_STAFF, Person(ADA, frozenset({OTHER_GUILD}), frozenset({STAFF})), ELSEWHERE_ALONE)
+def test_role_of_another_guild_grants_no_access() -> None:
+    assert not grants_access(FOR_STAFF, Person(ADA, frozenset({OTHER_GUILD}), frozenset({STAFF})), ELSEWHERE_ALONE)
 
 
-def test_what_is_one_guilds_is_shown_in_no_other() -> None:
-    assert not may_be_shown(FOR_GUILD, ELSEWHERE)
+def test_collection_of_one_guild_is_not_visible_in_another() -> None:
+    assert not is_visible_to_audience(FOR_GUILD, ELSEWHERE)
 
 
 ids = st.frozensets(st.integers(1, 4), max_size=3)
 rules = st.builds(Rule, ids, ids, ids, ids)
-readers = st.one_of(st.none(), st.builds(Readers, ids, ids))
-places = st.builds(Place, st.one_of(st.none(), st.integers(1, 4)), ids, readers)
+audiences = st.one_of(st.none(), st.builds(Audience, ids, ids))
+locations = st.builds(Location, st.one_of(st.none(), st.integers(1, 4)), ids, audiences)
 people = st.builds(Person, st.integers(1, 4), ids, ids)
 
 
-@given(rules, people, places)
-def test_in_public_nobody_is_told_more_than_in_private(rule: Rule, person: Person, place: Place) -> None:
-    alone = Place(place.guild_id, place.channels)
-    assert visible({"a": rule}, person, place).collections <= visible({"a": rule}, person, alone).collections
+@given(rules, people, locations)
+def test_public_scope_never_exceeds_the_private_scope(rule: Rule, person: Person, location: Location) -> None:
+    alone = Location(location.guild_id, location.channels)
+    assert (
+        resolve_scope({"a": rule}, person, location).collections
+        <= resolve_scope({"a": rule}, person, alone).collections
+    )
 
 
-@given(rules, st.builds(Place, st.integers(1, 4), ids, st.builds(Readers, ids, ids)))
-def test_whoever_reads_along_might_have_asked_themselves(rule: Rule, place: Place) -> None:
-    assert place.guild_id is not None
-    assert place.readers is not None
-    here = frozenset({place.guild_id})
-    readers = [Person(0, here, frozenset({role})) for role in place.readers.roles]
-    readers += [Person(user, here) for user in place.readers.users]
-    assert not may_be_shown(rule, place) or all(opens_to(rule, reader, place) for reader in readers)
+@given(rules, st.builds(Location, st.integers(1, 4), ids, st.builds(Audience, ids, ids)))
+def test_every_reader_of_a_channel_has_access_to_its_visible_collections(rule: Rule, location: Location) -> None:
+    assert location.guild_id is not None
+    assert location.audience is not None
+    here = frozenset({location.guild_id})
+    readers = [Person(0, here, frozenset({role})) for role in location.audience.roles]
+    readers += [Person(user, here) for user in location.audience.users]
+    assert not is_visible_to_audience(rule, location) or all(
+        grants_access(rule, reader, location) for reader in readers
+    )
 
 
 def test_admins_are_those_who_manage_the_server_and_those_the_operator_names() -> None:
     admins = Admins(roles=frozenset({STAFF}))
     assert is_admin(admins, STAFFER)
     assert not is_admin(admins, MEMBER)
-    assert is_admin(admins, Person(BEN, may_manage=True))
+    assert is_admin(admins, Person(BEN, can_manage_guild=True))
     assert is_admin(Admins(), Person(BEN, is_operator=True))
 
 
-def test_an_admin_changes_what_is_their_guilds_alone() -> None:
-    assert may_change(RULES, "team", MEMBER, served=2)
-    assert may_change(RULES, "staff", MEMBER, served=2)
-    assert not may_change(RULES, "team", STRANGER, served=2)
-    assert not may_change(RULES, "ben", MEMBER, served=1)
-    assert not may_change(RULES, "shut", MEMBER, served=1)
-    assert not may_change(RULES, "unheard of", MEMBER, served=1)
+def test_admin_manages_only_the_collections_of_their_guild() -> None:
+    assert can_manage(RULES, "team", MEMBER, guild_count=2)
+    assert can_manage(RULES, "staff", MEMBER, guild_count=2)
+    assert not can_manage(RULES, "team", STRANGER, guild_count=2)
+    assert not can_manage(RULES, "ben", MEMBER, guild_count=1)
+    assert not can_manage(RULES, "shut", MEMBER, guild_count=1)
+    assert not can_manage(RULES, "unheard of", MEMBER, guild_count=1)
     both = {"both": Rule(guilds=frozenset({GUILD, OTHER_GUILD}))}
-    assert not may_change(both, "both", MEMBER, served=2)
+    assert not can_manage(both, "both", MEMBER, guild_count=2)
 
 
-def test_the_shared_documents_are_an_admins_only_where_no_other_guild_shares_them() -> None:
-    assert may_change(RULES, SHARED, MEMBER, served=1)
-    assert not may_change(RULES, SHARED, MEMBER, served=2)
-    assert may_change(RULES, SHARED, Person(BEN, is_operator=True), served=2)
+def test_admin_manages_shared_documents_only_with_a_single_guild() -> None:
+    assert can_manage(RULES, SHARED, MEMBER, guild_count=1)
+    assert not can_manage(RULES, SHARED, MEMBER, guild_count=2)
+    assert can_manage(RULES, SHARED, Person(BEN, is_operator=True), guild_count=2)

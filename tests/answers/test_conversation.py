@@ -9,27 +9,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.answers.conversation import (
-    Utterance,
-    about,
-    asked,
-    estimated,
-    following,
-    narrowed,
-    remembered,
-    shortened,
-    told,
-    told_apart,
+    HistoryMessage,
+    add_quotation,
+    disambiguate_speakers,
+    estimate_tokens,
+    extract_question,
+    parse_answer_message,
+    restrict_scope,
+    trim_history,
+    truncate_to_tokens,
+    with_history,
 )
 from bot.domain import QUESTION_LIMIT, SHARED, Question, Scope, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-BOT = frozenset({"<@1>", "<@!1>", "<@&9>"})
+BOT_MENTIONS = frozenset({"<@1>", "<@!1>", "<@&9>"})
 
 
-def said(speaker: str, text: str, *, is_answer: bool = False) -> Utterance:
-    return Utterance(Turn(speaker, text, is_answer), 0)
+def make_message(speaker: str, text: str, *, is_answer: bool = False) -> HistoryMessage:
+    return HistoryMessage(Turn(speaker, text, is_answer), 0)
 
 
 @pytest.mark.parametrize(
@@ -51,39 +51,39 @@ def said(speaker: str, text: str, *, is_answer: bool = False) -> Utterance:
     ],
 )
 def test_the_question_is_the_message_without_the_bots_name(content: str, question: str) -> None:
-    assert asked(content, BOT) == question
+    assert extract_question(content, BOT_MENTIONS) == question
 
 
-def test_other_marks_are_read_as_names() -> None:
+def test_mentions_of_others_are_read_as_names() -> None:
     names = {"<@2>": "@Ben", "<#3>": "#general"}
-    assert asked("<@1> does <@2> sign in <#3>?", BOT, names) == "does @Ben sign in #general?"
+    assert extract_question("<@1> does <@2> sign in <#3>?", BOT_MENTIONS, names) == "does @Ben sign in #general?"
 
 
 @given(
     st.lists(st.sampled_from(["<@1>", "<@!1>", "<@&9>", "<@", "1>", " ", "\n", "word", ",", "{", "\\"])).map("".join)
 )
-def test_no_mark_of_the_bot_is_left_and_no_word_is_lost(content: str) -> None:
-    question = asked(content, BOT)
-    assert not any(mark in question for mark in BOT)
+def test_bot_mention_is_stripped_and_no_word_is_lost(content: str) -> None:
+    question = extract_question(content, BOT_MENTIONS)
+    assert not any(mark in question for mark in BOT_MENTIONS)
     assert question == question.strip()
     without = content
-    for mark in sorted(BOT):
+    for mark in sorted(BOT_MENTIONS):
         without = without.replace(mark, " ")
     assert question.replace(",", "").split() == without.replace(",", "").split()
 
 
 @given(st.text())
 def test_a_message_that_names_nobody_is_the_question_as_it_is(content: str) -> None:
-    assert asked(content, frozenset()) == content.strip()
+    assert extract_question(content, frozenset()) == content.strip()
 
 
 def test_a_question_about_a_message_quotes_it() -> None:
-    assert about("whose?", "one\ntwo") == "whose?\n\n> one\n> two"
+    assert add_quotation("whose?", "one\ntwo") == "whose?\n\n> one\n> two"
 
 
 @given(st.text(max_size=QUESTION_LIMIT), st.text(max_size=5_000))
 def test_a_quoted_message_never_crowds_out_the_question(question: str, quoted: str) -> None:
-    whole = about(question, quoted)
+    whole = add_quotation(question, quoted)
     assert len(whole) <= QUESTION_LIMIT
     assert whole.startswith(question.strip())
     if not question.strip():
@@ -91,25 +91,25 @@ def test_a_quoted_message_never_crowds_out_the_question(question: str, quoted: s
 
 
 def test_the_newest_turns_are_kept_in_their_order() -> None:
-    turns = [said("Ada", f"question {n}") for n in range(10)]
-    kept = remembered(turns, room=3 * (len("question 0") + len("Ada") + 4), count=len)
+    turns = [make_message("Ada", f"question {n}") for n in range(10)]
+    kept = trim_history(turns, max_tokens=3 * (len("question 0") + len("Ada") + 4), count_tokens=len)
     assert [turn.text for turn in kept] == ["question 7", "question 8", "question 9"]
 
 
 def test_the_oldest_turn_kept_may_be_shortened() -> None:
-    kept = remembered([said("Ada", "abcdefghij"), said("Ben", "short")], room=22, count=len)
+    kept = trim_history(
+        [make_message("Ada", "abcdefghij"), make_message("Ben", "short")], max_tokens=22, count_tokens=len
+    )
     assert [turn.text for turn in kept] == ["abc", "short"]
 
 
 @given(
     st.lists(st.builds(Turn, st.text(max_size=10), st.text(max_size=200), st.booleans()), max_size=8),
     st.integers(0, 400),
-    st.sampled_from([len, estimated]),
+    st.sampled_from([len, estimate_tokens]),
 )
-def test_a_conversation_never_takes_more_room_than_it_has(
-    turns: list[Turn], room: int, count: Callable[[str], int]
-) -> None:
-    kept = remembered([Utterance(turn, 0) for turn in turns], room=room, count=count)
+def test_history_never_exceeds_its_limit(turns: list[Turn], room: int, count: Callable[[str], int]) -> None:
+    kept = trim_history([HistoryMessage(turn, 0) for turn in turns], max_tokens=room, count_tokens=count)
     assert sum(count(turn.text) for turn in kept) <= room
     for number, (turn, whole) in enumerate(zip(kept, turns[len(turns) - len(kept) :], strict=True)):
         assert whole.text.strip().startswith(turn.text)
@@ -118,14 +118,17 @@ def test_a_conversation_never_takes_more_room_than_it_has(
 
 
 def test_a_long_answer_leaves_room_for_its_question() -> None:
-    kept = remembered([said("Ada", "Refunds?"), said("Docent", "word " * 9_000, is_answer=True)])
+    kept = trim_history([make_message("Ada", "Refunds?"), make_message("Docent", "word " * 9_000, is_answer=True)])
     assert kept[0] == Turn("Ada", "Refunds?")
     assert kept[1].text.startswith("word word")
 
 
-def test_an_answer_that_did_not_come_to_its_end_is_left_out_but_not_what_was_asked() -> None:
-    turns = [said("Ada", "Refunds?"), Utterance(Turn("Docent", "Refunds ta", is_answer=True), 0, is_finished=False)]
-    assert [turn.text for turn in remembered(turns)] == ["Refunds?"]
+def test_incomplete_answer_is_left_out_of_the_history_but_its_question_is_kept() -> None:
+    turns = [
+        make_message("Ada", "Refunds?"),
+        HistoryMessage(Turn("Docent", "Refunds ta", is_answer=True), 0, is_finished=False),
+    ]
+    assert [turn.text for turn in trim_history(turns)] == ["Refunds?"]
 
 
 people = st.tuples(st.integers(1, 4), st.sampled_from(["Ada", "Ada 2", "Docent"]))
@@ -135,30 +138,36 @@ people = st.tuples(st.integers(1, 4), st.sampled_from(["Ada", "Ada 2", "Docent"]
 def test_each_person_has_one_name_and_no_two_have_the_same(
     spoken: list[tuple[int, str]], asker: tuple[int, str]
 ) -> None:
-    heard, speaker = told_apart([Utterance(Turn(name, "x"), who) for who, name in spoken], asker[1], asker[0])
+    heard, speaker = disambiguate_speakers(
+        [HistoryMessage(Turn(name, "x"), who) for who, name in spoken], asker[1], asker[0]
+    )
     names = {*((each.speaker_id, each.turn.speaker) for each in heard), (asker[0], speaker)}
     assert len({who for who, _ in names}) == len({name for _, name in names}) == len(names)
 
 
 def test_the_first_of_a_name_keeps_it() -> None:
-    heard, speaker = told_apart([Utterance(Turn("Ada", "x"), 1), Utterance(Turn("Ada", "x"), 2)], "Docent", 3)
+    heard, speaker = disambiguate_speakers(
+        [HistoryMessage(Turn("Ada", "x"), 1), HistoryMessage(Turn("Ada", "x"), 2)], "Docent", 3
+    )
     assert [each.turn.speaker for each in heard] == ["Ada", "Ada 2"]
     assert speaker == "Docent"
 
 
-def test_a_question_that_shares_no_documents_with_what_was_said_stands_by_itself() -> None:
-    said_before = [Utterance(Turn("Docent", "x", is_answer=True), 1, scope=Scope(frozenset({"sales"})))]
+def test_question_with_a_disjoint_scope_has_no_history() -> None:
+    said_before = [HistoryMessage(Turn("Docent", "x", is_answer=True), 1, scope=Scope(frozenset({"sales"})))]
     question = Question("and the pay?", "1", Scope(frozenset({"board"})))
-    alone = following(question, said_before, question.scope, speaker="Ada", speaker_id=2)
+    alone = with_history(question, said_before, question.scope, speaker="Ada", speaker_id=2)
     assert alone.conversation == ()
     assert alone.scope == question.scope
 
 
-def test_an_answer_drawn_from_more_than_may_be_told_now_is_left_out() -> None:
-    paid = Utterance(Turn("Docent", "Ada earns 3,000.", is_answer=True), 1, scope=Scope(frozenset({SHARED, "pay"})))
-    turns = [said("Ada", "Who earns what?"), paid, said("Docent", "Read back.", is_answer=True)]
-    assert [turn.text for turn in remembered(turns, Scope())] == ["Who earns what?", "Read back."]
-    assert len(remembered(turns, Scope(frozenset({SHARED, "pay", "team"})))) == 3
+def test_answer_outside_the_current_scope_is_left_out_of_the_history() -> None:
+    paid = HistoryMessage(
+        Turn("Docent", "Ada earns 3,000.", is_answer=True), 1, scope=Scope(frozenset({SHARED, "pay"}))
+    )
+    turns = [make_message("Ada", "Who earns what?"), paid, make_message("Docent", "Read back.", is_answer=True)]
+    assert [turn.text for turn in trim_history(turns, Scope())] == ["Who earns what?", "Read back."]
+    assert len(trim_history(turns, Scope(frozenset({SHARED, "pay", "team"})))) == 3
 
 
 collections = st.frozensets(st.sampled_from([SHARED, "board", "sales"]))
@@ -168,8 +177,10 @@ collections = st.frozensets(st.sampled_from([SHARED, "board", "sales"]))
 def test_a_follow_up_never_sees_more_than_its_asker_nor_than_any_answer_before(
     own: frozenset[str], before: list[frozenset[str] | None]
 ) -> None:
-    turns = [Utterance(Turn("Docent", "x", is_answer=True), 0, scope=None if b is None else Scope(b)) for b in before]
-    scope = narrowed(Scope(own), turns).collections
+    turns = [
+        HistoryMessage(Turn("Docent", "x", is_answer=True), 0, scope=None if b is None else Scope(b)) for b in before
+    ]
+    scope = restrict_scope(Scope(own), turns).collections
     assert scope <= own
     assert all(scope <= b for b in before if b is not None)
     if all(b is None or b >= own for b in before):
@@ -178,7 +189,7 @@ def test_a_follow_up_never_sees_more_than_its_asker_nor_than_any_answer_before(
 
 @given(st.text(max_size=300), st.integers(0, 200))
 def test_a_text_is_shortened_to_the_room_there_is(text: str, room: int) -> None:
-    short = shortened(text, room, len)
+    short = truncate_to_tokens(text, room, len)
     assert short == text[:room]
 
 
@@ -195,5 +206,5 @@ def test_a_text_is_shortened_to_the_room_there_is(text: str, room: int) -> None:
         ("You are 2nd in line… 4 s", "You are 2nd in line… 4 s", False),
     ],
 )
-def test_an_answer_read_back_tells_whether_it_came_to_its_end(content: str, text: str, *, is_finished: bool) -> None:
-    assert told(content) == (text, is_finished)
+def test_answer_read_back_knows_whether_it_is_complete(content: str, text: str, *, is_finished: bool) -> None:
+    assert parse_answer_message(content) == (text, is_finished)

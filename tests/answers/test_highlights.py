@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.answers.excerpts import quoted
-from bot.answers.highlights import cited_spans
+from bot.answers.excerpts import format_sources
+from bot.answers.highlights import find_cited_spans
 from bot.domain import Source
 
 PASSAGE = """Refunds are paid back to the card.
@@ -20,8 +20,8 @@ the day the goods arrive. Gift cards are not refunded.
 - Everything else is approved by the team lead."""
 
 
-def marked(passage: str, number: int, answer: str) -> list[str]:
-    return [passage[start:end] for start, end in cited_spans(passage, number, answer)]
+def find_highlights(passage: str, number: int, answer: str) -> list[str]:
+    return [passage[start:end] for start, end in find_cited_spans(passage, number, answer)]
 
 
 @pytest.mark.parametrize(
@@ -46,25 +46,25 @@ def marked(passage: str, number: int, answer: str) -> list[str]:
         ("", []),
     ],
 )
-def test_the_sentence_that_shares_most_with_the_statement_is_found(answer: str, sentences: list[str]) -> None:
-    assert marked(PASSAGE, 1, answer) == sentences
+def test_sentence_sharing_most_terms_with_the_claim_is_highlighted(answer: str, sentences: list[str]) -> None:
+    assert find_highlights(PASSAGE, 1, answer) == sentences
 
 
-def test_a_chinese_sentence_is_found() -> None:
-    assert marked("退款需要五个工作日。礼品卡不能退款。", 1, "礼品卡不退款[1]。") == ["礼品卡不能退款。"]
+def test_chinese_sentence_is_highlighted() -> None:
+    assert find_highlights("退款需要五个工作日。礼品卡不能退款。", 1, "礼品卡不退款[1]。") == ["礼品卡不能退款。"]
 
 
 @given(st.text(max_size=300), st.text(max_size=300), st.integers(1, 9))
 def test_spans_lie_in_the_passage_in_order_and_apart(passage: str, answer: str, number: int) -> None:
-    spans = cited_spans(passage, number, f"{answer} [{number}].")
+    spans = find_cited_spans(passage, number, f"{answer} [{number}].")
     edges = [edge for span in spans for edge in span]
     assert edges == sorted(edges)
     assert all(0 <= start < end <= len(passage) for start, end in spans)
 
 
-def test_what_is_cited_is_bold_in_the_sources_message_line_by_line() -> None:
+def test_cited_sentences_are_bold_line_by_line_in_the_sources() -> None:
     source = Source(1, "refunds.md", "Refunds", PASSAGE)
-    (message,) = quoted(
+    (message,) = format_sources(
         [source], "A refund takes five working days [1]. Lotte signs orders above 1,000 euros [1]."
     ).messages
     assert message.splitlines()[1:] == [
@@ -78,14 +78,14 @@ def test_what_is_cited_is_bold_in_the_sources_message_line_by_line() -> None:
 
 
 @given(st.text(alphabet="ab .*_`>-|[]()@#<https://e.x\n", max_size=200))
-def test_bold_takes_no_sign_from_a_passage_into_effect(passage: str) -> None:
+def test_bold_highlight_activates_no_markdown_of_the_passage(passage: str) -> None:
     source = Source(1, "a.md", "A", f"{passage} refund days")
     answer = f"{passage} refund days [1]."
-    plain, bold = ("".join(quoted([source], said).messages) for said in ("", answer))
-    assert _bare(plain) == _bare(bold)
+    plain, bold = ("".join(format_sources([source], said).messages) for said in ("", answer))
+    assert _strip_markup(plain) == _strip_markup(bold)
     assert not re.search(r"(?<!\\)[\[\]<@`|_~]", bold.split("\n", 1)[1])
 
 
-def _bare(shown: str) -> str:
+def _strip_markup(text: str) -> str:
     """Without bold, blanks, and the signs that keep others from working."""
-    return re.sub(r"\*\*|\\|\s", "", shown)
+    return re.sub(r"\*\*|\\|\s", "", text)

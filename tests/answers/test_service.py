@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.answers.service import CUT_OFF, Asking
-from bot.discord_adapter import rate_limit_trace
-from bot.discord_adapter.answer_buttons import while_writing
+from bot.answers.service import INTERRUPTED_NOTE, AnswerService
+from bot.discord_adapter import create_rate_limit_trace
+from bot.discord_adapter.answer_buttons import build_streaming_buttons
 from bot.discord_adapter.client import DocentClient
-from bot.discord_adapter.unfinished_messages import ended
-from bot.records import Fate, MemoryRecords, Record
-from bot.simulator.faults import Fault, Trouble
+from bot.discord_adapter.unfinished_messages import append_note
+from bot.records import AnswerRecord, AnswerStatus, MemoryRecords
+from bot.simulator.faults import FailureKind, Fault
 from bot.simulator.message_drafts import Draft
-from bot.simulator.server import StandIn
+from bot.simulator.server import DiscordSimulator
 from bot.simulator.world import Permission
-from bot.streaming import Driver, Ended, Lanes
+from bot.streaming import Driver, Ended, RateLimiter
 from tests.fakes.answerer import FakeAnswerer, Script
-from tests.fakes.bot_in_guild import until
-from tests.fakes.discord_client import connected
+from tests.fakes.bot_in_guild import wait_until
+from tests.fakes.discord_client import connect_client
 from tests.fakes.surface import FakeSurface, Server
 
 if TYPE_CHECKING:
@@ -30,43 +30,41 @@ if TYPE_CHECKING:
 
     from bot.simulator.world import Message
 
-KEY = "17"
-QUESTION = Record(KEY, "How long?", asker_id=7, guild_id=8, channel_id=9, asked_at=1_000.0)
+ANSWER_ID = "17"
+QUESTION_RECORD = AnswerRecord(ANSWER_ID, "How long?", asker_id=7, guild_id=8, channel_id=9, asked_at=1_000.0)
 NOW = 1_000_000.0
 
 
 # The records fail
 
 
-class Faulty(MemoryRecords):
+class FaultyRecords(MemoryRecords):
     """Records with a fault nobody foresaw, from the given write on."""
 
     def __init__(self, good_writes: int) -> None:
         super().__init__()
         self._good_writes = good_writes
 
-    async def remember(self, record: Record) -> None:
+    async def save_answer(self, record: AnswerRecord) -> None:
         await asyncio.sleep(0.01)
         if not self._good_writes:
             raise ZeroDivisionError
         self._good_writes -= 1
-        await super().remember(record)
+        await super().save_answer(record)
 
 
 @pytest.mark.parametrize("good_writes", [0, 1])
-async def test_records_with_a_fault_neither_cut_an_answer_short_nor_fail_after_it(
-    good_writes: int, caplog: pytest.LogCaptureFixture
-) -> None:
-    lanes = Lanes()
-    asking = Asking(FakeAnswerer(Script(["Two weeks."])), Driver(lanes), Faulty(good_writes))
+async def test_failing_records_do_not_interrupt_an_answer(good_writes: int, caplog: pytest.LogCaptureFixture) -> None:
+    lanes = RateLimiter()
+    asking = AnswerService(FakeAnswerer(Script(["Two weeks."])), Driver(lanes), FaultyRecords(good_writes))
     surface = FakeSurface(Server(lanes), "channel:1")
-    assert await asking.ask(QUESTION, lambda _: surface) == Ended()
+    assert await asking.ask(QUESTION_RECORD, lambda _: surface) == Ended()
     assert surface.pages[0].startswith("Two weeks.")
-    assert not asking.is_writing(KEY)
-    await asking.settled()
+    assert not asking.is_writing(ANSWER_ID)
+    await asking.wait_until_all_done()
     faults = [record for record in caplog.records if record.levelname == "ERROR"]
     assert len(faults) == 2 - good_writes
-    assert all(record.exc_info and KEY in record.getMessage() for record in faults)
+    assert all(record.exc_info and ANSWER_ID in record.getMessage() for record in faults)
 
 
 # The process was killed
@@ -76,150 +74,150 @@ async def test_records_with_a_fault_neither_cut_an_answer_short_nor_fail_after_i
 class Scene:
     """Half-written answers in #general, and a bot that was started after they were left."""
 
-    standin: StandIn
+    simulator: DiscordSimulator
     records: MemoryRecords
-    asking: Asking
+    answer_service: AnswerService
     client: DocentClient
 
-    def leave(self, content: str, *, asked_at: float = NOW - 60, with_button: bool = True) -> Message:
+    def create_interrupted(self, content: str, *, asked_at: float = NOW - 60, with_button: bool = True) -> Message:
         """What a killed process leaves: a question in the records, and a message with its button for stopping."""
-        world = self.standin.world
-        channel = world.channel_named("general")
-        question = world.say(channel.id, world.user_named("Ada").id, "How long?")
+        world = self.simulator.world
+        channel = world.find_channel("general")
+        question = world.say(channel.id, world.find_user("Ada").id, "How long?")
         key = str(question.id)
-        buttons = tuple(while_writing(key)) if with_button else ()
+        buttons = tuple(build_streaming_buttons(key)) if with_button else ()
         message = world.send(channel.id, Draft(content=content, components=buttons))
         asker_id = question.author_id
-        self.records._answers[key] = Record(key, "How long?", asker_id, channel.guild_id, channel.id, asked_at)
+        self.records._answers[key] = AnswerRecord(key, "How long?", asker_id, channel.guild_id, channel.id, asked_at)
         return message
 
-    def fates(self) -> Sequence[Fate]:
+    def statuses(self) -> Sequence[AnswerStatus]:
         return [record.fate for record in self.records._answers.values()]
 
-    async def end(self) -> None:
-        await self.asking.end_leftovers(self.client)
+    async def finish_interrupted(self) -> None:
+        await self.answer_service.finish_interrupted(self.client)
 
 
 @asynccontextmanager
-async def started() -> AsyncGenerator[Scene]:
-    records, lanes = MemoryRecords(), Lanes()
+async def started_bot() -> AsyncGenerator[Scene]:
+    records, lanes = MemoryRecords(), RateLimiter()
     driver = Driver(lanes)
-    asking = Asking(FakeAnswerer(Script()), driver, records, clock=lambda: NOW)
-    client = DocentClient(cogs=[], driver=driver, http_trace=rate_limit_trace(lanes))
+    asking = AnswerService(FakeAnswerer(Script()), driver, records, clock=lambda: NOW)
+    client = DocentClient(cogs=[], driver=driver, http_trace=create_rate_limit_trace(lanes))
     client._connection.guild_ready_timeout = 0.05
-    async with StandIn() as standin, connected(client, standin):
+    async with DiscordSimulator() as standin, connect_client(client, standin):
         yield Scene(standin, records, asking, client)
 
 
-def labels(message: Message) -> list[str]:
-    rows: Sequence[dict[str, Any]] = message.now.components
+def button_labels(message: Message) -> list[str]:
+    rows: Sequence[dict[str, Any]] = message.current_state.components
     return [button.get("label", "") for row in rows for button in row["components"]]
 
 
 @pytest.mark.parametrize(
     ("left", "content"),
     [
-        ("Refunds take two ▌", f"Refunds take two\n\n{CUT_OFF}"),
-        ("Refunds take two\n-# still waiting for the model, 10 s", f"Refunds take two\n\n{CUT_OFF}"),
-        ("Reading Handbook › Refunds …", CUT_OFF),
+        ("Refunds take two ▌", f"Refunds take two\n\n{INTERRUPTED_NOTE}"),
+        ("Refunds take two\n-# still waiting for the model, 10 s", f"Refunds take two\n\n{INTERRUPTED_NOTE}"),
+        ("Reading Handbook › Refunds …", INTERRUPTED_NOTE),
     ],
 )
-async def test_a_half_written_message_is_ended_and_can_be_asked_again(left: str, content: str) -> None:
-    async with started() as scene:
-        message = scene.leave(left)
-        await scene.end()
-        assert message.now.content == content
-        assert labels(message) == ["Retry"]
-        assert scene.fates() == [Fate.RESTARTING]
-        await scene.end()
+async def test_unfinished_message_is_finished_and_offers_retry(left: str, content: str) -> None:
+    async with started_bot() as scene:
+        message = scene.create_interrupted(left)
+        await scene.finish_interrupted()
+        assert message.current_state.content == content
+        assert button_labels(message) == ["Retry"]
+        assert scene.statuses() == [AnswerStatus.RESTARTING]
+        await scene.finish_interrupted()
         assert len(message.states) == 2, "what has its end is left alone"
 
 
-async def test_it_is_found_among_many_other_messages() -> None:
-    async with started() as scene:
-        world = scene.standin.world
-        channel, ben = world.channel_named("general"), world.user_named("Ben")
+async def test_unfinished_message_is_found_among_many_others() -> None:
+    async with started_bot() as scene:
+        world = scene.simulator.world
+        channel, ben = world.find_channel("general"), world.find_user("Ben")
         question = world.say(channel.id, ben.id, "How long?")
         for n in range(150):
             world.say(channel.id, ben.id, f"{n}")
-        draft = Draft(content="Refunds ▌", components=tuple(while_writing(str(question.id))))
+        draft = Draft(content="Refunds ▌", components=tuple(build_streaming_buttons(str(question.id))))
         message = world.send(channel.id, draft)
-        await scene.records.remember(
-            Record(str(question.id), "How long?", ben.id, channel.guild_id, channel.id, asked_at=NOW)
+        await scene.records.save_answer(
+            AnswerRecord(str(question.id), "How long?", ben.id, channel.guild_id, channel.id, asked_at=NOW)
         )
-        await scene.end()
-        assert message.now.content.endswith(CUT_OFF)
+        await scene.finish_interrupted()
+        assert message.current_state.content.endswith(INTERRUPTED_NOTE)
 
 
-async def test_more_than_a_window_holds_are_ended_in_turn_without_a_429() -> None:
-    async with started() as scene:
-        messages = [scene.leave("Refunds ▌") for _ in range(7)]
-        await scene.end()
-        assert all(message.now.content.endswith(CUT_OFF) for message in messages)
-        assert not [call for call in scene.standin.requests if call.status == 429]
+async def test_many_unfinished_messages_are_finished_without_a_429() -> None:
+    async with started_bot() as scene:
+        messages = [scene.create_interrupted("Refunds ▌") for _ in range(7)]
+        await scene.finish_interrupted()
+        assert all(message.current_state.content.endswith(INTERRUPTED_NOTE) for message in messages)
+        assert not [call for call in scene.simulator.requests if call.status == 429]
 
 
-async def test_what_is_older_than_a_day_is_left_alone_and_so_is_what_is_beyond_fifty() -> None:
-    async with started() as scene:
-        old = scene.leave("Refunds ▌", asked_at=NOW - 25 * 3600)
+async def test_unfinished_messages_over_a_day_old_or_beyond_fifty_are_left_alone() -> None:
+    async with started_bot() as scene:
+        old = scene.create_interrupted("Refunds ▌", asked_at=NOW - 25 * 3600)
         for _ in range(50):
-            scene.leave("sealed", with_button=False)
-        first = scene.leave("Refunds ▌", asked_at=NOW - 3600)
-        await scene.end()
+            scene.create_interrupted("sealed", with_button=False)
+        first = scene.create_interrupted("Refunds ▌", asked_at=NOW - 3600)
+        await scene.finish_interrupted()
         assert [len(old.states), len(first.states)] == [1, 1]
 
 
-async def test_a_message_the_bot_may_not_see_is_left_to_its_button() -> None:
-    async with started() as scene:
-        scene.leave("Refunds ▌")
-        scene.standin.world.deny(
-            scene.standin.world.channel_named("general").id, scene.standin.world.bot.id, Permission.VIEW_CHANNEL
+async def test_unfinished_message_the_bot_cannot_see_is_left_to_its_button() -> None:
+    async with started_bot() as scene:
+        scene.create_interrupted("Refunds ▌")
+        scene.simulator.world.deny(
+            scene.simulator.world.find_channel("general").id, scene.simulator.world.bot.id, Permission.VIEW_CHANNEL
         )
-        await scene.end()
-        assert scene.fates() == [Fate.WRITING]
+        await scene.finish_interrupted()
+        assert scene.statuses() == [AnswerStatus.WRITING]
 
 
-async def test_a_server_that_falters_is_asked_again() -> None:
-    async with started() as scene:
-        message = scene.leave("Refunds ▌")
-        scene.standin.faults.add(Fault(Trouble.RESET, "PATCH"))
-        await scene.end()
-        assert message.now.content.endswith(CUT_OFF)
+async def test_finishing_a_message_is_retried_after_a_server_error() -> None:
+    async with started_bot() as scene:
+        message = scene.create_interrupted("Refunds ▌")
+        scene.simulator.faults.add(Fault(FailureKind.RESET, "PATCH"))
+        await scene.finish_interrupted()
+        assert message.current_state.content.endswith(INTERRUPTED_NOTE)
 
 
-async def test_an_answer_that_is_being_written_now_is_none_that_was_left() -> None:
-    async with started() as scene:
-        message = scene.leave("Refunds ▌")
+async def test_running_answer_is_not_treated_as_unfinished() -> None:
+    async with started_bot() as scene:
+        message = scene.create_interrupted("Refunds ▌")
         (record,) = scene.records._answers.values()
         surface = FakeSurface(Server(), "channel:1")
-        slow = Asking(FakeAnswerer(Script(["Two weeks."], search=0.5)), Driver(Lanes()), scene.records)
+        slow = AnswerService(FakeAnswerer(Script(["Two weeks."], search=0.5)), Driver(RateLimiter()), scene.records)
         answer = asyncio.create_task(slow.ask(record, lambda _: surface))
-        await until(lambda: bool(surface.pages))
-        await slow.end_leftovers(scene.client)
+        await wait_until(lambda: bool(surface.pages))
+        await slow.finish_interrupted(scene.client)
         assert len(message.states) == 1
         await answer
 
 
-async def test_it_is_done_once_when_discord_is_reached_first() -> None:
+async def test_recovery_runs_once_when_the_client_is_ready_first() -> None:
     done: list[object] = []
 
     async def note(client: object) -> None:
         await asyncio.sleep(0)
         done.append(client)
 
-    client = DocentClient(cogs=[], driver=Driver(Lanes()), once_ready=note)
+    client = DocentClient(cogs=[], driver=Driver(RateLimiter()), once_ready=note)
     client._connection.guild_ready_timeout = 0.05
-    async with StandIn() as standin, connected(client, standin):
-        await until(lambda: bool(done))
+    async with DiscordSimulator() as standin, connect_client(client, standin):
+        await wait_until(lambda: bool(done))
         await client.on_ready()
         await asyncio.sleep(0.05)
     assert done == [client]
 
 
 @pytest.mark.parametrize("length", [1_900, 1_950, 1_997, 1_998, 1_999, 2_000])
-def test_a_full_page_that_was_left_loses_nothing(length: int) -> None:
+def test_unfinished_full_page_loses_no_text(length: int) -> None:
     text = "x" * length
     shown = f"{text} ▌" if length + 2 <= 2_000 else text
-    page = ended(shown, CUT_OFF)
+    page = append_note(shown, INTERRUPTED_NOTE)
     assert page.startswith(text)
     assert len(page) <= 2_000

@@ -16,12 +16,12 @@ import pytest
 from rich.console import Console
 
 from bot import __main__ as command_line
-from bot.app.library import opened
+from bot.app.library import open_knowledge_base
 from bot.app.serve import preview
 from bot.app.terminal import Terminal
 from bot.errors import DocentError
-from bot.settings import load, setting_names
-from tests.fakes.deployment import with_documents
+from bot.settings import list_setting_names, load
+from tests.fakes.deployment import write_documents
 from tests.fakes.openai_server import Close, OpenAIServer, key_refused, spoken
 
 if TYPE_CHECKING:
@@ -29,19 +29,19 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(autouse=True)
-def _documents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _write_documents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No settings but two documents, keywords only, in a folder of the test's own."""
-    for name in setting_names():
+    for name in list_setting_names():
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(with_documents(tmp_path))
+    monkeypatch.chdir(write_documents(tmp_path))
     monkeypatch.setenv("DATA_DIR", "documents")
     monkeypatch.setenv("STATE_DIR", "state")
     monkeypatch.setenv("EMBED_MODEL", "none")
 
 
-def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     """The status with which ``python -m bot …`` ends."""
-    monkeypatch.setattr(sys, "argv", ["python -m bot", *words])
+    monkeypatch.setattr(sys, "argv", ["python -m bot", *arguments])
     try:
         command_line.main()
     except SystemExit as end:
@@ -74,7 +74,7 @@ def test_a_wrong_command_line_is_one_sentence_and_status_2(
     assert "Traceback" not in said
 
 
-def test_settings_that_cannot_be_run_with_are_all_said_with_status_78(
+def test_invalid_settings_are_all_reported_with_status_78(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", "nowhere")
@@ -104,7 +104,7 @@ def test_reindex_says_what_would_change_then_changes_it_then_finds_nothing_to_do
     assert re.search(r"new\s+0\s+changed\s+0\s+removed\s+0\s+unchanged\s+2", capsys.readouterr().out)
 
 
-def test_a_missing_folder_is_refused_in_words(
+def test_missing_folder_is_refused_with_a_message(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("DATA_DIR", "elsewhere")
@@ -139,7 +139,7 @@ QUESTIONS = """
 """
 
 
-def test_evaluate_prints_shares_and_latency_and_the_next_run_stands_beside_the_last(
+def test_evaluate_prints_scores_and_latency_beside_the_last_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "set.jsonl").write_text(QUESTIONS, encoding="utf-8")
@@ -182,14 +182,14 @@ def test_evaluate_names_a_line_it_cannot_read_and_a_document_it_does_not_have(
 
 
 @pytest.mark.parametrize("question", ["", "   ", "x" * 2_001])
-def test_a_question_that_cannot_be_asked_is_said_with_status_1(
+def test_invalid_question_is_reported_with_status_1(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], question: str
 ) -> None:
     assert run(monkeypatch, "ask", question) == 1
     assert "question" in capsys.readouterr().err
 
 
-async def asked(monkeypatch: pytest.MonkeyPatch, script: Script) -> int:
+async def run_ask(monkeypatch: pytest.MonkeyPatch, script: Script) -> int:
     """The status of a question to a scripted model."""
     async with OpenAIServer(script) as model:
         monkeypatch.setenv("OPENAI_BASE_URL", model.url)
@@ -198,27 +198,27 @@ async def asked(monkeypatch: pytest.MonkeyPatch, script: Script) -> int:
 
 
 async def test_ask_lets_a_model_write(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    assert await asked(monkeypatch, spoken("Five working days [1].")) == 0
+    assert await run_ask(monkeypatch, spoken("Five working days [1].")) == 0
     shown = capsys.readouterr().out
     assert "Five working days [1]." in shown
     assert "https://wiki.example/refunds" in shown
 
 
-async def test_a_model_that_fails_is_said_in_words_with_status_1(
+async def test_failing_model_is_reported_with_status_1(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert await asked(monkeypatch, key_refused()) == 1
+    assert await run_ask(monkeypatch, key_refused()) == 1
     assert "key" in capsys.readouterr().err
 
 
-async def test_what_a_model_said_before_it_broke_off_is_shown(
+async def test_text_before_a_model_failure_is_shown(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert await asked(monkeypatch, spoken("Five working", close=Close.RESET)) == 1
+    assert await run_ask(monkeypatch, spoken("Five working", close=Close.RESET)) == 1
     assert "Five working" in capsys.readouterr().out
 
 
-def test_the_doctor_ends_with_status_1_while_something_is_ill(
+def test_doctor_exits_with_status_1_if_a_check_failed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(monkeypatch, "doctor") == 1
@@ -248,7 +248,7 @@ async def test_the_preview_answers_in_its_page_and_the_bot_is_there(reads_messag
         await serving
 
 
-async def test_a_port_that_is_taken_is_said_in_words() -> None:
+async def test_port_in_use_is_reported() -> None:
     async with OpenAIServer() as other:
         port = int(other.url.split(":")[2].split("/")[0])
         terminal = Terminal(Console(file=io.StringIO()), Console(file=io.StringIO()))
@@ -256,9 +256,9 @@ async def test_a_port_that_is_taken_is_said_in_words() -> None:
             await preview(load(None), terminal, port=port, open_browser=False)
 
 
-def test_what_opening_makes_is_spared_by_the_garbage_collector() -> None:
+def test_objects_made_while_opening_are_frozen_in_the_garbage_collector() -> None:
     """Each look through it would hold the event loop for more than 0.1 s."""
-    opened(load(None))
+    open_knowledge_base(load(None))
     assert gc.isenabled()
     assert gc.get_freeze_count() > 100_000
 
@@ -279,7 +279,7 @@ asyncio.run(work())
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such signals")
-async def test_a_signal_told_twice_is_one_and_a_later_one_ends_the_process_at_once() -> None:
+async def test_repeated_signal_counts_once_and_a_later_one_exits_at_once() -> None:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", STOPPING),
         cwd=Path(command_line.__file__).parents[1],

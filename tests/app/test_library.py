@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.app.library import Opening
+from bot.app.library import LazyLibrary
 from bot.domain import Question, Scope
 from bot.errors import IngestionRefused, StoreUnusable
 from bot.knowledge import KnowledgeBase
@@ -30,20 +30,20 @@ def root(tmp_path: Path) -> Path:
 
 
 @asynccontextmanager
-async def opening(open_knowledge: Callable[[], KnowledgeBase]) -> AsyncGenerator[Opening]:
-    library = Opening(open_knowledge)
+async def open_lazy_library(open_knowledge: Callable[[], KnowledgeBase]) -> AsyncGenerator[LazyLibrary]:
+    library = LazyLibrary(open_knowledge)
     yield library
     await library.close()
 
 
-async def test_everything_a_library_can_do_is_passed_on_once_it_is_open(root: Path) -> None:
+async def test_lazy_library_forwards_every_call_once_open(root: Path) -> None:
     may_open = threading.Event()
 
     def opened() -> KnowledgeBase:
         may_open.wait(30)
         return KnowledgeBase.open(root, root.parent / "state", None, None)
 
-    async with opening(opened) as library:
+    async with open_lazy_library(opened) as library:
         is_library: Library = library
         assert not is_library.cancel()
         waiting = asyncio.create_task(library.add("legal", "terms.md", b"Submarines are not insured."))
@@ -54,14 +54,16 @@ async def test_everything_a_library_can_do_is_passed_on_once_it_is_open(root: Pa
         assert await library.remove("@other/urls.txt/team.example")
         assert list((await library.reindex(collection="legal", full=True)).new) == ["@legal/terms.md"]
         assert (await library.state()).generation == 1
-        assert [each.document for each in await library.shelved(Scope(frozenset({"legal"})))] == ["@legal/terms.md"]
+        assert [each.document for each in await library.list_documents(Scope(frozenset({"legal"})))] == [
+            "@legal/terms.md"
+        ]
         assert (await library.read("a.md", b"Text.")).text == "Text."
         answer = await library.answer(Question("Are submarines insured?", "1", Scope(frozenset({"legal"}))))
         assert answer.sources[0].document == "@legal/terms.md"
 
 
-async def test_a_run_behind_it_is_cancelled(root: Path) -> None:
-    async with opening(lambda: KnowledgeBase.open(root, root.parent / "state", None, None)) as library:
+async def test_lazy_library_forwards_cancel(root: Path) -> None:
+    async with open_lazy_library(lambda: KnowledgeBase.open(root, root.parent / "state", None, None)) as library:
         loop = asyncio.get_running_loop()
 
         async def cancelled() -> bool:
@@ -75,11 +77,11 @@ async def test_a_run_behind_it_is_cancelled(root: Path) -> None:
         assert not library.cancel()
 
 
-async def test_what_cannot_be_opened_has_no_run_to_cancel() -> None:
+async def test_library_that_failed_to_open_has_no_run_to_cancel() -> None:
     def opened() -> KnowledgeBase:
         raise StoreUnusable("The index is damaged.")
 
-    async with opening(opened) as library:
+    async with open_lazy_library(opened) as library:
         with pytest.raises(StoreUnusable):
-            await library.shelved(Scope())
+            await library.list_documents(Scope())
         assert not library.cancel()

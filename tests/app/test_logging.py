@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.app.logging import configure, redacted
+from bot.app.logging import configure, redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
 @pytest.fixture(autouse=True)
-def _own_root() -> Iterator[None]:
+def _restore_root_logger() -> Iterator[None]:
     root = logging.getLogger()
     before, level = root.handlers[:], root.level
     yield
@@ -40,10 +40,10 @@ def test_secrets_are_taken_out_of_messages_and_tracebacks() -> None:
     ["/webhooks/123/aW50ZXJhY3Rpb24_6x-y.z/messages/@original", "/interactions/9/aW50ZXJhY3Rpb24_6x-y.z/callback"],
 )
 def test_an_interactions_token_is_taken_out_of_its_address(path: str) -> None:
-    assert "aW50ZXJhY3Rpb24" not in redacted(f"We are being rate limited. PATCH https://host/api/v10{path}", [])
+    assert "aW50ZXJhY3Rpb24" not in redact(f"We are being rate limited. PATCH https://host/api/v10{path}", [])
 
 
-def test_machines_get_one_json_object_a_line() -> None:
+def test_json_logs_are_one_object_per_line() -> None:
     stream = io.StringIO()
     configure("INFO", "json", [], stream)
     logging.getLogger("bot.test").warning("two\nlines")
@@ -51,7 +51,7 @@ def test_machines_get_one_json_object_a_line() -> None:
     assert json.loads(line)["message"] == "two\nlines"
 
 
-def test_libraries_that_name_every_request_stay_quiet() -> None:
+def test_verbose_libraries_do_not_log_every_request() -> None:
     stream = io.StringIO()
     configure("INFO", "text", [], stream)
     logging.getLogger("httpx").info("HTTP Request: POST")

@@ -8,25 +8,25 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bot import __main__ as command_line
-from bot.settings import load, setting_names
-from tests.fakes.deployment import with_documents
+from bot.settings import list_setting_names, load
+from tests.fakes.deployment import write_documents
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 @pytest.fixture(autouse=True)
-def _documents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in setting_names():
+def _write_documents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list_setting_names():
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(with_documents(tmp_path))
+    monkeypatch.chdir(write_documents(tmp_path))
     monkeypatch.setenv("DATA_DIR", "documents")
     monkeypatch.setenv("STATE_DIR", "state")
     monkeypatch.setenv("EMBED_MODEL", "none")
 
 
-def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["python -m bot", *words])
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["python -m bot", *arguments])
     try:
         command_line.main()
     except SystemExit as end:
@@ -44,7 +44,7 @@ def test_a_backup_is_made_and_brought_back(monkeypatch: pytest.MonkeyPatch, caps
     assert "five working days" in capsys.readouterr().out
 
 
-def test_a_second_backup_to_the_same_place_wants_to_be_meant(
+def test_second_backup_to_the_same_path_needs_force(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(monkeypatch, "reindex") == 0
@@ -55,7 +55,7 @@ def test_a_second_backup_to_the_same_place_wants_to_be_meant(
 
 
 @pytest.mark.parametrize("url", ["postgres://u:pw@host/db", "postgresql+asyncpg://host", "sqlite:///index"])
-def test_a_store_of_an_unknown_kind_is_complained_about_without_its_password(
+def test_unknown_store_kind_is_reported_without_its_password(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], url: str
 ) -> None:
     monkeypatch.setenv("STORE_URL", url)
@@ -69,6 +69,6 @@ def test_the_address_of_the_store_is_a_secret(monkeypatch: pytest.MonkeyPatch) -
     url = "postgresql+asyncpg://docent:pa55word@db.example/docent"
     monkeypatch.setenv("STORE_URL", url)
     chosen = load()
-    assert chosen.store_place == url
+    assert chosen.store_location == url
     assert url in chosen.secrets
     assert "pa55word" not in repr(chosen)

@@ -11,8 +11,8 @@ import pytest
 from rich.console import Console
 
 from bot.app.terminal import Terminal
-from bot.doctor import Finding
-from bot.domain import IngestionReport, Outcome, Progress, Source, Usage
+from bot.doctor import CheckResult
+from bot.domain import AnswerOutcome, IngestionReport, Progress, Source, Usage
 from bot.errors import ModelInterrupted, Problem
 from bot.knowledge.evaluation import Evaluation, Score, Told
 
@@ -26,7 +26,7 @@ SOURCES = (
 
 
 @dataclass
-class Written:
+class PreparedAnswer:
     """An answer whose deltas are known beforehand; the last may be an error."""
 
     parts: Sequence[str | Exception]
@@ -35,7 +35,7 @@ class Written:
     searched_for: str = ""
     is_confident: bool = False
     usage: Usage = field(default_factory=Usage)
-    outcome: Outcome = field(default_factory=Outcome)
+    outcome: AnswerOutcome = field(default_factory=AnswerOutcome)
 
     async def deltas(self) -> AsyncIterator[str]:
         for part in self.parts:
@@ -44,12 +44,12 @@ class Written:
             yield part
 
 
-def screen(*, watched: bool) -> tuple[Terminal, io.StringIO, io.StringIO]:
+def create_terminal(*, is_terminal: bool) -> tuple[Terminal, io.StringIO, io.StringIO]:
     output, remarks = io.StringIO(), io.StringIO()
     return (
         Terminal(
-            Console(file=output, width=100, force_terminal=watched, highlight=False, color_system=None),
-            Console(file=remarks, width=100, force_terminal=watched, highlight=False, color_system=None),
+            Console(file=output, width=100, force_terminal=is_terminal, highlight=False, color_system=None),
+            Console(file=remarks, width=100, force_terminal=is_terminal, highlight=False, color_system=None),
         ),
         output,
         remarks,
@@ -58,8 +58,8 @@ def screen(*, watched: bool) -> tuple[Terminal, io.StringIO, io.StringIO]:
 
 @pytest.mark.parametrize("watched", [True, False])
 async def test_an_answer_ends_with_its_text_and_the_sources_it_cites(watched: bool) -> None:
-    terminal, output, _ = screen(watched=watched)
-    assert await terminal.show_answer(Written(["It takes ", "ten days [2]."])) == "It takes ten days [2]."
+    terminal, output, _ = create_terminal(is_terminal=watched)
+    assert await terminal.show_answer(PreparedAnswer(["It takes ", "ten days [2]."])) == "It takes ten days [2]."
     shown = output.getvalue()
     assert "It takes ten days [2]." in shown
     assert "[2] Guide, page 3 guide.pdf" in shown
@@ -67,39 +67,41 @@ async def test_an_answer_ends_with_its_text_and_the_sources_it_cites(watched: bo
 
 
 async def test_a_source_without_page_and_section_is_shown_with_its_line() -> None:
-    terminal, output, _ = screen(watched=False)
-    await terminal.show_answer(Written(["Run it [1]."], sources=[Source(1, "code/app.py", "app.py", "run()", line=12)]))
+    terminal, output, _ = create_terminal(is_terminal=False)
+    await terminal.show_answer(
+        PreparedAnswer(["Run it [1]."], sources=[Source(1, "code/app.py", "app.py", "run()", line=12)])
+    )
     assert "[1] app.py, line 12 code/app.py" in output.getvalue()
 
 
-async def test_what_had_arrived_stays_when_the_model_breaks_off() -> None:
-    terminal, output, _ = screen(watched=True)
+async def test_text_stays_on_screen_when_the_model_fails() -> None:
+    terminal, output, _ = create_terminal(is_terminal=True)
     with pytest.raises(ModelInterrupted):
-        await terminal.show_answer(Written(["It takes", ModelInterrupted("The connection was lost.")]))
+        await terminal.show_answer(PreparedAnswer(["It takes", ModelInterrupted("The connection was lost.")]))
     assert output.getvalue().rstrip().endswith("It takes")
 
 
-async def test_a_document_cannot_speak_to_the_terminal() -> None:
-    terminal, output, _ = screen(watched=False)
-    await terminal.show_answer(Written(["a\x1b]0;owned\x07b [red]c[/red]"], sources=()))
+async def test_document_text_cannot_send_terminal_escapes() -> None:
+    terminal, output, _ = create_terminal(is_terminal=False)
+    await terminal.show_answer(PreparedAnswer(["a\x1b]0;owned\x07b [red]c[/red]"], sources=()))
     assert output.getvalue().strip() == "a]0;ownedb [red]c[/red]"
 
 
 async def test_a_long_answer_grows_on_a_small_screen() -> None:
-    terminal, output, _ = screen(watched=True)
-    await terminal.show_answer(Written([f"line {n}\n\n" for n in range(200)], sources=()))
+    terminal, output, _ = create_terminal(is_terminal=True)
+    await terminal.show_answer(PreparedAnswer([f"line {n}\n\n" for n in range(200)], sources=()))
     assert "line 0" in output.getvalue().rsplit("\x1b", 1)[-1]
 
 
-async def test_a_notice_stands_beside_the_answer_not_in_it() -> None:
-    terminal, output, remarks = screen(watched=False)
-    await terminal.show_answer(Written(["Text."], notice="found by keywords only"))
+async def test_notice_is_printed_outside_the_answer() -> None:
+    terminal, output, remarks = create_terminal(is_terminal=False)
+    await terminal.show_answer(PreparedAnswer(["Text."], notice="found by keywords only"))
     assert "keywords" in remarks.getvalue()
     assert "keywords" not in output.getvalue()
 
 
 def test_a_report_lists_what_changed_and_what_was_passed_over() -> None:
-    terminal, output, _ = screen(watched=False)
+    terminal, output, _ = create_terminal(is_terminal=False)
     many = tuple(f"page-{n}.md" for n in range(20))
     terminal.show_report(IngestionReport(new=many, failed={"scan.pdf": "no text"}, unchanged=4, nodes=50, embedded=30))
     shown = output.getvalue()
@@ -107,15 +109,15 @@ def test_a_report_lists_what_changed_and_what_was_passed_over() -> None:
         assert words in shown
 
 
-def test_a_dry_run_says_would() -> None:
-    terminal, output, _ = screen(watched=False)
+def test_dry_run_report_uses_the_conditional() -> None:
+    terminal, output, _ = create_terminal(is_terminal=False)
     terminal.show_report(IngestionReport(removed=("old.md",), is_dry_run=True))
     assert "This would change" in output.getvalue()
     assert "would be embedded" in output.getvalue()
 
 
-def test_a_dry_run_says_what_the_embedding_would_take() -> None:
-    terminal, output, _ = screen(watched=False)
+def test_dry_run_report_shows_the_embedding_cost() -> None:
+    terminal, output, _ = create_terminal(is_terminal=False)
     report = IngestionReport(new=("b.md",), removed=("a.md",), moved={"a.md": "b.md"}, nodes=3, embedded=2)
     terminal.show_report(replace(report, is_dry_run=True, tokens=12_345, dollars=0.00025))
     assert "12,345 tokens, about $0.0003" in output.getvalue()
@@ -123,8 +125,8 @@ def test_a_dry_run_says_what_the_embedding_would_take() -> None:
 
 
 def test_progress_names_the_file_and_the_counts() -> None:
-    terminal, _, remarks = screen(watched=True)
-    with terminal.ingestion() as show:
+    terminal, _, remarks = create_terminal(is_terminal=True)
+    with terminal.show_ingestion_progress() as show:
         show(
             Progress(
                 files_done=3, files_total=12, nodes_done=40, current="a/very/long/path/to/some/document/handbook.md"
@@ -136,7 +138,7 @@ def test_progress_names_the_file_and_the_counts() -> None:
 
 @pytest.mark.parametrize("watched", [True, False])
 def test_every_problem_is_shown_with_what_to_do(watched: bool) -> None:
-    terminal, _, remarks = screen(watched=watched)
+    terminal, _, remarks = create_terminal(is_terminal=watched)
     terminal.show_problems(
         [Problem("DISCORD_TOKEN", "is missing", "It should hold the token."), Problem("X", "is y", "Z.")]
     )
@@ -144,20 +146,20 @@ def test_every_problem_is_shown_with_what_to_do(watched: bool) -> None:
         assert words in remarks.getvalue()
 
 
-def test_findings_carry_their_remedy() -> None:
-    terminal, output, _ = screen(watched=True)
-    terminal.show_findings([Finding("Disk", "ill", "0.1 GB free", "Make room.")])
+def test_check_results_show_their_remedy() -> None:
+    terminal, output, _ = create_terminal(is_terminal=True)
+    terminal.show_check_results([CheckResult("Disk", "ill", "0.1 GB free", "Make room.")])
     assert "✗" in output.getvalue()
     assert "→ Make room." in output.getvalue()
 
 
-def test_findings_that_nobody_watches_are_sentences_with_their_links_below() -> None:
-    terminal, output, _ = screen(watched=False)
+def test_check_results_without_a_terminal_are_sentences_with_links_below() -> None:
+    terminal, output, _ = create_terminal(is_terminal=False)
     link = f"https://discord.com/?{'x' * 200}"
-    terminal.show_findings(
+    terminal.show_check_results(
         [
-            Finding("Discord", "well", "signed in", link=link),
-            Finding("Disk", "ill", "0.1 GB free.", "Make room."),
+            CheckResult("Discord", "well", "signed in", link=link),
+            CheckResult("Disk", "ill", "0.1 GB free.", "Make room."),
         ]
     )
     lines = output.getvalue().splitlines()
@@ -165,9 +167,9 @@ def test_findings_that_nobody_watches_are_sentences_with_their_links_below() -> 
     assert lines[-1] == link
 
 
-def test_what_findings_quote_from_elsewhere_cannot_speak_to_the_terminal() -> None:
-    terminal, output, _ = screen(watched=True)
-    terminal.show_findings([Finding("Guild \x1b]0;x\x07", "note", "\x1b[2Jseen", "\x1b[2Jdo")])
+def test_check_results_cannot_send_terminal_escapes() -> None:
+    terminal, output, _ = create_terminal(is_terminal=True)
+    terminal.show_check_results([CheckResult("Guild \x1b]0;x\x07", "note", "\x1b[2Jseen", "\x1b[2Jdo")])
     assert "\x1b[2J" not in output.getvalue()
     assert "\x1b]0" not in output.getvalue()
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from benchmarks.chart import Axis, Line, Panel, drawn, linear_ticks, logarithmic_ticks
+from benchmarks.chart import Axis, Line, Panel, draw_panels, linear_ticks, logarithmic_ticks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,7 +45,7 @@ def test_ticks_over_many_decades_are_powers_of_ten() -> None:
     assert logarithmic_ticks(0.5, 9_000) == pytest.approx([0.1, 1, 10, 100, 1_000, 10_000])
 
 
-def test_no_axis_without_a_length() -> None:
+def test_ticks_reject_an_empty_axis() -> None:
     with pytest.raises(ValueError, match="length"):
         linear_ticks(0)
     with pytest.raises(ValueError, match="above 0"):
@@ -59,9 +59,9 @@ def test_a_line_is_in_its_panel_and_its_colour_in_the_legend(
 ) -> None:
     axis = Axis("x", is_logarithmic=is_logarithmic)
     line = Line("red", (1, 10, 100), (100, 3, 100), "#ff0000", is_dashed=is_dashed, is_marked=True)
-    drawn([Panel("one", [line], axis, axis)], tmp_path / "chart.png")
+    draw_panels([Panel("one", [line], axis, axis)], tmp_path / "chart.png")
     with Image.open(tmp_path / "chart.png") as image:
-        reds = _reds(image)
+        reds = _find_red_pixels(image)
     heights = [y for _, y in reds]
     assert min(heights) < 36  # the legend, above every panel
     assert max(heights) > 200
@@ -71,17 +71,19 @@ def test_a_line_is_in_its_panel_and_its_colour_in_the_legend(
 def test_a_single_point_and_zeros_can_be_drawn(tmp_path: Path) -> None:
     for is_logarithmic in (False, True):
         axis = Axis("x", is_logarithmic=is_logarithmic)
-        drawn([Panel("one", [Line("a", (5,), (0,), "#ff0000", is_marked=True)], axis, axis)], tmp_path / "chart.png")
+        draw_panels(
+            [Panel("one", [Line("a", (5,), (0,), "#ff0000", is_marked=True)], axis, axis)], tmp_path / "chart.png"
+        )
         with Image.open(tmp_path / "chart.png") as image:
-            assert any(y > 100 for _, y in _reds(image))
+            assert any(y > 100 for _, y in _find_red_pixels(image))
 
 
-def test_nothing_is_no_picture(tmp_path: Path) -> None:
+def test_draw_rejects_an_empty_list_of_panels(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="nothing to draw"):
-        drawn([], tmp_path / "chart.png")
+        draw_panels([], tmp_path / "chart.png")
 
 
-def _reds(image: Image.Image) -> list[tuple[int, int]]:
+def _find_red_pixels(image: Image.Image) -> list[tuple[int, int]]:
     data = image.convert("RGB").tobytes()
     return [
         (place // 3 % image.width, place // 3 // image.width)

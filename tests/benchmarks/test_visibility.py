@@ -8,13 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.streaming.visibility import Advance, State, arrivals, broken_seconds, comparable, seen
-from benchmarks.streaming.workloads import spoken, written
-from bot.streaming import WRITING
+from benchmarks.streaming.visibility import (
+    State,
+    VisibilityChange,
+    compute_production_times,
+    extract_alphanumerics,
+    measure_broken_seconds,
+    measure_visibility,
+)
+from benchmarks.streaming.workloads import generate_text, make_script
+from bot.streaming import WRITING_CURSOR
 from bot.streaming.paging import Pager, paginate
 
-TEXT = written(0, 3_000, is_fenced=True)
-WHOLE = comparable(TEXT)
+TEXT = generate_text(0, 3_000, is_fenced=True)
+ALPHANUMERICS = extract_alphanumerics(TEXT)
 
 
 @given(st.integers(0, len(TEXT)), st.integers(40, 2_000))
@@ -22,53 +29,59 @@ def test_the_pages_of_a_beginning_show_exactly_that_beginning(end: int, limit: i
     pager = Pager(limit)
     pager.feed(TEXT[:end])
     pager.flush()
-    states = [State(1.0, number, page.shown) for number, page in enumerate(pager.pages)]
-    advances = seen(WHOLE, states)
+    states = [State(1.0, number, page.rendered) for number, page in enumerate(pager.pages)]
+    advances = measure_visibility(ALPHANUMERICS, states)
     # A word of a code block's first line ("python") may arrive before the line is known to be one.
-    assert (advances[-1].visible if advances else 0) == len(_common(WHOLE, comparable(TEXT[:end])))
+    assert (advances[-1].visible if advances else 0) == len(
+        _common_prefix(ALPHANUMERICS, extract_alphanumerics(TEXT[:end]))
+    )
 
 
 @given(st.lists(st.integers(1, len(TEXT) - 1), unique=True))
-def test_a_text_cut_anywhere_is_seen_whole(cuts: list[int]) -> None:
+def test_text_split_into_pages_anywhere_is_fully_visible(cuts: list[int]) -> None:
     places = [0, *sorted(cuts), len(TEXT)]
     states = [State(float(n), n, TEXT[a:b]) for n, (a, b) in enumerate(pairwise(places))]
-    assert seen(WHOLE, states)[-1].visible == len(WHOLE)
+    assert measure_visibility(ALPHANUMERICS, states)[-1].visible == len(ALPHANUMERICS)
 
 
 @pytest.mark.parametrize(
     "around",
     [
-        f"{{}}{WRITING}",
+        f"{{}}{WRITING_CURSOR}",
         "{}\n-# still waiting for the model, 10 s",
         "{}\n\n-# **Sources**\n-# [1] Handbook › Refunds",
         "{}\n-# Interrupted. The model's connection broke off.",
     ],
 )
-def test_marks_and_small_print_of_ours_count_for_nothing(around: str) -> None:
+def test_progress_mark_and_small_print_do_not_count_as_visible_text(around: str) -> None:
     said = "Bakedi golumo. Tazune"
-    assert seen(comparable(said), [State(0.0, 0, around.format(said))]) == [Advance(0.0, 18)]
-
-
-def test_a_status_line_is_no_text() -> None:
-    assert seen(WHOLE, [State(0.0, 0, "Searching…"), State(1.0, 0, "Reading Handbook › Refunds …")]) == [
-        Advance(0.0, 0),
-        Advance(1.0, 0),
+    assert measure_visibility(extract_alphanumerics(said), [State(0.0, 0, around.format(said))]) == [
+        VisibilityChange(0.0, 18)
     ]
 
 
-def test_what_comes_after_a_hole_is_not_seen() -> None:
-    assert seen("abcdef", [State(0.0, 0, "abc"), State(1.0, 1, "ef")])[-1].visible == 3
+def test_status_line_does_not_count_as_visible_text() -> None:
+    assert measure_visibility(
+        ALPHANUMERICS, [State(0.0, 0, "Searching…"), State(1.0, 0, "Reading Handbook › Refunds …")]
+    ) == [
+        VisibilityChange(0.0, 0),
+        VisibilityChange(1.0, 0),
+    ]
+
+
+def test_text_after_a_gap_does_not_count_as_visible() -> None:
+    assert measure_visibility("abcdef", [State(0.0, 0, "abc"), State(1.0, 1, "ef")])[-1].visible == 3
 
 
 def test_a_page_that_loses_its_text_shows_less() -> None:
-    assert [a.visible for a in seen("abcdef", [State(0.0, 0, "abcdef"), State(1.0, 0, "ab")])] == [6, 2]
+    assert [a.visible for a in measure_visibility("abcdef", [State(0.0, 0, "abcdef"), State(1.0, 0, "ab")])] == [6, 2]
 
 
 @given(st.integers(1, 9), st.sampled_from([50.0, 200.0, float("inf")]))
-def test_each_character_that_counts_arrives_with_its_delta(size: int, rate: float) -> None:
-    script = spoken(TEXT, rate, size=size)
-    times = arrivals(TEXT, [(delta.at, delta.text) for delta in script.deltas])
-    assert len(times) == len(WHOLE)
+def test_each_counted_character_is_produced_with_its_delta(size: int, rate: float) -> None:
+    script = make_script(TEXT, rate, delta_size=size)
+    times = compute_production_times(TEXT, [(delta.at, delta.text) for delta in script.deltas])
+    assert len(times) == len(ALPHANUMERICS)
     assert times == sorted(times)
     assert times[-1] <= script.seconds
 
@@ -81,16 +94,16 @@ def test_a_code_block_is_broken_until_it_is_closed_and_two_at_once_count_once() 
         State(4.0, 0, "words\n```python\nx = 1\n```"),
         State(5.0, 1, "closed ``` ```"),
     ]
-    assert broken_seconds(states, 9.0) == 4.0
-    assert broken_seconds(states[:2], 9.0) == 8.0
+    assert measure_broken_seconds(states, 9.0) == 4.0
+    assert measure_broken_seconds(states[:2], 9.0) == 8.0
 
 
 @given(st.integers(40, 2_000))
 def test_docents_own_pages_are_never_broken(limit: int) -> None:
     states = [State(0.0, number, page) for number, page in enumerate(paginate(TEXT, limit))]
-    assert broken_seconds(states, 1.0) == 0.0
+    assert measure_broken_seconds(states, 1.0) == 0.0
 
 
-def _common(whole: str, other: str) -> str:
+def _common_prefix(whole: str, other: str) -> str:
     count = next((n for n, (a, b) in enumerate(zip(whole, other, strict=False)) if a != b), min(len(whole), len(other)))
     return whole[:count]

@@ -8,10 +8,10 @@ import time
 from typing import TYPE_CHECKING
 
 from bot.errors import ModelInterrupted, NothingFound
-from bot.simulator.faults import Fault, Trouble
+from bot.simulator.faults import FailureKind, Fault
 from bot.simulator.world import InteractionCreated
 from tests.fakes.answerer import HANDBOOK, Pause, Script
-from tests.fakes.bot_in_guild import laid, until
+from tests.fakes.bot_in_guild import bot_in_guild, wait_until
 
 if TYPE_CHECKING:
     import pytest
@@ -23,10 +23,10 @@ FOOTER = "-# **Sources**\n-# [1] [Handbook](<https://team.example/h>) › Refund
 async def test_an_answer_streams_into_the_response_and_ends_exactly_with_its_sources() -> None:
     words = [f"word{n} " for n in range(20)]
     script = Script([step for word in words for step in (word, Pause(0.05))] + ["end [1]."])
-    async with laid(script) as table:
+    async with bot_in_guild(script) as table:
         table.ask()
-        await table.settled()
-        (message,) = table.shown()
+        await table.wait_until_done()
+        (message,) = table.channel_messages()
         states = [state.content for state in message.states]
     assert states[-1] == "".join(words) + f"end {MARK}.\n\n{FOOTER}"
     assert len(states) > 4
@@ -34,21 +34,21 @@ async def test_an_answer_streams_into_the_response_and_ends_exactly_with_its_sou
 
 
 async def test_the_question_reaches_the_answerer_once_under_the_interactions_id() -> None:
-    async with laid(Script(["Two weeks [1]."])) as table:
+    async with bot_in_guild(Script(["Two weeks [1]."])) as table:
         interaction = table.ask("How long?")
-        await table.settled()
+        await table.wait_until_done()
         (question,) = table.answerer.asked
     assert question.text == "How long?"
-    assert question.key == str(interaction.id)
+    assert question.answer_id == str(interaction.id)
 
 
 async def test_every_message_and_edit_suppresses_embeds_and_mentions_nobody() -> None:
     text = "@everyone <@1> https://evil.example/x " * 120 + "[1]"
-    async with laid(Script([text[at : at + 90] for at in range(0, len(text), 90)])) as table:
+    async with bot_in_guild(Script([text[at : at + 90] for at in range(0, len(text), 90)])) as table:
         table.ask()
-        await table.settled()
-        bodies = [call.body for call in table.calls("/webhooks/")]
-    assert len(table.shown()) > 1
+        await table.wait_until_done()
+        bodies = [call.body for call in table.find_requests("/webhooks/")]
+    assert len(table.channel_messages()) > 1
     assert bodies
     assert all(body["flags"] == 4 for body in bodies)
     assert all(not body["allowed_mentions"]["parse"] for body in bodies)
@@ -56,79 +56,79 @@ async def test_every_message_and_edit_suppresses_embeds_and_mentions_nobody() ->
 
 
 async def test_a_failure_before_any_text_is_the_whole_message() -> None:
-    async with laid(Script(refusal=NothingFound("The documents do not speak of it."))) as table:
+    async with bot_in_guild(Script(refusal=NothingFound("The documents do not speak of it."))) as table:
         table.ask()
-        await table.settled()
-        assert table.shown()[0].now.content == "The documents do not speak of it."
+        await table.wait_until_done()
+        assert table.channel_messages()[0].current_state.content == "The documents do not speak of it."
 
 
-async def test_an_answer_that_breaks_off_keeps_what_was_said_and_says_why() -> None:
+async def test_interrupted_answer_keeps_its_text_and_gives_the_reason() -> None:
     lost = ModelInterrupted("The connection to the model was lost.")
-    async with laid(Script(["Refunds take", Pause(0.3), lost])) as table:
+    async with bot_in_guild(Script(["Refunds take", Pause(0.3), lost])) as table:
         table.ask()
-        await table.settled()
-        content = table.shown()[0].now.content
+        await table.wait_until_done()
+        content = table.channel_messages()[0].current_state.content
     assert content.startswith("Refunds take")
     assert "-# Interrupted. The connection to the model was lost." in content
     assert HANDBOOK.title in content
 
 
-async def test_an_unforeseen_failure_shows_no_word_of_itself(caplog: pytest.LogCaptureFixture) -> None:
-    async with laid(Script(refusal=ZeroDivisionError("sk-secret"))) as table:
+async def test_unexpected_error_does_not_show_its_text(caplog: pytest.LogCaptureFixture) -> None:
+    async with bot_in_guild(Script(refusal=ZeroDivisionError("sk-secret"))) as table:
         table.ask()
-        await table.settled()
-        content = table.shown()[0].now.content
+        await table.wait_until_done()
+        content = table.channel_messages()[0].current_state.content
     assert "sk-secret" not in content
     assert "in the log under" in content
     assert "ZeroDivisionError" in caplog.text
 
 
-async def test_nothing_is_searched_unless_the_acknowledgement_was_taken(caplog: pytest.LogCaptureFixture) -> None:
-    async with laid(Script(["Two weeks"])) as table:
-        table.standin.faults.add(Fault(Trouble.STATUS, "POST", "/callback", status=404))
+async def test_failed_acknowledgement_starts_no_search(caplog: pytest.LogCaptureFixture) -> None:
+    async with bot_in_guild(Script(["Two weeks"])) as table:
+        table.simulator.faults.add(Fault(FailureKind.STATUS, "POST", "/callback", status=404))
         interaction = table.ask()
-        await table.settled()
+        await table.wait_until_done()
         assert not table.answerer.asked
-        assert not table.shown()
+        assert not table.channel_messages()
     (line,) = [record.getMessage() for record in caplog.records if record.name.startswith("bot.discord_adapter")]
     assert str(interaction.id) in line
     assert interaction.token not in caplog.text
 
 
-async def test_an_interaction_handed_out_twice_is_answered_once() -> None:
-    async with laid(Script(["Two weeks [1]."])) as table:
+async def test_interaction_delivered_twice_is_answered_once() -> None:
+    async with bot_in_guild(Script(["Two weeks [1]."])) as table:
         interaction = table.ask()
-        await table.settled()
-        table.standin.world.tell(InteractionCreated(interaction.created_at, interaction))
+        await table.wait_until_done()
+        table.simulator.world.emit(InteractionCreated(interaction.created_at, interaction))
         await asyncio.sleep(0.2)
-        assert len(table.calls("/callback")) == 1
+        assert len(table.find_requests("/callback")) == 1
         assert len(table.answerer.asked) == 1
 
 
-async def test_a_message_deleted_under_the_answer_hangs_up_on_the_model(caplog: pytest.LogCaptureFixture) -> None:
+async def test_deleting_the_answer_message_closes_the_model_connection(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "bot.answers.service")
     steps = [step for n in range(100) for step in (f"word{n} ", Pause(0.05))]
-    async with laid(Script(steps)) as table:
+    async with bot_in_guild(Script(steps)) as table:
         table.ask()
-        await until(lambda: any("word3" in message.now.content for message in table.shown()))
-        table.standin.world.delete(table.shown()[0].id)
+        await wait_until(lambda: any("word3" in message.current_state.content for message in table.channel_messages()))
+        table.simulator.world.delete(table.channel_messages()[0].id)
         before = time.monotonic()
-        await until(lambda: table.answerer.answers[0].is_closed)
+        await wait_until(lambda: table.answerer.answers[0].is_closed)
         assert time.monotonic() - before < 1.0
-        await table.settled()
-        calls = len(table.calls("/webhooks/"))
+        await table.wait_until_done()
+        calls = len(table.find_requests("/webhooks/"))
         await asyncio.sleep(0.5)
-        assert len(table.calls("/webhooks/")) == calls
+        assert len(table.find_requests("/webhooks/")) == calls
     (line,) = [record.getMessage() for record in caplog.records if record.name == "bot.answers.service"]
     assert ": lost, " in line
 
 
 async def test_ten_questions_at_once_are_all_answered_without_a_429() -> None:
-    async with laid(Script(["Two ", Pause(0.3), "weeks ", Pause(0.3), "[1]."])) as table:
+    async with bot_in_guild(Script(["Two ", Pause(0.3), "weeks ", Pause(0.3), "[1]."])) as table:
         for _ in range(10):
             table.ask()
-        await table.settled()
-        contents = [message.now.content for message in table.shown()]
-        assert all(request.status != 429 for request in table.standin.requests)
+        await table.wait_until_done()
+        contents = [message.current_state.content for message in table.channel_messages()]
+        assert all(request.status != 429 for request in table.simulator.requests)
     assert len(contents) == 10
     assert all(content.startswith(f"Two weeks {MARK}.") and content.endswith(FOOTER) for content in contents)

@@ -6,92 +6,96 @@ from typing import TYPE_CHECKING
 
 from bot.access.budgets import Limits
 from cogs.ask import PRIVATE_HERE
-from tests.cogs.test_reindex import whispered
+from tests.cogs.test_reindex import ephemeral_texts
 from tests.fakes.answerer import Script
-from tests.fakes.bot_in_guild import until
-from tests.fakes.running_bot import Parrot, talking
+from tests.fakes.bot_in_guild import wait_until
+from tests.fakes.running_bot import EchoAnswerer, running_bot
 
 if TYPE_CHECKING:
-    from tests.fakes.running_bot import Talk
+    from tests.fakes.running_bot import RunningBot
 
 ONE_A_MINUTE = Limits(per_minute=1, at_once=0)
 QUESTION = "How long do refunds take?"
 
 
-def asks(talk: Talk, who: str = "Ada", **options: object) -> None:
-    talk.world.use_command(talk.general.id, talk.world.user_named(who).id, "ask", {"question": QUESTION, **options})
+def use_ask(talk: RunningBot, who: str = "Ada", **options: object) -> None:
+    talk.world.use_command(talk.general.id, talk.world.find_user(who).id, "ask", {"question": QUESTION, **options})
 
 
-async def test_a_command_over_the_limit_is_told_in_private_when_it_opens_again_and_costs_nothing() -> None:
-    async with talking(limits=ONE_A_MINUTE) as talk:
-        asks(talk)
-        await until(lambda: len(talk.answerer.asked) == 1)
-        asks(talk)
-        await until(lambda: any("You may ask 1 question a minute." in words for words in whispered(talk)))
-        assert "You can ask again <t:" in whispered(talk)[-1]
-        asks(talk, "Ben")
-        await until(lambda: len(talk.answerer.asked) == 2)
-        await talk.silence()
+async def test_command_over_its_budget_gets_an_ephemeral_reset_time_and_costs_nothing() -> None:
+    async with running_bot(limits=ONE_A_MINUTE) as talk:
+        use_ask(talk)
+        await wait_until(lambda: len(talk.answerer.asked) == 1)
+        use_ask(talk)
+        await wait_until(lambda: any("You may ask 1 question a minute." in words for words in ephemeral_texts(talk)))
+        assert "You can ask again <t:" in ephemeral_texts(talk)[-1]
+        use_ask(talk, "Ben")
+        await wait_until(lambda: len(talk.answerer.asked) == 2)
+        await talk.wait_until_idle()
         assert len(talk.answerer.asked) == 2
 
 
-async def test_a_mention_over_the_limit_too() -> None:
-    async with talking(limits=ONE_A_MINUTE) as talk:
-        await talk.answered(talk.says("Ada", f"{talk.bot} {QUESTION}"))
-        talk.says("Ada", f"{talk.bot} and now?")
-        direct = talk.direct("Ada")
-        await until(lambda: any("You may ask 1 question a minute." in m.now.content for m in talk.said(direct)))
+async def test_mention_over_its_budget_gets_the_reset_time_too() -> None:
+    async with running_bot(limits=ONE_A_MINUTE) as talk:
+        await talk.wait_for_answer(talk.say("Ada", f"{talk.bot_mention} {QUESTION}"))
+        talk.say("Ada", f"{talk.bot_mention} and now?")
+        direct = talk.open_direct_message("Ada")
+        await wait_until(
+            lambda: any(
+                "You may ask 1 question a minute." in m.current_state.content for m in talk.bot_messages(direct)
+            )
+        )
         assert len(talk.answerer.asked) == 1
 
 
-async def test_answers_are_written_only_where_an_admin_lets_them_but_to_one_person_everywhere() -> None:
-    async with talking() as talk:
+async def test_allowed_channels_bind_public_answers_but_not_ephemeral_ones() -> None:
+    async with running_bot() as talk:
         guild_id = talk.general.guild_id or 0
         other = talk.world.add_channel(guild_id, "answers-here")
-        await talk.admission.house.choose(guild_id, "channels", [str(other.id)])
-        asks(talk)
-        await until(lambda: any(f"I answer in <#{other.id}>" in words for words in whispered(talk)))
+        await talk.admission.guild_settings.set(guild_id, "channels", [str(other.id)])
+        use_ask(talk)
+        await wait_until(lambda: any(f"I answer in <#{other.id}>" in words for words in ephemeral_texts(talk)))
         assert not talk.answerer.asked
-        asks(talk, private=True)
-        await until(lambda: len(talk.answerer.asked) == 1)
-        await talk.answered(talk.says("Ada", f"{talk.bot} {QUESTION}", place=other), place=other)
+        use_ask(talk, private=True)
+        await wait_until(lambda: len(talk.answerer.asked) == 1)
+        await talk.wait_for_answer(talk.say("Ada", f"{talk.bot_mention} {QUESTION}", channel=other), channel=other)
 
 
-async def test_a_guilds_language_and_tone_come_with_each_question() -> None:
-    async with talking() as talk:
+async def test_guild_language_and_tone_are_passed_with_each_question() -> None:
+    async with running_bot() as talk:
         guild_id = talk.general.guild_id or 0
-        await talk.admission.house.choose(guild_id, "language", "German")
-        await talk.admission.house.choose(guild_id, "tone", "Short.")
-        asks(talk)
-        await until(lambda: len(talk.answerer.asked) == 1)
-        assert (talk.answerer.asked[0].manner.language, talk.answerer.asked[0].manner.tone) == ("German", "Short.")
+        await talk.admission.guild_settings.set(guild_id, "language", "German")
+        await talk.admission.guild_settings.set(guild_id, "tone", "Short.")
+        use_ask(talk)
+        await wait_until(lambda: len(talk.answerer.asked) == 1)
+        assert (talk.answerer.asked[0].style.language, talk.answerer.asked[0].style.tone) == ("German", "Short.")
 
 
-async def test_a_guild_may_have_answers_private_or_in_threads_unless_asked_otherwise() -> None:
-    async with talking() as talk:
-        house, guild_id = talk.admission.house, talk.general.guild_id or 0
-        await house.choose(guild_id, "private", True)
-        asks(talk)
-        await until(lambda: len(talk.answerer.asked) == 1)
-        await talk.silence()
-        assert all(message.audience is not None for message in talk.said())
-        await house.choose(guild_id, "threads", True)
-        asks(talk)
-        await until(lambda: len(talk.answerer.asked) == 2)
-        await talk.silence()
-        assert PRIVATE_HERE not in whispered(talk)
-        asks(talk, private=False)
-        await until(lambda: len(talk.answerer.asked) == 3)
-        await talk.silence()
+async def test_guild_defaults_for_private_and_thread_yield_to_the_command() -> None:
+    async with running_bot() as talk:
+        house, guild_id = talk.admission.guild_settings, talk.general.guild_id or 0
+        await house.set(guild_id, "private", True)
+        use_ask(talk)
+        await wait_until(lambda: len(talk.answerer.asked) == 1)
+        await talk.wait_until_idle()
+        assert all(message.visible_to_user_id is not None for message in talk.bot_messages())
+        await house.set(guild_id, "threads", True)
+        use_ask(talk)
+        await wait_until(lambda: len(talk.answerer.asked) == 2)
+        await talk.wait_until_idle()
+        assert PRIVATE_HERE not in ephemeral_texts(talk)
+        use_ask(talk, private=False)
+        await wait_until(lambda: len(talk.answerer.asked) == 3)
+        await talk.wait_until_idle()
         assert any(channel.parent_id == talk.general.id for channel in talk.world.channels.values())
 
 
-async def test_what_an_answer_cost_is_remembered_with_it() -> None:
-    async with talking(Parrot(taught={QUESTION: Script(["Two weeks."], sources=())})) as talk:
-        asks(talk)
-        await until(lambda: len(talk.answerer.asked) == 1)
-        await talk.silence()
-        record = await talk.records.recall(talk.answerer.asked[0].key)
+async def test_answer_record_holds_timing_and_usage() -> None:
+    async with running_bot(EchoAnswerer(scripts={QUESTION: Script(["Two weeks."], sources=())})) as talk:
+        use_ask(talk)
+        await wait_until(lambda: len(talk.answerer.asked) == 1)
+        await talk.wait_until_idle()
+        record = await talk.records.load_answer(talk.answerer.asked[0].answer_id)
     assert record is not None
     assert record.first_word_at is not None
     assert record.first_word_at >= record.asked_at

@@ -12,243 +12,255 @@ import pytest
 
 from bot.access.budgets import Limits
 from bot.access.scopes import Rule
-from bot.answers.session import AUTOMATIC
+from bot.answers.session import AUTOMATIC_NOTE
 from bot.domain import SHARED
 from bot.errors import NothingFound
-from bot.records import Fate
+from bot.records import AnswerStatus
 from bot.simulator.world import ChannelKind, World
 from cogs.forums import Forums
-from cogs.mentions import Manners
+from cogs.mentions import MentionOptions
 from tests.fakes.answerer import FakeAnswerer, Pause, Script
-from tests.fakes.bot_in_guild import until
-from tests.fakes.running_bot import Parrot, talking
+from tests.fakes.bot_in_guild import wait_until
+from tests.fakes.running_bot import EchoAnswerer, running_bot
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from bot.simulator.world import Channel, Message
-    from tests.fakes.running_bot import Talk
+    from tests.fakes.running_bot import RunningBot
 
-CLEAR = Script(["Two weeks [1]."], is_confident=True)
-VAGUE = Script(["Perhaps."], is_confident=False)
-TITLE, WORDS = "Refunds", "How long do they take?"
+CLEAR_SCRIPT = Script(["Two weeks [1]."], is_confident=True)
+VAGUE_SCRIPT = Script(["Perhaps."], is_confident=False)
+POST_TITLE, POST_TEXT = "Refunds", "How long do they take?"
 
 
 @dataclass(frozen=True, slots=True)
-class Help:
+class HelpForums:
     """A forum that is answered, and one that is not."""
 
-    talk: Talk
-    chosen: Channel
-    other: Channel
+    talk: RunningBot
+    answered_forum: Channel
+    ignored_forum: Channel
 
-    def posts(self, forum: Channel | None = None, text: str = WORDS) -> Message:
-        return self.talk.world.post((forum or self.chosen).id, self.talk.world.user_named("Ben").id, TITLE, text)
+    def create_post(self, forum: Channel | None = None, text: str = POST_TEXT) -> Message:
+        return self.talk.world.create_forum_post(
+            (forum or self.answered_forum).id, self.talk.world.find_user("Ben").id, POST_TITLE, text
+        )
 
-    def here(self, post: Message) -> list[Message]:
+    def current_replies(self, post: Message) -> list[Message]:
         """What the bot says below a post at this moment."""
-        return self.talk.said(self.talk.world.channels[post.channel_id])
+        return self.talk.bot_messages(self.talk.world.channels[post.channel_id])
 
-    async def answered(self, post: Message) -> Message:
+    async def wait_for_answer(self, post: Message) -> Message:
         place = self.talk.world.channels[post.channel_id]
-        await until(lambda: any(AUTOMATIC in message.now.content for message in self.talk.said(place)))
-        await self.talk.silence()
-        return self.talk.said(place)[0]
+        await wait_until(
+            lambda: any(AUTOMATIC_NOTE in message.current_state.content for message in self.talk.bot_messages(place))
+        )
+        await self.talk.wait_until_idle()
+        return self.talk.bot_messages(place)[0]
 
-    async def said_to(self, post: Message) -> list[Message]:
+    async def wait_for_replies(self, post: Message) -> list[Message]:
         await asyncio.sleep(0.3)
-        await self.talk.silence()
-        return self.talk.said(self.talk.world.channels[post.channel_id])
+        await self.talk.wait_until_idle()
+        return self.talk.bot_messages(self.talk.world.channels[post.channel_id])
 
 
 @asynccontextmanager
-async def helping(
-    script: Script | FakeAnswerer = CLEAR,
+async def help_forums(
+    script: Script | FakeAnswerer = CLEAR_SCRIPT,
     *,
     reads_messages: bool = True,
     limits: Limits | None = None,
-    manners: Manners | None = None,
-) -> AsyncGenerator[Help]:
-    world = World.populated()
-    guild_id = world.channel_named("general").guild_id or 0
+    options: MentionOptions | None = None,
+) -> AsyncGenerator[HelpForums]:
+    world = World.create_default()
+    guild_id = world.find_channel("general").guild_id or 0
     chosen = world.add_channel(guild_id, "answered", kind=ChannelKind.FORUM)
     other = world.add_channel(guild_id, "quiet", kind=ChannelKind.FORUM)
-    rules = {"team": Rule(guilds=frozenset({guild_id})), "bens": Rule(users=frozenset({world.user_named("Ben").id}))}
+    rules = {"team": Rule(guilds=frozenset({guild_id})), "bens": Rule(users=frozenset({world.find_user("Ben").id}))}
     answerer = FakeAnswerer(script) if isinstance(script, Script) else script
-    async with talking(
-        answerer, manners, reads_messages=reads_messages, world=world, rules=rules, limits=limits
+    async with running_bot(
+        answerer, options, reads_messages=reads_messages, world=world, rules=rules, limits=limits
     ) as talk:
-        await talk.admission.house.choose(guild_id, "forums", [str(chosen.id)])
-        yield Help(talk, chosen, other)
+        await talk.admission.guild_settings.set(guild_id, "forums", [str(chosen.id)])
+        yield HelpForums(talk, chosen, other)
 
 
 async def test_a_new_post_is_answered_below_it_and_marked_as_automatic() -> None:
-    async with helping() as desk:
-        post = desk.posts()
-        answer = await desk.answered(post)
+    async with help_forums() as desk:
+        post = desk.create_post()
+        answer = await desk.wait_for_answer(post)
         (question,) = desk.talk.answerer.asked
-        labels = [button.get("label") for button in answer.now.components[0]["components"]]
-        record = await desk.talk.records.recall(str(post.id))
-    assert question.text == f"{TITLE}\n{WORDS}"
-    assert answer.reference == post.id
-    assert f"-# {AUTOMATIC}" in answer.now.content
+        labels = [button.get("label") for button in answer.current_state.components[0]["components"]]
+        record = await desk.talk.records.load_answer(str(post.id))
+    assert question.text == f"{POST_TITLE}\n{POST_TEXT}"
+    assert answer.reference_id == post.id
+    assert f"-# {AUTOMATIC_NOTE}" in answer.current_state.content
     assert labels == ["Solved", "Not helpful", "Sources"]
     assert record is not None
     assert record.is_automatic
 
 
-async def test_a_post_sees_what_everybody_may_see_whoever_wrote_it() -> None:
-    async with helping() as desk:
-        await desk.answered(desk.posts())
+async def test_forum_post_is_answered_with_everybodys_scope() -> None:
+    async with help_forums() as desk:
+        await desk.wait_for_answer(desk.create_post())
         assert desk.talk.answerer.asked[0].scope.collections == {SHARED, "team"}
 
 
-@pytest.mark.parametrize("script", [VAGUE, Script(refusal=NothingFound("The documents do not speak of it."))])
-async def test_the_bot_stays_quiet_where_the_documents_do_not_speak_clearly(script: Script) -> None:
-    async with helping(script) as desk:
-        post = desk.posts()
-        assert not await desk.said_to(post)
-        assert await desk.talk.records.recall(str(post.id)) is None
+@pytest.mark.parametrize("script", [VAGUE_SCRIPT, Script(refusal=NothingFound("The documents do not speak of it."))])
+async def test_forum_post_without_clear_evidence_is_not_answered(script: Script) -> None:
+    async with help_forums(script) as desk:
+        post = desk.create_post()
+        assert not await desk.wait_for_replies(post)
+        assert await desk.talk.records.load_answer(str(post.id)) is None
 
 
 async def test_other_forums_and_later_messages_are_left_alone() -> None:
-    async with helping() as desk:
-        assert not await desk.said_to(desk.posts(desk.other))
-        post = desk.posts()
-        await desk.answered(post)
-        desk.talk.says("Ben", "Anyone?", place=desk.talk.world.channels[post.channel_id])
-        await desk.talk.silence()
+    async with help_forums() as desk:
+        assert not await desk.wait_for_replies(desk.create_post(desk.ignored_forum))
+        post = desk.create_post()
+        await desk.wait_for_answer(post)
+        desk.talk.say("Ben", "Anyone?", channel=desk.talk.world.channels[post.channel_id])
+        await desk.talk.wait_until_idle()
         assert len(desk.talk.answerer.asked) == 1
 
 
 async def test_without_the_intent_a_post_cannot_be_read_and_is_left_alone() -> None:
-    async with helping(reads_messages=False) as desk:
-        assert not await desk.said_to(desk.posts())
+    async with help_forums(reads_messages=False) as desk:
+        assert not await desk.wait_for_replies(desk.create_post())
         assert not desk.talk.answerer.asked
 
 
-async def test_a_post_that_names_the_bot_is_answered_once_as_a_mention() -> None:
-    async with helping() as desk:
-        post = desk.posts(text=f"{desk.talk.bot} {WORDS}")
-        await until(lambda: bool(desk.talk.said(desk.talk.world.channels[post.channel_id])))
-        assert len(await desk.said_to(post)) == 1
+async def test_forum_post_that_mentions_the_bot_is_answered_once_as_a_mention() -> None:
+    async with help_forums() as desk:
+        post = desk.create_post(text=f"{desk.talk.bot_mention} {POST_TEXT}")
+        await wait_until(lambda: bool(desk.talk.bot_messages(desk.talk.world.channels[post.channel_id])))
+        assert len(await desk.wait_for_replies(post)) == 1
         assert len(desk.talk.answerer.asked) == 1
 
 
 async def test_a_help_channels_messages_are_posts_but_replies_are_not() -> None:
-    async with helping() as desk:
+    async with help_forums() as desk:
         talk = desk.talk
-        await talk.admission.house.choose(talk.general.guild_id or 0, "forums", [str(talk.general.id)])
-        first = talk.says("Ben", WORDS)
-        answer = await talk.answered(first)
-        talk.says_quietly("Ada", "I think so too", first)
-        await talk.silence()
-        assert AUTOMATIC in answer.now.content
+        await talk.admission.guild_settings.set(talk.general.guild_id or 0, "forums", [str(talk.general.id)])
+        first = talk.say("Ben", POST_TEXT)
+        answer = await talk.wait_for_answer(first)
+        talk.reply_without_ping("Ada", "I think so too", first)
+        await talk.wait_until_idle()
+        assert AUTOMATIC_NOTE in answer.current_state.content
         assert len(talk.answerer.asked) == 1
 
 
 async def test_a_post_over_the_budget_is_left_alone() -> None:
-    async with helping(limits=Limits(per_minute=1, at_once=0)) as desk:
-        await desk.answered(desk.posts())
-        assert not await desk.said_to(desk.posts())
+    async with help_forums(limits=Limits(per_minute=1, at_once=0)) as desk:
+        await desk.wait_for_answer(desk.create_post())
+        assert not await desk.wait_for_replies(desk.create_post())
 
 
-def knowing(**clear: Script) -> Parrot:
+def create_answerer(**clear: Script) -> EchoAnswerer:
     """Speaks clearly of these posts, by a word of theirs, and vaguely of whatever else."""
-    return Parrot(taught={f"{TITLE}\n{word}?": script for word, script in clear.items()})
+    return EchoAnswerer(scripts={f"{POST_TITLE}\n{word}?": script for word, script in clear.items()})
 
 
 async def test_a_post_edited_soon_is_answered_anew_in_place() -> None:
-    async with helping(knowing(Refnuds=CLEAR, Holidays=Script(["Thirty days [1]."], is_confident=True))) as desk:
-        post = desk.posts(text="Refnuds?")
-        answer = await desk.answered(post)
-        desk.talk.rewrites(post, "Holidays?")
-        await until(lambda: "Thirty days" in answer.now.content)
-        assert await desk.said_to(post) == [answer]
-        record = await desk.talk.records.recall(str(post.id))
-    assert f"-# {AUTOMATIC}" in answer.now.content
+    async with help_forums(
+        create_answerer(Refnuds=CLEAR_SCRIPT, Holidays=Script(["Thirty days [1]."], is_confident=True))
+    ) as desk:
+        post = desk.create_post(text="Refnuds?")
+        answer = await desk.wait_for_answer(post)
+        desk.talk.edit_message(post, "Holidays?")
+        await wait_until(lambda: "Thirty days" in answer.current_state.content)
+        assert await desk.wait_for_replies(post) == [answer]
+        record = await desk.talk.records.load_answer(str(post.id))
+    assert f"-# {AUTOMATIC_NOTE}" in answer.current_state.content
     assert record is not None
-    assert record.question == f"{TITLE}\nHolidays?"
+    assert record.question == f"{POST_TITLE}\nHolidays?"
 
 
 async def test_a_post_edited_while_it_is_answered_is_answered_anew_in_place() -> None:
     endless = Script([step for n in range(200) for step in (f"word{n} ", Pause(0.05))], is_confident=True)
-    async with helping(knowing(Refunds=endless, Holidays=CLEAR)) as desk:
-        post = desk.posts(text="Refunds?")
-        await until(lambda: any("word3" in message.now.content for message in desk.here(post)))
-        (answer,) = desk.here(post)
-        desk.talk.rewrites(post, "Holidays?")
-        await until(lambda: "Two weeks" in answer.now.content)
-        assert await desk.said_to(post) == [answer]
+    async with help_forums(create_answerer(Refunds=endless, Holidays=CLEAR_SCRIPT)) as desk:
+        post = desk.create_post(text="Refunds?")
+        await wait_until(
+            lambda: any("word3" in message.current_state.content for message in desk.current_replies(post))
+        )
+        (answer,) = desk.current_replies(post)
+        desk.talk.edit_message(post, "Holidays?")
+        await wait_until(lambda: "Two weeks" in answer.current_state.content)
+        assert await desk.wait_for_replies(post) == [answer]
         assert desk.talk.answerer.answers[0].is_closed
 
 
-async def test_what_was_answered_goes_where_the_documents_do_not_speak_clearly_of_the_edited_post() -> None:
-    async with helping(knowing(Refunds=CLEAR, Holidays=CLEAR)) as desk:
-        post = desk.posts(text="Refunds?")
-        await desk.answered(post)
-        desk.talk.rewrites(post, "Something else?")
-        await until(lambda: not desk.here(post))
-        desk.talk.rewrites(post, "Holidays?")
-        assert "Two weeks" in (await desk.answered(post)).now.content
+async def test_answer_is_deleted_if_the_edited_post_has_no_clear_evidence() -> None:
+    async with help_forums(create_answerer(Refunds=CLEAR_SCRIPT, Holidays=CLEAR_SCRIPT)) as desk:
+        post = desk.create_post(text="Refunds?")
+        await desk.wait_for_answer(post)
+        desk.talk.edit_message(post, "Something else?")
+        await wait_until(lambda: not desk.current_replies(post))
+        desk.talk.edit_message(post, "Holidays?")
+        assert "Two weeks" in (await desk.wait_for_answer(post)).current_state.content
 
 
 @pytest.mark.parametrize("text", ["Something?", ""], ids=["unclear at first", "without words at first"])
-async def test_a_post_that_becomes_clear_with_an_edit_is_answered(text: str) -> None:
-    async with helping(knowing(Refunds=CLEAR)) as desk:
-        post = desk.posts(text=text)
-        assert not await desk.said_to(post)
-        desk.talk.rewrites(post, "Refunds?")
-        assert "Two weeks" in (await desk.answered(post)).now.content
+async def test_post_with_clear_evidence_after_an_edit_is_answered(text: str) -> None:
+    async with help_forums(create_answerer(Refunds=CLEAR_SCRIPT)) as desk:
+        post = desk.create_post(text=text)
+        assert not await desk.wait_for_replies(post)
+        desk.talk.edit_message(post, "Refunds?")
+        assert "Two weeks" in (await desk.wait_for_answer(post)).current_state.content
 
 
 @pytest.mark.parametrize("is_late", [False, True], ids=["turned off", "too late"])
 async def test_an_edit_that_is_too_late_or_not_followed_leaves_the_answer(*, is_late: bool) -> None:
-    async with helping(knowing(Refunds=CLEAR), manners=Manners(follows_edits=is_late)) as desk:
-        post = desk.posts(text="Refunds?")
-        answer = await desk.answered(post)
+    async with help_forums(
+        create_answerer(Refunds=CLEAR_SCRIPT), options=MentionOptions(follows_edits=is_late)
+    ) as desk:
+        post = desk.create_post(text="Refunds?")
+        answer = await desk.wait_for_answer(post)
         if is_late:
             forums = desk.talk.client.get_cog("Forums")
             assert isinstance(forums, Forums)
             forums._clock = lambda: time.time() + 121
-        desk.talk.rewrites(post, "Something else?")
-        assert await desk.said_to(post) == [answer]
+        desk.talk.edit_message(post, "Something else?")
+        assert await desk.wait_for_replies(post) == [answer]
         assert len(desk.talk.answerer.asked) == 1
 
 
-async def test_deleting_a_post_removes_what_was_answered_unasked() -> None:
-    async with helping() as desk:
-        post = desk.posts()
-        await desk.answered(post)
+async def test_deleting_a_post_deletes_its_automatic_answer() -> None:
+    async with help_forums() as desk:
+        post = desk.create_post()
+        await desk.wait_for_answer(post)
         desk.talk.world.delete(post.id)
-        await until(lambda: not desk.talk.said(desk.talk.world.channels[post.channel_id]))
+        await wait_until(lambda: not desk.talk.bot_messages(desk.talk.world.channels[post.channel_id]))
 
 
 async def test_deleting_a_post_while_it_is_answered_removes_the_answer() -> None:
     endless = Script([step for n in range(200) for step in (f"word{n} ", Pause(0.05))], is_confident=True)
-    async with helping(endless) as desk:
-        post = desk.posts()
+    async with help_forums(endless) as desk:
+        post = desk.create_post()
         place = desk.talk.world.channels[post.channel_id]
-        await until(lambda: any("word3" in message.now.content for message in desk.talk.said(place)))
+        await wait_until(
+            lambda: any("word3" in message.current_state.content for message in desk.talk.bot_messages(place))
+        )
         desk.talk.world.delete(post.id)
-        await until(lambda: not desk.talk.said(place))
-        await until(lambda: not desk.talk.driver.open_answers)
+        await wait_until(lambda: not desk.talk.bot_messages(place))
+        await wait_until(lambda: not desk.talk.driver.open_answers)
         assert desk.talk.answerer.answers[0].is_closed
 
 
 async def test_solved_and_not_helpful_are_votes() -> None:
-    async with helping() as desk:
+    async with help_forums() as desk:
         talk = desk.talk
-        post = desk.posts()
-        answer = await desk.answered(post)
-        solved, unhelpful, _ = answer.now.components[0]["components"]
-        talk.world.press(answer.id, solved["custom_id"], talk.world.user_named("Ben").id)
-        talk.world.press(answer.id, unhelpful["custom_id"], talk.world.user_named("Ada").id)
+        post = desk.create_post()
+        answer = await desk.wait_for_answer(post)
+        solved, unhelpful, _ = answer.current_state.components[0]["components"]
+        talk.world.press(answer.id, solved["custom_id"], talk.world.find_user("Ben").id)
+        talk.world.press(answer.id, unhelpful["custom_id"], talk.world.find_user("Ada").id)
         await asyncio.sleep(0.3)
-        votes = await talk.records.votes(str(post.id))
-        (gap,) = await talk.records.gaps(talk.general.guild_id, 0, 5)
+        votes = await talk.records.load_votes(str(post.id))
+        (gap,) = await talk.records.load_gaps(talk.general.guild_id, 0, 5)
     assert {vote.user_id: vote.is_up for vote in votes} == {
-        talk.world.user_named("Ben").id: True,
-        talk.world.user_named("Ada").id: False,
+        talk.world.find_user("Ben").id: True,
+        talk.world.find_user("Ada").id: False,
     }
-    assert gap.fate is Fate.COMPLETE
+    assert gap.status is AnswerStatus.COMPLETE

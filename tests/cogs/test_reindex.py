@@ -6,21 +6,21 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from bot.access.scopes import Admins, Rule
-from bot.admin.reindex_runs import CANCEL, FAILURES
-from bot.discord_adapter.visibility import FOR_ADMINS
+from bot.admin.reindex_runs import CANCEL_PREFIX, FAILURES_PREFIX
+from bot.discord_adapter.visibility import ADMINS_ONLY
 from bot.domain import IngestionReport, LibraryState
 from bot.records import MemoryRecords
 from bot.simulator.world import InteractionKind, Permission, World
-from cogs.reindex import ENDED, FORGOTTEN, NOT_YOURS
+from cogs.reindex import ALREADY_ENDED, LIST_EXPIRED, NOT_MANAGEABLE
 from tests.fakes.answerer import FakeLibrary
-from tests.fakes.bot_in_guild import until
-from tests.fakes.running_bot import talking
+from tests.fakes.bot_in_guild import wait_until
+from tests.fakes.running_bot import running_bot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bot.simulator.world import Interaction, Message
-    from tests.fakes.running_bot import Talk
+    from tests.fakes.running_bot import RunningBot
 
 REPORT = IngestionReport(
     new=("a.md", "b.md"),
@@ -35,44 +35,46 @@ REPORT = IngestionReport(
 )
 
 
-def library(files: int = 3, pace: float = 0.02) -> FakeLibrary:
+def create_library(files: int = 3, pace: float = 0.02) -> FakeLibrary:
     return FakeLibrary(LibraryState(files, 10, "none"), REPORT, pace=pace)
 
 
-def admitted(world: World | None = None) -> World:
+def world_with_admin(world: World | None = None) -> World:
     """Ada manages the server, Ben does not."""
-    world = world or World.populated()
-    guild_id = world.channel_named("general").guild_id or 0
+    world = world or World.create_default()
+    guild_id = world.find_channel("general").guild_id or 0
     role = world.add_role(guild_id, "managers", Permission.MANAGE_GUILD)
-    world.give_role(guild_id, world.user_named("Ada").id, role.id)
+    world.assign_role(guild_id, world.find_user("Ada").id, role.id)
     return world
 
 
-def runs(talk: Talk, who: str = "Ada", **options: object) -> Interaction:
-    return talk.world.use_command(talk.general.id, talk.world.user_named(who).id, "reindex", options)
+def use_reindex(talk: RunningBot, who: str = "Ada", **options: object) -> Interaction:
+    return talk.world.use_command(talk.general.id, talk.world.find_user(who).id, "reindex", options)
 
 
-def messages(talk: Talk) -> list[Message]:
-    return [message for message in talk.said() if message.audience is None]
+def public_messages(talk: RunningBot) -> list[Message]:
+    return [message for message in talk.bot_messages() if message.visible_to_user_id is None]
 
 
-def whispered(talk: Talk) -> list[str]:
-    return [message.now.content for message in talk.said() if message.audience is not None]
+def ephemeral_texts(talk: RunningBot) -> list[str]:
+    return [message.current_state.content for message in talk.bot_messages() if message.visible_to_user_id is not None]
 
 
-def ended(talk: Talk) -> bool:
-    return any("**Done" in message.now.content for message in messages(talk))
+def is_done(talk: RunningBot) -> bool:
+    return any("**Done" in message.current_state.content for message in public_messages(talk))
 
 
-async def test_a_run_is_planned_shown_as_it_goes_and_told_with_its_failures() -> None:
-    async with talking(library=library(files=8, pace=0.05), world=admitted()) as talk:
-        run = runs(talk)
-        await until(lambda: ended(talk))
-        (message,) = messages(talk)
+async def test_run_shows_its_plan_its_progress_and_its_failures() -> None:
+    async with running_bot(library=create_library(files=8, pace=0.05), world=world_with_admin()) as talk:
+        run = use_reindex(talk)
+        await wait_until(lambda: is_done(talk))
+        (message,) = public_messages(talk)
         states = [state.content for state in message.states]
-        talk.world.press(message.id, f"{FAILURES}{run.id}", talk.world.user_named("Ada").id)
-        await until(lambda: any(each.now.attachments for each in talk.said() if each.audience))
-        file = next(each.now.attachments[0] for each in talk.said() if each.audience)
+        talk.world.press(message.id, f"{FAILURES_PREFIX}{run.id}", talk.world.find_user("Ada").id)
+        await wait_until(
+            lambda: any(each.current_state.attachments for each in talk.bot_messages() if each.visible_to_user_id)
+        )
+        file = next(each.current_state.attachments[0] for each in talk.bot_messages() if each.visible_to_user_id)
     assert states[-1].startswith(
         "**Plan:** 2 new, 1 changed, 1 removed, 40 unchanged\n-# 12 passages to embed: 2,400 tokens, about 0.0001 $"
     )
@@ -85,137 +87,161 @@ async def test_a_run_is_planned_shown_as_it_goes_and_told_with_its_failures() ->
     assert [(run.dry_run, run.full) for run in talk.library.runs] == [(True, False), (False, False)]
 
 
-async def test_a_dry_run_only_says_what_would_change() -> None:
-    async with talking(library=library(), world=admitted()) as talk:
-        runs(talk, dry_run=True, full=True)
-        await until(lambda: any("Nothing was changed" in message.now.content for message in messages(talk)))
+async def test_dry_run_only_reports_what_would_change() -> None:
+    async with running_bot(library=create_library(), world=world_with_admin()) as talk:
+        use_reindex(talk, dry_run=True, full=True)
+        await wait_until(
+            lambda: any("Nothing was changed" in message.current_state.content for message in public_messages(talk))
+        )
         assert [(run.dry_run, run.full) for run in talk.library.runs] == [(True, True)]
         assert not await talk.records.unfinished_runs()
 
 
 async def test_a_run_is_cancelled_by_an_admin_and_by_nobody_else() -> None:
-    async with talking(library=library(files=400, pace=0.05), world=admitted()) as talk:
-        run = runs(talk)
-        await until(lambda: bool(messages(talk)) and "of 400 files" in messages(talk)[0].now.content)
-        (message,) = messages(talk)
-        talk.world.press(message.id, f"{CANCEL}{run.id}", talk.world.user_named("Ben").id)
-        await until(lambda: FOR_ADMINS in whispered(talk))
+    async with running_bot(library=create_library(files=400, pace=0.05), world=world_with_admin()) as talk:
+        run = use_reindex(talk)
+        await wait_until(
+            lambda: bool(public_messages(talk)) and "of 400 files" in public_messages(talk)[0].current_state.content
+        )
+        (message,) = public_messages(talk)
+        talk.world.press(message.id, f"{CANCEL_PREFIX}{run.id}", talk.world.find_user("Ben").id)
+        await wait_until(lambda: ADMINS_ONLY in ephemeral_texts(talk))
         assert talk.library.cancelled == 0
-        talk.world.press(message.id, f"{CANCEL}{run.id}", talk.world.user_named("Ada").id)
-        await until(lambda: "**Cancelled by Ada.**" in message.now.content)
+        talk.world.press(message.id, f"{CANCEL_PREFIX}{run.id}", talk.world.find_user("Ada").id)
+        await wait_until(lambda: "**Cancelled by Ada.**" in message.current_state.content)
         assert not await talk.records.unfinished_runs()
-        assert not message.now.components
-        assert [act.name for act in await talk.records.acts(talk.general.guild_id, 5)] == ["reindex cancel", "reindex"]
+        assert not message.current_state.components
+        assert [act.name for act in await talk.records.load_audit_log(talk.general.guild_id, 5)] == [
+            "reindex cancel",
+            "reindex",
+        ]
 
 
-class Planned(FakeLibrary):
+class HookedLibrary(FakeLibrary):
     """Lets something happen once it has told its plan."""
 
     def __init__(self) -> None:
         super().__init__(LibraryState(3, 10, "none"), REPORT)
-        self.then: Callable[[], object] = dict
+        self.after_reindex: Callable[[], object] = dict
 
     async def reindex(self, **wanted: Any) -> IngestionReport:
         report = await super().reindex(**wanted)
-        self.then()
+        self.after_reindex()
         return report
 
 
 async def test_a_cancel_that_comes_between_the_plan_and_the_run_ends_it_all_the_same() -> None:
-    shelf = Planned()
-    async with talking(library=shelf, world=admitted()) as talk:
-        shelf.then = lambda: talk.reindexing.cancel(talk.reindexing.current.id, "Ada") if talk.reindexing.current else 0
-        runs(talk)
-        await until(lambda: bool(messages(talk)) and "**Cancelled by Ada.**" in messages(talk)[0].now.content)
+    shelf = HookedLibrary()
+    async with running_bot(library=shelf, world=world_with_admin()) as talk:
+        shelf.after_reindex = lambda: (
+            talk.reindex_runs.cancel(talk.reindex_runs.current.id, "Ada") if talk.reindex_runs.current else 0
+        )
+        use_reindex(talk)
+        await wait_until(
+            lambda: (
+                bool(public_messages(talk))
+                and "**Cancelled by Ada.**" in public_messages(talk)[0].current_state.content
+            )
+        )
         assert [run.dry_run for run in shelf.runs] == [True]
 
 
 async def test_a_second_caller_is_shown_the_first_run() -> None:
-    async with talking(library=library(files=400, pace=0.02), world=admitted()) as talk:
-        run = runs(talk)
-        await until(lambda: bool(messages(talk)) and "of 400 files" in messages(talk)[0].now.content)
-        runs(talk)
-        link = f"https://discord.com/channels/{talk.general.guild_id}/{talk.general.id}/{messages(talk)[0].id}"
-        await until(lambda: any(link in words for words in whispered(talk)))
-        talk.reindexing.cancel(str(run.id), "Ada")
-        await until(lambda: talk.reindexing.current is None)
+    async with running_bot(library=create_library(files=400, pace=0.02), world=world_with_admin()) as talk:
+        run = use_reindex(talk)
+        await wait_until(
+            lambda: bool(public_messages(talk)) and "of 400 files" in public_messages(talk)[0].current_state.content
+        )
+        use_reindex(talk)
+        link = f"https://discord.com/channels/{talk.general.guild_id}/{talk.general.id}/{public_messages(talk)[0].id}"
+        await wait_until(lambda: any(link in words for words in ephemeral_texts(talk)))
+        talk.reindex_runs.cancel(str(run.id), "Ada")
+        await wait_until(lambda: talk.reindex_runs.current is None)
 
 
-async def test_whoever_may_not_manage_the_server_is_refused_whatever_the_server_shows_them() -> None:
-    async with talking(library=library(), world=admitted()) as talk:
-        runs(talk, "Ben")
-        await until(lambda: FOR_ADMINS in whispered(talk))
+async def test_reindex_without_manage_server_is_refused_even_if_offered() -> None:
+    async with running_bot(library=create_library(), world=world_with_admin()) as talk:
+        use_reindex(talk, "Ben")
+        await wait_until(lambda: ADMINS_ONLY in ephemeral_texts(talk))
         assert not talk.library.runs
 
 
-async def test_the_operators_people_may_everywhere() -> None:
-    world = admitted()
-    async with talking(library=library(), world=world, admins=Admins(frozenset({world.user_named("Ben").id}))) as talk:
-        runs(talk, "Ben")
-        await until(lambda: ended(talk))
+async def test_users_named_by_the_operator_may_reindex_in_every_guild() -> None:
+    world = world_with_admin()
+    async with running_bot(
+        library=create_library(), world=world, admins=Admins(frozenset({world.find_user("Ben").id}))
+    ) as talk:
+        use_reindex(talk, "Ben")
+        await wait_until(lambda: is_done(talk))
 
 
-async def test_where_several_guilds_are_served_an_admin_brings_up_to_date_what_is_theirs_alone() -> None:
-    world = admitted()
-    guild_id = world.channel_named("general").guild_id or 0
+async def test_admin_reindexes_only_collections_of_their_guild_among_several() -> None:
+    world = world_with_admin()
+    guild_id = world.find_channel("general").guild_id or 0
     world.add_guild("Another")
     rules = {"team": Rule(guilds=frozenset({guild_id})), "theirs": Rule(guilds=frozenset({guild_id + 1}))}
-    async with talking(library=library(), world=world, rules=rules) as talk:
+    async with running_bot(library=create_library(), world=world, rules=rules) as talk:
         for collection in (None, "shared", "@theirs", "@unheard"):
-            count = len(talk.whispers()) + 1
-            runs(talk, **({"collection": collection} if collection else {}))
-            assert (await talk.whispered(count)).now.content == NOT_YOURS
-        runs(talk, collection="@team")
-        await until(lambda: ended(talk))
+            count = len(talk.ephemeral_messages()) + 1
+            use_reindex(talk, **({"collection": collection} if collection else {}))
+            assert (await talk.wait_for_ephemeral(count)).current_state.content == NOT_MANAGEABLE
+        use_reindex(talk, collection="@team")
+        await wait_until(lambda: is_done(talk))
         assert {run.collection for run in talk.library.runs} == {"team"}
 
 
-async def test_a_run_goes_on_whatever_becomes_of_its_message() -> None:
-    async with talking(library=library(files=40, pace=0.02), world=admitted()) as talk:
-        runs(talk)
-        await until(lambda: bool(messages(talk)) and "of 40 files" in messages(talk)[0].now.content)
-        talk.world.delete(messages(talk)[0].id)
-        await until(lambda: len(talk.library.runs) == 2 and talk.reindexing.current is None)
+async def test_run_continues_after_its_message_is_deleted() -> None:
+    async with running_bot(library=create_library(files=40, pace=0.02), world=world_with_admin()) as talk:
+        use_reindex(talk)
+        await wait_until(
+            lambda: bool(public_messages(talk)) and "of 40 files" in public_messages(talk)[0].current_state.content
+        )
+        talk.world.delete(public_messages(talk)[0].id)
+        await wait_until(lambda: len(talk.library.runs) == 2 and talk.reindex_runs.current is None)
         assert not await talk.records.unfinished_runs()
 
 
 async def test_a_run_that_a_restart_cuts_off_goes_on_afterwards_in_the_same_message() -> None:
     records = MemoryRecords()
-    world = admitted()
-    async with talking(library=library(files=60, pace=0.05), world=world, records=records) as talk:
-        run = runs(talk, full=True)
-        await until(lambda: len(talk.library.runs) == 2 and "of 60 files" in messages(talk)[0].now.content)
+    world = world_with_admin()
+    async with running_bot(library=create_library(files=60, pace=0.05), world=world, records=records) as talk:
+        run = use_reindex(talk, full=True)
+        await wait_until(
+            lambda: len(talk.library.runs) == 2 and "of 60 files" in public_messages(talk)[0].current_state.content
+        )
         async with asyncio.timeout(5):
-            await talk.reindexing.leave()
-        (message,) = messages(talk)
-        assert "Docent is restarting; this run goes on afterwards" in message.now.content
+            await talk.reindex_runs.suspend()
+        (message,) = public_messages(talk)
+        assert "Docent is restarting; this run goes on afterwards" in message.current_state.content
     world.commands.clear()
-    async with talking(library=library(), world=world, records=records) as talk:
-        await until(lambda: "**Done" in message.now.content)
-        assert message.now.content.startswith("-# Resumed after a restart.")
+    async with running_bot(library=create_library(), world=world, records=records) as talk:
+        await wait_until(lambda: "**Done" in message.current_state.content)
+        assert message.current_state.content.startswith("-# Resumed after a restart.")
         assert all(each.full for each in talk.library.runs)
-        assert messages(talk) == [message]
+        assert public_messages(talk) == [message]
         assert not await records.unfinished_runs()
-        talk.world.press(message.id, f"{FAILURES}{run.id}", world.user_named("Ada").id)
-        await until(lambda: any(each.now.attachments for each in talk.said() if each.audience))
+        talk.world.press(message.id, f"{FAILURES_PREFIX}{run.id}", world.find_user("Ada").id)
+        await wait_until(
+            lambda: any(each.current_state.attachments for each in talk.bot_messages() if each.visible_to_user_id)
+        )
 
 
-async def test_buttons_of_runs_that_are_over_or_forgotten_say_so() -> None:
-    async with talking(library=library(), world=admitted()) as talk:
-        run = runs(talk)
-        await until(lambda: ended(talk))
-        (message,) = messages(talk)
-        ada = talk.world.user_named("Ada").id
-        buttons = ((f"{CANCEL}{run.id}", ENDED), (f"{FAILURES}77", FORGOTTEN))
+async def test_buttons_of_finished_or_unknown_runs_report_it() -> None:
+    async with running_bot(library=create_library(), world=world_with_admin()) as talk:
+        run = use_reindex(talk)
+        await wait_until(lambda: is_done(talk))
+        (message,) = public_messages(talk)
+        ada = talk.world.find_user("Ada").id
+        buttons = ((f"{CANCEL_PREFIX}{run.id}", ALREADY_ENDED), (f"{FAILURES_PREFIX}77", LIST_EXPIRED))
         for count, (name, words) in enumerate(buttons, start=1):
             data = {"custom_id": name, "component_type": 2}
-            talk.world._interact(InteractionKind.COMPONENT, talk.general.id, ada, data, message_id=message.id)
-            assert (await talk.whispered(count)).now.content == words
+            talk.world._create_interaction(InteractionKind.COMPONENT, talk.general.id, ada, data, message_id=message.id)
+            assert (await talk.wait_for_ephemeral(count)).current_state.content == words
 
 
-async def test_what_an_admin_did_is_noted() -> None:
-    async with talking(library=library(), world=admitted()) as talk:
-        runs(talk, full=True)
-        await until(lambda: ended(talk))
-        (act,) = await talk.records.acts(talk.general.guild_id, 5)
+async def test_reindex_writes_an_audit_entry() -> None:
+    async with running_bot(library=create_library(), world=world_with_admin()) as talk:
+        use_reindex(talk, full=True)
+        await wait_until(lambda: is_done(talk))
+        (act,) = await talk.records.load_audit_log(talk.general.guild_id, 5)
     assert (act.name, act.details["full"]) == ("reindex", True)

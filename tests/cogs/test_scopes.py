@@ -9,52 +9,52 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bot.access.scopes import Rule
-from bot.discord_adapter.answer_buttons import Deed, custom_id
+from bot.discord_adapter.answer_buttons import ButtonAction, format_custom_id
 from bot.domain import SHARED
 from bot.simulator.world import Channel, ChannelKind, World
-from cogs.answer_buttons import NOT_FOR_YOU
-from cogs.mentions import Manners
+from cogs.answer_buttons import NO_ACCESS
+from cogs.mentions import MentionOptions
 from tests.fakes.answerer import Script
-from tests.fakes.bot_in_guild import until
-from tests.fakes.running_bot import Parrot, talking
+from tests.fakes.bot_in_guild import wait_until
+from tests.fakes.running_bot import EchoAnswerer, running_bot
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from tests.fakes.running_bot import Talk
+    from tests.fakes.running_bot import RunningBot
 
 QUESTION = "Who is paid what?"
-AS_THE_LIST_SAYS = Script(["As the list says [1]."])
+ANSWER_SCRIPT = Script(["As the list says [1]."])
 
 
 @dataclass(frozen=True, slots=True)
-class Town:
+class ScopedGuild:
     """Ada is on the staff, Ben is not; #general is everybody's, #back-room the staff's, #lobby has its own."""
 
-    talk: Talk
+    talk: RunningBot
     back_room: Channel
     lobby: Channel
     rules: dict[str, Rule]
 
-    async def asked(self, count: int = 1) -> frozenset[str]:
+    async def wait_for_scope(self, count: int = 1) -> frozenset[str]:
         """The scope of the last of so many questions, once it is answered."""
-        await until(lambda: len(self.talk.answerer.asked) == count)
-        await self.talk.silence()
+        await wait_until(lambda: len(self.talk.answerer.asked) == count)
+        await self.talk.wait_until_idle()
         return self.talk.answerer.asked[-1].scope.collections
 
-    def place(self, name: str) -> Channel:
+    def find_channel(self, name: str) -> Channel:
         return {"general": self.talk.general, "back-room": self.back_room, "lobby": self.lobby}[name]
 
 
 @asynccontextmanager
-async def town(*, direct_messages: bool = False, script: Script = AS_THE_LIST_SAYS) -> AsyncGenerator[Town]:
-    world = World.populated()
-    general = world.channel_named("general")
+async def scoped_guild(*, direct_messages: bool = False, script: Script = ANSWER_SCRIPT) -> AsyncGenerator[ScopedGuild]:
+    world = World.create_default()
+    general = world.find_channel("general")
     guild_id = general.guild_id or 0
     staff = world.add_role(guild_id, "staff")
-    world.give_role(guild_id, world.user_named("Ada").id, staff.id)
+    world.assign_role(guild_id, world.find_user("Ada").id, staff.id)
     back_room, lobby = world.add_channel(guild_id, "back-room"), world.add_channel(guild_id, "lobby")
-    world.shut(back_room.id, staff.id, world.bot.id)
+    world.make_private(back_room.id, staff.id, world.bot.id)
     here = frozenset({guild_id})
     rules = {
         "team": Rule(guilds=here),
@@ -63,22 +63,22 @@ async def town(*, direct_messages: bool = False, script: Script = AS_THE_LIST_SA
         "other": Rule(guilds=frozenset({guild_id + 1})),
         "shut": Rule(),
     }
-    parrot = Parrot(taught={QUESTION: script})
-    async with talking(parrot, Manners(direct_messages=direct_messages), world=world, rules=rules) as talk:
-        yield Town(talk, back_room, lobby, rules)
+    parrot = EchoAnswerer(scripts={QUESTION: script})
+    async with running_bot(parrot, MentionOptions(direct_messages=direct_messages), world=world, rules=rules) as talk:
+        yield ScopedGuild(talk, back_room, lobby, rules)
 
 
-EVERYBODYS = {SHARED, "team"}
+PUBLIC_COLLECTIONS = {SHARED, "team"}
 MATRIX = [
-    ("Ada", "general", False, EVERYBODYS),
-    ("Ada", "general", True, EVERYBODYS | {"pay"}),
-    ("Ada", "back-room", False, EVERYBODYS | {"pay"}),
-    ("Ada", "back-room", True, EVERYBODYS | {"pay"}),
-    ("Ada", "lobby", False, EVERYBODYS | {"lobby"}),
-    ("Ben", "general", False, EVERYBODYS),
-    ("Ben", "general", True, EVERYBODYS),
-    ("Ben", "lobby", False, EVERYBODYS | {"lobby"}),
-    ("Ben", "lobby", True, EVERYBODYS | {"lobby"}),
+    ("Ada", "general", False, PUBLIC_COLLECTIONS),
+    ("Ada", "general", True, PUBLIC_COLLECTIONS | {"pay"}),
+    ("Ada", "back-room", False, PUBLIC_COLLECTIONS | {"pay"}),
+    ("Ada", "back-room", True, PUBLIC_COLLECTIONS | {"pay"}),
+    ("Ada", "lobby", False, PUBLIC_COLLECTIONS | {"lobby"}),
+    ("Ben", "general", False, PUBLIC_COLLECTIONS),
+    ("Ben", "general", True, PUBLIC_COLLECTIONS),
+    ("Ben", "lobby", False, PUBLIC_COLLECTIONS | {"lobby"}),
+    ("Ben", "lobby", True, PUBLIC_COLLECTIONS | {"lobby"}),
 ]
 
 
@@ -86,145 +86,157 @@ MATRIX = [
 async def test_a_command_is_answered_from_what_the_asker_and_all_readers_may_see(
     who: str, where: str, private: bool, seen: set[str]
 ) -> None:
-    async with town() as here:
+    async with scoped_guild() as here:
         world = here.talk.world
         options = {"question": QUESTION, "private": private}
-        world.use_command(here.place(where).id, world.user_named(who).id, "ask", options)
-        assert await here.asked() == seen
+        world.use_command(here.find_channel(where).id, world.find_user(who).id, "ask", options)
+        assert await here.wait_for_scope() == seen
 
 
 @pytest.mark.parametrize(
     ("who", "where", "seen"), [(who, where, seen) for who, where, alone, seen in MATRIX if not alone]
 )
-async def test_a_mention_and_a_reply_to_its_answer_too(who: str, where: str, seen: set[str]) -> None:
-    async with town() as here:
-        talk, place = here.talk, here.place(where)
-        answer = await talk.answered(talk.says(who, f"{talk.bot} {QUESTION}", place=place), place=place)
-        assert await here.asked() == seen
-        await talk.answered(talk.says(who, "and on weekends?", to=answer), place=place)
-        assert await here.asked(2) <= seen
+async def test_mention_and_reply_are_answered_from_the_common_scope(who: str, where: str, seen: set[str]) -> None:
+    async with scoped_guild() as here:
+        talk, place = here.talk, here.find_channel(where)
+        answer = await talk.wait_for_answer(
+            talk.say(who, f"{talk.bot_mention} {QUESTION}", channel=place), channel=place
+        )
+        assert await here.wait_for_scope() == seen
+        await talk.wait_for_answer(talk.say(who, "and on weekends?", to=answer), channel=place)
+        assert await here.wait_for_scope(2) <= seen
 
 
-async def test_a_follow_up_by_somebody_who_may_see_more_sees_no_more_than_the_answer_before() -> None:
-    async with town() as here:
+async def test_follow_up_scope_never_exceeds_the_scope_of_the_answer_before() -> None:
+    async with scoped_guild() as here:
         talk = here.talk
-        answer = await talk.answered(talk.says("Ben", f"{talk.bot} {QUESTION}"))
-        await here.asked()
-        await talk.answered(talk.says("Ada", "and on weekends?", to=answer))
-        assert await here.asked(2) == EVERYBODYS
+        answer = await talk.wait_for_answer(talk.say("Ben", f"{talk.bot_mention} {QUESTION}"))
+        await here.wait_for_scope()
+        await talk.wait_for_answer(talk.say("Ada", "and on weekends?", to=answer))
+        assert await here.wait_for_scope(2) == PUBLIC_COLLECTIONS
 
 
-async def test_what_followed_a_narrower_answer_stays_as_narrow_when_it_is_asked_again() -> None:
-    async with town() as here:
+async def test_regenerated_follow_up_keeps_the_narrower_scope() -> None:
+    async with scoped_guild() as here:
         talk, world = here.talk, here.talk.world
-        ada = world.user_named("Ada").id
-        thread = talk.thread()
+        ada = world.find_user("Ada").id
+        thread = talk.open_thread()
         world.use_command(thread.id, ada, "ask", {"question": QUESTION})
-        await here.asked()
+        await here.wait_for_scope()
         world.use_command(thread.id, ada, "ask", {"question": "and on weekends?", "private": True})
-        assert await here.asked(2) == EVERYBODYS
-        *_, answer = talk.said(thread)
-        world.press(answer.id, custom_id(Deed.AGAIN, str(answer.interaction_id)), ada)
-        assert await here.asked(3) == EVERYBODYS
+        assert await here.wait_for_scope(2) == PUBLIC_COLLECTIONS
+        *_, answer = talk.bot_messages(thread)
+        world.press(answer.id, format_custom_id(ButtonAction.REGENERATE, str(answer.interaction_id)), ada)
+        assert await here.wait_for_scope(3) == PUBLIC_COLLECTIONS
 
 
-async def test_a_collection_that_was_no_part_of_the_talk_before_is_searched_by_itself() -> None:
-    async with town() as here:
+async def test_chosen_collection_outside_the_history_is_searched_without_history() -> None:
+    async with scoped_guild() as here:
         talk, world = here.talk, here.talk.world
-        thread = talk.thread()
-        await talk.answered(talk.says("Ben", f"{talk.bot} {QUESTION}", place=thread))
-        await here.asked()
-        ada = world.user_named("Ada").id
+        thread = talk.open_thread()
+        await talk.wait_for_answer(talk.say("Ben", f"{talk.bot_mention} {QUESTION}", channel=thread))
+        await here.wait_for_scope()
+        ada = world.find_user("Ada").id
         world.use_command(thread.id, ada, "ask", {"question": "and on weekends?", "collection": "@pay"})
-        assert await here.asked(2) == {"pay"}
+        assert await here.wait_for_scope(2) == {"pay"}
         assert talk.answerer.asked[1].conversation == ()
 
 
-@pytest.mark.parametrize(("audience", "seen"), [("private", EVERYBODYS | {"pay"}), ("public", EVERYBODYS)])
-async def test_a_messages_menu_too(audience: str, seen: set[str]) -> None:
-    async with town() as here:
+@pytest.mark.parametrize(
+    ("audience", "seen"), [("private", PUBLIC_COLLECTIONS | {"pay"}), ("public", PUBLIC_COLLECTIONS)]
+)
+async def test_context_menu_question_is_answered_from_the_common_scope(audience: str, seen: set[str]) -> None:
+    async with scoped_guild() as here:
         talk = here.talk
-        message = talk.says("Ben", QUESTION)
+        message = talk.say("Ben", QUESTION)
         form = talk.use_menu("Ada", message)
-        await until(lambda: form.response is not None)
-        talk.world.submit(form.id, {"question": QUESTION, "audience": audience})
-        assert await here.asked() == seen
+        await wait_until(lambda: form.response is not None)
+        talk.world.submit_modal(form.id, {"question": QUESTION, "audience": audience})
+        assert await here.wait_for_scope() == seen
 
 
 async def test_a_direct_message_is_answered_from_what_its_author_may_see() -> None:
-    async with town(direct_messages=True) as here:
+    async with scoped_guild(direct_messages=True) as here:
         talk = here.talk
-        for number, (who, seen) in enumerate([("Ada", EVERYBODYS | {"pay"}), ("Ben", EVERYBODYS)], start=1):
-            place = talk.direct(who)
-            await talk.answered(talk.says(who, QUESTION, place=place), place=place)
-            assert await here.asked(number) == seen
+        for number, (who, seen) in enumerate(
+            [("Ada", PUBLIC_COLLECTIONS | {"pay"}), ("Ben", PUBLIC_COLLECTIONS)], start=1
+        ):
+            place = talk.open_direct_message(who)
+            await talk.wait_for_answer(talk.say(who, QUESTION, channel=place), channel=place)
+            assert await here.wait_for_scope(number) == seen
 
 
 async def test_a_collection_not_everybody_here_may_see_is_answered_to_the_asker_alone() -> None:
-    async with town() as here:
+    async with scoped_guild() as here:
         world = here.talk.world
-        ada, ben = world.user_named("Ada").id, world.user_named("Ben").id
+        ada, ben = world.find_user("Ada").id, world.find_user("Ben").id
         world.use_command(here.talk.general.id, ada, "ask", {"question": QUESTION, "collection": "@pay"})
-        assert await here.asked() == {"pay"}
-        assert all(message.audience == ada for message in here.talk.said())
+        assert await here.wait_for_scope() == {"pay"}
+        assert all(message.visible_to_user_id == ada for message in here.talk.bot_messages())
         world.use_command(here.talk.general.id, ben, "ask", {"question": QUESTION, "collection": "@pay"})
-        await until(lambda: any("no collection of that name" in message.now.content for message in here.talk.said()))
+        await wait_until(
+            lambda: any(
+                "no collection of that name" in message.current_state.content for message in here.talk.bot_messages()
+            )
+        )
         assert len(here.talk.answerer.asked) == 1
 
 
-async def test_asking_again_is_answered_from_what_the_one_who_clicks_may_see() -> None:
-    async with town() as here:
+async def test_regenerate_uses_the_scope_of_the_clicker() -> None:
+    async with scoped_guild() as here:
         talk, world = here.talk, here.talk.world
-        ada = world.user_named("Ada").id
+        ada = world.find_user("Ada").id
         asked = world.use_command(here.back_room.id, ada, "ask", {"question": QUESTION})
-        assert await here.asked() == EVERYBODYS | {"pay"}
-        (answer,) = talk.said(here.back_room)
-        world.take_role(here.back_room.guild_id or 0, ada, next(iter(here.rules["pay"].roles)))
-        await talk.silence()
-        world.press(answer.id, custom_id(Deed.AGAIN, str(asked.id)), ada)
-        assert await here.asked(2) == EVERYBODYS
+        assert await here.wait_for_scope() == PUBLIC_COLLECTIONS | {"pay"}
+        (answer,) = talk.bot_messages(here.back_room)
+        world.remove_role(here.back_room.guild_id or 0, ada, next(iter(here.rules["pay"].roles)))
+        await talk.wait_until_idle()
+        world.press(answer.id, format_custom_id(ButtonAction.REGENERATE, str(asked.id)), ada)
+        assert await here.wait_for_scope(2) == PUBLIC_COLLECTIONS
 
 
-async def test_a_follow_up_asked_again_by_who_may_see_less_is_asked_in_its_own_words() -> None:
+async def test_follow_up_regenerated_with_a_smaller_scope_uses_its_own_text() -> None:
     told = Script(["Yes."], sources=(), searched_for="Is Ada, who earns 3,000, paid on weekends?")
-    async with town(script=told) as here:
+    async with scoped_guild(script=told) as here:
         talk, world = here.talk, here.talk.world
-        ada = world.user_named("Ada").id
+        ada = world.find_user("Ada").id
         asked = world.use_command(here.back_room.id, ada, "ask", {"question": QUESTION})
-        await here.asked()
-        (answer,) = talk.said(here.back_room)
+        await here.wait_for_scope()
+        (answer,) = talk.bot_messages(here.back_room)
         here.rules["pay"] = Rule()
-        world.press(answer.id, custom_id(Deed.AGAIN, str(asked.id)), ada)
-        await here.asked(2)
+        world.press(answer.id, format_custom_id(ButtonAction.REGENERATE, str(asked.id)), ada)
+        await here.wait_for_scope(2)
         assert talk.answerer.asked[-1].text == QUESTION
 
 
-async def test_an_answer_drawn_from_what_the_asker_may_no_longer_see_is_no_part_of_the_talk_before() -> None:
-    async with town() as here:
+async def test_answer_outside_the_askers_current_scope_is_not_in_the_history() -> None:
+    async with scoped_guild() as here:
         talk, place = here.talk, here.back_room
-        thread = talk.world._open(Channel(talk.world.new_id(), "t", place.guild_id, ChannelKind.THREAD, place.id))
-        ada = talk.world.user_named("Ada").id
-        await talk.answered(talk.says("Ada", f"{talk.bot} {QUESTION}", place=thread), place=thread)
+        thread = talk.world._add_channel(
+            Channel(talk.world.generate_id(), "t", place.guild_id, ChannelKind.THREAD, place.id)
+        )
+        ada = talk.world.find_user("Ada").id
+        await talk.wait_for_answer(talk.say("Ada", f"{talk.bot_mention} {QUESTION}", channel=thread), channel=thread)
         for count, is_heard in ((2, True), (3, False)):
             talk.world.use_command(thread.id, ada, "ask", {"question": "and on weekends?", "collection": "@team"})
-            await here.asked(count)
+            await here.wait_for_scope(count)
             turns = talk.answerer.asked[-1].conversation
             assert any("As the list says" in turn.text for turn in turns) == is_heard
             here.rules["pay"] = Rule()
-        await talk.answered(talk.says("Ada", f"{talk.bot} and at night?", place=thread), place=thread)
+        await talk.wait_for_answer(talk.say("Ada", f"{talk.bot_mention} and at night?", channel=thread), channel=thread)
         assert all("As the list says" not in turn.text for turn in talk.answerer.asked[-1].conversation)
 
 
-async def test_passages_and_text_are_handed_only_to_those_who_may_see_them_still() -> None:
-    async with town() as here:
+async def test_sources_and_copy_need_a_scope_that_still_covers_them() -> None:
+    async with scoped_guild() as here:
         talk, world = here.talk, here.talk.world
-        ada = world.user_named("Ada").id
+        ada = world.find_user("Ada").id
         asked = world.use_command(here.talk.general.id, ada, "ask", {"question": QUESTION, "collection": "@pay"})
-        await here.asked()
-        (answer,) = talk.said()
-        world.take_role(here.back_room.guild_id or 0, ada, next(iter(here.rules["pay"].roles)))
-        await talk.silence()
-        for deed in (Deed.SOURCES, Deed.COPY):
-            count = len(talk.whispers()) + 1
-            world.press(answer.id, custom_id(deed, str(asked.id)), ada)
-            assert (await talk.whispered(count)).now.content == NOT_FOR_YOU
+        await here.wait_for_scope()
+        (answer,) = talk.bot_messages()
+        world.remove_role(here.back_room.guild_id or 0, ada, next(iter(here.rules["pay"].roles)))
+        await talk.wait_until_idle()
+        for deed in (ButtonAction.SOURCES, ButtonAction.COPY):
+            count = len(talk.ephemeral_messages()) + 1
+            world.press(answer.id, format_custom_id(deed, str(asked.id)), ada)
+            assert (await talk.wait_for_ephemeral(count)).current_state.content == NO_ACCESS

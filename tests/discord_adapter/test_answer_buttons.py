@@ -8,61 +8,69 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.discord_adapter.answer_buttons import Deed, Press, afterwards, custom_id, is_ours, pressed, while_writing
-from bot.records import Fate, Record
+from bot.discord_adapter.answer_buttons import (
+    ButtonAction,
+    ButtonId,
+    build_final_buttons,
+    build_streaming_buttons,
+    format_custom_id,
+    is_answer_button,
+    parse_custom_id,
+)
+from bot.records import AnswerRecord, AnswerStatus
 from tests.fakes.answerer import HANDBOOK
 
-ASKED = Record("12", "How long?", asker_id=7, guild_id=8, channel_id=9, asked_at=1_000.0)
-TOLD = replace(ASKED, text="Two weeks [1].", sources=(HANDBOOK,), fate=Fate.COMPLETE)
+UNANSWERED = AnswerRecord("12", "How long?", asker_id=7, guild_id=8, channel_id=9, asked_at=1_000.0)
+ANSWERED = replace(UNANSWERED, text="Two weeks [1].", sources=(HANDBOOK,), fate=AnswerStatus.COMPLETE)
 
 
-def shown(record: Record) -> list[str]:
-    (row,) = afterwards(record)
+def button_labels(record: AnswerRecord) -> list[str]:
+    (row,) = build_final_buttons(record)
     return [button.get("label") or button["emoji"]["name"] for button in row["components"]]
 
 
-def test_while_it_is_written_an_answer_can_be_stopped_and_nothing_else() -> None:
-    ((button,),) = [row["components"] for row in while_writing("12")]
+def test_streaming_answer_has_only_the_stop_button() -> None:
+    ((button,),) = [row["components"] for row in build_streaming_buttons("12")]
     assert button["label"] == "Stop"
-    assert pressed(button["custom_id"]) == Press(Deed.STOP, "12")
+    assert parse_custom_id(button["custom_id"]) == ButtonId(ButtonAction.STOP, "12")
 
 
-def test_a_whole_answer_can_be_asked_again_looked_into_copied_and_judged() -> None:
-    assert shown(TOLD) == ["Regenerate", "Sources", "Copy", "👍", "👎"]
+def test_complete_answer_has_regenerate_sources_copy_and_vote_buttons() -> None:
+    assert button_labels(ANSWERED) == ["Regenerate", "Sources", "Copy", "👍", "👎"]
 
 
-@pytest.mark.parametrize("fate", [fate for fate in Fate if fate.is_interrupted])
-def test_an_interrupted_answer_offers_to_try_again(fate: Fate) -> None:
-    assert shown(replace(TOLD, fate=fate))[0] == "Retry"
+@pytest.mark.parametrize("fate", [fate for fate in AnswerStatus if fate.is_interrupted])
+def test_interrupted_answer_has_the_retry_button(fate: AnswerStatus) -> None:
+    assert button_labels(replace(ANSWERED, fate=fate))[0] == "Retry"
 
 
-@pytest.mark.parametrize("fate", [Fate.CUT_AT_LENGTH, Fate.FILTERED])
-def test_an_answer_the_model_ended_itself_offers_another(fate: Fate) -> None:
-    assert shown(replace(TOLD, fate=fate))[0] == "Regenerate"
+@pytest.mark.parametrize("fate", [AnswerStatus.CUT_AT_LENGTH, AnswerStatus.FILTERED])
+def test_answer_ended_by_the_model_has_the_regenerate_button(fate: AnswerStatus) -> None:
+    assert button_labels(replace(ANSWERED, fate=fate))[0] == "Regenerate"
 
 
-def test_where_nothing_was_said_there_is_nothing_to_copy_or_judge() -> None:
-    assert shown(replace(TOLD, text=" \n", fate=Fate.FAILED)) == ["Retry"]
+def test_empty_answer_has_no_copy_or_vote_buttons() -> None:
+    assert button_labels(replace(ANSWERED, text=" \n", fate=AnswerStatus.FAILED)) == ["Retry"]
 
 
 @pytest.mark.parametrize("question", [" ", "why " * 550])
-def test_a_question_that_is_refused_every_time_is_not_offered_again(question: str) -> None:
-    assert afterwards(replace(ASKED, question=question, fate=Fate.FAILED)) == []
+def test_answer_that_would_be_refused_again_has_no_retry_button(question: str) -> None:
+    assert build_final_buttons(replace(UNANSWERED, question=question, fate=AnswerStatus.FAILED)) == []
 
 
-def test_an_answer_without_passages_shows_none() -> None:
-    assert "Sources" not in shown(replace(TOLD, sources=()))
+def test_answer_without_passages_has_no_sources_button() -> None:
+    assert "Sources" not in button_labels(replace(ANSWERED, sources=()))
 
 
-@given(deed=st.sampled_from(Deed), key=st.from_regex(r"[0-9]{1,20}", fullmatch=True))
-def test_every_name_is_known_again_and_short_enough_for_discord(deed: Deed, key: str) -> None:
-    name = custom_id(deed, key)
-    assert pressed(name) == Press(deed, key)
-    assert is_ours(name)
+@given(deed=st.sampled_from(ButtonAction), key=st.from_regex(r"[0-9]{1,20}", fullmatch=True))
+def test_every_custom_id_is_parsed_back_and_fits_discords_limit(deed: ButtonAction, key: str) -> None:
+    name = format_custom_id(deed, key)
+    assert parse_custom_id(name) == ButtonId(deed, key)
+    assert is_answer_button(name)
     assert len(name) <= 100
 
 
 @given(st.text() | st.from_regex(r"answer:[a-z]*:.*", fullmatch=True) | st.just("answer:stop:\u0661\u0662"))
-def test_a_name_that_was_never_given_means_nothing(name: str) -> None:
-    press = pressed(name)
-    assert press is None or custom_id(press.deed, press.key) == name
+def test_unknown_custom_id_is_not_parsed(name: str) -> None:
+    press = parse_custom_id(name)
+    assert press is None or format_custom_id(press.action, press.answer_id) == name

@@ -14,21 +14,21 @@ from discord.ext import commands
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
-from bot.discord_adapter.client import DocentClient, are_published, point_at
+from bot.discord_adapter.client import DocentClient, are_commands_synced, set_discord_urls
 from bot.domain import LibraryState
 from bot.errors import SettingsInvalid, StoreUnusable
-from bot.simulator.faults import Fault, Trouble
-from bot.simulator.server import StandIn
-from bot.streaming import Driver, Lanes
+from bot.simulator.faults import FailureKind, Fault
+from bot.simulator.server import DiscordSimulator
+from bot.streaming import Driver, RateLimiter
 from tests.fakes.answerer import FakeAnswerer, FakeLibrary, Pause, Script
-from tests.fakes.bot_in_guild import laid, made, until
-from tests.fakes.discord_client import connected, pointed_at
+from tests.fakes.bot_in_guild import bot_in_guild, create_client, wait_until
+from tests.fakes.discord_client import connect_client, override_discord_urls
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
 
-class Faulty(commands.Cog):
+class FaultyCog(commands.Cog):
     """Commands that fail, each in its own way."""
 
     @app_commands.command()
@@ -49,103 +49,110 @@ class Faulty(commands.Cog):
 
 
 @asynccontextmanager
-async def faulty() -> AsyncGenerator[tuple[StandIn, DocentClient]]:
-    client = DocentClient(cogs=[Faulty()], driver=Driver(Lanes()))
+async def faulty_client() -> AsyncGenerator[tuple[DiscordSimulator, DocentClient]]:
+    client = DocentClient(cogs=[FaultyCog()], driver=Driver(RateLimiter()))
     client._connection.guild_ready_timeout = 0.05
-    async with StandIn() as standin, connected(client, standin):
-        await until(lambda: any(standin.world.commands.values()))
+    async with DiscordSimulator() as standin, connect_client(client, standin):
+        await wait_until(lambda: any(standin.world.commands.values()))
         yield standin, client
 
 
-async def whispered(command: str) -> str:
+async def run_failing_command(command: str) -> str:
     """What Ada alone is told when a command fails."""
-    async with faulty() as (standin, _):
-        return await _heard(standin, command)
+    async with faulty_client() as (standin, _):
+        return await _wait_for_reply(standin, command)
 
 
-async def _heard(standin: StandIn, command: str) -> str:
-    world = standin.world
-    channel, ada = world.channel_named("general"), world.user_named("Ada")
+async def _wait_for_reply(simulator: DiscordSimulator, command: str) -> str:
+    world = simulator.world
+    channel, ada = world.find_channel("general"), world.find_user("Ada")
     world.use_command(channel.id, ada.id, command)
-    await until(lambda: any(message.now.content for message in world.history(channel.id)))
+    await wait_until(lambda: any(message.current_state.content for message in world.history(channel.id)))
     (message,) = world.history(channel.id)
-    assert message.audience == ada.id
-    return message.now.content
+    assert message.visible_to_user_id == ada.id
+    return message.current_state.content
 
 
-def writes(standin: StandIn) -> int:
-    return sum(call.method == "PUT" for call in standin.requests)
+def count_writes(simulator: DiscordSimulator) -> int:
+    return sum(call.method == "PUT" for call in simulator.requests)
 
 
 async def test_an_open_answer_is_finished_before_the_connection_goes(caplog: pytest.LogCaptureFixture) -> None:
     answerer = FakeAnswerer(Script(["Refunds take", Pause(30.0), " two weeks."]))
-    client, driver = made(answerer)
+    client, driver = create_client(answerer)
     stop = asyncio.Event()
-    async with StandIn() as standin:
-        with pointed_at(standin):
+    async with DiscordSimulator() as standin:
+        with override_discord_urls(standin):
             running = asyncio.create_task(client.run_until(stop, standin.world.token))
-            await until(lambda: any(standin.world.commands.values()))
+            await wait_until(lambda: any(standin.world.commands.values()))
             world = standin.world
-            channel = world.channel_named("general")
-            world.use_command(channel.id, world.user_named("Ada").id, "ask", {"question": "Refunds?"})
-            await until(lambda: any("Refunds take" in message.now.content for message in world.history(channel.id)))
+            channel = world.find_channel("general")
+            world.use_command(channel.id, world.find_user("Ada").id, "ask", {"question": "Refunds?"})
+            await wait_until(
+                lambda: any("Refunds take" in message.current_state.content for message in world.history(channel.id))
+            )
             stop.set()
             async with asyncio.timeout(6):
                 await running
         (message,) = world.history(channel.id)
-    assert message.now.content.startswith("Refunds take\n\n-# Interrupted. Docent is restarting.")
+    assert message.current_state.content.startswith("Refunds take\n\n-# Interrupted. Docent is restarting.")
     assert answerer.answers[0].is_closed
     assert client.is_closed()
     assert not driver.open_answers
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
-async def test_a_question_while_leaving_is_sent_away() -> None:
-    client, _ = made(FakeAnswerer(Script(["Refunds take", Pause(30.0)])))
+async def test_question_during_shutdown_is_rejected() -> None:
+    client, _ = create_client(FakeAnswerer(Script(["Refunds take", Pause(30.0)])))
     stop = asyncio.Event()
-    async with StandIn() as standin:
-        with pointed_at(standin):
+    async with DiscordSimulator() as standin:
+        with override_discord_urls(standin):
             running = asyncio.create_task(client.run_until(stop, standin.world.token))
-            await until(lambda: any(standin.world.commands.values()))
+            await wait_until(lambda: any(standin.world.commands.values()))
             world = standin.world
-            channel, ada = world.channel_named("general"), world.user_named("Ada")
+            channel, ada = world.find_channel("general"), world.find_user("Ada")
             world.use_command(channel.id, ada.id, "ask", {"question": "Refunds?"})
-            await until(lambda: any("Refunds take" in message.now.content for message in world.history(channel.id)))
+            await wait_until(
+                lambda: any("Refunds take" in message.current_state.content for message in world.history(channel.id))
+            )
             # The open answer's last words take a second, so that there is a time between stopping and having stopped.
-            standin.faults.add(Fault(Trouble.STATUS, "PATCH", status=503))
+            standin.faults.add(Fault(FailureKind.STATUS, "PATCH", status=503))
             stop.set()
             await asyncio.sleep(0)
             world.use_command(channel.id, ada.id, "ask", {"question": "Holidays?"})
             await running
-        contents = [message.now.content for message in world.history(channel.id)]
+        contents = [message.current_state.content for message in world.history(channel.id)]
     assert len(contents) == 2
     assert contents[1] == "Docent is restarting. Ask again in a moment."
 
 
 async def test_stopping_before_discord_was_ever_reached_is_no_error() -> None:
-    client, _ = made(FakeAnswerer(Script()))
+    client, _ = create_client(FakeAnswerer(Script()))
     stop = asyncio.Event()
-    async with StandIn() as standin:
-        standin.faults.add(Fault(Trouble.RESET, "GET", "/users/@me", times=9))
-        with pointed_at(standin):
+    async with DiscordSimulator() as standin:
+        standin.faults.add(Fault(FailureKind.RESET, "GET", "/users/@me", times=9))
+        with override_discord_urls(standin):
             running = asyncio.create_task(client.run_until(stop, standin.world.token))
-            await until(lambda: bool(standin.requests))
+            await wait_until(lambda: bool(standin.requests))
             stop.set()
             await running
     assert client.is_closed()
 
 
 async def test_a_token_discord_does_not_know_is_one_clear_sentence() -> None:
-    client, _ = made(FakeAnswerer(Script()))
-    async with StandIn() as standin:
-        with pointed_at(standin), pytest.raises(SettingsInvalid, match=r"^DISCORD_TOKEN is not accepted by Discord"):
+    client, _ = create_client(FakeAnswerer(Script()))
+    async with DiscordSimulator() as standin:
+        with (
+            override_discord_urls(standin),
+            pytest.raises(SettingsInvalid, match=r"^DISCORD_TOKEN is not accepted by Discord"),
+        ):
             await client.run_until(asyncio.Event(), "wrong")
 
 
 async def test_reading_messages_without_the_portals_switch_names_the_setting_and_the_switch() -> None:
-    client = DocentClient(cogs=[], driver=Driver(Lanes()), reads_messages=True)
-    async with StandIn() as standin:
-        with pointed_at(standin), pytest.raises(SettingsInvalid) as caught:
+    client = DocentClient(cogs=[], driver=Driver(RateLimiter()), reads_messages=True)
+    async with DiscordSimulator() as standin:
+        with override_discord_urls(standin), pytest.raises(SettingsInvalid) as caught:
             await client.run_until(asyncio.Event(), standin.world.token)
     (problem,) = caught.value.problems
     assert problem.setting == "MESSAGE_CONTENT"
@@ -154,108 +161,108 @@ async def test_reading_messages_without_the_portals_switch_names_the_setting_and
 
 
 async def test_intents_that_are_switched_off_are_one_clear_sentence() -> None:
-    client, _ = made(FakeAnswerer(Script()))
+    client, _ = create_client(FakeAnswerer(Script()))
     client._connection._intents = discord.Intents.all()
-    async with StandIn() as standin:
-        with pointed_at(standin), pytest.raises(SettingsInvalid, match="Privileged Gateway Intents"):
+    async with DiscordSimulator() as standin:
+        with override_discord_urls(standin), pytest.raises(SettingsInvalid, match="Privileged Gateway Intents"):
             await client.run_until(asyncio.Event(), standin.world.token)
 
 
 async def test_a_discord_that_cannot_be_reached_at_first_is_tried_again() -> None:
-    client, _ = made(FakeAnswerer(Script()))
+    client, _ = create_client(FakeAnswerer(Script()))
     stop = asyncio.Event()
-    async with StandIn() as standin:
-        standin.faults.add(Fault(Trouble.RESET, "GET", "/users/@me"))
-        with pointed_at(standin):
+    async with DiscordSimulator() as standin:
+        standin.faults.add(Fault(FailureKind.RESET, "GET", "/users/@me"))
+        with override_discord_urls(standin):
             running = asyncio.create_task(client.run_until(stop, standin.world.token))
-            await until(lambda: any(standin.world.commands.values()))
+            await wait_until(lambda: any(standin.world.commands.values()))
             stop.set()
             await running
 
 
 async def test_a_gateway_that_cannot_be_reached_at_first_is_tried_again() -> None:
-    client, _ = made(FakeAnswerer(Script()))
+    client, _ = create_client(FakeAnswerer(Script()))
     stop = asyncio.Event()
-    async with StandIn() as standin:
-        with pointed_at(standin):
+    async with DiscordSimulator() as standin:
+        with override_discord_urls(standin):
             with socket.create_server(("127.0.0.1", 0)) as listener:
                 closed = f"ws://127.0.0.1:{listener.getsockname()[1]}/"
-            point_at(standin.api_url, closed)
+            set_discord_urls(standin.api_url, closed)
             running = asyncio.create_task(client.run_until(stop, standin.world.token))
-            await until(lambda: len(standin.requests) > 1)
+            await wait_until(lambda: len(standin.requests) > 1)
             await asyncio.sleep(0.1)
-            point_at(standin.api_url, standin.gateway_url)
-            await until(lambda: any(standin.world.commands.values()))
+            set_discord_urls(standin.api_url, standin.gateway_url)
+            await wait_until(lambda: any(standin.world.commands.values()))
             stop.set()
             await running
 
 
 async def test_commands_are_written_once_and_again_only_when_they_changed() -> None:
-    async with StandIn() as standin:
+    async with DiscordSimulator() as standin:
         library = FakeLibrary(LibraryState(1, 1, "none"))
         for expected, given in ((1, None), (0, None), (1, library), (0, library)):
-            client, _ = made(FakeAnswerer(Script()), given)
+            client, _ = create_client(FakeAnswerer(Script()), given)
             standin.requests.clear()
-            async with connected(client, standin):
-                await until(lambda: any(call.path.endswith("/commands") for call in standin.requests))
+            async with connect_client(client, standin):
+                await wait_until(lambda: any(call.path.endswith("/commands") for call in standin.requests))
                 await asyncio.sleep(0.1)
-            assert writes(standin) == expected
+            assert count_writes(standin) == expected
         assert {command["name"] for command in next(iter(standin.world.commands.values()))} == {"ask", "about"}
 
 
 async def test_a_guild_that_takes_the_bot_in_gets_the_commands_again_each_time() -> None:
-    async with laid(Script()) as table:
-        world = table.standin.world
+    async with bot_in_guild(Script()) as table:
+        world = table.simulator.world
         guild = world.add_guild("Lighthouse")
-        await until(lambda: bool(world.commands.get(guild.id)))
-        world.expel_bot(guild.id)
+        await wait_until(lambda: bool(world.commands.get(guild.id)))
+        world.remove_bot(guild.id)
         world.commands[guild.id] = []
-        await until(lambda: table.client.get_guild(guild.id) is None)
-        world.admit_bot(guild.id)
-        await until(lambda: bool(world.commands[guild.id]))
+        await wait_until(lambda: table.client.get_guild(guild.id) is None)
+        world.add_bot(guild.id)
+        await wait_until(lambda: bool(world.commands[guild.id]))
 
 
 async def test_a_guild_that_refuses_the_commands_does_not_keep_them_from_the_others() -> None:
-    client, _ = made(FakeAnswerer(Script()))
-    async with StandIn() as standin:
+    client, _ = create_client(FakeAnswerer(Script()))
+    async with DiscordSimulator() as standin:
         other = standin.world.add_guild("Lighthouse")
-        standin.faults.add(Fault(Trouble.STATUS, "GET", r"/guilds/\d+/commands", status=403))
-        async with connected(client, standin):
-            await until(lambda: any(standin.world.commands.values()))
+        standin.faults.add(Fault(FailureKind.STATUS, "GET", r"/guilds/\d+/commands", status=403))
+        async with connect_client(client, standin):
+            await wait_until(lambda: any(standin.world.commands.values()))
         assert len([c for c in standin.world.commands.values() if c]) == 1
         assert other.id in standin.world.guilds
 
 
-async def test_a_known_failure_is_told_in_its_own_words() -> None:
-    assert await whispered("known") == "The index cannot be opened; whoever runs Docent must look at it."
+async def test_docent_error_is_shown_with_its_user_message() -> None:
+    assert await run_failing_command("known") == "The index cannot be opened; whoever runs Docent must look at it."
 
 
-async def test_an_unforeseen_failure_is_told_without_a_word_of_itself(caplog: pytest.LogCaptureFixture) -> None:
-    said = await whispered("late")
+async def test_unexpected_error_is_reported_without_its_text(caplog: pytest.LogCaptureFixture) -> None:
+    said = await run_failing_command("late")
     assert "sk-secret" not in said
     assert "in the log under" in said
     assert "ZeroDivisionError" in caplog.text
 
 
-async def test_who_may_not_use_a_command_is_told_so() -> None:
-    assert await whispered("forbidden") == "You may not use this command here."
+async def test_command_without_permission_is_refused_with_a_message() -> None:
+    assert await run_failing_command("forbidden") == "You may not use this command here."
 
 
-async def test_a_command_that_is_no_more_asks_for_a_reload() -> None:
-    async with faulty() as (standin, _):
-        guild_id = standin.world.channel_named("general").guild_id
-        standin.world.register(guild_id, [{"name": "old", "description": "From an earlier version"}])
-        assert "Reload Discord" in await _heard(standin, "old")
+async def test_unknown_command_asks_for_a_reload() -> None:
+    async with faulty_client() as (standin, _):
+        guild_id = standin.world.find_channel("general").guild_id
+        standin.world.register_commands(guild_id, [{"name": "old", "description": "From an earlier version"}])
+        assert "Reload Discord" in await _wait_for_reply(standin, "old")
 
 
 def test_the_client_can_be_pointed_at_another_host() -> None:
     before = Route.BASE, str(DiscordWebSocket.DEFAULT_GATEWAY)
     try:
-        point_at("http://127.0.0.1:9/api/v10/", "ws://127.0.0.1:9/gateway")
+        set_discord_urls("http://127.0.0.1:9/api/v10/", "ws://127.0.0.1:9/gateway")
         assert Route("GET", "/users/@me").url == "http://127.0.0.1:9/api/v10/users/@me"
         assert str(DiscordWebSocket.DEFAULT_GATEWAY) == "ws://127.0.0.1:9/gateway"
     finally:
-        point_at(*before)
+        set_discord_urls(*before)
 
 
 OPTION = {"type": 3, "name": "question", "description": "What?", "required": True, "max_length": 2_000}
@@ -278,8 +285,8 @@ AS_DISCORD_SAYS_IT = {
 }
 
 
-def test_discords_own_bookkeeping_is_no_change() -> None:
-    assert are_published([ASK], [AS_DISCORD_SAYS_IT])
+def test_fields_added_by_discord_are_no_command_change() -> None:
+    assert are_commands_synced([ASK], [AS_DISCORD_SAYS_IT])
 
 
 @pytest.mark.parametrize(
@@ -295,10 +302,10 @@ def test_discords_own_bookkeeping_is_no_change() -> None:
         {"type": 3},
     ],
 )
-def test_anything_an_asker_can_tell_is_a_change(change: dict[str, Any]) -> None:
-    assert not are_published([ASK], [AS_DISCORD_SAYS_IT | change])
+def test_every_visible_difference_is_a_command_change(change: dict[str, Any]) -> None:
+    assert not are_commands_synced([ASK], [AS_DISCORD_SAYS_IT | change])
 
 
 def test_a_command_too_many_or_too_few_is_a_change() -> None:
-    assert not are_published([ASK], [])
-    assert not are_published([], [AS_DISCORD_SAYS_IT])
+    assert not are_commands_synced([ASK], [])
+    assert not are_commands_synced([], [AS_DISCORD_SAYS_IT])

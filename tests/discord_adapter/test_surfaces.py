@@ -17,16 +17,16 @@ import pytest
 from bot.discord_adapter import (
     ChannelSurface,
     InteractionSurface,
-    Place,
-    channel_lane,
-    interaction_lane,
-    lane_of,
-    rate_limit_trace,
+    MessageLocation,
+    bucket_of,
+    channel_bucket,
+    create_rate_limit_trace,
+    interaction_bucket,
 )
-from bot.discord_adapter.http import made_meanwhile
-from bot.simulator.faults import Fault, Trouble
-from bot.simulator.rate_limits import Counters
-from bot.simulator.server import StandIn
+from bot.discord_adapter.http import find_created_message
+from bot.simulator.faults import FailureKind, Fault
+from bot.simulator.rate_limits import RateLimitCounters
+from bot.simulator.server import DiscordSimulator
 from bot.simulator.world import Clock, MessageFlag, Permission
 from bot.streaming import (
     Deadlines,
@@ -34,133 +34,135 @@ from bot.streaming import (
     Edit,
     Ended,
     FileRefused,
-    Lanes,
     Post,
+    RateLimiter,
     SurfaceBusy,
     SurfaceGone,
     Urgency,
-    posting,
+    bucket_for_posts,
 )
-from tests.fakes.discord_client import connected
-from tests.fakes.scripted_source import ScriptedTelling
+from tests.fakes.discord_client import connect_client
+from tests.fakes.scripted_source import ScriptedSource
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
-    from bot.simulator.rate_limits import Bucket, Verdict
+    from bot.simulator.rate_limits import Bucket, RateLimitResult
     from bot.simulator.world import Channel, Message
 
 
-class Taker(discord.Client):
+class InteractionClient(discord.Client):
     """A client that takes an interaction, acknowledges it and leaves the rest to the test."""
 
-    def __init__(self, lanes: Lanes, *, is_ephemeral: bool) -> None:
+    def __init__(self, rate_limiter: RateLimiter, *, is_ephemeral: bool) -> None:
         super().__init__(
-            intents=discord.Intents.default(), http_trace=rate_limit_trace(lanes), guild_ready_timeout=0.05
+            intents=discord.Intents.default(),
+            http_trace=create_rate_limit_trace(rate_limiter),
+            guild_ready_timeout=0.05,
         )
         self.is_ephemeral = is_ephemeral
-        self.taken: asyncio.Queue[discord.Interaction[Any]] = asyncio.Queue()
+        self.interactions: asyncio.Queue[discord.Interaction[Any]] = asyncio.Queue()
 
     async def on_interaction(self, interaction: discord.Interaction[Any]) -> None:
         await interaction.response.defer(thinking=True, ephemeral=self.is_ephemeral)
-        self.taken.put_nowait(interaction)
+        self.interactions.put_nowait(interaction)
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
     """A question asked in #general and acknowledged."""
 
-    standin: StandIn
-    client: Taker
+    simulator: DiscordSimulator
+    client: InteractionClient
     clock: Clock
-    lanes: Lanes
+    rate_limiter: RateLimiter
     interaction: discord.Interaction[Any]
 
     @property
     def channel(self) -> Channel:
-        return self.standin.world.channel_named("general")
+        return self.simulator.world.find_channel("general")
 
-    def shown(self) -> list[Message]:
-        return self.standin.world.history(self.channel.id)
+    def channel_messages(self) -> list[Message]:
+        return self.simulator.world.history(self.channel.id)
 
-    def contents(self) -> list[str]:
-        return [message.now.content for message in self.shown()]
+    def message_contents(self) -> list[str]:
+        return [message.current_state.content for message in self.channel_messages()]
 
-    def routes(self) -> list[str]:
-        calls = [call for call in self.standin.requests if call.body and "content" in call.body]
+    def list_routes(self) -> list[str]:
+        calls = [call for call in self.simulator.requests if call.body and "content" in call.body]
         return [f"{call.method} {call.path.split('/')[1]}" for call in calls]
 
-    def reply(self) -> ChannelSurface:
-        return ChannelSurface(self.client, self.channel.id, key="answer 1")
+    def create_channel_surface(self) -> ChannelSurface:
+        return ChannelSurface(self.client, self.channel.id, nonce_seed="answer 1")
 
 
-def row(custom_id: str) -> dict[str, Any]:
+def action_row(custom_id: str) -> dict[str, Any]:
     button = {"type": 2, "style": 2, "label": custom_id.title(), "custom_id": custom_id}
     return {"type": 1, "components": [button]}
 
 
-class Buttons:
+class FakeComponents:
     """Stop while the answer is written, Copy afterwards."""
 
     def __init__(self) -> None:
-        self.told: list[Place] = []
-        self.seen: list[tuple[int, ...]] = []
+        self.locations: list[MessageLocation] = []
+        self.final_calls: list[tuple[int, ...]] = []
 
-    def while_writing(self) -> list[dict[str, Any]]:
-        return [row("stop")]
+    def streaming(self) -> list[dict[str, Any]]:
+        return [action_row("stop")]
 
-    def afterwards(self, message_ids: Sequence[int]) -> list[dict[str, Any]]:
-        self.seen.append(tuple(message_ids))
-        return [row("copy")]
+    def final(self, message_ids: Sequence[int]) -> list[dict[str, Any]]:
+        self.final_calls.append(tuple(message_ids))
+        return [action_row("copy")]
 
-    async def finished(self, place: Place) -> None:
-        self.told.append(place)
+    async def on_complete(self, location: MessageLocation) -> None:
+        self.locations.append(location)
 
 
-class OneBudget(Counters):
+class SharedBucketCounters(RateLimitCounters):
     """Counts posts and edits in the bucket that Discord names for both."""
 
-    def take(self, bucket: Bucket | None, now: float, *, counts_overall: bool) -> Verdict | None:
-        shared = replace(bucket, lane=bucket.hash) if bucket else None
-        return super().take(shared, now, counts_overall=counts_overall)
+    def take(self, bucket: Bucket | None, now: float, *, counts_globally: bool) -> RateLimitResult | None:
+        shared = replace(bucket, name=bucket.hash) if bucket else None
+        return super().take(shared, now, counts_globally=counts_globally)
 
 
-class BrokenButtons(Buttons):
+class BrokenComponents(FakeComponents):
     """Nothing of it works."""
 
-    def while_writing(self) -> list[dict[str, Any]]:
+    def streaming(self) -> list[dict[str, Any]]:
         raise KeyError("while writing")
 
-    async def finished(self, place: Place) -> None:
-        raise OSError(place.channel_id)
+    async def on_complete(self, location: MessageLocation) -> None:
+        raise OSError(location.channel_id)
 
 
-def pressable(message: Message) -> list[str]:
-    return [button["custom_id"] for line in message.now.components for button in line["components"]]
+def find_custom_ids(message: Message) -> list[str]:
+    return [button["custom_id"] for line in message.current_state.components for button in line["components"]]
 
 
 @asynccontextmanager
-async def asked(*, is_ephemeral: bool = False) -> AsyncGenerator[Scene]:
-    clock, lanes = Clock(), Lanes()
-    client = Taker(lanes, is_ephemeral=is_ephemeral)
-    async with StandIn(clock=clock) as standin, connected(client, standin):
+async def acknowledged_interaction(*, is_ephemeral: bool = False) -> AsyncGenerator[Scene]:
+    clock, lanes = Clock(), RateLimiter()
+    client = InteractionClient(lanes, is_ephemeral=is_ephemeral)
+    async with DiscordSimulator(clock=clock) as standin, connect_client(client, standin):
         world = standin.world
-        channel = world.channel_named("general")
-        world.register(channel.guild_id, [{"name": "ask", "description": "Ask"}])
-        world.use_command(channel.id, world.user_named("Ada").id, "ask")
+        channel = world.find_channel("general")
+        world.register_commands(channel.guild_id, [{"name": "ask", "description": "Ask"}])
+        world.use_command(channel.id, world.find_user("Ada").id, "ask")
         async with asyncio.timeout(5):
-            interaction = await client.taken.get()
+            interaction = await client.interactions.get()
         yield Scene(standin, client, clock, lanes, interaction)
 
 
 @pytest.mark.parametrize(
     ("method", "path", "lane"),
     [
-        ("PATCH", "/api/v10/webhooks/1/tok.en/messages/@original", interaction_lane("tok.en")),
-        ("PATCH", "/api/v10/webhooks/1/tok.en/messages/77", interaction_lane("tok.en")),
-        ("POST", "/api/v10/webhooks/1/tok.en", posting(interaction_lane("tok.en"))),
-        ("POST", "/api/v10/channels/42/messages", posting(channel_lane(42))),
-        ("PATCH", "/api/v10/channels/42/messages/77", channel_lane(42)),
+        ("PATCH", "/api/v10/webhooks/1/tok.en/messages/@original", interaction_bucket("tok.en")),
+        ("PATCH", "/api/v10/webhooks/1/tok.en/messages/77", interaction_bucket("tok.en")),
+        ("POST", "/api/v10/webhooks/1/tok.en", bucket_for_posts(interaction_bucket("tok.en"))),
+        ("POST", "/api/v10/channels/42/messages", bucket_for_posts(channel_bucket(42))),
+        ("PATCH", "/api/v10/channels/42/messages/77", channel_bucket(42)),
         ("GET", "/api/v10/channels/42/messages", None),
         ("DELETE", "/api/v10/channels/42/messages/77", None),
         ("POST", "/api/v10/channels/42/typing", None),
@@ -168,62 +170,62 @@ async def asked(*, is_ephemeral: bool = False) -> AsyncGenerator[Scene]:
         ("GET", "/api/v10/users/@me", None),
     ],
 )
-def test_a_request_spends_from_the_lane_of_its_message(method: str, path: str, lane: str | None) -> None:
-    assert lane_of(method, path) == lane
+def test_request_counts_in_the_bucket_of_its_message(method: str, path: str, lane: str | None) -> None:
+    assert bucket_of(method, path) == lane
 
 
-def test_a_lane_never_holds_the_token() -> None:
+def test_bucket_id_never_contains_the_token() -> None:
     token = "aW50ZXJhY3Rpb246c2VjcmV0"
-    assert interaction_lane(token) == f"interaction:{hashlib.sha256(token.encode()).hexdigest()[:16]}"
+    assert interaction_bucket(token) == f"interaction:{hashlib.sha256(token.encode()).hexdigest()[:16]}"
 
 
 async def test_an_interactions_first_page_is_its_response_and_the_others_follow() -> None:
-    async with asked() as scene:
+    async with acknowledged_interaction() as scene:
         surface = InteractionSurface(scene.interaction)
         await surface.post(Post("Searching…"))
         await surface.post(Post("second page"))
         await surface.edit(Edit(0, "first page"))
         await surface.edit(Edit(1, "second page, longer"))
-        assert scene.contents() == ["first page", "second page, longer"]
-        assert scene.routes() == ["PATCH webhooks", "POST webhooks", "PATCH webhooks", "PATCH webhooks"]
+        assert scene.message_contents() == ["first page", "second page, longer"]
+        assert scene.list_routes() == ["PATCH webhooks", "POST webhooks", "PATCH webhooks", "PATCH webhooks"]
 
 
 async def test_posting_the_first_page_twice_shows_it_once() -> None:
-    async with asked() as scene:
-        scene.standin.faults.add(Fault(Trouble.RESET, "PATCH", is_applied=True))
+    async with acknowledged_interaction() as scene:
+        scene.simulator.faults.add(Fault(FailureKind.RESET, "PATCH", is_applied=True))
         surface = InteractionSurface(scene.interaction)
         with pytest.raises(SurfaceBusy):
             await surface.post(Post("Searching…"))
         await surface.post(Post("Reading…"))
-        assert scene.contents() == ["Reading…"]
+        assert scene.message_contents() == ["Reading…"]
 
 
-async def test_before_its_token_dies_an_interaction_goes_on_in_the_channels_lane() -> None:
+async def test_interaction_moves_to_the_channel_bucket_before_its_token_expires() -> None:
     now = 0.0
-    async with asked() as scene:
-        surface = InteractionSurface(scene.interaction, life=840.0, clock=lambda: now)
+    async with acknowledged_interaction() as scene:
+        surface = InteractionSurface(scene.interaction, lifetime=840.0, clock=lambda: now)
         await surface.post(Post("page"))
-        assert surface.lane == interaction_lane(scene.interaction.token)
+        assert surface.bucket == interaction_bucket(scene.interaction.token)
         now = 840.0
-        assert surface.lane == channel_lane(scene.channel.id)
+        assert surface.bucket == channel_bucket(scene.channel.id)
         await surface.edit(Edit(0, "the same page"))
         await surface.post(Post("another"))
-        assert scene.contents() == ["the same page", "another"]
-        assert scene.routes() == ["PATCH webhooks", "PATCH channels", "POST channels"]
+        assert scene.message_contents() == ["the same page", "another"]
+        assert scene.list_routes() == ["PATCH webhooks", "PATCH channels", "POST channels"]
 
 
-async def test_a_token_that_dies_early_costs_nothing_visible() -> None:
-    async with asked() as scene:
+async def test_token_that_expires_early_is_invisible_to_the_reader() -> None:
+    async with acknowledged_interaction() as scene:
         surface = InteractionSurface(scene.interaction)
         await surface.post(Post("page"))
         scene.clock.advance(16 * 60)
         await surface.edit(Edit(0, "the same page"))
-        assert scene.contents() == ["the same page"]
-        assert surface.lane == channel_lane(scene.channel.id)
+        assert scene.message_contents() == ["the same page"]
+        assert surface.bucket == channel_bucket(scene.channel.id)
 
 
-async def test_where_the_bot_is_no_member_a_dead_token_is_the_end() -> None:
-    async with asked() as scene:
+async def test_expired_token_ends_the_answer_if_the_bot_is_no_member() -> None:
+    async with acknowledged_interaction() as scene:
         scene.client._connection._guilds.clear()
         surface = InteractionSurface(scene.interaction)
         await surface.post(Post("page"))
@@ -232,30 +234,30 @@ async def test_where_the_bot_is_no_member_a_dead_token_is_the_end() -> None:
             await surface.edit(Edit(0, "never seen"))
 
 
-async def test_an_interactions_answer_lasts_beyond_its_token_where_the_bot_may_go_on_writing() -> None:
-    async with asked() as scene:
-        surface = InteractionSurface(scene.interaction, life=840.0, clock=lambda: 100.0)
+async def test_answer_outlives_its_token_if_the_bot_may_write_in_the_channel() -> None:
+    async with acknowledged_interaction() as scene:
+        surface = InteractionSurface(scene.interaction, lifetime=840.0, clock=lambda: 100.0)
         await surface.post(Post("page"))
         assert surface.lasts_until is None
-        assert surface.rests_on is None
-        assert scene.reply().lasts_until is None
-        assert scene.reply().rests_on == scene.channel.id
+        assert surface.required_channel_id is None
+        assert scene.create_channel_surface().lasts_until is None
+        assert scene.create_channel_surface().required_channel_id == scene.channel.id
 
 
-async def test_once_its_token_is_not_used_any_more_an_answer_rests_on_the_bots_right() -> None:
+async def test_answer_depends_on_bot_permissions_once_its_token_is_unused() -> None:
     now = 0.0
-    async with asked() as scene:
-        surface = InteractionSurface(scene.interaction, life=840.0, clock=lambda: now)
+    async with acknowledged_interaction() as scene:
+        surface = InteractionSurface(scene.interaction, lifetime=840.0, clock=lambda: now)
         now = 840.0
-        assert surface.rests_on == scene.channel.id
+        assert surface.required_channel_id == scene.channel.id
 
 
-async def test_a_right_withdrawn_before_the_token_dies_ends_the_answer_while_it_can_still_be_told() -> None:
+async def test_permission_revoked_before_token_expiry_ends_the_answer_in_time() -> None:
     now = 0.0
-    async with asked() as scene:
-        surface = InteractionSurface(scene.interaction, life=840.0, clock=lambda: now)
+    async with acknowledged_interaction() as scene:
+        surface = InteractionSurface(scene.interaction, lifetime=840.0, clock=lambda: now)
         await surface.post(Post("page"))
-        world = scene.standin.world
+        world = scene.simulator.world
         world.deny(scene.channel.id, world.bot.id, Permission.VIEW_CHANNEL)
         async with asyncio.timeout(5):
             while surface.lasts_until is None:  # noqa: ASYNC110 - no event tells
@@ -263,95 +265,97 @@ async def test_a_right_withdrawn_before_the_token_dies_ends_the_answer_while_it_
         assert surface.lasts_until == 840.0
         now = 841.0
         await surface.edit(Edit(0, "the closing words", is_last=True))
-        assert scene.contents() == ["the closing words"]
-        assert surface.lane == interaction_lane(scene.interaction.token)
+        assert scene.message_contents() == ["the closing words"]
+        assert surface.bucket == interaction_bucket(scene.interaction.token)
 
 
-async def test_what_only_the_asker_sees_ends_with_the_token() -> None:
-    async with asked(is_ephemeral=True) as scene:
-        surface = InteractionSurface(scene.interaction, life=840.0, clock=lambda: 100.0)
+async def test_ephemeral_answer_ends_with_its_token() -> None:
+    async with acknowledged_interaction(is_ephemeral=True) as scene:
+        surface = InteractionSurface(scene.interaction, lifetime=840.0, clock=lambda: 100.0)
         await surface.post(Post("page"))
         assert surface.lasts_until == 940.0
 
 
-async def test_where_the_bot_is_no_member_an_answer_ends_with_the_token() -> None:
-    async with asked() as scene:
+async def test_answer_ends_with_its_token_if_the_bot_is_no_member() -> None:
+    async with acknowledged_interaction() as scene:
         scene.client._connection._guilds.clear()
-        assert InteractionSurface(scene.interaction, life=840.0, clock=lambda: 100.0).lasts_until == 940.0
+        assert InteractionSurface(scene.interaction, lifetime=840.0, clock=lambda: 100.0).lasts_until == 940.0
 
 
-async def test_where_the_bot_may_not_write_an_answer_ends_with_the_token() -> None:
-    async with asked() as scene:
+async def test_answer_ends_with_its_token_if_the_bot_may_not_write() -> None:
+    async with acknowledged_interaction() as scene:
         scene.interaction._app_permissions = discord.Permissions(view_channel=True).value
-        assert InteractionSurface(scene.interaction, life=840.0, clock=lambda: 100.0).lasts_until == 940.0
+        assert InteractionSurface(scene.interaction, lifetime=840.0, clock=lambda: 100.0).lasts_until == 940.0
 
 
-async def test_a_deleted_response_is_gone() -> None:
-    async with asked() as scene:
+async def test_edit_of_a_deleted_response_raises_gone() -> None:
+    async with acknowledged_interaction() as scene:
         surface = InteractionSurface(scene.interaction)
         await surface.post(Post("page"))
-        scene.standin.world.delete(scene.shown()[0].id)
+        scene.simulator.world.delete(scene.channel_messages()[0].id)
         with pytest.raises(SurfaceGone):
             await surface.edit(Edit(0, "never seen"))
 
 
 async def test_a_channel_surface_replies_once_and_suppresses_embeds_on_sends_and_edits() -> None:
-    async with asked() as scene:
-        question = scene.standin.world.say(scene.channel.id, scene.standin.world.user_named("Ada").id, "Refunds?")
+    async with acknowledged_interaction() as scene:
+        question = scene.simulator.world.say(scene.channel.id, scene.simulator.world.find_user("Ada").id, "Refunds?")
         reference = discord.MessageReference(message_id=question.id, channel_id=scene.channel.id)
-        surface = ChannelSurface(scene.client, scene.channel.id, key="1", reference=reference)
+        surface = ChannelSurface(scene.client, scene.channel.id, nonce_seed="1", reference=reference)
         await surface.post(Post("Searching…"))
         await surface.post(Post("second page"))
         await surface.edit(Edit(0, "first page"))
-        first, second = scene.shown()[-2:]
-        bodies = [call.body for call in scene.standin.requests if "/messages" in call.path]
-    assert (first.now.content, first.reference) == ("first page", question.id)
-    assert (second.now.content, second.reference) == ("second page", None)
-    assert first.now.flags & second.now.flags & MessageFlag.SUPPRESS_EMBEDS
+        first, second = scene.channel_messages()[-2:]
+        bodies = [call.body for call in scene.simulator.requests if "/messages" in call.path]
+    assert (first.current_state.content, first.reference_id) == ("first page", question.id)
+    assert (second.current_state.content, second.reference_id) == ("second page", None)
+    assert first.current_state.flags & second.current_state.flags & MessageFlag.SUPPRESS_EMBEDS
     assert all(body["flags"] == 4 and not body["allowed_mentions"]["parse"] for body in bodies)
     assert all(body["enforce_nonce"] and len(body["nonce"]) <= 25 for body in bodies if "nonce" in body)
 
 
 async def test_a_page_whose_reply_was_lost_is_not_created_twice_and_shows_the_newest_text() -> None:
-    async with asked() as scene:
-        surface = scene.reply()
-        scene.standin.faults.add(Fault(Trouble.RESET, "POST", "/messages", is_applied=True))
+    async with acknowledged_interaction() as scene:
+        surface = scene.create_channel_surface()
+        scene.simulator.faults.add(Fault(FailureKind.RESET, "POST", "/messages", is_applied=True))
         with pytest.raises(SurfaceBusy):
             await surface.post(Post("old"))
         await surface.post(Post("new"))
-        assert [content for content in scene.contents() if content] == ["new"]
+        assert [content for content in scene.message_contents() if content] == ["new"]
 
 
-async def test_a_page_that_is_created_again_as_it_was_needs_no_edit_that_no_lane_has_counted() -> None:
-    async with asked() as scene:
-        surface = scene.reply()
-        scene.standin.faults.add(Fault(Trouble.RESET, "POST", "/messages", is_applied=True))
+async def test_page_created_again_unchanged_needs_no_uncounted_edit() -> None:
+    async with acknowledged_interaction() as scene:
+        surface = scene.create_channel_surface()
+        scene.simulator.faults.add(Fault(FailureKind.RESET, "POST", "/messages", is_applied=True))
         with pytest.raises(SurfaceBusy):
             await surface.post(Post("page"))
         await surface.post(Post("page"))
-        assert [content for content in scene.contents() if content] == ["page"]
-        assert scene.routes() == ["POST channels", "POST channels"]
+        assert [content for content in scene.message_contents() if content] == ["page"]
+        assert scene.list_routes() == ["POST channels", "POST channels"]
 
 
 async def test_pages_put_onto_an_earlier_answers_messages_leave_none_of_its_files_there() -> None:
-    async with asked() as scene:
-        earlier = scene.reply()
-        await earlier.post(Post("the end", is_sealed=True, is_last=True, attached="the whole of it"))
-        later = ChannelSurface(scene.client, scene.channel.id, key="answer 2", onto=earlier.message_ids)
+    async with acknowledged_interaction() as scene:
+        earlier = scene.create_channel_surface()
+        await earlier.post(Post("the end", is_sealed=True, is_last=True, attachment_text="the whole of it"))
+        later = ChannelSurface(
+            scene.client, scene.channel.id, nonce_seed="answer 2", reused_message_ids=earlier.message_ids
+        )
         await later.post(Post("another", is_sealed=True, is_last=True))
-        (message,) = [shown for shown in scene.shown() if shown.id in later.message_ids]
-        assert (message.now.content, list(message.now.attachments)) == ("another", [])
+        (message,) = [shown for shown in scene.channel_messages() if shown.id in later.message_ids]
+        assert (message.current_state.content, list(message.current_state.attachments)) == ("another", [])
 
 
-async def test_should_posts_and_edits_be_one_budget_nothing_of_an_answer_is_lost() -> None:
+async def test_answer_is_complete_even_if_posts_and_edits_share_a_bucket() -> None:
     words = [f"word{number} " for number in range(900)]
-    async with asked() as scene:
-        scene.standin.counters = OneBudget()
-        telling = ScriptedTelling([(0.005, word) for word in words])
-        answer = Driver(scene.lanes).run(telling, scene.reply(), key="1")
+    async with acknowledged_interaction() as scene:
+        scene.simulator.counters = SharedBucketCounters()
+        telling = ScriptedSource([(0.005, word) for word in words])
+        answer = Driver(scene.rate_limiter).run(telling, scene.create_channel_surface(), answer_id="1")
         async with asyncio.timeout(60):
             assert await answer == Ended()
-        shown = "\n".join(content for content in scene.contents() if content)
+        shown = "\n".join(content for content in scene.message_contents() if content)
     assert all(word.strip() in shown.split() for word in words)
     assert shown.endswith(telling.footer)
 
@@ -359,19 +363,19 @@ async def test_should_posts_and_edits_be_one_budget_nothing_of_an_answer_is_lost
 @pytest.mark.parametrize(
     ("fault", "expected"),
     [
-        (Fault(Trouble.STATUS, status=503), SurfaceBusy),
-        (Fault(Trouble.RESET), SurfaceBusy),
-        (Fault(Trouble.PAGE, status=429), SurfaceBusy),
-        (Fault(Trouble.STATUS, status=404), SurfaceGone),
-        (Fault(Trouble.STATUS, status=403), SurfaceGone),
-        (Fault(Trouble.STATUS, status=400), SurfaceGone),
+        (Fault(FailureKind.STATUS, status=503), SurfaceBusy),
+        (Fault(FailureKind.RESET), SurfaceBusy),
+        (Fault(FailureKind.HTML_PAGE, status=429), SurfaceBusy),
+        (Fault(FailureKind.STATUS, status=404), SurfaceGone),
+        (Fault(FailureKind.STATUS, status=403), SurfaceGone),
+        (Fault(FailureKind.STATUS, status=400), SurfaceGone),
     ],
 )
-async def test_only_what_may_pass_is_worth_another_try(fault: Fault, expected: type[Exception]) -> None:
-    async with asked() as scene:
-        surface = scene.reply()
+async def test_only_transient_errors_are_retried(fault: Fault, expected: type[Exception]) -> None:
+    async with acknowledged_interaction() as scene:
+        surface = scene.create_channel_surface()
         await surface.post(Post("page"))
-        scene.standin.faults.add(fault)
+        scene.simulator.faults.add(fault)
         with pytest.raises(expected):
             await surface.edit(Edit(0, "another text"))
 
@@ -379,19 +383,19 @@ async def test_only_what_may_pass_is_worth_another_try(fault: Fault, expected: t
 @pytest.mark.parametrize(
     ("fault", "retry_after"),
     [
-        (Fault(Trouble.STATUS, status=503), 1.0),
-        (Fault(Trouble.STATUS, status=500), 1.0),
-        (Fault(Trouble.PAGE, status=502), 1.0),
-        (Fault(Trouble.PAGE, status=200), 1.0),
-        (Fault(Trouble.LIMITED, retry_after=3.0, scope="user"), 3.0),
-        (Fault(Trouble.LIMITED, retry_after=2.5, scope="shared"), 3.0),
+        (Fault(FailureKind.STATUS, status=503), 1.0),
+        (Fault(FailureKind.STATUS, status=500), 1.0),
+        (Fault(FailureKind.HTML_PAGE, status=502), 1.0),
+        (Fault(FailureKind.HTML_PAGE, status=200), 1.0),
+        (Fault(FailureKind.RATE_LIMITED, retry_after=3.0, scope="user"), 3.0),
+        (Fault(FailureKind.RATE_LIMITED, retry_after=2.5, scope="shared"), 3.0),
     ],
 )
-async def test_a_response_that_cannot_be_edited_now_is_never_slept_on(fault: Fault, retry_after: float) -> None:
-    async with asked() as scene:
+async def test_rate_limited_response_edit_raises_instead_of_sleeping(fault: Fault, retry_after: float) -> None:
+    async with acknowledged_interaction() as scene:
         surface = InteractionSurface(scene.interaction)
         await surface.post(Post("page"))
-        scene.standin.faults.add(fault)
+        scene.simulator.faults.add(fault)
         async with asyncio.timeout(0.5):
             with pytest.raises(SurfaceBusy) as caught:
                 await surface.edit(Edit(0, "newer"))
@@ -399,8 +403,8 @@ async def test_a_response_that_cannot_be_edited_now_is_never_slept_on(fault: Fau
     assert caught.value.retry_after == pytest.approx(retry_after, abs=0.1)
 
 
-async def test_spending_the_last_token_of_a_window_does_not_wait_for_the_next() -> None:
-    async with asked() as scene:
+async def test_last_request_of_a_window_does_not_wait_for_the_next_window() -> None:
+    async with acknowledged_interaction() as scene:
         surface = InteractionSurface(scene.interaction)
         async with asyncio.timeout(0.5):
             await surface.post(Post("page"))
@@ -410,179 +414,188 @@ async def test_spending_the_last_token_of_a_window_does_not_wait_for_the_next() 
                 await surface.edit(Edit(0, "one too many"))
 
 
-async def test_a_permission_taken_away_is_gone() -> None:
-    async with asked() as scene:
-        scene.standin.world.deny(scene.channel.id, scene.standin.world.bot.id, Permission.SEND_MESSAGES)
+async def test_revoked_permission_raises_gone() -> None:
+    async with acknowledged_interaction() as scene:
+        scene.simulator.world.deny(scene.channel.id, scene.simulator.world.bot.id, Permission.SEND_MESSAGES)
         with pytest.raises(SurfaceGone):
-            await scene.reply().post(Post("never seen"))
+            await scene.create_channel_surface().post(Post("never seen"))
 
 
-async def test_lanes_learn_from_the_headers_of_every_answer() -> None:
-    async with asked() as scene:
-        surface = scene.reply()
+async def test_buckets_learn_from_the_headers_of_every_response() -> None:
+    async with acknowledged_interaction() as scene:
+        surface = scene.create_channel_surface()
         await surface.post(Post("page"))
         for n in range(4):
             await surface.edit(Edit(0, f"text {n}"))
         now = time.monotonic()
-        assert scene.lanes.wait(surface.lane, Urgency.TEXT, now) > 1.0
-        assert scene.lanes.wait("channel:another", Urgency.TEXT, now) == 0.0
+        assert scene.rate_limiter.seconds_to_wait(surface.bucket, Urgency.TEXT, now) > 1.0
+        assert scene.rate_limiter.seconds_to_wait("channel:another", Urgency.TEXT, now) == 0.0
 
 
 @pytest.mark.parametrize(
     ("path", "waits"),
     [("users/@me", True), ("channels/7/typing", True), ("webhooks/1/token/messages/@original", False)],
 )
-async def test_requests_beside_the_lanes_count_in_what_the_bot_as_a_whole_may_do(path: str, waits: bool) -> None:
-    lanes = Lanes()
-    trace = rate_limit_trace(lanes, clock=lambda: 0.0)
-    async with StandIn() as standin, aiohttp.ClientSession(trace_configs=[trace]) as session:
+async def test_requests_without_a_bucket_count_in_the_global_limit(path: str, waits: bool) -> None:
+    lanes = RateLimiter()
+    trace = create_rate_limit_trace(lanes, clock=lambda: 0.0)
+    async with DiscordSimulator() as standin, aiohttp.ClientSession(trace_configs=[trace]) as session:
         for _ in range(40):
             await session.get(f"{standin.api_url}/{path}")
-    assert (lanes.wait(channel_lane(1), Urgency.FINAL, 0.0) > 0) is waits
+    assert (lanes.seconds_to_wait(channel_bucket(1), Urgency.FINAL, 0.0) > 0) is waits
 
 
-async def test_a_429_keeps_its_lane_shut_for_as_long_as_it_says() -> None:
-    lanes = Lanes()
-    async with StandIn() as standin, aiohttp.ClientSession(trace_configs=[rate_limit_trace(lanes)]) as session:
-        standin.faults.add(Fault(Trouble.LIMITED, retry_after=7.0))
+async def test_a_429_blocks_its_bucket_for_retry_after() -> None:
+    lanes = RateLimiter()
+    async with (
+        DiscordSimulator() as standin,
+        aiohttp.ClientSession(trace_configs=[create_rate_limit_trace(lanes)]) as session,
+    ):
+        standin.faults.add(Fault(FailureKind.RATE_LIMITED, retry_after=7.0))
         async with session.patch(f"{standin.api_url}/webhooks/1/token/messages/@original") as response:
             assert response.status == 429
-    wait = lanes.wait(interaction_lane("token"), Urgency.FINAL, time.monotonic())
+    wait = lanes.seconds_to_wait(interaction_bucket("token"), Urgency.FINAL, time.monotonic())
     assert wait == pytest.approx(7.0, abs=0.5)
 
 
-async def test_an_answer_without_headers_teaches_nothing() -> None:
-    lanes = Lanes()
-    async with StandIn() as standin, aiohttp.ClientSession(trace_configs=[rate_limit_trace(lanes)]) as session:
-        standin.faults.add(Fault(Trouble.PAGE, status=429))
+async def test_response_without_headers_changes_no_bucket() -> None:
+    lanes = RateLimiter()
+    async with (
+        DiscordSimulator() as standin,
+        aiohttp.ClientSession(trace_configs=[create_rate_limit_trace(lanes)]) as session,
+    ):
+        standin.faults.add(Fault(FailureKind.HTML_PAGE, status=429))
         async with session.patch(f"{standin.api_url}/webhooks/1/token/messages/@original") as response:
             assert response.status == 429
-    assert lanes.wait(interaction_lane("token"), Urgency.FINAL, time.monotonic()) == 0.0
+    assert lanes.seconds_to_wait(interaction_bucket("token"), Urgency.FINAL, time.monotonic()) == 0.0
 
 
 @pytest.mark.parametrize("is_interaction", [True, False])
-async def test_stop_stands_below_the_page_being_written_and_what_comes_afterwards_below_the_last(
+async def test_stop_button_is_on_the_open_page_and_final_buttons_on_the_last(
     is_interaction: bool,
 ) -> None:
-    async with asked() as scene:
-        buttons = Buttons()
+    async with acknowledged_interaction() as scene:
+        buttons = FakeComponents()
         surface = (
-            InteractionSurface(scene.interaction, controls=buttons)
+            InteractionSurface(scene.interaction, components=buttons)
             if is_interaction
-            else ChannelSurface(scene.client, scene.channel.id, key="1", controls=buttons)
+            else ChannelSurface(scene.client, scene.channel.id, nonce_seed="1", components=buttons)
         )
         await surface.post(Post("Searching…"))
-        first = scene.shown()[-1]
-        assert pressable(first) == ["stop"]
+        first = scene.channel_messages()[-1]
+        assert find_custom_ids(first) == ["stop"]
         await surface.edit(Edit(0, "first page", is_sealed=True))
-        assert pressable(first) == []
+        assert find_custom_ids(first) == []
         await surface.post(Post("second"))
-        second = scene.shown()[-1]
-        assert pressable(second) == ["stop"]
-        assert buttons.told == []
+        second = scene.channel_messages()[-1]
+        assert find_custom_ids(second) == ["stop"]
+        assert buttons.locations == []
         await surface.edit(Edit(1, "second page", is_sealed=True, is_last=True))
-        assert [pressable(first), pressable(second)] == [[], ["copy"]]
-        assert buttons.seen == [(first.id, second.id)]
-        assert buttons.told == [Place(scene.channel.guild_id, scene.channel.id, (first.id, second.id))]
+        assert [find_custom_ids(first), find_custom_ids(second)] == [[], ["copy"]]
+        assert buttons.final_calls == [(first.id, second.id)]
+        assert buttons.locations == [MessageLocation(scene.channel.guild_id, scene.channel.id, (first.id, second.id))]
 
 
-async def test_a_page_that_is_posted_as_the_last_one_has_its_buttons_and_is_told_once() -> None:
-    async with asked() as scene:
-        buttons = Buttons()
-        surface = InteractionSurface(scene.interaction, controls=buttons)
-        scene.standin.faults.add(Fault(Trouble.RESET, "PATCH", is_applied=True))
+async def test_page_posted_as_the_last_has_its_buttons_and_completes_once() -> None:
+    async with acknowledged_interaction() as scene:
+        buttons = FakeComponents()
+        surface = InteractionSurface(scene.interaction, components=buttons)
+        scene.simulator.faults.add(Fault(FailureKind.RESET, "PATCH", is_applied=True))
         last = Post("No answer.", is_sealed=True, is_last=True)
         with pytest.raises(SurfaceBusy):
             await surface.post(last)
         await surface.post(last)
-        (message,) = scene.shown()
-        assert pressable(message) == ["copy"]
-        assert [place.message_ids for place in buttons.told] == [(message.id,)]
+        (message,) = scene.channel_messages()
+        assert find_custom_ids(message) == ["copy"]
+        assert [place.message_ids for place in buttons.locations] == [(message.id,)]
 
 
-async def test_controls_that_fail_take_no_text_away() -> None:
-    async with asked() as scene:
-        surface = InteractionSurface(scene.interaction, controls=BrokenButtons())
+async def test_failing_components_do_not_lose_text() -> None:
+    async with acknowledged_interaction() as scene:
+        surface = InteractionSurface(scene.interaction, components=BrokenComponents())
         await surface.post(Post("Searching…"))
         await surface.edit(Edit(0, "All of it.", is_sealed=True, is_last=True))
-        assert scene.contents() == ["All of it."]
+        assert scene.message_contents() == ["All of it."]
 
 
-async def test_without_controls_components_are_left_alone() -> None:
-    async with asked() as scene:
+async def test_surface_without_components_leaves_them_unchanged() -> None:
+    async with acknowledged_interaction() as scene:
         await InteractionSurface(scene.interaction).post(Post("page"))
-        assert all("components" not in (call.body or {}) for call in scene.standin.requests if "/messages" in call.path)
+        assert all(
+            "components" not in (call.body or {}) for call in scene.simulator.requests if "/messages" in call.path
+        )
 
 
 @pytest.mark.parametrize("is_interaction", [True, False])
 async def test_the_whole_answer_comes_as_a_file(is_interaction: bool) -> None:
-    async with asked() as scene:
-        surface = InteractionSurface(scene.interaction) if is_interaction else scene.reply()
+    async with acknowledged_interaction() as scene:
+        surface = InteractionSurface(scene.interaction) if is_interaction else scene.create_channel_surface()
         await surface.post(Post("Searching…"))
-        action = Edit(0, "The end.", is_sealed=True, is_last=True, attached="# All of it — \ud800\n")
+        action = Edit(0, "The end.", is_sealed=True, is_last=True, attachment_text="# All of it — \ud800\n")
         await surface.edit(action)
         await surface.edit(action)
-        (file,) = scene.shown()[-1].now.attachments
+        (file,) = scene.channel_messages()[-1].current_state.attachments
         assert (file.filename, file.content.decode()) == ("answer.md", "# All of it — ?\n")
-        assert scene.shown()[-1].now.content == "The end."
-        assert scene.shown()[-1].now.flags & MessageFlag.SUPPRESS_EMBEDS
+        assert scene.channel_messages()[-1].current_state.content == "The end."
+        assert scene.channel_messages()[-1].current_state.flags & MessageFlag.SUPPRESS_EMBEDS
 
 
-async def test_where_files_are_not_allowed_that_is_said_before_all_is_given_up() -> None:
-    async with asked() as scene:
-        scene.standin.world.deny(scene.channel.id, scene.standin.world.bot.id, Permission.ATTACH_FILES)
-        surface = scene.reply()
+async def test_missing_attach_files_is_raised_before_giving_up() -> None:
+    async with acknowledged_interaction() as scene:
+        scene.simulator.world.deny(scene.channel.id, scene.simulator.world.bot.id, Permission.ATTACH_FILES)
+        surface = scene.create_channel_surface()
         with pytest.raises(FileRefused):
-            await surface.post(Post("The end.", is_sealed=True, is_last=True, attached="all of it"))
+            await surface.post(Post("The end.", is_sealed=True, is_last=True, attachment_text="all of it"))
         await surface.post(Post("The end.", is_sealed=True, is_last=True))
-        assert scene.contents()[-1] == "The end."
+        assert scene.message_contents()[-1] == "The end."
 
 
 @pytest.mark.parametrize(
-    "fault", [Fault(Trouble.RESET, "POST", is_applied=True), Fault(Trouble.STATUS, "POST", status=503, is_applied=True)]
+    "fault",
+    [Fault(FailureKind.RESET, "POST", is_applied=True), Fault(FailureKind.STATUS, "POST", status=503, is_applied=True)],
 )
 async def test_a_follow_up_whose_reply_was_lost_is_found_and_not_posted_twice(fault: Fault) -> None:
-    async with asked() as scene:
+    async with acknowledged_interaction() as scene:
         surface = InteractionSurface(scene.interaction)
         await surface.post(Post("first page"))
-        scene.standin.faults.add(fault)
+        scene.simulator.faults.add(fault)
         with pytest.raises(SurfaceBusy):
             await surface.post(Post("old"))
         await surface.post(Post("new"))
         await surface.post(Post("third page"))
         await surface.edit(Edit(1, "newest"))
-        assert scene.contents() == ["first page", "newest", "third page"]
+        assert scene.message_contents() == ["first page", "newest", "third page"]
 
 
 @pytest.mark.parametrize(
     "fault",
     [
-        Fault(Trouble.RESET, "POST"),
-        Fault(Trouble.STATUS, "POST", status=503),
-        Fault(Trouble.LIMITED, "POST", retry_after=0.1),
+        Fault(FailureKind.RESET, "POST"),
+        Fault(FailureKind.STATUS, "POST", status=503),
+        Fault(FailureKind.RATE_LIMITED, "POST", retry_after=0.1),
     ],
 )
 async def test_a_follow_up_that_was_not_made_is_posted_the_next_time(fault: Fault) -> None:
-    async with asked() as scene:
+    async with acknowledged_interaction() as scene:
         surface = InteractionSurface(scene.interaction)
         await surface.post(Post("first page"))
-        scene.standin.faults.add(fault)
+        scene.simulator.faults.add(fault)
         with pytest.raises(SurfaceBusy):
             await surface.post(Post("old"))
         await surface.post(Post("new"))
-        assert scene.contents() == ["first page", "new"]
+        assert scene.message_contents() == ["first page", "new"]
 
 
-async def test_where_the_bot_may_not_look_a_page_is_rather_posted_twice_than_lost() -> None:
-    async with asked() as scene:
+async def test_page_is_posted_twice_rather_than_lost_without_history_access() -> None:
+    async with acknowledged_interaction() as scene:
         surface = InteractionSurface(scene.interaction)
         await surface.post(Post("first page"))
-        scene.standin.world.deny(scene.channel.id, scene.standin.world.bot.id, Permission.VIEW_CHANNEL)
-        scene.standin.faults.add(Fault(Trouble.RESET, "POST"))
+        scene.simulator.world.deny(scene.channel.id, scene.simulator.world.bot.id, Permission.VIEW_CHANNEL)
+        scene.simulator.faults.add(Fault(FailureKind.RESET, "POST"))
         with pytest.raises(SurfaceBusy):
             await surface.post(Post("old"))
         await surface.post(Post("new"))
-        assert scene.contents() == ["first page", "new"]
+        assert scene.message_contents() == ["first page", "new"]
 
 
 @pytest.mark.parametrize(
@@ -602,28 +615,28 @@ def test_only_this_interactions_later_messages_are_the_one_that_was_made(
         {"id": str(number)} | ({} if origin is None else {"interaction_metadata": {"id": str(origin)}})
         for number, origin in listed
     ]
-    assert made_meanwhile(messages, 5, 77) == made
+    assert find_created_message(messages, 5, 77) == made
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
-async def test_a_message_in_a_channel_that_cannot_be_sent_now_is_never_slept_on(status: int) -> None:
-    async with asked() as scene:
-        surface = scene.reply()
-        scene.standin.faults.add(Fault(Trouble.STATUS, "POST", status=status))
+async def test_rate_limited_channel_message_raises_instead_of_sleeping(status: int) -> None:
+    async with acknowledged_interaction() as scene:
+        surface = scene.create_channel_surface()
+        scene.simulator.faults.add(Fault(FailureKind.STATUS, "POST", status=status))
         async with asyncio.timeout(0.5):
             with pytest.raises(SurfaceBusy):
                 await surface.post(Post("page"))
             await surface.post(Post("page"))
-            scene.standin.faults.add(Fault(Trouble.STATUS, "PATCH", status=status))
+            scene.simulator.faults.add(Fault(FailureKind.STATUS, "PATCH", status=status))
             with pytest.raises(SurfaceBusy):
                 await surface.edit(Edit(0, "newer"))
             await surface.edit(Edit(0, "newest"))
-        assert scene.contents()[-1] == "newest"
+        assert scene.message_contents()[-1] == "newest"
 
 
-async def test_spending_the_last_token_of_a_channels_window_does_not_wait_either() -> None:
-    async with asked() as scene:
-        surface = scene.reply()
+async def test_last_request_of_a_channel_window_does_not_wait() -> None:
+    async with acknowledged_interaction() as scene:
+        surface = scene.create_channel_surface()
         async with asyncio.timeout(0.5):
             await surface.post(Post("page"))
             for n in range(5):
@@ -633,71 +646,69 @@ async def test_spending_the_last_token_of_a_channels_window_does_not_wait_either
     assert 3.0 < caught.value.retry_after <= 5.0
 
 
-async def test_what_only_the_asker_sees_is_never_tried_in_the_channel() -> None:
-    async with asked(is_ephemeral=True) as scene:
-        surface = InteractionSurface(scene.interaction, life=0.2)
+async def test_ephemeral_answer_is_never_posted_in_the_channel() -> None:
+    async with acknowledged_interaction(is_ephemeral=True) as scene:
+        surface = InteractionSurface(scene.interaction, lifetime=0.2)
         await surface.post(Post("page"))
         await asyncio.sleep(0.2)
         await surface.edit(Edit(0, "the same page"))
-        assert scene.contents() == ["the same page"]
-        assert surface.lane == interaction_lane(scene.interaction.token)
+        assert scene.message_contents() == ["the same page"]
+        assert surface.bucket == interaction_bucket(scene.interaction.token)
 
 
-async def test_an_answer_has_its_messages_and_is_in_its_channel_and_its_guild() -> None:
-    async with asked() as scene:
-        for surface in (InteractionSurface(scene.interaction), scene.reply()):
+async def test_surface_knows_its_messages_channel_and_guild() -> None:
+    async with acknowledged_interaction() as scene:
+        for surface in (InteractionSurface(scene.interaction), scene.create_channel_surface()):
             await surface.post(Post("page"))
-            message, places = scene.shown()[-1].id, [scene.channel.id, scene.channel.guild_id or 0]
+            message, places = scene.channel_messages()[-1].id, [scene.channel.id, scene.channel.guild_id or 0]
             assert surface.has_message(message)
             assert all(map(surface.is_in, places))
             assert not surface.is_in(message)
             assert not any(map(surface.has_message, places))
-            assert not surface.is_in(scene.standin.world.channel_named("random").id)
+            assert not surface.is_in(scene.simulator.world.find_channel("random").id)
 
 
 @pytest.mark.parametrize(("scope", "elsewhere"), [("global", 7.0), ("shared", 0.0), ("user", 0.0)])
-async def test_a_429_for_the_whole_bot_shuts_every_lane_and_any_other_only_its_own(
-    scope: str, elsewhere: float
-) -> None:
-    async with asked() as scene:
-        scene.standin.faults.add(Fault(Trouble.LIMITED, "PATCH", retry_after=7.0, scope=scope))
-        surface = scene.reply()
+async def test_global_429_blocks_every_bucket_and_any_other_only_its_own(scope: str, elsewhere: float) -> None:
+    async with acknowledged_interaction() as scene:
+        scene.simulator.faults.add(Fault(FailureKind.RATE_LIMITED, "PATCH", retry_after=7.0, scope=scope))
+        surface = scene.create_channel_surface()
         await surface.post(Post("page"))
         with pytest.raises(SurfaceBusy):
             await surface.edit(Edit(0, "too much"))
         now = time.monotonic()
-        assert scene.lanes.wait(surface.lane, Urgency.FINAL, now) == pytest.approx(7.0, abs=0.5)
-        other = scene.lanes.wait(channel_lane(1), Urgency.FINAL, now)
+        assert scene.rate_limiter.seconds_to_wait(surface.bucket, Urgency.FINAL, now) == pytest.approx(7.0, abs=0.5)
+        other = scene.rate_limiter.seconds_to_wait(channel_bucket(1), Urgency.FINAL, now)
         assert other == pytest.approx(elsewhere, abs=0.5)
 
 
-async def test_a_429_for_the_whole_bot_counts_on_any_route() -> None:
-    async with asked() as scene:
-        scene.standin.faults.add(Fault(Trouble.LIMITED, "GET", retry_after=1.0, scope="global"))
+async def test_global_429_counts_on_any_route() -> None:
+    async with acknowledged_interaction() as scene:
+        scene.simulator.faults.add(Fault(FailureKind.RATE_LIMITED, "GET", retry_after=1.0, scope="global"))
         reading = asyncio.create_task(scene.client.fetch_channel(scene.channel.id))
         async with asyncio.timeout(5):
-            while not scene.lanes.wait("interaction:1", Urgency.FINAL, time.monotonic()):  # noqa: ASYNC110 - no event tells
+            while not scene.rate_limiter.seconds_to_wait("interaction:1", Urgency.FINAL, time.monotonic()):  # noqa: ASYNC110 - no event tells
                 await asyncio.sleep(0.01)
             await reading
 
 
 async def test_an_answer_that_outlives_its_token_goes_on_in_the_channel_to_its_last_button() -> None:
     words = [f"word{n} " for n in range(420)]
-    async with asked() as scene:
-        buttons = Buttons()
-        surface = InteractionSurface(scene.interaction, controls=buttons, clock=scene.clock)
-        telling = ScriptedTelling([(0.01, word) for word in words])
-        driver = Driver(scene.lanes, deadlines=Deadlines(total=3_600.0))
-        answer = asyncio.create_task(driver.run(telling, surface, key="1"))
+    async with acknowledged_interaction() as scene:
+        buttons = FakeComponents()
+        surface = InteractionSurface(scene.interaction, components=buttons, clock=scene.clock)
+        telling = ScriptedSource([(0.01, word) for word in words])
+        driver = Driver(scene.rate_limiter, deadlines=Deadlines(total=3_600.0))
+        answer = asyncio.create_task(driver.run(telling, surface, answer_id="1"))
         await asyncio.sleep(1.5)
         scene.clock.advance(16 * 60)
         assert await answer == Ended()
-        first, second = scene.shown()
-        calls = scene.standin.requests
-    assert second.now.content.endswith(f"{words[-1].strip()}\n\n{telling.footer}")
-    assert f"{first.now.content} {second.now.content}".startswith("".join(words).strip())
-    assert [pressable(first), pressable(second)] == [[], ["copy"]]
-    assert [place.message_ids for place in buttons.told] == [(first.id, second.id)]
+        first, second = scene.channel_messages()
+        calls = scene.simulator.requests
+    assert second.current_state.content.endswith(f"{words[-1].strip()}\n\n{telling.footer}")
+    assert f"{first.current_state.content} {second.current_state.content}".startswith("".join(words).strip())
+    assert [find_custom_ids(first), find_custom_ids(second)] == [[], ["copy"]]
+    assert [place.message_ids for place in buttons.locations] == [(first.id, second.id)]
     assert not [call for call in calls if call.status in {401, 429}]
     changes = [state.time for message in (first, second) for state in message.states]
     gaps = [later - earlier for earlier, later in pairwise(sorted(changes))]

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import aiohttp
 import pytest
 
-from bot.doctor import Finding, on_discord
-from bot.doctor.account import MOST_GUILDS
-from bot.settings import load, setting_names
+from bot.doctor import CheckResult, check_discord
+from bot.doctor.account import MAX_GUILDS
+from bot.settings import list_setting_names, load
 from bot.simulator.discord_json import Intent
-from bot.simulator.faults import Fault, Trouble
-from bot.simulator.server import StandIn
-from bot.simulator.world import MESSAGE_CONTENT_INTENT, NOTHING, ORDINARY, Permission, World
-from tests.fakes.discord_client import pointed_at
+from bot.simulator.faults import FailureKind, Fault
+from bot.simulator.server import DiscordSimulator
+from bot.simulator.world import DEFAULT_PERMISSIONS, MESSAGE_CONTENT_INTENT, NO_PERMISSIONS, Permission, World
+from tests.fakes.discord_client import override_discord_urls
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in setting_names():
+    for name in list_setting_names():
         monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture
-async def standin() -> AsyncIterator[StandIn]:
-    async with StandIn() as standin:
-        with pointed_at(standin):
+async def simulator() -> AsyncIterator[DiscordSimulator]:
+    async with DiscordSimulator() as standin:
+        with override_discord_urls(standin):
             yield standin
 
 
@@ -37,146 +37,148 @@ def guild_of(world: World) -> int:
     return next(iter(world.guilds))
 
 
-async def looked(standin: StandIn, token: str | None = None, **chosen: bool) -> dict[str, Finding]:
+async def run_discord_check(
+    simulator: DiscordSimulator, token: str | None = None, **chosen: bool
+) -> dict[str, CheckResult]:
     """The findings by their subjects."""
     settings = load(
-        None, discord_token=token or standin.world.token, discord_api_url=standin.api_url, required=(), **chosen
+        None, discord_token=token or simulator.world.token, discord_api_url=simulator.api_url, required=(), **chosen
     )
     async with aiohttp.ClientSession() as session:
-        return {finding.subject: finding for finding in await on_discord(session, settings)}
+        return {finding.subject: finding for finding in await check_discord(session, settings)}
 
 
 # The token
 
 
-async def test_a_good_token_gives_the_account_and_the_invite_link(standin: StandIn) -> None:
-    found = (await looked(standin))["Discord"]
+async def test_a_good_token_gives_the_account_and_the_invite_link(simulator: DiscordSimulator) -> None:
+    found = (await run_discord_check(simulator))["Discord"]
     assert found.state == "well"
-    assert found.seen.endswith("knows the token: signed in as Docent")
-    assert f"client_id={standin.world.bot.id}&scope=bot%20applications.commands" in found.link
+    assert found.detail.endswith("knows the token: signed in as Docent")
+    assert f"client_id={simulator.world.bot.id}&scope=bot%20applications.commands" in found.link
 
 
-async def test_a_refused_token_is_said_without_showing_it_and_nothing_more_is_looked_at(standin: StandIn) -> None:
-    found = await looked(standin, token="planted")
+async def test_refused_token_is_an_error_without_showing_it_and_ends_the_checks(simulator: DiscordSimulator) -> None:
+    found = await run_discord_check(simulator, token="planted")
     assert list(found) == ["Discord"]
-    assert (found["Discord"].state, found["Discord"].seen) == ("ill", "the token is not accepted")
+    assert (found["Discord"].state, found["Discord"].detail) == ("ill", "the token is not accepted")
     assert "DISCORD_TOKEN" in found["Discord"].remedy
     assert "planted" not in repr(found)
 
 
-async def test_no_token_points_at_the_preview() -> None:
+async def test_missing_token_is_an_error_that_points_at_the_preview() -> None:
     async with aiohttp.ClientSession() as session:
-        (found,) = await on_discord(session, load(None))
+        (found,) = await check_discord(session, load(None))
     assert found.state == "ill"
     assert "preview" in found.remedy
 
 
-async def test_a_host_nobody_answers_at_is_said() -> None:
+async def test_unreachable_discord_host_is_an_error() -> None:
     settings = load(None, discord_token="t", discord_api_url="http://127.0.0.1:9/api/v10")
     async with aiohttp.ClientSession() as session:
-        (found,) = await on_discord(session, settings)
-    assert (found.state, found.seen) == ("ill", "127.0.0.1:9 cannot be reached")
+        (found,) = await check_discord(session, settings)
+    assert (found.state, found.detail) == ("ill", "127.0.0.1:9 cannot be reached")
 
 
-async def test_a_discord_that_fails_after_the_token_is_said(standin: StandIn) -> None:
-    standin.faults.add(Fault(Trouble.STATUS, "GET", "/oauth2/applications/@me", status=400))
-    found = await looked(standin)
+async def test_discord_failure_after_the_token_check_is_an_error(simulator: DiscordSimulator) -> None:
+    simulator.faults.add(Fault(FailureKind.STATUS, "GET", "/oauth2/applications/@me", status=400))
+    found = await run_discord_check(simulator)
     assert found["Discord"].state == "well"
     assert found["Servers"].state == "ill"
-    assert "status 400" in found["Servers"].seen
+    assert "status 400" in found["Servers"].detail
     assert found["Servers"].remedy
 
 
-async def test_nobody_is_told_anything_and_no_gateway_is_used(standin: StandIn) -> None:
-    await looked(standin)
-    assert {request.method for request in standin.requests} == {"GET"}
-    assert not any("gateway" in request.path for request in standin.requests)
+async def test_account_checks_send_only_get_requests_and_open_no_gateway(simulator: DiscordSimulator) -> None:
+    await run_discord_check(simulator)
+    assert {request.method for request in simulator.requests} == {"GET"}
+    assert not any("gateway" in request.path for request in simulator.requests)
 
 
 # Intents
 
 
-async def test_an_intent_neither_asked_for_nor_on_is_well(standin: StandIn) -> None:
-    assert (await looked(standin))["Intents"].state == "well"
+async def test_intent_neither_required_nor_enabled_is_ok(simulator: DiscordSimulator) -> None:
+    assert (await run_discord_check(simulator))["Intents"].state == "well"
 
 
-async def test_message_content_asked_for_but_off_is_ill_with_where_to_switch_it_on(standin: StandIn) -> None:
-    found = (await looked(standin, message_content=True))["Intents"]
+async def test_message_content_required_but_disabled_is_an_error_with_a_remedy(simulator: DiscordSimulator) -> None:
+    found = (await run_discord_check(simulator, message_content=True))["Intents"]
     assert found.state == "ill"
-    assert "is off" in found.seen
+    assert "is off" in found.detail
     assert "Privileged Gateway Intents" in found.remedy
     assert "MESSAGE_CONTENT=false" in found.remedy
 
 
-async def test_message_content_asked_for_and_on_is_well(standin: StandIn) -> None:
-    standin.world.enabled_intents = MESSAGE_CONTENT_INTENT
-    assert (await looked(standin, message_content=True))["Intents"].state == "well"
+async def test_message_content_required_and_enabled_is_ok(simulator: DiscordSimulator) -> None:
+    simulator.world.enabled_intents = MESSAGE_CONTENT_INTENT
+    assert (await run_discord_check(simulator, message_content=True))["Intents"].state == "well"
 
 
-async def test_intents_on_but_not_asked_for_are_noted(standin: StandIn) -> None:
-    standin.world.enabled_intents = MESSAGE_CONTENT_INTENT | Intent.GUILD_MEMBERS
-    found = (await looked(standin))["Intents"]
+async def test_intents_enabled_but_not_required_are_noted(simulator: DiscordSimulator) -> None:
+    simulator.world.enabled_intents = MESSAGE_CONTENT_INTENT | Intent.GUILD_MEMBERS
+    found = (await run_discord_check(simulator))["Intents"]
     assert found.state == "note"
-    assert "Server Members Intent, Message Content Intent" in found.seen
+    assert "Server Members Intent, Message Content Intent" in found.detail
     assert "MESSAGE_CONTENT=true" in found.remedy
-    found = (await looked(standin, message_content=True))["Intents"]
-    assert found.seen == "switched on, but not asked for: Server Members Intent"
+    found = (await run_discord_check(simulator, message_content=True))["Intents"]
+    assert found.detail == "switched on, but not asked for: Server Members Intent"
     assert "MESSAGE_CONTENT" not in found.remedy
 
 
 # Guilds
 
 
-async def test_a_guild_where_all_is_allowed_is_well(standin: StandIn) -> None:
-    found = (await looked(standin))["Harbour"]
-    assert (found.state, found.seen) == ("well", "it can answer in 4 of 4 channels")
+async def test_guild_with_all_permissions_is_ok(simulator: DiscordSimulator) -> None:
+    found = (await run_discord_check(simulator))["Harbour"]
+    assert (found.state, found.detail) == ("well", "it can answer in 4 of 4 channels")
 
 
-async def test_no_guild_yet_is_noted(standin: StandIn) -> None:
-    standin.world.expel_bot(guild_of(standin.world))
-    found = await looked(standin)
+async def test_account_without_a_guild_is_noted(simulator: DiscordSimulator) -> None:
+    simulator.world.remove_bot(guild_of(simulator.world))
+    found = await run_discord_check(simulator)
     assert found["Servers"].state == "note"
     assert "link" in found["Servers"].remedy
     assert found["Discord"].link
 
 
-async def test_what_a_channel_takes_away_is_named_with_what_it_costs(standin: StandIn) -> None:
-    world = standin.world
+async def test_permissions_denied_by_a_channel_are_listed_with_their_effect(simulator: DiscordSimulator) -> None:
+    world = simulator.world
     for name, denied in (
         ("general", Permission.ATTACH_FILES | Permission.READ_MESSAGE_HISTORY),
         ("random", Permission.SEND_MESSAGES),
         ("help", Permission.SEND_MESSAGES_IN_THREADS),
         ("people-team", Permission.VIEW_CHANNEL),
     ):
-        world.overwrite(world.channel_named(name).id, world.bot.id, deny=denied)
-    found = (await looked(standin))["Harbour"]
+        world.set_overwrite(world.find_channel(name).id, world.bot.id, deny=denied)
+    found = (await run_discord_check(simulator))["Harbour"]
     assert found.state == "note"
-    assert "in 1 of 4 channels" in found.seen
-    assert "no View Channel in #people-team: it sees no question there" in found.seen
-    assert "no Send Messages in #random: " in found.seen
-    assert "no Send Messages in Threads in #help: " in found.seen
-    assert "no Attach Files in #general: " in found.seen
-    assert "no Read Message History in #general: " in found.seen
+    assert "in 1 of 4 channels" in found.detail
+    assert "no View Channel in #people-team: it sees no question there" in found.detail
+    assert "no Send Messages in #random: " in found.detail
+    assert "no Send Messages in Threads in #help: " in found.detail
+    assert "no Attach Files in #general: " in found.detail
+    assert "no Read Message History in #general: " in found.detail
     assert "Server Settings" in found.remedy
 
 
-async def test_of_many_channels_some_are_named_and_the_rest_counted(standin: StandIn) -> None:
+async def test_many_channels_are_listed_in_part_and_the_rest_counted(simulator: DiscordSimulator) -> None:
     for number in range(9):
-        channel = standin.world.add_channel(guild_of(standin.world), f"c{number}")
-        standin.world.overwrite(channel.id, standin.world.bot.id, deny=Permission.ATTACH_FILES)
-    assert "no Attach Files in #c0, #c1, #c2 and 6 more" in (await looked(standin))["Harbour"].seen
+        channel = simulator.world.add_channel(guild_of(simulator.world), f"c{number}")
+        simulator.world.set_overwrite(channel.id, simulator.world.bot.id, deny=Permission.ATTACH_FILES)
+    assert "no Attach Files in #c0, #c1, #c2 and 6 more" in (await run_discord_check(simulator))["Harbour"].detail
 
 
-async def test_a_guild_that_allows_nothing_is_ill(standin: StandIn) -> None:
-    world, guild = standin.world, guild_of(standin.world)
-    world.change_role(guild, guild, NOTHING)
-    world.change_role(guild, world.bot.id, NOTHING)
+async def test_guild_without_permissions_is_an_error(simulator: DiscordSimulator) -> None:
+    world, guild = simulator.world, guild_of(simulator.world)
+    world.edit_role(guild, guild, NO_PERMISSIONS)
+    world.edit_role(guild, world.bot.id, NO_PERMISSIONS)
     for channel in world.channels.values():
         channel.overwrites.clear()
-    found = (await looked(standin))["Harbour"]
+    found = (await run_discord_check(simulator))["Harbour"]
     assert found.state == "ill"
-    assert "in 0 of 4 channels" in found.seen
-    assert "no View Channel anywhere" in found.seen
+    assert "in 0 of 4 channels" in found.detail
+    assert "no View Channel anywhere" in found.detail
     assert found.remedy
 
 
@@ -188,33 +190,35 @@ async def test_a_guild_that_allows_nothing_is_ill(standin: StandIn) -> None:
         (Permission.MENTION_EVERYONE, "more than it needs: Mention Everyone"),
     ],
 )
-async def test_more_than_it_needs_is_a_warning(standin: StandIn, granted: Permission, named: str) -> None:
-    standin.world.change_role(guild_of(standin.world), standin.world.bot.id, ORDINARY | granted)
-    found = (await looked(standin))["Harbour"]
+async def test_permissions_beyond_those_needed_are_a_warning(
+    simulator: DiscordSimulator, granted: Permission, named: str
+) -> None:
+    simulator.world.edit_role(guild_of(simulator.world), simulator.world.bot.id, DEFAULT_PERMISSIONS | granted)
+    found = (await run_discord_check(simulator))["Harbour"]
     assert found.state == "note"
-    assert named in found.seen
+    assert named in found.detail
     assert "from its role" in found.remedy
 
 
-async def test_a_guild_that_cannot_be_looked_at_is_ill_and_the_others_are_looked_at(standin: StandIn) -> None:
-    other = standin.world.add_guild("Lighthouse")
-    standin.world.add_channel(other.id, "lamp")
-    standin.faults.add(Fault(Trouble.STATUS, "GET", f"/guilds/{guild_of(standin.world)}/channels", status=403))
-    found = await looked(standin)
+async def test_guild_that_cannot_be_read_is_an_error_and_the_others_are_checked(simulator: DiscordSimulator) -> None:
+    other = simulator.world.add_guild("Lighthouse")
+    simulator.world.add_channel(other.id, "lamp")
+    simulator.faults.add(Fault(FailureKind.STATUS, "GET", f"/guilds/{guild_of(simulator.world)}/channels", status=403))
+    found = await run_discord_check(simulator)
     assert found["Harbour"].state == "ill"
-    assert "status 403" in found["Harbour"].seen
+    assert "status 403" in found["Harbour"].detail
     assert found["Lighthouse"].state == "well"
 
 
-async def test_a_guild_without_channels_is_noted(standin: StandIn) -> None:
-    standin.world.add_guild("Empty")
-    assert (await looked(standin))["Empty"].state == "note"
+async def test_a_guild_without_channels_is_noted(simulator: DiscordSimulator) -> None:
+    simulator.world.add_guild("Empty")
+    assert (await run_discord_check(simulator))["Empty"].state == "note"
 
 
-async def test_of_many_guilds_the_first_are_looked_at_and_it_is_said(standin: StandIn) -> None:
-    for number in range(MOST_GUILDS):
-        standin.world.add_guild(f"Guild {number}")
-    found = await looked(standin)
-    assert f"it is in {MOST_GUILDS + 1}; the first {MOST_GUILDS} were looked at" in found["Servers"].seen
-    assert sum(request.path.endswith("/channels") for request in standin.requests) == MOST_GUILDS
-    assert not any(request.status == 429 for request in standin.requests)
+async def test_only_the_first_of_many_guilds_are_checked_and_that_is_reported(simulator: DiscordSimulator) -> None:
+    for number in range(MAX_GUILDS):
+        simulator.world.add_guild(f"Guild {number}")
+    found = await run_discord_check(simulator)
+    assert f"it is in {MAX_GUILDS + 1}; the first {MAX_GUILDS} were looked at" in found["Servers"].detail
+    assert sum(request.path.endswith("/channels") for request in simulator.requests) == MAX_GUILDS
+    assert not any(request.status == 429 for request in simulator.requests)

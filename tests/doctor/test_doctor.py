@@ -14,10 +14,10 @@ from bot.app.cli import diagnose
 from bot.app.terminal import Terminal
 from bot.domain import LibraryState
 from bot.errors import DocentError
-from bot.settings import load, setting_names
-from bot.simulator.server import StandIn
-from bot.simulator.world import ORDINARY, Permission
-from tests.fakes.deployment import environment, ingested, with_documents
+from bot.settings import list_setting_names, load
+from bot.simulator.server import DiscordSimulator
+from bot.simulator.world import DEFAULT_PERMISSIONS, Permission
+from tests.fakes.deployment import build_environment, ingest_documents, write_documents
 from tests.fakes.openai_server import OpenAIServer, key_refused
 
 if TYPE_CHECKING:
@@ -30,92 +30,92 @@ WIDTH = 80
 
 @pytest.fixture(autouse=True)
 def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in setting_names():
+    for name in list_setting_names():
         monkeypatch.delenv(name, raising=False)
 
 
-def between(standin: StandIn, model: OpenAIServer, folder: Path) -> Settings:
+def load_settings(simulator: DiscordSimulator, model: OpenAIServer, folder: Path) -> Settings:
     """The settings of a bot that stands between the two."""
-    return load(None, **{name.lower(): value for name, value in environment(standin, model, folder).items()})
+    return load(None, **{name.lower(): value for name, value in build_environment(simulator, model, folder).items()})
 
 
-async def printed(settings: Settings, *, is_watched: bool = False, is_offline: bool = False) -> tuple[str, str]:
+async def run_doctor(settings: Settings, *, is_terminal: bool = False, is_offline: bool = False) -> tuple[str, str]:
     """What the doctor prints, and its complaint, "" if there is none."""
     output = io.StringIO()
-    console = Console(file=output, width=WIDTH, force_terminal=is_watched, highlight=False, color_system=None)
+    console = Console(file=output, width=WIDTH, force_terminal=is_terminal, highlight=False, color_system=None)
     try:
         await diagnose(settings, Terminal(console, Console(file=io.StringIO())), is_offline=is_offline)
     except DocentError as error:
-        return output.getvalue(), error.words
+        return output.getvalue(), error.user_message
     return output.getvalue(), ""
 
 
-def test_the_invite_asks_for_what_answers_need_and_nothing_else() -> None:
-    asked = discord.Permissions(int(doctor.invite_link("42").rpartition("=")[2]))
+def test_invite_link_requests_exactly_the_permissions_answers_need() -> None:
+    asked = discord.Permissions(int(doctor.build_invite_link("42").rpartition("=")[2]))
     assert {name for name, is_asked in asked if is_asked} == {
         "read_messages", "send_messages", "attach_files", "read_message_history",
         "create_public_threads", "send_messages_in_threads",
     }  # fmt: skip
 
 
-def test_a_missing_an_empty_and_a_filled_folder_are_told_apart(tmp_path: Path) -> None:
+def test_missing_empty_and_filled_folders_are_distinguished(tmp_path: Path) -> None:
     folder = tmp_path / "documents"
-    assert "is missing" in doctor.documents(folder).seen
+    assert "is missing" in doctor.check_documents(folder).detail
     folder.mkdir()
     (folder / "picture.png").write_bytes(b"\x89PNG")
-    assert doctor.documents(folder).seen == f"no file in {folder} can be read"
+    assert doctor.check_documents(folder).detail == f"no file in {folder} can be read"
     (folder / "a.md").write_text("# A")
-    assert doctor.documents(folder).seen.startswith("1 readable file in ")
+    assert doctor.check_documents(folder).detail.startswith("1 readable file in ")
 
 
-async def test_everything_is_examined_in_one_go(tmp_path: Path) -> None:
+async def test_doctor_runs_all_checks_at_once(tmp_path: Path) -> None:
     async def state() -> LibraryState:
         return LibraryState(documents=3, nodes=40, embedding="local")
 
     settings = load(None, data_dir=tmp_path, state_dir=tmp_path / "not" / "yet")
-    findings = await doctor.examined(settings, state(), writes=None, embeds=None)
+    findings = await doctor.run_checks(settings, state(), language_model=None, embedding_model=None)
     by_subject = {finding.subject: finding for finding in findings}
     assert list(by_subject) == [
         *("Settings", "Discord", "Model", "Embeddings", "Documents", "Collections", "Index", "Records", "Disk")
     ]
-    assert "3 documents, 40 passages" in by_subject["Index"].seen
+    assert "3 documents, 40 passages" in by_subject["Index"].detail
     assert by_subject["Disk"].state == "well"
     assert all(finding.remedy for finding in findings if finding.state != "well")
 
 
-async def test_an_index_that_cannot_be_opened_is_ill_in_its_own_words() -> None:
+async def test_index_that_cannot_be_opened_is_an_error_with_its_message() -> None:
     async def state() -> str:
         return "The index was written by a newer version."
 
-    finding = await doctor.searchable(state())
-    assert (finding.state, finding.seen) == ("ill", "The index was written by a newer version.")
+    finding = await doctor.check_index(state())
+    assert (finding.state, finding.detail) == ("ill", "The index was written by a newer version.")
     assert finding.remedy
 
 
 async def test_a_healthy_bot_is_one_line_each_and_the_invite_link(tmp_path: Path) -> None:
-    async with StandIn() as standin, OpenAIServer() as model:
-        settings = between(standin, model, with_documents(tmp_path))
-        await ingested(settings)
-        said, complaint = await printed(settings)
+    async with DiscordSimulator() as standin, OpenAIServer() as model:
+        settings = load_settings(standin, model, write_documents(tmp_path))
+        await ingest_documents(settings)
+        said, complaint = await run_doctor(settings)
     assert complaint == ""
     lines = said.splitlines()
     assert "Harbour (well): it can answer in 4 of 4 channels." in lines
     assert any(line.startswith("Model (well): 1 token was written by 127.0.0.1:") for line in lines)
     assert any(line.startswith("Embeddings (well): 1 word was embedded by 127.0.0.1:") for line in lines)
-    assert lines[-1] == doctor.invite_link(str(standin.world.bot.id))
+    assert lines[-1] == doctor.build_invite_link(str(standin.world.bot.id))
     assert "(ill)" not in said
     assert "(note)" not in said
 
 
 @pytest.mark.parametrize("is_watched", [True, False])
-async def test_everything_that_is_ill_is_said_with_a_remedy_and_without_a_key(tmp_path: Path, is_watched: bool) -> None:
-    async with StandIn() as standin, OpenAIServer(key_refused()) as model:
+async def test_every_error_is_printed_with_a_remedy_and_without_a_key(tmp_path: Path, is_watched: bool) -> None:
+    async with DiscordSimulator() as standin, OpenAIServer(key_refused()) as model:
         model.embedding_refusal = key_refused()
         world = standin.world
         guild = world.add_guild("The very long name of a server by the sea \x1b[31m")
-        world.change_role(guild.id, world.bot.id, ORDINARY | Permission.ADMINISTRATOR)
-        settings = between(standin, model, tmp_path).model_copy(update={"message_content": True})
-        said, complaint = await printed(settings, is_watched=is_watched)
+        world.edit_role(guild.id, world.bot.id, DEFAULT_PERMISSIONS | Permission.ADMINISTRATOR)
+        settings = load_settings(standin, model, tmp_path).model_copy(update={"message_content": True})
+        said, complaint = await run_doctor(settings, is_terminal=is_watched)
     # Intents, model, embeddings and documents.
     assert complaint == "4 of 12 checks want mending."
     for secret in settings.secrets:
@@ -128,10 +128,10 @@ async def test_everything_that_is_ill_is_said_with_a_remedy_and_without_a_key(tm
         assert said.count("(ill): ") == 4
 
 
-async def test_offline_asks_nobody_anything(tmp_path: Path) -> None:
-    async with StandIn() as standin, OpenAIServer() as model:
-        settings = between(standin, model, with_documents(tmp_path))
-        said, complaint = await printed(settings, is_offline=True)
+async def test_offline_doctor_sends_no_request(tmp_path: Path) -> None:
+    async with DiscordSimulator() as standin, OpenAIServer() as model:
+        settings = load_settings(standin, model, write_documents(tmp_path))
+        said, complaint = await run_doctor(settings, is_offline=True)
         assert not standin.requests
         assert not model.requests
     assert complaint == ""

@@ -9,9 +9,9 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from bot.doctor import embeddings, model
+from bot.doctor import check_embeddings, check_model
 from bot.knowledge import EmbeddingChoice, LanguageModelChoice, Local
-from bot.settings import load, setting_names
+from bot.settings import list_setting_names, load
 from tests.fakes.openai_server import (
     Close,
     OpenAIServer,
@@ -27,7 +27,7 @@ from tests.fakes.openai_server import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from bot.doctor import Finding
+    from bot.doctor import CheckResult
     from bot.settings import Settings
 
 KEY = "sk-planted-key"
@@ -35,7 +35,7 @@ KEY = "sk-planted-key"
 
 @pytest.fixture(autouse=True)
 def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in setting_names():
+    for name in list_setting_names():
         monkeypatch.delenv(name, raising=False)
 
 
@@ -45,24 +45,24 @@ async def server() -> AsyncIterator[OpenAIServer]:
         yield server
 
 
-def chosen(url: str, **others: str | float) -> Settings:
+def make_settings(url: str, **others: str | float) -> Settings:
     values = {"openai_base_url": url, "openai_api_key": KEY, "llm_model": "fake", "embed_model": "e", **others}
     return load(None, required=(), **values)
 
 
-async def wrote(settings: Settings, *, is_offline: bool = False) -> Finding:
+async def run_model_check(settings: Settings, *, is_offline: bool = False) -> CheckResult:
     choice = LanguageModelChoice(settings.llm_model, settings.model_url, settings.openai_api_key)
     async with aiohttp.ClientSession() as session:
-        return await model(session, settings, choice, is_offline=is_offline)
+        return await check_model(session, settings, choice, is_offline=is_offline)
 
 
-async def embedded(settings: Settings, *, is_offline: bool = False) -> Finding:
+async def run_embeddings_check(settings: Settings, *, is_offline: bool = False) -> CheckResult:
     choice = EmbeddingChoice(settings.embedding, settings.embedding_url, settings.embedding_key)
     async with aiohttp.ClientSession() as session:
-        return await embeddings(session, settings, choice, is_offline=is_offline)
+        return await check_embeddings(session, settings, choice, is_offline=is_offline)
 
 
-def host(server: OpenAIServer) -> str:
+def host_of(server: OpenAIServer) -> str:
     return urlsplit(server.url).netloc
 
 
@@ -70,49 +70,49 @@ def host(server: OpenAIServer) -> str:
 
 
 async def test_the_model_writes_one_token_and_its_host_is_named(server: OpenAIServer) -> None:
-    found = await wrote(chosen(server.url))
+    found = await run_model_check(make_settings(server.url))
     assert (found.state, found.remedy) == ("well", "")
-    assert f"1 token was written by {host(server)} as fake: every question" in found.seen
+    assert f"1 token was written by {host_of(server)} as fake: every question" in found.detail
     (chat,) = server.chats
     assert chat.body["max_tokens"] == 1
     assert chat.body["stream"]
 
 
-async def test_one_word_is_embedded_and_the_host_named(server: OpenAIServer) -> None:
-    found = await embedded(chosen(server.url))
+async def test_embedding_probe_embeds_one_word_and_names_its_host(server: OpenAIServer) -> None:
+    found = await run_embeddings_check(make_settings(server.url))
     assert (found.state, found.remedy) == ("well", "")
-    assert f"1 word was embedded by {host(server)} as e: the text of every document" in found.seen
+    assert f"1 word was embedded by {host_of(server)} as e: the text of every document" in found.detail
     (request,) = server.embeddings
     assert request.body["input"] == ["Hello"]
 
 
 async def test_a_host_is_the_same_however_its_address_is_written(server: OpenAIServer) -> None:
-    found = await wrote(chosen(server.url.replace("127.0.0.1", "LocalHost")))
+    found = await run_model_check(make_settings(server.url.replace("127.0.0.1", "LocalHost")))
     assert found.state == "well"
-    assert "by localhost:" in found.seen
+    assert "by localhost:" in found.detail
 
 
-async def test_a_model_that_thinks_first_is_proved_by_its_first_thought(server: OpenAIServer) -> None:
+async def test_reasoning_model_passes_the_probe_with_its_first_reasoning_delta(server: OpenAIServer) -> None:
     server.script = Speech([], reasoning=["Hm"], close=Close.STALL)
-    assert (await wrote(chosen(server.url))).state == "well"
+    assert (await run_model_check(make_settings(server.url))).state == "well"
 
 
-async def test_a_model_that_writes_on_is_let_go_after_its_first_word(server: OpenAIServer) -> None:
+async def test_probe_closes_the_stream_after_the_first_word(server: OpenAIServer) -> None:
     server.script = spoken("One two three", between=30)
-    assert (await wrote(chosen(server.url))).state == "well"
+    assert (await run_model_check(make_settings(server.url))).state == "well"
 
 
 async def test_documents_and_questions_may_go_to_two_hosts(server: OpenAIServer) -> None:
     async with OpenAIServer() as other:
-        settings = chosen(server.url, embed_base_url=other.url)
-        assert host(other) in (await embedded(settings)).seen
-        assert host(server) in (await wrote(settings)).seen
+        settings = make_settings(server.url, embed_base_url=other.url)
+        assert host_of(other) in (await run_embeddings_check(settings)).detail
+        assert host_of(server) in (await run_model_check(settings)).detail
         assert not other.chats
         assert not server.embeddings
         assert other.embeddings[0].headers["Authorization"] != f"Bearer {KEY}"
 
 
-async def test_a_host_that_sends_on_to_another_is_found_out() -> None:
+async def test_redirect_to_another_host_is_detected() -> None:
     async with OpenAIServer() as other:
 
         async def send_on(request: web.Request) -> web.Response:
@@ -126,12 +126,12 @@ async def test_a_host_that_sends_on_to_another_is_found_out() -> None:
         first = f"127.0.0.1:{runner.addresses[0][1]}"
         try:
             for found in (
-                await wrote(chosen(f"http://{first}/v1")),
-                await embedded(chosen(f"http://{first}/v1")),
+                await run_model_check(make_settings(f"http://{first}/v1")),
+                await run_embeddings_check(make_settings(f"http://{first}/v1")),
             ):
                 assert found.state == "note"
-                assert f"by {host(other)}" in found.seen
-                assert f"{first} sent the request on" in found.seen
+                assert f"by {host_of(other)}" in found.detail
+                assert f"{first} sent the request on" in found.detail
                 assert "OPENAI_BASE_URL" in found.remedy
         finally:
             await runner.cleanup()
@@ -150,74 +150,83 @@ async def test_a_host_that_sends_on_to_another_is_found_out() -> None:
         (Refusal(500), "in trouble", "OPENAI_BASE_URL"),
     ],
 )
-async def test_what_the_host_refuses_is_said_in_the_bots_own_words(
+async def test_refusal_by_the_host_is_an_error_with_our_own_message(
     server: OpenAIServer, refusal: Refusal, words: str, remedy: str
 ) -> None:
     server.script = server.embedding_refusal = refusal
-    for found in (await wrote(chosen(server.url)), await embedded(chosen(server.url))):
+    for found in (
+        await run_model_check(make_settings(server.url)),
+        await run_embeddings_check(make_settings(server.url)),
+    ):
         assert found.state == "ill"
-        assert found.seen.startswith(f"{host(server)} answered: ")
-        assert words in found.seen
+        assert found.detail.startswith(f"{host_of(server)} answered: ")
+        assert words in found.detail
         assert remedy in found.remedy
         assert KEY not in repr(found)
 
 
-async def test_a_name_the_host_does_not_list_is_answered_with_those_it_does(server: OpenAIServer) -> None:
+async def test_unknown_model_name_is_an_error_that_lists_the_known_ones(server: OpenAIServer) -> None:
     server.script = model_missing()
-    assert "It has: llama3:latest." in (await wrote(chosen(server.url, llm_model="llama4"))).remedy
-    assert "It has" not in (await wrote(chosen(server.url, llm_model="llama3"))).remedy
+    assert "It has: llama3:latest." in (await run_model_check(make_settings(server.url, llm_model="llama4"))).remedy
+    assert "It has" not in (await run_model_check(make_settings(server.url, llm_model="llama3"))).remedy
 
 
-async def test_a_host_nobody_answers_at_is_said() -> None:
-    for found in (await wrote(chosen("http://127.0.0.1:9/v1")), await embedded(chosen("http://127.0.0.1:9/v1"))):
+async def test_unreachable_model_host_is_an_error() -> None:
+    for found in (
+        await run_model_check(make_settings("http://127.0.0.1:9/v1")),
+        await run_embeddings_check(make_settings("http://127.0.0.1:9/v1")),
+    ):
         assert found.state == "ill"
-        assert found.seen.startswith("127.0.0.1:9 did not answer: The model's server cannot be reached.")
+        assert found.detail.startswith("127.0.0.1:9 did not answer: The model's server cannot be reached.")
 
 
-async def test_a_host_that_keeps_silent_is_not_waited_for_for_ever(server: OpenAIServer) -> None:
+async def test_silent_model_host_times_out(server: OpenAIServer) -> None:
     server.script = Speech([], close=Close.STALL)
-    found = await wrote(chosen(server.url, model_patience=5))
+    found = await run_model_check(make_settings(server.url, model_patience=5))
     assert found.state == "ill"
-    assert "no answer within 5 seconds" in found.seen
+    assert "no answer within 5 seconds" in found.detail
 
 
-async def test_a_model_that_ends_without_a_word_is_noted(server: OpenAIServer) -> None:
+async def test_model_that_ends_without_text_is_noted(server: OpenAIServer) -> None:
     server.script = Speech([])
-    found = await wrote(chosen(server.url))
-    assert (found.state, found.seen) == ("note", f"{host(server)} answered, but wrote nothing")
+    found = await run_model_check(make_settings(server.url))
+    assert (found.state, found.detail) == ("note", f"{host_of(server)} answered, but wrote nothing")
     assert found.remedy
 
 
-async def test_a_model_that_cannot_chat_is_said() -> None:
-    found = await wrote(chosen("http://127.0.0.1:9/v1", llm_model="gpt-5.2-pro"))
+async def test_model_without_chat_is_an_error() -> None:
+    found = await run_model_check(make_settings("http://127.0.0.1:9/v1", llm_model="gpt-5.2-pro"))
     assert found.state == "ill"
-    assert found.seen.startswith("127.0.0.1:9 was not asked: LLM_MODEL ")
+    assert found.detail.startswith("127.0.0.1:9 was not asked: LLM_MODEL ")
 
 
 # What is not asked
 
 
-async def test_offline_says_where_everything_would_go_and_asks_nothing(server: OpenAIServer) -> None:
-    settings = chosen(server.url)
-    for found in (await wrote(settings, is_offline=True), await embedded(settings, is_offline=True)):
+async def test_offline_mode_names_the_hosts_and_sends_no_request(server: OpenAIServer) -> None:
+    settings = make_settings(server.url)
+    for found in (
+        await run_model_check(settings, is_offline=True),
+        await run_embeddings_check(settings, is_offline=True),
+    ):
         assert found.state == "note"
-        assert f"at {host(server)}: " in found.seen
+        assert f"at {host_of(server)}: " in found.detail
         assert "--offline" in found.remedy
     assert not server.requests
 
 
 async def test_without_a_model_and_with_local_embeddings_no_text_leaves_the_machine() -> None:
     async with aiohttp.ClientSession() as session:
-        assert "no question leaves this machine" in (await model(session, load(None), None)).seen
-        local = await embeddings(session, load(None), Local())
-        assert (local.state, local.seen[:43]) == ("well", "1 word was embedded on this machine: no tex")
-        none = await embeddings(session, load(None, embed_model="none"), None)
+        assert "no question leaves this machine" in (await check_model(session, load(None), None)).detail
+        local = await check_embeddings(session, load(None), Local())
+        assert (local.state, local.detail[:43]) == ("well", "1 word was embedded on this machine: no tex")
+        none = await check_embeddings(session, load(None, embed_model="none"), None)
         assert (none.state, none.remedy) == ("note", "EMBED_MODEL=local finds more.")
 
 
 async def test_a_local_model_that_is_not_installed_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bot.knowledge.models.local._PACKAGE", "no_such_package")
     async with aiohttp.ClientSession() as session:
-        found = await embeddings(session, load(None), Local())
+        found = await check_embeddings(session, load(None), Local())
     assert found.state == "note"
     assert "--extra local" in found.remedy

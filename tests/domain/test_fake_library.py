@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.domain import LibraryState, Scope, Shelved, Usage
+from bot.domain import DocumentInfo, LibraryState, Scope, Usage
 from bot.errors import DocumentUnreadable, IngestionRefused, ModelInterrupted
 from tests.fakes.answerer import FakeAnswer, FakeLibrary, Pause, Run, Script
 
@@ -17,25 +17,25 @@ if TYPE_CHECKING:
 LEGAL = Scope(frozenset({"legal"}))
 
 
-async def test_what_is_added_is_searchable_from_the_next_run_on_and_what_is_removed_no_longer() -> None:
-    fake = FakeLibrary(LibraryState(2, 9, "none"), shelf=[Shelved("old.md", "Old", passages=3)])
+async def test_added_and_removed_documents_take_effect_at_the_next_run() -> None:
+    fake = FakeLibrary(LibraryState(2, 9, "none"), shelf=[DocumentInfo("old.md", "Old", passages=3)])
     library: Library = fake
     assert await library.add("legal", "terms.md", b"Terms.") == "@legal/terms.md"
     assert await library.remove("old.md")
     assert not await library.remove("never.md")
-    assert await library.shelved(LEGAL) == []
+    assert await library.list_documents(LEGAL) == []
     await library.reindex(dry_run=True)
-    assert await library.shelved(LEGAL) == []
+    assert await library.list_documents(LEGAL) == []
     await library.reindex(collection="legal")
-    assert [each.document for each in await library.shelved(LEGAL)] == ["@legal/terms.md"]
-    assert [each.document for each in await library.shelved(Scope())] == ["old.md"]
+    assert [each.document for each in await library.list_documents(LEGAL)] == ["@legal/terms.md"]
+    assert [each.document for each in await library.list_documents(Scope())] == ["old.md"]
     await library.reindex(full=True, force=True)
-    assert await library.shelved(Scope()) == []
+    assert await library.list_documents(Scope()) == []
     assert fake.runs == [Run(dry_run=True), Run("legal"), Run(full=True, force=True)]
     assert (fake.added, fake.removed, (await library.state()).generation) == (["@legal/terms.md"], ["old.md"], 2)
 
 
-async def test_a_slow_run_tells_how_far_it_is_is_alone_and_can_be_cancelled() -> None:
+async def test_slow_run_reports_progress_is_exclusive_and_can_be_cancelled() -> None:
     library = FakeLibrary(LibraryState(50, 9, "none"), pace=0.01)
     seen: list[Progress] = []
     assert not library.cancel()
@@ -52,7 +52,7 @@ async def test_a_slow_run_tells_how_far_it_is_is_alone_and_can_be_cancelled() ->
     assert (await library.reindex()).unchanged == 50
 
 
-async def test_what_cannot_be_read_is_neither_read_nor_added() -> None:
+async def test_unreadable_files_are_neither_read_nor_added() -> None:
     library = FakeLibrary(LibraryState(0, 0, "none"))
     library.unreadable["scan.pdf"] = "password-protected"
     with pytest.raises(DocumentUnreadable, match="password"):
@@ -65,7 +65,7 @@ async def test_what_cannot_be_read_is_neither_read_nor_added() -> None:
     assert library.added == []
 
 
-async def test_an_answer_counts_what_it_has_taken_so_far_also_when_it_breaks_off() -> None:
+async def test_answer_usage_counts_up_to_its_interruption() -> None:
     script = Script(["One", " two", ModelInterrupted("It broke off.")], prompt_tokens=40, is_confident=True)
     answer: Answer = FakeAnswer(script)
     assert (answer.usage, answer.is_confident) == (Usage(), True)

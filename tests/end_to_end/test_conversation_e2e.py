@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.settings import setting_names
-from tests.fakes.deployment import deployed
+from bot.settings import list_setting_names
+from tests.fakes.deployment import deploy
 from tests.fakes.openai_server import spoken
 
 if TYPE_CHECKING:
@@ -20,53 +20,55 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in setting_names():
+    for name in list_setting_names():
         monkeypatch.delenv(name, raising=False)
 
 
-def scripted(request: Request) -> Speech:
+def respond(request: Request) -> Speech:
     if "now asks:" in request.prompt:
         return spoken("Which refunds want the signature of Lotte?")
     return spoken("A refund is paid within five working days [1].", before=4.0)
 
 
-def says(bot: Deployment, text: str, *, to: Message | None = None, who: str = "Ada") -> Message:
-    world = bot.standin.world
-    channel, speaker = world.channel_named("general"), world.user_named(who)
+def send_message(bot: Deployment, text: str, *, to: Message | None = None, who: str = "Ada") -> Message:
+    world = bot.simulator.world
+    channel, speaker = world.find_channel("general"), world.find_user(who)
     return world.say(channel.id, speaker.id, text, reply_to=to.id if to else None)
 
 
-async def reply_to(bot: Deployment, question: Message) -> Message:
-    world = bot.standin.world
+async def wait_for_reply(bot: Deployment, question: Message) -> Message:
+    world = bot.simulator.world
 
     def replies() -> list[Message]:
-        return [message for message in world.history(question.channel_id) if message.reference == question.id]
+        return [message for message in world.history(question.channel_id) if message.reference_id == question.id]
 
-    await bot.until(lambda: bool(replies()) and "Sources" in replies()[0].now.content)
+    await bot.wait_until(lambda: bool(replies()) and "Sources" in replies()[0].current_state.content)
     return replies()[0]
 
 
-async def test_a_follow_up_is_searched_as_a_question_that_stands_alone_and_the_reader_sees_it(tmp_path: Path) -> None:
-    async with deployed(tmp_path, scripted) as bot:
-        first = await reply_to(bot, says(bot, f"<@{bot.standin.world.bot.id}> How long does a refund take?"))
+async def test_follow_up_is_searched_and_shown_as_a_standalone_question(tmp_path: Path) -> None:
+    async with deploy(tmp_path, respond) as bot:
+        first = await wait_for_reply(
+            bot, send_message(bot, f"<@{bot.simulator.world.bot.id}> How long does a refund take?")
+        )
         assert len(bot.model.chats) == 1
-        second = await reply_to(bot, says(bot, "and who signs large ones?", to=first))
+        second = await wait_for_reply(bot, send_message(bot, "and who signs large ones?", to=first))
         states = [state.content for state in second.states]
         rewriting, answering = bot.model.chats[1:]
     assert "Ada: How long does a refund take?" in rewriting.prompt
     assert "A refund is paid within five working days" in rewriting.prompt
     assert "Which refunds want the signature of Lotte?" in answering.prompt
     assert any(state.startswith("“Which refunds want the signature of Lotte?”") for state in states)
-    assert "“" not in second.now.content
+    assert "“" not in second.current_state.content
 
 
-async def test_without_a_model_a_follow_up_finds_what_the_question_before_it_spoke_of(tmp_path: Path) -> None:
-    async with deployed(tmp_path, spoken(""), embed_model="none", openai_base_url=None, openai_api_key=None) as bot:
-        first = await reply_to(
-            bot, says(bot, f"<@{bot.standin.world.bot.id}> Who signs refunds of more than 1,000 euros?")
+async def test_follow_up_without_a_model_searches_with_the_previous_question(tmp_path: Path) -> None:
+    async with deploy(tmp_path, spoken(""), embed_model="none", openai_base_url=None, openai_api_key=None) as bot:
+        first = await wait_for_reply(
+            bot, send_message(bot, f"<@{bot.simulator.world.bot.id}> Who signs refunds of more than 1,000 euros?")
         )
-        second = await reply_to(bot, says(bot, "and above 2,000?", to=first))
-    assert "want the signature of Lotte" in second.now.content
+        second = await wait_for_reply(bot, send_message(bot, "and above 2,000?", to=first))
+    assert "want the signature of Lotte" in second.current_state.content
 
 
 DEADLINE = "A refund is paid within five working days [1]."
@@ -86,7 +88,7 @@ SIX_TURNS = [
 ]
 
 
-def conversing(request: Request) -> Speech:
+def rewrite_and_answer(request: Request) -> Speech:
     """Rewrites what the conversation it is given makes clear, and answers a question by its own words alone."""
     before, is_rewriting, asked = request.prompt.rpartition("now asks: ")
     for question, meant, answer in SIX_TURNS:
@@ -99,21 +101,19 @@ def conversing(request: Request) -> Speech:
 
 
 @pytest.mark.parametrize("reads_messages", ["false", "true"], ids=["without intent", "with intent"])
-async def test_six_turns_of_which_the_third_makes_sense_only_with_the_first(
-    tmp_path: Path, reads_messages: str
-) -> None:
-    async with deployed(tmp_path, conversing, message_content=reads_messages) as bot:
+async def test_six_turns_whose_third_depends_on_the_first_are_answered(tmp_path: Path, reads_messages: str) -> None:
+    async with deploy(tmp_path, rewrite_and_answer, message_content=reads_messages) as bot:
         answers: list[Message] = []
         for question, _, answer in SIX_TURNS:
-            text = question if answers else f"<@{bot.standin.world.bot.id}> {question}"
-            answers.append(await reply_to(bot, says(bot, text, to=answers[-1] if answers else None)))
-            assert answers[-1].now.content.startswith(answer.removesuffix("[1]."))
+            text = question if answers else f"<@{bot.simulator.world.bot.id}> {question}"
+            answers.append(await wait_for_reply(bot, send_message(bot, text, to=answers[-1] if answers else None)))
+            assert answers[-1].current_state.content.startswith(answer.removesuffix("[1]."))
         rewritings = [request.prompt for request in bot.model.chats if "now asks:" in request.prompt]
         assert len(rewritings) == sum(bool(meant) for _, meant, _ in SIX_TURNS)
         assert all(question in rewritings[-1] for question, _, _ in SIX_TURNS)
 
 
-def speaking(request: Request) -> Speech:
+def answer_by_speaker(request: Request) -> Speech:
     """Understands each speaker by that speaker's own questions."""
     if "Ada now asks: and above 1,000 euros?" in request.prompt and "Ada: Who signs refunds?" in request.prompt:
         return spoken("Who signs refunds above 1,000 euros?")
@@ -123,7 +123,7 @@ def speaking(request: Request) -> Speech:
 
 
 @pytest.mark.parametrize("reads_messages", ["false", "true"], ids=["without intent", "with intent"])
-async def test_two_people_who_take_turns_in_a_thread_are_each_understood_by_what_they_asked(
+async def test_two_members_in_one_thread_each_follow_up_on_their_own_question(
     tmp_path: Path, reads_messages: str
 ) -> None:
     turns = [
@@ -132,21 +132,21 @@ async def test_two_people_who_take_turns_in_a_thread_are_each_understood_by_what
         ("Ada", "and above 1,000 euros?", "Who signs refunds above 1,000 euros?"),
         ("Ben", "and who switches it on?", "Who switches the dishwasher on?"),
     ]
-    async with deployed(tmp_path, speaking, message_content=reads_messages) as bot:
-        world = bot.standin.world
-        thread = world.open_thread(world.channel_named("general").id, "a thread")
+    async with deploy(tmp_path, answer_by_speaker, message_content=reads_messages) as bot:
+        world = bot.simulator.world
+        thread = world.create_thread(world.find_channel("general").id, "a thread")
         for who, question, meant in turns:
-            asked = world.say(thread.id, world.user_named(who).id, f"<@{world.bot.id}> {question}")
-            await reply_to(bot, asked)
+            asked = world.say(thread.id, world.find_user(who).id, f"<@{world.bot.id}> {question}")
+            await wait_for_reply(bot, asked)
             assert bot.model.chats[-1].prompt.endswith(meant or question)
 
 
-async def test_without_a_model_too_each_is_understood_by_their_own_last_question(tmp_path: Path) -> None:
-    async with deployed(tmp_path, spoken(""), embed_model="none", openai_base_url=None, openai_api_key=None) as bot:
-        world = bot.standin.world
-        thread = world.open_thread(world.channel_named("general").id, "a thread")
+async def test_two_members_without_a_model_each_follow_up_on_their_own_question(tmp_path: Path) -> None:
+    async with deploy(tmp_path, spoken(""), embed_model="none", openai_base_url=None, openai_api_key=None) as bot:
+        world = bot.simulator.world
+        thread = world.create_thread(world.find_channel("general").id, "a thread")
         answers = [
-            await reply_to(bot, world.say(thread.id, world.user_named(who).id, f"<@{world.bot.id}> {question}"))
+            await wait_for_reply(bot, world.say(thread.id, world.find_user(who).id, f"<@{world.bot.id}> {question}"))
             for who, question in [
                 ("Ada", "Who signs refunds of more than 1,000 euros?"),
                 ("Ben", "When does the dishwasher run?"),
@@ -154,5 +154,5 @@ async def test_without_a_model_too_each_is_understood_by_their_own_last_question
                 ("Ben", "and who switches it on?"),
             ]
         ]
-    assert "want the signature of Lotte" in answers[2].now.content
-    assert "The dishwasher runs at six" in answers[3].now.content
+    assert "want the signature of Lotte" in answers[2].current_state.content
+    assert "The dishwasher runs at six" in answers[3].current_state.content

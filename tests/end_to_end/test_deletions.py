@@ -9,147 +9,157 @@ from typing import TYPE_CHECKING
 import discord
 import pytest
 
-from bot.discord_adapter import ChannelSurface, may_write
-from bot.simulator.discord_json import Wire
-from bot.simulator.world import NOTHING, Permission
+from bot.discord_adapter import ChannelSurface, has_write_permission
+from bot.simulator.discord_json import DiscordSerializer
+from bot.simulator.world import NO_PERMISSIONS, Permission
 from bot.streaming import Lost
 from tests.fakes.answerer import Pause, Script
-from tests.fakes.bot_in_guild import laid, until
-from tests.fakes.scripted_source import ScriptedTelling
+from tests.fakes.bot_in_guild import bot_in_guild, wait_until
+from tests.fakes.scripted_source import ScriptedSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bot.simulator.message_drafts import Json
-    from tests.fakes.bot_in_guild import Table
+    from tests.fakes.bot_in_guild import BotInGuild
 
-STALLING = Script(["Refunds take four days. ", Pause(30.0), "Never said."])
+STALLING_SCRIPT = Script(["Refunds take four days. ", Pause(30.0), "Never said."])
 """Nothing is due for seconds, so no edit of ours can find out: the gateway must tell."""
 
 
-def delete_message(table: Table) -> None:
-    table.standin.world.delete(table.shown()[0].id)
+def delete_message(table: BotInGuild) -> None:
+    table.simulator.world.delete(table.channel_messages()[0].id)
 
 
-def delete_channel(table: Table) -> None:
-    table.standin.world.delete_channel(table.channel.id)
+def delete_channel(table: BotInGuild) -> None:
+    table.simulator.world.delete_channel(table.channel.id)
 
 
-def expel(table: Table) -> None:
-    table.standin.world.expel_bot(table.channel.guild_id or 0)
+def expel(table: BotInGuild) -> None:
+    table.simulator.world.remove_bot(table.channel.guild_id or 0)
 
 
 @pytest.mark.parametrize("happens", [delete_message, delete_channel, expel])
-async def test_what_the_gateway_tells_of_a_deletion_ends_the_answer_at_once(
-    happens: Callable[[Table], None], caplog: pytest.LogCaptureFixture
+async def test_deletion_event_ends_the_answer_at_once(
+    happens: Callable[[BotInGuild], None], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    async with laid(STALLING) as table:
+    async with bot_in_guild(STALLING_SCRIPT) as table:
         table.ask()
-        await until(lambda: any("Refunds" in message.now.content for message in table.shown()))
+        await wait_until(
+            lambda: any("Refunds" in message.current_state.content for message in table.channel_messages())
+        )
         happens(table)
         before = time.monotonic()
-        await until(lambda: table.answerer.answers[0].is_closed)
+        await wait_until(lambda: table.answerer.answers[0].is_closed)
         assert time.monotonic() - before < 1.0
-        await until(lambda: not table.driver.open_answers)
-        calls = len(table.calls("/messages"))
+        await wait_until(lambda: not table.driver.open_answers)
+        calls = len(table.find_requests("/messages"))
         await asyncio.sleep(0.5)
-        assert len(table.calls("/messages")) == calls
+        assert len(table.find_requests("/messages")) == calls
         lines = [record.getMessage() for record in caplog.records if record.name.startswith(("bot.", "cogs."))]
     assert len([line for line in lines if "lost" in line]) == 1
 
 
 async def test_a_thread_that_is_deleted_ends_the_answer_in_it() -> None:
-    async with laid(STALLING) as table:
-        world = table.standin.world
-        thread = world.open_thread(table.channel.id, "Refunds")
-        table.standin.world.use_command(thread.id, world.user_named("Ada").id, "ask", {"question": "How long?"})
-        await until(lambda: any("Refunds" in message.now.content for message in world.history(thread.id)))
+    async with bot_in_guild(STALLING_SCRIPT) as table:
+        world = table.simulator.world
+        thread = world.create_thread(table.channel.id, "Refunds")
+        table.simulator.world.use_command(thread.id, world.find_user("Ada").id, "ask", {"question": "How long?"})
+        await wait_until(
+            lambda: any("Refunds" in message.current_state.content for message in world.history(thread.id))
+        )
         world.delete_channel(thread.id)
-        await until(lambda: table.answerer.answers[0].is_closed)
+        await wait_until(lambda: table.answerer.answers[0].is_closed)
 
 
 async def test_the_message_that_a_thread_was_started_from_is_deleted_and_the_answer_in_the_thread_goes_on() -> None:
-    async with laid(Script(["Refunds take ", Pause(0.5), "four days."])) as table:
-        world = table.standin.world
-        thread = world.open_thread(table.channel.id, "Refunds")
-        world.use_command(thread.id, world.user_named("Ada").id, "ask", {"question": "How long?"})
-        await until(lambda: any("Refunds" in message.now.content for message in world.history(thread.id)))
+    async with bot_in_guild(Script(["Refunds take ", Pause(0.5), "four days."])) as table:
+        world = table.simulator.world
+        thread = world.create_thread(table.channel.id, "Refunds")
+        world.use_command(thread.id, world.find_user("Ada").id, "ask", {"question": "How long?"})
+        await wait_until(
+            lambda: any("Refunds" in message.current_state.content for message in world.history(thread.id))
+        )
         starter = {"id": str(thread.id), "channel_id": str(table.channel.id)}
         dispatch(table, "MESSAGE_DELETE", starter | {"guild_id": str(table.channel.guild_id)})
-        await until(lambda: not table.driver.open_answers)
-        assert any("four days." in message.now.content for message in world.history(thread.id))
+        await wait_until(lambda: not table.driver.open_answers)
+        assert any("four days." in message.current_state.content for message in world.history(thread.id))
 
 
-async def test_what_is_deleted_elsewhere_disturbs_nobody() -> None:
-    async with laid(Script(["Refunds take ", Pause(0.5), "four days."])) as table:
-        world = table.standin.world
-        other = world.channel_named("random")
-        message = world.say(other.id, world.user_named("Ada").id, "Never mind")
+async def test_deletions_elsewhere_do_not_affect_an_answer() -> None:
+    async with bot_in_guild(Script(["Refunds take ", Pause(0.5), "four days."])) as table:
+        world = table.simulator.world
+        other = world.find_channel("random")
+        message = world.say(other.id, world.find_user("Ada").id, "Never mind")
         table.ask()
-        await until(lambda: any("Refunds" in shown.now.content for shown in table.shown()))
+        await wait_until(lambda: any("Refunds" in shown.current_state.content for shown in table.channel_messages()))
         world.delete(message.id)
         world.delete_channel(other.id)
-        await table.settled()
-        assert "four days." in table.shown()[0].now.content
+        await table.wait_until_done()
+        assert "four days." in table.channel_messages()[0].current_state.content
 
 
-def hide(table: Table, _: discord.Guild) -> None:
-    table.standin.world.deny(table.channel.id, table.standin.world.bot.id, Permission.VIEW_CHANNEL)
+def hide(table: BotInGuild, _: discord.Guild) -> None:
+    table.simulator.world.deny(table.channel.id, table.simulator.world.bot.id, Permission.VIEW_CHANNEL)
 
 
-def silence(table: Table, _: discord.Guild) -> None:
-    table.standin.world.deny(table.channel.id, table.standin.world.bot.id, Permission.SEND_MESSAGES)
+def silence(table: BotInGuild, _: discord.Guild) -> None:
+    table.simulator.world.deny(table.channel.id, table.simulator.world.bot.id, Permission.SEND_MESSAGES)
 
 
-def take_from_role(table: Table, guild: discord.Guild) -> None:
-    table.standin.world.change_role(guild.id, guild.id, NOTHING)
-    table.standin.world.change_role(guild.id, table.standin.world.bot.id, NOTHING)
+def take_from_role(table: BotInGuild, guild: discord.Guild) -> None:
+    table.simulator.world.edit_role(guild.id, guild.id, NO_PERMISSIONS)
+    table.simulator.world.edit_role(guild.id, table.simulator.world.bot.id, NO_PERMISSIONS)
 
 
-def delete_role(table: Table, guild: discord.Guild) -> None:
-    table.standin.world.change_role(guild.id, guild.id, NOTHING)
-    table.standin.world.delete_role(guild.id, table.standin.world.bot.id)
+def delete_role(table: BotInGuild, guild: discord.Guild) -> None:
+    table.simulator.world.edit_role(guild.id, guild.id, NO_PERMISSIONS)
+    table.simulator.world.delete_role(guild.id, table.simulator.world.bot.id)
 
 
-def take_from_member(table: Table, guild: discord.Guild) -> None:
-    table.standin.world.change_role(guild.id, guild.id, NOTHING)
-    table.standin.world.take_role(guild.id, table.standin.world.bot.id, table.standin.world.bot.id)
+def take_from_member(table: BotInGuild, guild: discord.Guild) -> None:
+    table.simulator.world.edit_role(guild.id, guild.id, NO_PERMISSIONS)
+    table.simulator.world.remove_role(guild.id, table.simulator.world.bot.id, table.simulator.world.bot.id)
 
 
-def dispatch(table: Table, event: str, data: Json) -> None:
+def dispatch(table: BotInGuild, event: str, data: Json) -> None:
     """What only Discord's side decides."""
-    for session in table.standin.gateway.sessions.values():
+    for session in table.simulator.gateway.sessions.values():
         session.dispatch(event, data)
 
 
 @pytest.mark.parametrize("happens", [hide, silence, take_from_role, delete_role, take_from_member])
-async def test_a_permission_withdrawn_in_mid_stream_ends_an_answer_that_needs_it_at_once(
-    happens: Callable[[Table, discord.Guild], None],
+async def test_permission_revoked_while_streaming_ends_an_answer_that_needs_it(
+    happens: Callable[[BotInGuild, discord.Guild], None],
 ) -> None:
-    async with laid(STALLING) as table:
-        telling = ScriptedTelling([(0.1, "Refunds "), (60.0, "never said")])
-        surface = ChannelSurface(table.client, table.channel.id, key="1")
-        answer = asyncio.create_task(table.driver.run(telling, surface, key="1"))
-        await until(lambda: any("Refunds" in message.now.content for message in table.shown()))
+    async with bot_in_guild(STALLING_SCRIPT) as table:
+        telling = ScriptedSource([(0.1, "Refunds "), (60.0, "never said")])
+        surface = ChannelSurface(table.client, table.channel.id, nonce_seed="1")
+        answer = asyncio.create_task(table.driver.run(telling, surface, answer_id="1"))
+        await wait_until(
+            lambda: any("Refunds" in message.current_state.content for message in table.channel_messages())
+        )
         happens(table, table.client.guilds[0])
         async with asyncio.timeout(1.0):
             cause = await answer
         assert isinstance(cause, Lost)
         assert "may no longer write" in str(cause.error)
-        assert telling.hung_up_at is not None
+        assert telling.cancelled_at is not None
 
 
 async def test_a_permission_withdrawn_from_a_channel_ends_the_answers_in_its_threads() -> None:
-    async with laid(STALLING) as table:
-        world = table.standin.world
-        thread = world.open_thread(table.channel.id, "Refunds")
-        await until(lambda: table.client.get_channel(thread.id) is not None)
-        telling = ScriptedTelling([(0.1, "Refunds "), (60.0, "never said")])
+    async with bot_in_guild(STALLING_SCRIPT) as table:
+        world = table.simulator.world
+        thread = world.create_thread(table.channel.id, "Refunds")
+        await wait_until(lambda: table.client.get_channel(thread.id) is not None)
+        telling = ScriptedSource([(0.1, "Refunds "), (60.0, "never said")])
         answer = asyncio.create_task(
-            table.driver.run(telling, ChannelSurface(table.client, thread.id, key="1"), key="1")
+            table.driver.run(telling, ChannelSurface(table.client, thread.id, nonce_seed="1"), answer_id="1")
         )
-        await until(lambda: any("Refunds" in message.now.content for message in world.history(thread.id)))
+        await wait_until(
+            lambda: any("Refunds" in message.current_state.content for message in world.history(thread.id))
+        )
         world.deny(table.channel.id, world.bot.id, Permission.SEND_MESSAGES)
         await asyncio.sleep(0.2)
         assert not answer.done(), "in a thread another permission counts"
@@ -159,29 +169,33 @@ async def test_a_permission_withdrawn_from_a_channel_ends_the_answers_in_its_thr
 
 
 async def test_a_thread_that_is_locked_ends_the_answer_in_it() -> None:
-    async with laid(STALLING) as table:
-        world = table.standin.world
-        thread = world.open_thread(table.channel.id, "Refunds")
-        await until(lambda: table.client.get_channel(thread.id) is not None)
-        telling = ScriptedTelling([(0.1, "Refunds "), (60.0, "never said")])
+    async with bot_in_guild(STALLING_SCRIPT) as table:
+        world = table.simulator.world
+        thread = world.create_thread(table.channel.id, "Refunds")
+        await wait_until(lambda: table.client.get_channel(thread.id) is not None)
+        telling = ScriptedSource([(0.1, "Refunds "), (60.0, "never said")])
         answer = asyncio.create_task(
-            table.driver.run(telling, ChannelSurface(table.client, thread.id, key="1"), key="1")
+            table.driver.run(telling, ChannelSurface(table.client, thread.id, nonce_seed="1"), answer_id="1")
         )
-        await until(lambda: any("Refunds" in message.now.content for message in world.history(thread.id)))
-        data = Wire(world, "").channel(thread)
+        await wait_until(
+            lambda: any("Refunds" in message.current_state.content for message in world.history(thread.id))
+        )
+        data = DiscordSerializer(world, "").serialize_channel(thread)
         dispatch(table, "THREAD_UPDATE", data | {"thread_metadata": data["thread_metadata"] | {"locked": True}})
         async with asyncio.timeout(1.0):
             assert isinstance(await answer, Lost)
 
 
 async def test_an_answer_that_has_its_interactions_token_needs_no_permission() -> None:
-    async with laid(Script(["Refunds take ", Pause(0.6), "four days."])) as table:
-        world = table.standin.world
+    async with bot_in_guild(Script(["Refunds take ", Pause(0.6), "four days."])) as table:
+        world = table.simulator.world
         table.ask()
-        await until(lambda: any("Refunds" in message.now.content for message in table.shown()))
+        await wait_until(
+            lambda: any("Refunds" in message.current_state.content for message in table.channel_messages())
+        )
         world.deny(table.channel.id, world.bot.id, Permission.VIEW_CHANNEL)
-        await table.settled()
-        assert "four days." in table.shown()[0].now.content
+        await table.wait_until_done()
+        assert "four days." in table.channel_messages()[0].current_state.content
 
 
 @pytest.mark.parametrize(
@@ -197,4 +211,4 @@ async def test_an_answer_that_has_its_interactions_token_needs_no_permission() -
 )
 def test_an_answer_needs_to_see_its_channel_and_to_send_there(allowed: set[str], is_thread: bool, may: bool) -> None:
     permissions = discord.Permissions(**dict.fromkeys(allowed, True))
-    assert may_write(permissions, is_thread=is_thread) is may
+    assert has_write_permission(permissions, is_thread=is_thread) is may

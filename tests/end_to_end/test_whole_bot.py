@@ -15,10 +15,17 @@ import pytest
 
 from bot.errors import SettingsInvalid
 from bot.knowledge.models.local import local_embedding
-from bot.settings import load, setting_names
-from bot.simulator.faults import Fault, Trouble
-from bot.simulator.server import StandIn
-from tests.fakes.deployment import Deployment, deployed, environment, has_commands, ingested, with_documents
+from bot.settings import list_setting_names, load
+from bot.simulator.faults import FailureKind, Fault
+from bot.simulator.server import DiscordSimulator
+from tests.fakes.deployment import (
+    Deployment,
+    build_environment,
+    deploy,
+    has_commands,
+    ingest_documents,
+    write_documents,
+)
 from tests.fakes.openai_server import Close, OpenAIServer, Speech, credit_used_up, key_refused, rate_limited, spoken
 
 if TYPE_CHECKING:
@@ -38,35 +45,35 @@ FENCED = (
 
 @pytest.fixture(autouse=True)
 def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in setting_names():
+    for name in list_setting_names():
         monkeypatch.delenv(name, raising=False)
 
 
-def linked(words: str) -> str:
+def link_citations(text: str) -> str:
     """What the model said, as it is shown: its marks lead to the document."""
-    return words.replace("[1]", MARK)
+    return text.replace("[1]", MARK)
 
 
 async def test_a_question_becomes_a_streamed_sourced_exact_answer(tmp_path: Path) -> None:
     words = "A refund is paid within five working days [1]. " * 6
-    async with deployed(tmp_path, spoken(words.strip(), before=1.5, between=0.03)) as bot:
-        content = await bot.answered()
-        states = [state.content for state in bot.shown()[0].states]
+    async with deploy(tmp_path, spoken(words.strip(), before=1.5, between=0.03)) as bot:
+        content = await bot.ask_and_wait()
+        states = [state.content for state in bot.channel_messages()[0].states]
         (chat,) = bot.model.chats
-        wire = [request for request in bot.standin.requests if "/webhooks/" in request.path]
-    assert content == f"{linked(words.strip())}\n\n{FOOTER}"
+        wire = [request for request in bot.simulator.requests if "/webhooks/" in request.path]
+    assert content == f"{link_citations(words.strip())}\n\n{FOOTER}"
     assert len(states) > 4
     assert any("Reading Refunds" in state for state in states)
     assert "five working days" in chat.prompt
     assert all(request.body["flags"] == 4 and request.body["allowed_mentions"]["parse"] == [] for request in wire)
-    assert all(request.status < 300 for request in bot.standin.requests)
+    assert all(request.status < 300 for request in bot.simulator.requests)
 
 
 async def test_an_answer_of_6000_characters_with_a_fence_goes_on_in_further_messages(tmp_path: Path) -> None:
-    async with deployed(tmp_path, spoken(FENCED, between=0.002)) as bot:
-        await bot.answered()
-        pages = [message.now.content for message in bot.shown()]
-        states = [state.content for message in bot.shown() for state in message.states]
+    async with deploy(tmp_path, spoken(FENCED, between=0.002)) as bot:
+        await bot.ask_and_wait()
+        pages = [message.current_state.content for message in bot.channel_messages()]
+        states = [state.content for message in bot.channel_messages() for state in message.states]
     assert len(FENCED) > 6_000
     assert len(pages) >= 4
     assert all(len(state) <= 2_000 for state in states)
@@ -85,71 +92,77 @@ async def test_an_answer_of_6000_characters_with_a_fence_goes_on_in_further_mess
         (Speech([]), "without|no answer"),
     ],
 )
-async def test_a_model_that_says_nothing_is_explained_in_words(tmp_path: Path, script: Speech, words: str) -> None:
-    async with deployed(tmp_path, script) as bot:
-        content = await bot.answered()
+async def test_empty_model_output_is_explained(tmp_path: Path, script: Speech, words: str) -> None:
+    async with deploy(tmp_path, script) as bot:
+        content = await bot.ask_and_wait()
     assert re.search(words, content, re.IGNORECASE)
     assert "sk-" not in content
     assert "http" not in content.replace("https://wiki.example/refunds", "")
 
 
 @pytest.mark.parametrize("close", [Close.RESET, Close.ERROR_EVENT, Close.UNFINISHED, Close.BROKEN_JSON])
-async def test_what_was_said_stays_when_the_model_breaks_off(tmp_path: Path, close: Close) -> None:
-    async with deployed(tmp_path, spoken("A refund is paid within", between=0.05, close=close)) as bot:
-        content = await bot.answered()
+async def test_text_stays_when_the_model_connection_breaks(tmp_path: Path, close: Close) -> None:
+    async with deploy(tmp_path, spoken("A refund is paid within", between=0.05, close=close)) as bot:
+        content = await bot.ask_and_wait()
     assert content.startswith("A refund is paid within")
     assert "-# Interrupted" in content
 
 
 async def test_a_model_cut_off_at_its_length_limit_says_so(tmp_path: Path) -> None:
-    async with deployed(tmp_path, Speech(["A refund [1]"], finish_reason="length")) as bot:
-        content = await bot.answered()
+    async with deploy(tmp_path, Speech(["A refund [1]"], finish_reason="length")) as bot:
+        content = await bot.ask_and_wait()
     assert content.startswith(f"A refund {MARK}")
     assert "length limit" in content
 
 
-async def test_no_link_but_a_sources_is_live_in_any_state(tmp_path: Path) -> None:
+async def test_only_links_of_sources_are_live_in_every_state(tmp_path: Path) -> None:
     said = "See https://evil.example/?q=secret and [here](https://evil.example) or https://wiki.example/refunds [1]."
-    async with deployed(tmp_path, Speech(list(said), between=0.03)) as bot:
-        content = await bot.answered()
-        states = [state.content for message in bot.shown() for state in message.states]
+    async with deploy(tmp_path, Speech(list(said), between=0.03)) as bot:
+        content = await bot.ask_and_wait()
+        states = [state.content for message in bot.channel_messages() for state in message.states]
     assert not [state for state in states if re.search(r"https?://(?!wiki\.example/refunds)\w", state)]
     assert "https://wiki.example/refunds" in content
 
 
-async def test_faults_on_the_way_cost_nothing_visible(tmp_path: Path) -> None:
+async def test_transient_discord_failures_are_invisible_to_the_reader(tmp_path: Path) -> None:
     words = "A refund is paid within five working days. " * 20 + "[1]"
-    async with deployed(tmp_path, spoken(words, between=0.01)) as bot:
-        for trouble in (Trouble.RESET, Trouble.LIMITED, Trouble.PAGE):
-            bot.standin.faults.add(Fault(trouble, "PATCH", "/webhooks/", status=503, retry_after=0.4))
-        content = await bot.answered()
-        assert not bot.standin.faults.waiting
-    assert content == f"{linked(words)}\n\n{FOOTER}"
+    async with deploy(tmp_path, spoken(words, between=0.01)) as bot:
+        for trouble in (FailureKind.RESET, FailureKind.RATE_LIMITED, FailureKind.HTML_PAGE):
+            bot.simulator.faults.add(Fault(trouble, "PATCH", "/webhooks/", status=503, retry_after=0.4))
+        content = await bot.ask_and_wait()
+        assert not bot.simulator.faults.pending
+    assert content == f"{link_citations(words)}\n\n{FOOTER}"
 
 
 async def test_a_gateway_lost_in_mid_answer_is_not_noticed_by_the_reader(tmp_path: Path) -> None:
     words = "A refund is paid within five working days [1]. " * 8
-    async with deployed(tmp_path, spoken(words.strip(), between=0.04)) as bot:
+    async with deploy(tmp_path, spoken(words.strip(), between=0.04)) as bot:
         bot.ask()
-        await bot.until(lambda: bool(bot.shown()) and bot.shown()[0].now.content.startswith("A refund"))
-        bot.standin.gateway.drop()
-        await bot.until(lambda: bot.shown()[0].now.content.endswith(FOOTER))
+        await bot.wait_until(
+            lambda: (
+                bool(bot.channel_messages()) and bot.channel_messages()[0].current_state.content.startswith("A refund")
+            )
+        )
+        bot.simulator.gateway.drop_connections()
+        await bot.wait_until(lambda: bot.channel_messages()[0].current_state.content.endswith(FOOTER))
         async with asyncio.timeout(20):
-            await bot.standin.ready()
-        assert await bot.answered() == f"{linked(words.strip())}\n\n{FOOTER}"
-        assert [message.now.content for message in bot.shown()] == [f"{linked(words.strip())}\n\n{FOOTER}"] * 2
+            await bot.simulator.wait_until_ready()
+        assert await bot.ask_and_wait() == f"{link_citations(words.strip())}\n\n{FOOTER}"
+        assert [message.current_state.content for message in bot.channel_messages()] == [
+            f"{link_citations(words.strip())}\n\n{FOOTER}"
+        ] * 2
 
 
-async def test_a_question_the_documents_do_not_speak_of_is_told_so_without_asking_the_model(tmp_path: Path) -> None:
-    async with deployed(tmp_path, spoken("Nonsense."), embed_model="none") as bot:
-        content = await bot.answered("xylophone zeppelin quasar")
+async def test_unmatched_question_is_reported_without_calling_the_model(tmp_path: Path) -> None:
+    async with deploy(tmp_path, spoken("Nonsense."), embed_model="none") as bot:
+        content = await bot.ask_and_wait("xylophone zeppelin quasar")
         assert bot.model.chats == []
     assert "do not speak of" in content
 
 
 async def test_without_a_model_the_documents_are_quoted(tmp_path: Path) -> None:
-    async with deployed(tmp_path, spoken(""), embed_model="none", openai_base_url=None, openai_api_key=None) as bot:
-        content = await bot.answered("When does the dishwasher run?")
+    async with deploy(tmp_path, spoken(""), embed_model="none", openai_base_url=None, openai_api_key=None) as bot:
+        content = await bot.ask_and_wait("When does the dishwasher run?")
         assert bot.model.requests == []
     assert content.startswith("**No model is set: quoting your documents**")
     assert "The dishwasher runs at six in the evening." in content
@@ -157,7 +170,7 @@ async def test_without_a_model_the_documents_are_quoted(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(local_embedding() is None, reason="the extra 'local' is not installed (Python 3.14 and newer)")
-async def test_the_loop_is_never_held_for_a_tenth_of_a_second_by_first_or_later_questions(tmp_path: Path) -> None:
+async def test_questions_never_block_the_event_loop_for_100_ms(tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.fakes.held_loop", str(tmp_path)),
         cwd=Path(__file__).parents[2],
@@ -178,19 +191,24 @@ async def test_the_loop_is_never_held_for_a_tenth_of_a_second_by_first_or_later_
 
 async def test_ten_people_at_once_are_each_answered_exactly_without_a_429(tmp_path: Path) -> None:
     words = "A refund is paid within five working days [1]. " * 10
-    async with deployed(tmp_path, spoken(words.strip(), between=0.02)) as bot:
+    async with deploy(tmp_path, spoken(words.strip(), between=0.02)) as bot:
         for _ in range(10):
             bot.ask()
-        await bot.until(lambda: sum(m.now.content.endswith(FOOTER) for m in bot.shown()) == 10)
-        assert all(message.now.content == f"{linked(words.strip())}\n\n{FOOTER}" for message in bot.shown())
-        assert all(request.status < 300 for request in bot.standin.requests)
+        await bot.wait_until(
+            lambda: sum(m.current_state.content.endswith(FOOTER) for m in bot.channel_messages()) == 10
+        )
+        assert all(
+            message.current_state.content == f"{link_citations(words.strip())}\n\n{FOOTER}"
+            for message in bot.channel_messages()
+        )
+        assert all(request.status < 300 for request in bot.simulator.requests)
 
 
 async def test_ten_who_mention_it_in_the_same_moment_are_each_answered_to_within_a_second(tmp_path: Path) -> None:
     answer = spoken("A refund is paid within five working days [1].", before=0.5)
-    async with deployed(tmp_path, answer) as bot:
-        world = bot.standin.world
-        channel = world.channel_named("general")
+    async with deploy(tmp_path, answer) as bot:
+        world = bot.simulator.world
+        channel = world.find_channel("general")
         people = [world.add_user(f"Person {number}") for number in range(10)]
         for person in people:
             world.add_member(channel.guild_id or 0, person.id)
@@ -198,36 +216,40 @@ async def test_ten_who_mention_it_in_the_same_moment_are_each_answered_to_within
 
         def answers(question: Message) -> list[Message]:
             thread = world.channels.get(question.id)
-            place = bot.shown() if thread is None else world.history(thread.id)
-            return [m for m in place if m.author_id == world.bot.id and (thread or m.reference == question.id)]
+            place = bot.channel_messages() if thread is None else world.history(thread.id)
+            return [m for m in place if m.author_id == world.bot.id and (thread or m.reference_id == question.id)]
 
-        await bot.until(lambda: all(shown and shown[0].now.content.endswith(FOOTER) for shown in map(answers, asked)))
+        await bot.wait_until(
+            lambda: all(shown and shown[0].current_state.content.endswith(FOOTER) for shown in map(answers, asked))
+        )
         waited = [answers(question)[0].created_at - question.created_at for question in asked]
         threads = [question for question in asked if question.id in world.channels]
         assert len(threads) == 10 - bot.settings.crowded_channel
         assert max(waited) < 1
-        assert all(request.status < 300 for request in bot.standin.requests)
+        assert all(request.status < 300 for request in bot.simulator.requests)
 
 
 async def test_an_empty_index_is_filled_at_start_while_questions_are_answered_honestly(tmp_path: Path) -> None:
-    async with deployed(tmp_path, spoken("Five days [1]."), is_indexed=False) as bot:
+    async with deploy(tmp_path, spoken("Five days [1]."), is_indexed=False) as bot:
         async with asyncio.timeout(30):
-            while not (content := await bot.answered()).startswith(f"Five days {MARK}."):
+            while not (content := await bot.ask_and_wait()).startswith(f"Five days {MARK}."):
                 assert re.search("being read for the first time|no documents", content)
 
 
 async def test_a_token_discord_refuses_is_one_sentence_about_the_setting(tmp_path: Path) -> None:
     with pytest.raises(SettingsInvalid, match="DISCORD_TOKEN is not accepted by Discord"):
-        async with deployed(tmp_path, spoken(""), discord_token="wrong"):
+        async with deploy(tmp_path, spoken(""), discord_token="wrong"):
             raise AssertionError("it must not get here")
 
 
 @asynccontextmanager
-async def running(standin: StandIn, model: OpenAIServer, folder: Path) -> AsyncGenerator[asyncio.subprocess.Process]:
+async def running_process(
+    simulator: DiscordSimulator, model: OpenAIServer, folder: Path
+) -> AsyncGenerator[asyncio.subprocess.Process]:
     """The real command in a process of its own, connected and with its commands published."""
     is_first = not (folder / "documents").exists()
-    variables = environment(standin, model, with_documents(folder) if is_first else folder)
-    await ingested(load(None, **{name.lower(): value for name, value in variables.items()}))
+    variables = build_environment(simulator, model, write_documents(folder) if is_first else folder)
+    await ingest_documents(load(None, **{name.lower(): value for name, value in variables.items()}))
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "bot"),
         env={"PATH": "/usr/bin:/bin", "HOME": str(folder), "LOG_LEVEL": "DEBUG", **variables},
@@ -236,7 +258,7 @@ async def running(standin: StandIn, model: OpenAIServer, folder: Path) -> AsyncG
     )
     try:
         async with asyncio.timeout(30):
-            while not has_commands(standin):  # noqa: ASYNC110  # another process: no event tells of it
+            while not has_commands(simulator):  # noqa: ASYNC110  # another process: no event tells of it
                 await asyncio.sleep(0.05)
         yield process
     finally:
@@ -245,20 +267,29 @@ async def running(standin: StandIn, model: OpenAIServer, folder: Path) -> AsyncG
         await process.wait()
 
 
-async def test_an_answer_in_whose_midst_the_process_is_killed_gets_its_end_at_the_next_start(tmp_path: Path) -> None:
+async def test_answer_of_a_killed_process_is_finished_at_the_next_start(tmp_path: Path) -> None:
     speech = spoken("A refund is paid within five working days. " * 50, between=0.1)
-    async with StandIn() as standin, OpenAIServer(speech) as model:
+    async with DiscordSimulator() as standin, OpenAIServer(speech) as model:
         bot = Deployment(standin, model, None, asyncio.Event())  # type: ignore[arg-type]  # the process has its own
-        async with running(standin, model, tmp_path) as process:
+        async with running_process(standin, model, tmp_path) as process:
             bot.ask()
-            await bot.until(lambda: bool(bot.shown()) and bot.shown()[0].now.content.startswith("A refund is paid"))
+            await bot.wait_until(
+                lambda: (
+                    bool(bot.channel_messages())
+                    and bot.channel_messages()[0].current_state.content.startswith("A refund is paid")
+                )
+            )
             process.kill()
             await process.wait()
-        assert bot.shown()[0].now.content.endswith("▌")
-        async with running(standin, model, tmp_path):
-            await bot.until(lambda: not bot.shown()[0].now.content.endswith("▌"))
-        content = bot.shown()[0].now.content
-        buttons = [button["label"] for row in bot.shown()[0].now.components for button in row["components"]]
+        assert bot.channel_messages()[0].current_state.content.endswith("▌")
+        async with running_process(standin, model, tmp_path):
+            await bot.wait_until(lambda: not bot.channel_messages()[0].current_state.content.endswith("▌"))
+        content = bot.channel_messages()[0].current_state.content
+        buttons = [
+            button["label"]
+            for row in bot.channel_messages()[0].current_state.components
+            for button in row["components"]
+        ]
     assert content.startswith("A refund is paid")
     assert content.endswith("\n\n-# Interrupted. Docent was restarted: ask again.")
     assert buttons == ["Retry"]
@@ -269,14 +300,23 @@ async def test_a_signal_finishes_open_answers_as_interrupted_and_exits_with_0(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     speech = spoken("A refund is paid within five working days. " * 50, between=0.1)
-    async with StandIn() as standin, OpenAIServer(speech) as model, running(standin, model, tmp_path) as process:
+    async with (
+        DiscordSimulator() as standin,
+        OpenAIServer(speech) as model,
+        running_process(standin, model, tmp_path) as process,
+    ):
         bot = Deployment(standin, model, None, asyncio.Event())  # type: ignore[arg-type]  # the process has its own
         bot.ask()
-        await bot.until(lambda: bool(bot.shown()) and bot.shown()[0].now.content.startswith("A refund is paid"))
+        await bot.wait_until(
+            lambda: (
+                bool(bot.channel_messages())
+                and bot.channel_messages()[0].current_state.content.startswith("A refund is paid")
+            )
+        )
         process.send_signal(number)
         async with asyncio.timeout(10):
             output, _ = await process.communicate()
-        content = bot.shown()[0].now.content
+        content = bot.channel_messages()[0].current_state.content
         assert process.returncode == 0
         assert content.startswith("A refund is paid")
         assert "-# Interrupted" in content

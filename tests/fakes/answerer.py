@@ -6,7 +6,17 @@ import asyncio
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from bot.domain import SHARED, Attached, IngestionReport, LibraryState, Outcome, Progress, Shelved, Source, Usage
+from bot.domain import (
+    SHARED,
+    AnswerOutcome,
+    Attachment,
+    DocumentInfo,
+    IngestionReport,
+    LibraryState,
+    Progress,
+    Source,
+    Usage,
+)
 from bot.errors import DocumentUnreadable, IngestionRefused
 
 if TYPE_CHECKING:
@@ -35,7 +45,7 @@ class Script:
     sources: Sequence[Source] = (HANDBOOK, TRAVEL)
     notice: str = ""
     searched_for: str = ""
-    outcome: Outcome = field(default_factory=Outcome)
+    outcome: AnswerOutcome = field(default_factory=AnswerOutcome)
     is_confident: bool = False
     prompt_tokens: int = 0
     """What the model is given, from the moment the first delta is awaited; each delta is a token it has written."""
@@ -75,7 +85,7 @@ class FakeAnswer:
         return self._usage
 
     @property
-    def outcome(self) -> Outcome:
+    def outcome(self) -> AnswerOutcome:
         if not self._is_over:
             raise RuntimeError("the outcome is not known before the last delta")
         return self._script.outcome
@@ -136,7 +146,7 @@ class FakeLibrary:
         state: LibraryState,
         report: IngestionReport | None = None,
         *,
-        shelf: Sequence[Shelved] = (),
+        shelf: Sequence[DocumentInfo] = (),
         pace: float = 0.0,
     ) -> None:
         self._state = state
@@ -194,7 +204,7 @@ class FakeLibrary:
         """What was added and removed becomes what is searched."""
         for document in self.files:
             if collection in {None, _collection(document)}:
-                self._shelf[document] = Shelved(document, document, _collection(document), passages=1)
+                self._shelf[document] = DocumentInfo(document, document, _collection(document), passages=1)
         for document in self.removed:
             if collection in {None, _collection(document)}:
                 self._shelf.pop(document, None)
@@ -207,13 +217,13 @@ class FakeLibrary:
         self._is_cancelled = True
         return True
 
-    async def shelved(self, scope: Scope) -> list[Shelved]:
+    async def list_documents(self, scope: Scope) -> list[DocumentInfo]:
         inside = [each for each in self._shelf.values() if each.collection in scope.collections]
         return sorted(inside, key=lambda each: each.document)
 
-    async def read(self, name: str, content: bytes) -> Attached:
+    async def read(self, name: str, content: bytes) -> Attachment:
         self._refuse_unreadable(name)
-        return Attached(name, content.decode("utf-8", "replace"))
+        return Attachment(name, content.decode("utf-8", "replace"))
 
     async def add(self, collection: str, name: str, content: bytes) -> str:
         self._refuse_unreadable(name)

@@ -7,90 +7,90 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bot.answers.service import Asking
-from bot.discord_adapter import rate_limit_trace
+from bot.answers.service import AnswerService
+from bot.discord_adapter import create_rate_limit_trace
 from bot.discord_adapter.client import DocentClient
 from bot.records import MemoryRecords
-from bot.simulator.server import StandIn
-from bot.streaming import Driver, Lanes
+from bot.simulator.server import DiscordSimulator
+from bot.streaming import Driver, RateLimiter
 from cogs.answer_buttons import Answers
 from cogs.ask import Ask
 from cogs.status import Meta
 from tests.fakes.answerer import FakeAnswerer, FakeLibrary, Script
-from tests.fakes.discord_client import connected
+from tests.fakes.discord_client import connect_client
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
     from bot.records import Records
-    from bot.simulator.server import Request
+    from bot.simulator.server import RecordedRequest
     from bot.simulator.world import Channel, Interaction, Message
 
-PATIENCE = 10.0
+TIMEOUT = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class BotInGuild:
     """Everything on it."""
 
-    standin: StandIn
+    simulator: DiscordSimulator
     client: DocentClient
     answerer: FakeAnswerer
     driver: Driver
 
     @property
     def channel(self) -> Channel:
-        return self.standin.world.channel_named("general")
+        return self.simulator.world.find_channel("general")
 
-    def use(self, command: str, **options: str) -> Interaction:
+    def use_command(self, command: str, **options: str) -> Interaction:
         """Ada uses a command in #general."""
-        world = self.standin.world
-        return world.use_command(self.channel.id, world.user_named("Ada").id, command, options)
+        world = self.simulator.world
+        return world.use_command(self.channel.id, world.find_user("Ada").id, command, options)
 
     def ask(self, question: str = "How long do refunds take?") -> Interaction:
-        return self.use("ask", question=question)
+        return self.use_command("ask", question=question)
 
-    def shown(self) -> list[Message]:
-        return self.standin.world.history(self.channel.id)
+    def channel_messages(self) -> list[Message]:
+        return self.simulator.world.history(self.channel.id)
 
-    def calls(self, path: str, method: str = "") -> list[Request]:
-        return [call for call in self.standin.requests if path in call.path and method in {"", call.method}]
+    def find_requests(self, path: str, method: str = "") -> list[RecordedRequest]:
+        return [call for call in self.simulator.requests if path in call.path and method in {"", call.method}]
 
-    async def settled(self) -> None:
+    async def wait_until_done(self) -> None:
         """Wait until every answer that has begun is told."""
-        await until(lambda: any(call.status for call in self.calls("/callback")))
+        await wait_until(lambda: any(call.status for call in self.find_requests("/callback")))
         await asyncio.sleep(0.05)
-        await until(lambda: not self.driver.open_answers)
+        await wait_until(lambda: not self.driver.open_answers)
 
 
-def made(
+def create_client(
     answerer: FakeAnswerer, library: FakeLibrary | None = None, records: Records | None = None
 ) -> tuple[DocentClient, Driver]:
     """A client and its driver, as the composition root would make them."""
-    lanes = Lanes()
+    lanes = RateLimiter()
     driver = Driver(lanes)
     records = records or MemoryRecords()
-    asking = Asking(answerer, driver, records)
+    asking = AnswerService(answerer, driver, records)
     cogs = [Ask(asking), Answers(asking, records), *([Meta(library)] if library else [])]
-    client = DocentClient(cogs=cogs, driver=driver, http_trace=rate_limit_trace(lanes))
+    client = DocentClient(cogs=cogs, driver=driver, http_trace=create_rate_limit_trace(lanes))
     client._connection.guild_ready_timeout = 0.05
     return client, driver
 
 
 @asynccontextmanager
-async def laid(
+async def bot_in_guild(
     script: Script, library: FakeLibrary | None = None, records: Records | None = None
-) -> AsyncGenerator[Table]:
+) -> AsyncGenerator[BotInGuild]:
     """A table whose client is connected and has published its commands."""
     answerer = FakeAnswerer(script)
-    client, driver = made(answerer, library, records)
-    async with StandIn() as standin, connected(client, standin):
-        await until(lambda: any(standin.world.commands.values()))
-        yield Table(standin, client, answerer, driver)
+    client, driver = create_client(answerer, library, records)
+    async with DiscordSimulator() as standin, connect_client(client, standin):
+        await wait_until(lambda: any(standin.world.commands.values()))
+        yield BotInGuild(standin, client, answerer, driver)
 
 
-async def until(claim: Callable[[], bool]) -> None:
+async def wait_until(condition: Callable[[], bool]) -> None:
     """Wait for something that happens on the far side of a socket, so that no event tells of it."""
-    async with asyncio.timeout(PATIENCE):
-        while not claim():  # noqa: ASYNC110 - see above
+    async with asyncio.timeout(TIMEOUT):
+        while not condition():  # noqa: ASYNC110 - see above
             await asyncio.sleep(0.01)

@@ -8,12 +8,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bot.app.library import opened
+from bot.app.library import open_knowledge_base
 from bot.app.serve import serve
 from bot.settings import load
-from bot.simulator.server import StandIn
+from bot.simulator.server import DiscordSimulator
 from bot.simulator.world import MESSAGE_CONTENT_INTENT
-from tests.fakes.discord_client import pointed_at
+from tests.fakes.discord_client import override_discord_urls
 from tests.fakes.openai_server import OpenAIServer
 
 if TYPE_CHECKING:
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from bot.simulator.world import Interaction, Message
     from tests.fakes.openai_server import Script
 
-WRITTEN = 1_767_355_200.0
+DOCUMENTS_MODIFIED_AT = 1_767_355_200.0
 """When the documents were last changed, in Unix seconds: noon on 2026-01-02."""
 
-PATIENCE = 30.0
+TIMEOUT = 30.0
 """Seconds within which anything here happens, or something is wrong."""
 
-QUIET = 1.2
+IDLE_SECONDS = 1.2
 """Seconds without an edit after which an answer is over: longer than any pause between two pages."""
 
 REFUNDS = """---
@@ -55,47 +55,47 @@ KITCHEN = "# Kitchen\n\nThe dishwasher runs at six in the evening. Whoever is la
 class Deployment:
     """A running bot and the two ends it speaks with."""
 
-    standin: StandIn
+    simulator: DiscordSimulator
     model: OpenAIServer
     settings: Settings
     stop: asyncio.Event
 
     def ask(self, question: str = "How long does a refund take?") -> Interaction:
         """Ada uses /ask in #general."""
-        world = self.standin.world
+        world = self.simulator.world
         return world.use_command(
-            world.channel_named("general").id, world.user_named("Ada").id, "ask", {"question": question}
+            world.find_channel("general").id, world.find_user("Ada").id, "ask", {"question": question}
         )
 
-    def shown(self) -> list[Message]:
+    def channel_messages(self) -> list[Message]:
         """The messages in #general, oldest first."""
-        return self.standin.world.history(self.standin.world.channel_named("general").id)
+        return self.simulator.world.history(self.simulator.world.find_channel("general").id)
 
-    async def until(self, is_so: Callable[[], bool]) -> None:
+    async def wait_until(self, condition: Callable[[], bool]) -> None:
         """Wait for something to become true."""
-        async with asyncio.timeout(PATIENCE):
-            while not is_so():  # noqa: ASYNC110  # it happens on the far side of a socket, no event tells of it
+        async with asyncio.timeout(TIMEOUT):
+            while not condition():  # noqa: ASYNC110  # it happens on the far side of a socket, no event tells of it
                 await asyncio.sleep(0.02)
 
-    async def answered(self, question: str = "How long does a refund take?") -> str:
+    async def ask_and_wait(self, question: str = "How long does a refund take?") -> str:
         """Ask, wait for the end, and give what the asker then sees, all pages joined by blank lines."""
-        before = len(self.shown())
+        before = len(self.channel_messages())
         self.ask(question)
-        await self.until(lambda: len(self.shown()) > before and self._is_quiet())
-        return "\n\n".join(message.now.content for message in self.shown()[before:])
+        await self.wait_until(lambda: len(self.channel_messages()) > before and self._is_idle())
+        return "\n\n".join(message.current_state.content for message in self.channel_messages()[before:])
 
-    def _is_quiet(self) -> bool:
+    def _is_idle(self) -> bool:
         """Whether the last answer has come to its end: nothing says that more is coming, and for a while none did."""
-        last = self.shown()[-1]
-        return not _is_going_on(last) and self.standin.world.clock() - last.now.time > QUIET
+        last = self.channel_messages()[-1]
+        return not _is_in_progress(last) and self.simulator.world.clock() - last.current_state.time > IDLE_SECONDS
 
 
-def environment(standin: StandIn, model: OpenAIServer, folder: Path) -> dict[str, str]:
+def build_environment(simulator: DiscordSimulator, model: OpenAIServer, folder: Path) -> dict[str, str]:
     """The settings of a bot that stands between the two, as variables."""
     return {
-        "DISCORD_TOKEN": standin.world.token,
-        "DISCORD_API_URL": standin.api_url,
-        "DISCORD_GATEWAY_URL": standin.gateway_url,
+        "DISCORD_TOKEN": simulator.world.token,
+        "DISCORD_API_URL": simulator.api_url,
+        "DISCORD_GATEWAY_URL": simulator.gateway_url,
         "OPENAI_API_KEY": "sk-planted-key",
         "OPENAI_BASE_URL": model.url,
         "LLM_MODEL": "fake",
@@ -107,55 +107,61 @@ def environment(standin: StandIn, model: OpenAIServer, folder: Path) -> dict[str
     }
 
 
-def with_documents(folder: Path) -> Path:
+def write_documents(folder: Path) -> Path:
     """Two documents under ``folder``, which is returned."""
     (folder / "documents").mkdir()
     (folder / "documents" / "refunds.md").write_text(REFUNDS, encoding="utf-8")
     (folder / "documents" / "kitchen.md").write_text(KITCHEN, encoding="utf-8")
     for document in (folder / "documents").iterdir():
-        os.utime(document, (WRITTEN, WRITTEN))
+        os.utime(document, (DOCUMENTS_MODIFIED_AT, DOCUMENTS_MODIFIED_AT))
     return folder
 
 
 @asynccontextmanager
-async def deployed(
+async def deploy(
     folder: Path, script: Script, *, is_indexed: bool = True, **overrides: str | None
 ) -> AsyncGenerator[Deployment]:
     """A bot that has published its commands, and has read its documents beforehand if ``is_indexed``."""
-    async with StandIn() as standin, OpenAIServer(script) as model:
-        values = {name.lower(): value for name, value in environment(standin, model, with_documents(folder)).items()}
+    async with DiscordSimulator() as standin, OpenAIServer(script) as model:
+        values = {
+            name.lower(): value for name, value in build_environment(standin, model, write_documents(folder)).items()
+        }
         settings = load(None, required=("discord_token",), **(values | overrides))
         if settings.message_content:
             standin.world.enabled_intents = MESSAGE_CONTENT_INTENT
         if is_indexed:
-            await ingested(settings)
+            await ingest_documents(settings)
         stop = asyncio.Event()
-        with pointed_at(standin):
+        with override_discord_urls(standin):
             serving = asyncio.create_task(serve(settings, stop=stop))
             deployment = Deployment(standin, model, settings, stop)
             try:
-                await deployment.until(lambda: serving.done() or has_commands(standin))
+                await deployment.wait_until(lambda: serving.done() or has_commands(standin))
                 if serving.done():
                     serving.result()
                 yield deployment
             finally:
                 stop.set()
-                async with asyncio.timeout(PATIENCE):
+                async with asyncio.timeout(TIMEOUT):
                     await asyncio.gather(serving)
 
 
-async def ingested(settings: Settings) -> None:
+async def ingest_documents(settings: Settings) -> None:
     """Read the documents, as ``python -m bot reindex`` does."""
-    knowledge = await asyncio.to_thread(opened, settings)
+    knowledge = await asyncio.to_thread(open_knowledge_base, settings)
     await knowledge.reindex()
     await knowledge.close()
 
 
-def has_commands(standin: StandIn) -> bool:
+def has_commands(simulator: DiscordSimulator) -> bool:
     """Whether the bot has published its commands in the stand-in's guild."""
-    return any(request.method == "PUT" and request.status < 300 for request in standin.requests)
+    return any(request.method == "PUT" and request.status < 300 for request in simulator.requests)
 
 
-def _is_going_on(message: Message) -> bool:
-    content = message.now.content
-    return message.now.is_thinking or content.endswith("▌") or content.startswith(("Searching", "Reading", "-# still"))
+def _is_in_progress(message: Message) -> bool:
+    content = message.current_state.content
+    return (
+        message.current_state.is_thinking
+        or content.endswith("▌")
+        or content.startswith(("Searching", "Reading", "-# still"))
+    )

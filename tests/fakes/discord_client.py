@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
     import discord
 
-    from bot.simulator.server import StandIn
+    from bot.simulator.server import DiscordSimulator
 
-PATIENCE = 10.0
+TIMEOUT = 10.0
 """Seconds within which a client on loopback is connected, or something is wrong."""
 
 
-class Addressed(Protocol):
+class HasDiscordUrls(Protocol):
     """Something with the two addresses of Discord."""
 
     @property
@@ -36,11 +36,11 @@ class Addressed(Protocol):
 
 
 @contextmanager
-def pointed_at(standin: Addressed) -> Generator[None]:
+def override_discord_urls(simulator: HasDiscordUrls) -> Generator[None]:
     """Every discord.py client made or running inside speaks to the stand-in."""
     before = Route.BASE, DiscordWebSocket.DEFAULT_GATEWAY
-    Route.BASE = standin.api_url
-    DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(standin.gateway_url)
+    Route.BASE = simulator.api_url
+    DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(simulator.gateway_url)
     try:
         yield
     finally:
@@ -48,19 +48,19 @@ def pointed_at(standin: Addressed) -> Generator[None]:
 
 
 @asynccontextmanager
-async def connected(client: discord.Client, standin: StandIn) -> AsyncGenerator[None]:
+async def connect_client(client: discord.Client, simulator: DiscordSimulator) -> AsyncGenerator[None]:
     """Run a client against the stand-in until the block ends; its guilds are known when it begins.
 
     Make the client with ``guild_ready_timeout=0.05``, or its ``on_ready`` waits two seconds for more guilds.
     """
-    with pointed_at(standin):
-        running = asyncio.create_task(client.start(standin.world.token))
-        ready = asyncio.create_task(standin.ready())
+    with override_discord_urls(simulator):
+        running = asyncio.create_task(client.start(simulator.world.token))
+        ready = asyncio.create_task(simulator.wait_until_ready())
         try:
-            await asyncio.wait({running, ready}, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({running, ready}, timeout=TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
             if running.done():
                 running.result()
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TIMEOUT):
                 await client.wait_until_ready()
             yield
         finally:

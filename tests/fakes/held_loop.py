@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.fakes.deployment import deployed
+from tests.fakes.deployment import deploy
 from tests.fakes.openai_server import spoken
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 QUESTIONS = ("How long does a refund take?", "When does the dishwasher run?", "Who signs large refunds?")
 
 
-class Watch:
+class LoopMonitor:
     """The longest bite: what this thread worked between two turns of the loop, whatever others took of the machine."""
 
     def __init__(self) -> None:
@@ -34,30 +34,30 @@ class Watch:
             await asyncio.sleep(0)
             self._worst = max(self._worst, time.thread_time() - began)
 
-    def taken(self) -> float:
+    def pop_worst(self) -> float:
         """The longest so far, in seconds; from now on another is looked for."""
         worst, self._worst = self._worst, 0.0
         return worst
 
 
-async def _told(bot: Deployment, question: str) -> None:
+async def _ask_until_answered(bot: Deployment, question: str) -> None:
     """Ask until the documents have been read and are quoted from, however slow the machine."""
     while True:
         with suppress(TimeoutError):
-            if (await bot.answered(question)).startswith("**No model is set"):
+            if (await bot.ask_and_wait(question)).startswith("**No model is set"):
                 return
 
 
 async def main(folder: Path) -> None:
     """Ask, the first time while everything is being opened and read, and say how long the loop was held."""
-    watch = Watch()
-    async with deployed(
+    watch = LoopMonitor()
+    async with deploy(
         folder, spoken(""), is_indexed=False, embed_model="local", openai_base_url=None, openai_api_key=None
     ) as bot:
         watching = asyncio.create_task(watch.run())
         for question in QUESTIONS:
-            await _told(bot, question)
-            print(json.dumps([question, watch.taken()]))  # noqa: T201  # this is what the process is run for
+            await _ask_until_answered(bot, question)
+            print(json.dumps([question, watch.pop_worst()]))  # noqa: T201  # this is what the process is run for
         watching.cancel()
 
 

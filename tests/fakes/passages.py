@@ -24,7 +24,7 @@ def node(text: str, document: str = "a.md", *, collection: str = "", title: str 
 
 def filled(store: Store, *nodes: TextNode, vectors: Sequence[Sequence[float]] = ()) -> Store:
     """The store, made to hold these nodes and, for the first of them, these vectors."""
-    store.keep_vectors({passage_hash(each): vector for each, vector in zip(nodes, vectors, strict=False)})
+    store.save_vectors({passage_hash(each): vector for each, vector in zip(nodes, vectors, strict=False)})
     store.replace({str(each.metadata["document"]): "hash" for each in nodes}, nodes)
     return store
 

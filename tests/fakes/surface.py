@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from bot.streaming import FileRefused, SurfaceBusy, SurfaceGone, posting
+from bot.streaming import FileRefused, SurfaceBusy, SurfaceGone, bucket_for_posts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bot.streaming import Edit, Lanes, Post
+    from bot.streaming import Edit, Post, RateLimiter
 
 
 class Fault(Enum):
@@ -32,17 +32,17 @@ class Window:
     limit: int
     period: float
     ends_at: float = 0.0
-    spent: int = 0
+    used: int = 0
 
-    def admits(self, now: float) -> bool:
+    def count_request(self, now: float) -> bool:
         if now >= self.ends_at:
-            self.ends_at, self.spent = now + self.period, 0
-        self.spent += 1
-        return self.spent <= self.limit
+            self.ends_at, self.used = now + self.period, 0
+        self.used += 1
+        return self.used <= self.limit
 
     @property
     def remaining(self) -> int:
-        return max(0, self.limit - self.spent)
+        return max(0, self.limit - self.used)
 
 
 @dataclass(slots=True)
@@ -54,19 +54,19 @@ class Server:
     interaction's edits).
     """
 
-    lanes: Lanes | None = None
+    rate_limiter: RateLimiter | None = None
     latency: float = 0.05
-    holds_last: bool = True
+    waits_on_last_token: bool = True
     windows: dict[str, Window] = field(default_factory=dict[str, Window])
-    refusals: int = 0
+    rate_limit_count: int = 0
 
-    def window(self, lane: str) -> Window:
-        is_quick = lane.startswith("interaction:") and lane != posting(lane.partition("+")[0])
-        return self.windows.setdefault(lane, Window(5, 2.0 if is_quick else 5.0))
+    def get_window(self, bucket: str) -> Window:
+        is_quick = bucket.startswith("interaction:") and bucket != bucket_for_posts(bucket.partition("+")[0])
+        return self.windows.setdefault(bucket, Window(5, 2.0 if is_quick else 5.0))
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class Snapshot:
     """What a reader sees from ``at`` on: all pages of the answer."""
 
     at: float
@@ -76,85 +76,87 @@ class Sight:
 class FakeSurface:
     """One answer's messages on the server, and everything a reader saw of them."""
 
-    def __init__(self, server: Server, lane: str, faults: Iterable[Fault] = ()) -> None:
+    def __init__(self, server: Server, bucket: str, faults: Iterable[Fault] = ()) -> None:
         self.server = server
-        self.lane = lane
+        self.bucket = bucket
         self.faults = deque(faults)
         self.pages: list[str] = []
-        self.sights: list[Sight] = []
+        self.snapshots: list[Snapshot] = []
         self.actions: list[Post | Edit] = []
         self.calls = 0
-        self.messages: set[int] = set()
-        self.places: set[int] = set()
+        self.message_ids: set[int] = set()
+        self.channel_and_guild_ids: set[int] = set()
         self.lasts_until: float | None = None
-        self.rests_on: int | None = None
+        self.required_channel_id: int | None = None
         self.is_deleted = False
-        self.takes_files = True
-        self._created: int | None = None
+        self.accepts_files = True
+        self._created_page: int | None = None
 
-    def has_message(self, message: int) -> bool:
-        return message in self.messages
+    def has_message(self, message_id: int) -> bool:
+        return message_id in self.message_ids
 
-    def is_in(self, place: int) -> bool:
-        return place in self.places
+    def is_in(self, channel_or_guild_id: int) -> bool:
+        return channel_or_guild_id in self.channel_and_guild_ids
 
     async def post(self, action: Post) -> None:
-        page = len(self.pages) if self._created is None else self._created
-        await self._request(posting(self.lane), page, action)
-        self._created = None
+        page = len(self.pages) if self._created_page is None else self._created_page
+        await self._request(bucket_for_posts(self.bucket), page, action)
+        self._created_page = None
 
     async def edit(self, action: Edit) -> None:
         if action.page >= len(self.pages):
             raise AssertionError("a page was edited before it was posted")
-        await self._request(self.lane, action.page, action)
+        await self._request(self.bucket, action.page, action)
 
-    async def _request(self, lane: str, page: int, action: Post | Edit) -> None:
+    async def _request(self, bucket: str, page: int, action: Post | Edit) -> None:
         server = self.server
-        window = server.window(lane)
+        window = server.get_window(bucket)
         fault = self.faults.popleft() if self.faults else Fault.NONE
         self.calls += 1
         await asyncio.sleep(server.latency)
         if self.is_deleted:
             await asyncio.sleep(server.latency)
             raise SurfaceGone("10008: unknown message")
-        if action.attached and not self.takes_files:
+        if action.attachment_text and not self.accepts_files:
             raise FileRefused("50013: missing permissions")
         now = asyncio.get_running_loop().time()
-        if not window.admits(now):
-            server.refusals += 1
-            await self._answered(lane, window, is_refused=True)
+        if not window.count_request(now):
+            server.rate_limit_count += 1
+            await self._respond(bucket, window, is_refused=True)
             raise SurfaceBusy(window.ends_at - asyncio.get_running_loop().time())
         if fault is Fault.UNAVAILABLE:
-            await self._answered(lane, window)
+            await self._respond(bucket, window)
             raise SurfaceBusy(1.0)
         self._show(page, action, now)
         if fault is Fault.REPLY_LOST:
             # A second try to create the same page finds the first one by its nonce.
-            self._created = page if lane == posting(self.lane) else None
+            self._created_page = page if bucket == bucket_for_posts(self.bucket) else None
             raise SurfaceBusy(1.0)
         if fault is Fault.HANGS:
-            self._created = page if lane == posting(self.lane) else None
+            self._created_page = page if bucket == bucket_for_posts(self.bucket) else None
             await asyncio.sleep(60)
-        await self._answered(lane, window)
-        if server.holds_last and window.remaining == 0:
+        await self._respond(bucket, window)
+        if server.waits_on_last_token and window.remaining == 0:
             await asyncio.sleep(max(0.0, window.ends_at - asyncio.get_running_loop().time()))
 
-    async def _answered(self, lane: str, window: Window, *, is_refused: bool = False) -> None:
+    async def _respond(self, bucket: str, window: Window, *, is_refused: bool = False) -> None:
         sent = asyncio.get_running_loop().time()
         reset_after = window.ends_at - sent
         remaining = window.remaining
         await asyncio.sleep(self.server.latency)
         now = asyncio.get_running_loop().time()
-        if self.server.lanes is None:
+        if self.server.rate_limiter is None:
             return
         if is_refused:
-            self.server.lanes.refused(lane, reset_after, now)
+            self.server.rate_limiter.record_rate_limit(bucket, reset_after, now)
         else:
-            self.server.lanes.learn(lane, limit=window.limit, remaining=remaining, reset_after=reset_after, now=now)
+            self.server.rate_limiter.update_from_headers(
+                bucket, limit=window.limit, remaining=remaining, reset_after=reset_after, now=now
+            )
 
     def _show(self, page: int, action: Post | Edit, now: float) -> None:
         if not action.text.strip():
             raise AssertionError("50006: an empty message")
         self.pages[page:] = [action.text, *self.pages[page + 1 :]]
         self.actions.append(action)
-        self.sights.append(Sight(now, tuple(self.pages)))
+        self.snapshots.append(Snapshot(now, tuple(self.pages)))

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 
-class _Jumping(selectors.DefaultSelector):
+class _JumpingSelector(selectors.DefaultSelector):
     """Never sleeps: the time it would have slept is added to ``elapsed``, in seconds."""
 
     elapsed = 0.0
@@ -30,11 +30,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     """Starts at 0.0 s. Real sockets and threads do not fit in: nothing may be waited for but timers and tasks."""
 
     def __init__(self) -> None:
-        self._jumping = _Jumping()
-        super().__init__(self._jumping)
+        self._jumping_selector = _JumpingSelector()
+        super().__init__(self._jumping_selector)
 
     def time(self) -> float:
-        return self._jumping.elapsed
+        return self._jumping_selector.elapsed
 
 
 def run_virtual(coroutine: Coroutine[object, object, _T]) -> _T:

@@ -46,12 +46,12 @@ def test_a_set_is_a_json_object_a_line() -> None:
 @pytest.mark.parametrize(
     "line", ["nonsense", "[]", "3", '{"question": "Q?"}', '{"question": 1, "source": "a"}', '{"source": "a"}']
 )
-def test_a_line_that_is_none_is_named(line: str) -> None:
+def test_malformed_line_is_reported(line: str) -> None:
     with pytest.raises(DocentError, match="set, line 2"):
         cases('{"question": "Q?", "source": "a.md"}\n' + line, "set")
 
 
-def test_a_question_without_an_answer_has_no_source() -> None:
+def test_unanswerable_question_has_no_source() -> None:
     assert cases('{"question": "Q?", "source": null}', "set") == [Case("Q?", None)]
 
 
@@ -60,7 +60,7 @@ def test_an_empty_set_is_refused() -> None:
         cases("\n", "set")
 
 
-def test_scores_are_shares_of_all_cases_and_what_was_not_found_counts_as_nothing() -> None:
+def test_scores_are_shares_of_all_questions_and_a_miss_counts_as_zero() -> None:
     assert scored([(1, 0.1), (2, 0.2), (4, 0.3), (None, 9.0)]) == Score(0.25, 0.5, 0.75, (1 + 0.5 + 0.25) / 4, 0.2, 9.0)
 
 
@@ -90,7 +90,7 @@ def test_the_last_run_over_the_same_set_is_found_again_whatever_else_the_log_hol
     assert previous(log, "b") == runs[2]
 
 
-def test_a_log_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+def test_unwritable_log_is_reported(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("a file where a folder should be")
     with pytest.raises(DocentError, match="cannot be written"):
         keep(tmp_path / "state" / "evaluations.jsonl", Evaluation("a", 1, "none"), "now")
@@ -130,9 +130,7 @@ async def test_with_a_model_every_question_is_answered_and_judged(tmp_path: Path
 
 
 @pytest.mark.parametrize(("said", "turned_away"), [("It is Ada [1].", 0.5), ("[0] That is not in them.", 1.0)])
-async def test_of_questions_without_an_answer_it_is_counted_how_many_are_turned_away(
-    tmp_path: Path, said: str, turned_away: float
-) -> None:
+async def test_refused_unanswerable_questions_are_counted(tmp_path: Path, said: str, turned_away: float) -> None:
     given = [Case("Which zebra sang operettas?", None), Case("Who approves a refund of a car?", None)]
     async with (
         OpenAIServer(spoken(said)) as server,
@@ -143,7 +141,7 @@ async def test_of_questions_without_an_answer_it_is_counted_how_many_are_turned_
     assert (found.searches, found.told) == ({}, None)
 
 
-async def test_without_a_model_quotes_that_may_not_answer_count_as_turning_away(tmp_path: Path) -> None:
+async def test_low_confidence_quotes_count_as_refusals_without_a_model(tmp_path: Path) -> None:
     async with searchable(tmp_path) as base:
         given = [Case("Which zebra sang operettas?", None)]
         found = await evaluated(base, given, "set", scope=Scope(), on_progress=lambda _: None)
@@ -151,9 +149,7 @@ async def test_without_a_model_quotes_that_may_not_answer_count_as_turning_away(
 
 
 @pytest.mark.parametrize(("text", "grounded"), [("No marks.", 0.0), ("Made up [99].", 0.0), ("Both [1][99].", 0.0)])
-async def test_an_answer_without_a_mark_or_with_one_that_leads_nowhere_is_not_grounded(
-    tmp_path: Path, text: str, grounded: float
-) -> None:
+async def test_answer_without_a_valid_citation_is_not_grounded(tmp_path: Path, text: str, grounded: float) -> None:
     async with (
         OpenAIServer(spoken(text)) as server,
         searchable(tmp_path, language=LanguageModelChoice("fake", server.url, SecretStr("k"))) as base,
@@ -174,7 +170,7 @@ async def test_a_model_that_fails_is_counted_as_failed(tmp_path: Path) -> None:
     assert found.told == Told(0.0, 0.0, 0.0, 1.0)
 
 
-async def test_on_the_committed_set_keywords_find_what_they_found_before(tmp_path: Path) -> None:
+async def test_keyword_scores_on_the_committed_set_do_not_regress(tmp_path: Path) -> None:
     async with searchable(tmp_path) as base:
         found = await evaluated(base, cases(COMMITTED, "set"), "set", scope=Scope(), on_progress=lambda _: None)
     assert found.searches[KEYWORDS].hit_1 >= 0.5
@@ -183,7 +179,7 @@ async def test_on_the_committed_set_keywords_find_what_they_found_before(tmp_pat
 
 
 @pytest.mark.skipif(local_embedding() is None, reason="the extra 'local' is not installed (Python 3.14 and newer)")
-async def test_on_the_committed_set_vectors_make_up_for_the_words_that_keywords_miss(tmp_path: Path) -> None:
+async def test_vectors_find_paraphrases_on_the_committed_set(tmp_path: Path) -> None:
     async with searchable(tmp_path, embedding=Local()) as base:
         found = await evaluated(base, cases(COMMITTED, "set"), "set", scope=Scope(), on_progress=lambda _: None)
     both, keywords = found.searches[FUSED], found.searches[KEYWORDS]

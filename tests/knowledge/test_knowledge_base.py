@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import SecretStr
 
-from bot.domain import Attached, Question, Scope, Turn, Usage
+from bot.domain import Attachment, Question, Scope, Turn, Usage
 from bot.errors import (
     DocumentUnreadable,
     IndexBuilding,
@@ -86,7 +86,7 @@ async def test_from_documents_to_a_streamed_sourced_answer(root: Path) -> None:
         assert (state.documents, state.nodes, state.embedding, state.running) == (3, 3, "fake-embedding", None)
 
 
-async def test_nobody_sees_a_collection_outside_the_scope(root: Path) -> None:
+async def test_answer_never_uses_a_collection_outside_the_scope(root: Path) -> None:
     async with opened(root) as base:
         await base.reindex()
 
@@ -98,13 +98,13 @@ async def test_nobody_sees_a_collection_outside_the_scope(root: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", " \n\t", "x" * 2_001])
-async def test_an_empty_or_endless_question_is_refused_in_words(root: Path, text: str) -> None:
+async def test_empty_or_too_long_question_is_refused_with_a_message(root: Path, text: str) -> None:
     async with opened(root) as base:
         with pytest.raises(QuestionInvalid, match=r"empty|2,000"):
             await base.answer(Question(text, "1"))
 
 
-async def test_an_empty_index_a_growing_one_and_a_question_off_the_documents_are_told_apart(root: Path) -> None:
+async def test_empty_index_ingesting_index_and_unmatched_question_are_distinguished(root: Path) -> None:
     seen: list[type[Exception]] = []
     async with opened(root) as base:
         loop = asyncio.get_running_loop()
@@ -126,7 +126,7 @@ async def test_an_empty_index_a_growing_one_and_a_question_off_the_documents_are
             await base.answer(Question("submarine", "1"))
 
 
-async def test_what_is_clearly_not_there_is_said_with_the_nearest_and_no_model_is_asked(
+async def test_unmatched_question_names_the_nearest_documents_and_calls_no_model(
     root: Path,
 ) -> None:
     async with OpenAIServer(spoken("Nonsense.")) as server:
@@ -166,7 +166,7 @@ async def test_a_source_is_marked_when_its_file_has_changed_since_and_not_when_i
         assert (await source()).is_changed
 
 
-async def test_a_follow_up_is_searched_for_in_words_of_its_own(root: Path) -> None:
+async def test_follow_up_is_searched_by_its_condensed_question(root: Path) -> None:
     async with opened(root) as base:
         await base.reindex()
         before = (Turn("Ada", "Which colour has the kettle?"), Turn("Docent", "Red.", is_answer=True))
@@ -179,7 +179,7 @@ async def test_a_follow_up_is_searched_for_in_words_of_its_own(root: Path) -> No
         assert alone.searched_for == ""
 
 
-async def test_the_rewriting_of_a_follow_up_is_part_of_what_an_answer_takes(root: Path) -> None:
+async def test_condensing_a_follow_up_counts_in_the_usage(root: Path) -> None:
     said = {True: Speech(["Where is the kettle?"], has_usage=False), False: spoken("In the kitchen [1].")}
     async with (
         OpenAIServer(lambda request: said["now asks" in request.prompt]) as server,
@@ -197,7 +197,7 @@ async def test_the_rewriting_of_a_follow_up_is_part_of_what_an_answer_takes(root
         assert answer.usage == Usage(rewriting.prompt + 100, rewriting.completion + 4)
 
 
-async def test_without_a_model_nothing_is_spent(root: Path) -> None:
+async def test_answers_without_a_model_use_no_tokens(root: Path) -> None:
     async with opened(root) as base:
         await base.reindex()
         answer = await base.answer(Question("Which colour has the kettle?", "1"))
@@ -205,7 +205,7 @@ async def test_without_a_model_nothing_is_spent(root: Path) -> None:
         assert answer.usage == Usage(0, 0)
 
 
-async def test_a_question_that_the_documents_do_not_speak_of_is_answered_from_the_file_it_came_with(
+async def test_question_unmatched_in_the_documents_is_answered_from_its_attachment(
     root: Path,
 ) -> None:
     async with (
@@ -214,7 +214,7 @@ async def test_a_question_that_the_documents_do_not_speak_of_is_answered_from_th
     ):
         await base.reindex()
         attached = await base.read("log.md", b"# Log\n\nThe submarine crossed under the ice.\n")
-        question = Question("Which submarine crossed the arctic under thick ice?", "1", attached=(attached,))
+        question = Question("Which submarine crossed the arctic under thick ice?", "1", attachments=(attached,))
         answer = await base.answer(question)
 
         assert answer.sources == ()
@@ -228,18 +228,18 @@ async def test_a_question_that_the_documents_do_not_speak_of_is_answered_from_th
 async def test_an_empty_index_stays_empty_whatever_file_comes_with_a_question(root: Path) -> None:
     async with opened(root) as base:
         with pytest.raises(IndexEmpty):
-            await base.answer(Question("Summarise this", "1", attached=(Attached("a.md", "Text."),)))
+            await base.answer(Question("Summarise this", "1", attachments=(Attachment("a.md", "Text."),)))
 
 
-async def test_a_question_that_points_at_its_file_finds_what_the_file_is_about_and_is_not_rewritten(root: Path) -> None:
+async def test_question_that_refers_to_its_file_searches_by_it_and_is_not_condensed(root: Path) -> None:
     async with (
         OpenAIServer(spoken("Yes [1].")) as server,
         opened(root, LanguageModelChoice("fake", server.url, KEY)) as base,
     ):
         await base.reindex()
-        attached = (Attached("plan.md", "Our bicycles are to be kept in the cellar."),)
+        attached = (Attachment("plan.md", "Our bicycles are to be kept in the cellar."),)
         before = (Turn("Ada", "Which colour has the kettle?"),)
-        answer = await base.answer(Question("Is this right?", "1", attached=attached, conversation=before))
+        answer = await base.answer(Question("Is this right?", "1", attachments=attached, conversation=before))
 
         assert [source.document for source in answer.sources] == ["bicycle.md"]
         assert answer.searched_for == ""
@@ -251,11 +251,11 @@ async def test_a_question_that_points_at_its_file_finds_what_the_file_is_about_a
 async def test_without_a_model_the_file_is_quoted_under_its_name_and_is_no_source(root: Path) -> None:
     async with opened(root) as base:
         await base.reindex()
-        attached = (Attached("my *plan*.md", "Bicycles are kept in the attic from May on. Cats sleep."),)
-        answer = await base.answer(Question("Where are the bicycles kept from May on?", "1", attached=attached))
+        attached = (Attachment("my *plan*.md", "Bicycles are kept in the attic from May on. Cats sleep."),)
+        answer = await base.answer(Question("Where are the bicycles kept from May on?", "1", attachments=attached))
         text = await text_of(answer)
         alone = await base.answer(
-            Question("Which submarine crossed?", "2", attached=(Attached("s.md", "A submarine."),))
+            Question("Which submarine crossed?", "2", attachments=(Attachment("s.md", "A submarine."),))
         )
 
         assert "**Your attachment my \\*plan\\*.md**\n> Bicycles are kept in the attic from May on." in text
@@ -332,7 +332,7 @@ async def test_a_run_in_progress_is_cancelled_and_the_next_one_runs(root: Path) 
         assert len((await base.reindex()).new) == 3
 
 
-async def test_a_run_that_nobody_waits_for_any_more_ends(root: Path) -> None:
+async def test_run_without_a_waiting_caller_ends(root: Path) -> None:
     async with opened(root) as base:
         begun = threading.Event()
 
@@ -387,7 +387,7 @@ async def test_a_collection_without_documents_is_a_collection(root: Path) -> Non
         assert list((await base.reindex(collection="empty")).new) == []  # nothing to read, and no complaint
 
 
-async def test_a_run_keeps_to_what_it_may_send_to_a_model_elsewhere_but_not_on_this_machine(root: Path) -> None:
+async def test_embedding_limit_binds_remote_models_but_not_local_ones(root: Path) -> None:
     async with OpenAIServer() as server:
         choice = EmbeddingChoice("fake-embedding", server.url, KEY)
         base = await asyncio.to_thread(
@@ -405,16 +405,16 @@ async def test_a_run_keeps_to_what_it_may_send_to_a_model_elsewhere_but_not_on_t
         await base.close()
 
 
-async def test_what_is_added_is_searchable_after_the_next_run_and_listed_inside_its_scope(root: Path) -> None:
+async def test_added_document_is_searchable_after_the_next_run_and_listed_in_its_scope(root: Path) -> None:
     async with opened(root) as base:
         await base.reindex()
         document = await base.add("legal", "../Terms.md", b"# Terms\n\nSubmarines are not insured.\n")
         assert document == "@legal/Terms.md"
         legal, shared = Scope(frozenset({"legal"})), Scope()
-        assert await base.shelved(legal) == []
+        assert await base.list_documents(legal) == []
 
         assert list((await base.reindex(collection="legal")).new) == [document]
-        (shelved,) = await base.shelved(legal)
+        (shelved,) = await base.list_documents(legal)
         assert (shelved.document, shelved.title, shelved.collection, shelved.passages) == (
             document,
             "Terms",
@@ -422,7 +422,7 @@ async def test_what_is_added_is_searchable_after_the_next_run_and_listed_inside_
             1,
         )
         assert shelved.date is not None
-        assert [(each.document, each.url) for each in await base.shelved(shared)] == [
+        assert [(each.document, each.url) for each in await base.list_documents(shared)] == [
             ("bicycle.md", None),
             ("kettle.md", "https://tea.example/"),
         ]
@@ -430,9 +430,9 @@ async def test_what_is_added_is_searchable_after_the_next_run_and_listed_inside_
 
         assert await base.remove(document)
         assert not await base.remove(document)
-        assert (await base.shelved(legal))[0].document == document
+        assert (await base.list_documents(legal))[0].document == document
         assert list((await base.reindex(collection="legal")).removed) == [document]
-        assert await base.shelved(legal) == []
+        assert await base.list_documents(legal) == []
 
 
 @pytest.mark.parametrize(
@@ -448,7 +448,7 @@ async def test_what_is_added_is_searchable_after_the_next_run_and_listed_inside_
         ("urls.txt", b"https://evil.example/ *", "list of web pages"),
     ],
 )
-async def test_what_could_not_be_read_later_is_not_added(root: Path, name: str, content: bytes, words: str) -> None:
+async def test_unreadable_document_is_not_added(root: Path, name: str, content: bytes, words: str) -> None:
     before = everything(root)
     async with opened(root) as base:
         with pytest.raises(DocumentUnreadable, match=words):
@@ -456,7 +456,7 @@ async def test_what_could_not_be_read_later_is_not_added(root: Path, name: str, 
     assert everything(root) == before
 
 
-async def test_a_page_is_put_on_its_collections_list_and_taken_off_again(root: Path) -> None:
+async def test_web_page_is_added_to_the_url_list_and_removed(root: Path) -> None:
     async with opened(root) as base:
         assert await base.add_page("legal", "https://team.example/terms#a") == "https://team.example/terms"
         assert (root / "@legal" / "urls.txt").read_text() == "https://team.example/terms\n"
@@ -472,7 +472,7 @@ async def test_one_run_at_a_time(root: Path) -> None:
         assert all(isinstance(run, IngestionRefused) for run in runs if isinstance(run, BaseException))
 
 
-async def test_the_first_question_holds_the_loop_no_longer_than_a_tenth_of_a_second(root: Path) -> None:
+async def test_first_question_blocks_the_event_loop_at_most_100_ms(root: Path) -> None:
     async with (
         OpenAIServer(spoken("Red [1].")) as server,
         opened(

@@ -12,7 +12,7 @@ from aiohttp import ClientSession, ClientTimeout
 from yarl import URL
 
 from bot.preview import page as page_module
-from bot.preview.page import Page
+from bot.preview.page import PreviewPage
 from bot.simulator.message_drafts import Draft
 from bot.simulator.world import Clock, InteractionCreated, MessageFlag, RequestAnswered, ResponseKind, World
 from tests.fakes.browser import TOKEN, Browser
@@ -33,19 +33,19 @@ def clock() -> Clock:
 
 @pytest.fixture
 def world(clock: Clock) -> World:
-    world = World.populated(clock=clock)
-    world.register(next(iter(world.guilds)), [ASK])
+    world = World.create_default(clock=clock)
+    world.register_commands(next(iter(world.guilds)), [ASK])
     return world
 
 
 @pytest.fixture
 async def browser(world: World) -> AsyncGenerator[Browser, None]:
-    page = Page(world, viewer=world.user_named("Ada"), token=TOKEN, suggestions=["How long does a refund take?"])
-    async with page.served() as url, ClientSession(timeout=ClientTimeout(10)) as session:
+    page = PreviewPage(world, viewer=world.find_user("Ada"), token=TOKEN, suggestions=["How long does a refund take?"])
+    async with page.serve() as url, ClientSession(timeout=ClientTimeout(10)) as session:
         yield Browser(session, url, world)
 
 
-def thought_about(world: World, interaction: Interaction) -> None:
+def defer(world: World, interaction: Interaction) -> None:
     world.acknowledge(interaction.id, interaction.token, ResponseKind.DEFERRED_MESSAGE, None, Draft())
 
 
@@ -53,8 +53,8 @@ def thought_about(world: World, interaction: Interaction) -> None:
 
 
 async def test_the_address_holds_a_random_key_on_loopback(world: World) -> None:
-    ada = world.user_named("Ada")
-    async with Page(world, viewer=ada).served() as one, Page(world, viewer=ada).served() as other:
+    ada = world.find_user("Ada")
+    async with PreviewPage(world, viewer=ada).serve() as one, PreviewPage(world, viewer=ada).serve() as other:
         assert URL(one).host == "127.0.0.1"
         assert len(URL(one).query["key"]) >= 32
         assert URL(one).query["key"] != URL(other).query["key"]
@@ -67,45 +67,45 @@ async def test_with_the_key_the_page_opens(browser: Browser) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/?key=wrong", "/?key=%F0%9F%97%9D", "/events", "/events?key=wrong", "/nothing"])
-async def test_without_the_key_nothing_is_shown(browser: Browser, path: str) -> None:
+async def test_requests_without_the_key_are_refused(browser: Browser, path: str) -> None:
     status, text = await browser.get(path)
     assert (status, text) == (403, "This address lacks its key: open the one that `python -m bot preview` printed.")
 
 
 @pytest.mark.parametrize("key", [None, "", "wrong"])
-async def test_without_the_key_nothing_is_done(browser: Browser, key: str | None) -> None:
+async def test_actions_without_the_key_are_refused(browser: Browser, key: str | None) -> None:
     status, _ = await browser.post("/say", {"channel": browser.channel, "text": "hello"}, X_Preview_Key=key)
     assert status == 403
     assert browser.world.messages == {}
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1", "127.0.0.1:1", "localhost.evil.example"])
-async def test_under_another_host_name_nothing_is_shown(browser: Browser, host: str) -> None:
+async def test_requests_for_another_host_name_are_refused(browser: Browser, host: str) -> None:
     for path in ("/?key=" + TOKEN, "/page.js"):
         status, text = await browser.get(path, Host=host)
         assert (status, text) == (403, "This page answers only on 127.0.0.1 and localhost.")
 
 
-async def test_localhost_is_a_name_of_this_machine_too(browser: Browser) -> None:
-    status, _ = await browser.get(f"/?key={TOKEN}", Host=f"localhost:{browser.home.port}")
+async def test_localhost_is_an_accepted_host_name(browser: Browser) -> None:
+    status, _ = await browser.get(f"/?key={TOKEN}", Host=f"localhost:{browser.home_url.port}")
     assert status == 200
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:1", None])
-async def test_another_sites_page_can_do_nothing(browser: Browser, origin: str | None) -> None:
+async def test_actions_from_another_origin_are_refused(browser: Browser, origin: str | None) -> None:
     status, text = await browser.post("/say", {"channel": browser.channel, "text": "hello"}, Origin=origin)
     assert (status, text) == (403, "This request comes from another site.")
     assert browser.world.messages == {}
 
 
-async def test_another_sites_page_can_read_nothing(browser: Browser) -> None:
+async def test_events_from_another_origin_are_refused(browser: Browser) -> None:
     status, _ = await browser.get(f"/events?key={TOKEN}", Origin="https://evil.example")
     assert status == 403
 
 
 @pytest.mark.parametrize("path", [f"/?key={TOKEN}", "/page.js", "/", f"/events?key={TOKEN}", f"/lost.txt?key={TOKEN}"])
-async def test_every_response_is_hardened(browser: Browser, path: str) -> None:
-    async with browser.session.get(browser.home.join(URL(path))) as response:
+async def test_every_response_has_security_headers(browser: Browser, path: str) -> None:
+    async with browser.session.get(browser.home_url.join(URL(path))) as response:
         policy = response.headers["Content-Security-Policy"]
         assert "default-src 'none'" in policy
         assert "unsafe" not in policy
@@ -125,8 +125,8 @@ async def test_every_response_is_hardened(browser: Browser, path: str) -> None:
         *((file.name, "text/javascript") for file in sorted(FILES.glob("*.js"))),
     ],
 )
-async def test_the_pages_files_are_served_as_what_they_are(browser: Browser, name: str, kind: str) -> None:
-    async with browser.session.get(browser.home.join(URL(f"/{name}"))) as response:
+async def test_static_files_are_served_with_their_content_type(browser: Browser, name: str, kind: str) -> None:
+    async with browser.session.get(browser.home_url.join(URL(f"/{name}"))) as response:
         assert (response.status, response.content_type) == (200, kind)
         assert await response.text() == (FILES / name).read_text()
 
@@ -154,7 +154,7 @@ def test_every_id_that_the_script_looks_for_is_on_the_page() -> None:
 
 
 async def test_the_stream_begins_with_everything_there_is(browser: Browser) -> None:
-    ada = browser.world.user_named("Ada")
+    ada = browser.world.find_user("Ada")
     browser.world.say(int(browser.channel), ada.id, "**hello**")
     async with browser.events() as events:
         state = await events.next()
@@ -173,9 +173,9 @@ async def test_each_edit_arrives_once_with_its_time_since_the_question(
 ) -> None:
     async with browser.events() as events:
         await events.next("state")
-        interaction = world.use_command(int(browser.channel), world.user_named("Ada").id, "ask", {"question": "Why?"})
+        interaction = world.use_command(int(browser.channel), world.find_user("Ada").id, "ask", {"question": "Why?"})
         clock.advance(0.5)
-        thought_about(world, interaction)
+        defer(world, interaction)
         first = (await events.next("message"))["message"]
         clock.advance(1.0)
         world.edit_response(interaction.token, None, Draft(content="Because"))
@@ -193,9 +193,9 @@ async def test_each_edit_arrives_once_with_its_time_since_the_question(
     assert [first["is_edited"], third["is_edited"]] == [False, True]
 
 
-async def test_a_browser_that_comes_late_is_told_all_earlier_states(browser: Browser, world: World) -> None:
-    interaction = world.use_command(int(browser.channel), world.user_named("Ada").id, "ask", {"question": "Why?"})
-    thought_about(world, interaction)
+async def test_late_browser_receives_all_earlier_states(browser: Browser, world: World) -> None:
+    interaction = world.use_command(int(browser.channel), world.find_user("Ada").id, "ask", {"question": "Why?"})
+    defer(world, interaction)
     for content in ("a", "ab", "abc"):
         world.edit_response(interaction.token, None, Draft(content=content))
     async with browser.events() as events:
@@ -203,8 +203,8 @@ async def test_a_browser_that_comes_late_is_told_all_earlier_states(browser: Bro
     assert len(message["states"]) == 4
 
 
-async def test_a_deletion_is_told_and_the_states_are_kept(browser: Browser, world: World) -> None:
-    message = world.say(int(browser.channel), world.user_named("Ada").id, "oops")
+async def test_deletion_is_streamed_and_earlier_states_stay(browser: Browser, world: World) -> None:
+    message = world.say(int(browser.channel), world.find_user("Ada").id, "oops")
     async with browser.events() as events:
         await events.next("state")
         world.delete(message.id)
@@ -212,39 +212,39 @@ async def test_a_deletion_is_told_and_the_states_are_kept(browser: Browser, worl
     assert (told["is_deleted"], told["since"], told["states"]) == (True, 1, [])
 
 
-async def test_a_command_nobody_answers_fails_after_three_seconds(browser: Browser, world: World, clock: Clock) -> None:
+async def test_unanswered_command_fails_after_three_seconds(browser: Browser, world: World, clock: Clock) -> None:
     async with browser.events() as events:
         await events.next("state")
-        world.use_command(int(browser.channel), world.user_named("Ada").id, "ask", {"question": "Why?"})
+        world.use_command(int(browser.channel), world.find_user("Ada").id, "ask", {"question": "Why?"})
         waiting = (await events.next("interaction"))["interaction"]
         clock.advance(3.5)
-        world.sweep()
+        world.fail_overdue_interactions()
         failed = (await events.next("interaction"))["interaction"]
     assert (waiting["is_settled"], waiting["has_failed"]) == (False, False)
     assert (failed["is_settled"], failed["has_failed"]) == (False, True)
 
 
-async def test_typing_and_new_threads_are_told(browser: Browser, world: World) -> None:
+async def test_typing_and_new_threads_are_streamed(browser: Browser, world: World) -> None:
     async with browser.events() as events:
         await events.next("state")
-        world.type(int(browser.channel), world.bot.id)
+        world.start_typing(int(browser.channel), world.bot.id)
         assert await events.next() == {"type": "typing", "channel": browser.channel, "name": "Docent"}
-        world.open_thread(int(browser.channel), "more of it")
+        world.create_thread(int(browser.channel), "more of it")
         channels = (await events.next("place"))["place"]["channels"]
     assert channels[-1]["kind"] == "thread"
 
 
-async def test_commands_registered_later_are_told(browser: Browser, world: World) -> None:
+async def test_commands_registered_later_are_streamed(browser: Browser, world: World) -> None:
     async with browser.events() as events:
         await events.next("state")
-        world.register(next(iter(world.guilds)), [ASK, {"name": "about", "type": 1, "description": "About"}])
-        world.tell(RequestAnswered(world.clock(), "PUT", "/applications/{}/guilds/{}/commands", 200))
+        world.register_commands(next(iter(world.guilds)), [ASK, {"name": "about", "type": 1, "description": "About"}])
+        world.emit(RequestAnswered(world.clock(), "PUT", "/applications/{}/guilds/{}/commands", 200))
         commands = (await events.next("place"))["place"]["commands"]
     assert [command["name"] for command in commands] == ["about", "ask"]
 
 
-async def test_what_only_another_member_may_see_is_not_told(browser: Browser, world: World) -> None:
-    ben = world.user_named("Ben")
+async def test_ephemeral_messages_of_others_are_not_streamed(browser: Browser, world: World) -> None:
+    ben = world.find_user("Ben")
     interaction = world.use_command(int(browser.channel), ben.id, "ask", {"question": "secret?"})
     draft = Draft(content="a secret", flags=int(MessageFlag.EPHEMERAL))
     world.acknowledge(interaction.id, interaction.token, ResponseKind.MESSAGE, None, draft)
@@ -260,28 +260,28 @@ async def test_asking_uses_the_command(browser: Browser, world: World) -> None:
     (interaction,) = world.interactions.values()
     assert status == 200
     assert interaction.name == "ask"
-    assert interaction.user_id == world.user_named("Ada").id
+    assert interaction.user_id == world.find_user("Ada").id
     assert interaction.data["options"] == [{"name": "question", "type": 3, "value": "How long?"}]
 
 
-async def test_a_bot_that_watches_is_asked_at_once(browser: Browser, world: World) -> None:
+async def test_registered_watcher_receives_the_question_at_once(browser: Browser, world: World) -> None:
     seen: list[Event] = []
     world.watch(seen.append)
     await browser.post("/command", {"channel": browser.channel, "name": "ask", "options": {"question": "x"}})
     assert [type(event) for event in seen] == [InteractionCreated]
 
 
-async def test_a_command_that_is_not_registered_is_refused_in_words(browser: Browser, world: World) -> None:
-    world.register(next(iter(world.guilds)), [])
+async def test_unregistered_command_is_refused_with_a_message(browser: Browser, world: World) -> None:
+    world.register_commands(next(iter(world.guilds)), [])
     status, text = await browser.post("/ask", {"channel": browser.channel, "question": "How long?"})
     assert (status, text) == (400, "The bot has not registered /ask here (yet): is it running?")
 
 
-async def test_what_is_said_stands_in_the_channel_and_may_mention_the_bot(browser: Browser, world: World) -> None:
+async def test_posted_message_appears_in_the_channel_with_the_bot_mentioned(browser: Browser, world: World) -> None:
     status, _ = await browser.post("/say", {"channel": browser.channel, "text": "@Docent how long?"})
     (message,) = world.messages.values()
     assert status == 200
-    assert message.now.content == f"<@{world.bot.id}> how long?"
+    assert message.current_state.content == f"<@{world.bot.id}> how long?"
 
 
 async def test_a_button_is_pressed(browser: Browser, world: World) -> None:
@@ -295,7 +295,7 @@ async def test_a_button_is_pressed(browser: Browser, world: World) -> None:
 
 
 async def test_a_form_is_shown_and_sent_back(browser: Browser, world: World) -> None:
-    interaction = world.use_command(int(browser.channel), world.user_named("Ada").id, "ask", {"question": "Why?"})
+    interaction = world.use_command(int(browser.channel), world.find_user("Ada").id, "ask", {"question": "Why?"})
     field = {"type": 4, "style": 2, "custom_id": "missing", "required": False}
     data = {
         "title": "What was missing?",
@@ -316,8 +316,8 @@ async def test_a_form_is_shown_and_sent_back(browser: Browser, world: World) -> 
     assert (await browser.post("/form", body | {"interaction": "1"}))[0] == 400
 
 
-async def test_a_forms_choices_descriptions_and_filled_in_words_are_shown(browser: Browser, world: World) -> None:
-    interaction = world.use_command(int(browser.channel), world.user_named("Ada").id, "ask", {"question": "Why?"})
+async def test_modal_shows_choices_descriptions_and_prefilled_values(browser: Browser, world: World) -> None:
+    interaction = world.use_command(int(browser.channel), world.find_user("Ada").id, "ask", {"question": "Why?"})
     options = [
         {"label": "Only I", "value": "private", "default": True},
         {"label": "Everybody", "value": "public", "description": "in this channel"},
@@ -345,19 +345,19 @@ async def test_a_forms_choices_descriptions_and_filled_in_words_are_shown(browse
 
 
 async def test_a_message_is_replied_to(browser: Browser, world: World) -> None:
-    said = world.say(int(browser.channel), world.user_named("Ben").id, "Two weeks")
+    said = world.say(int(browser.channel), world.find_user("Ben").id, "Two weeks")
     body = {"channel": browser.channel, "text": "@Docent whose?", "reply": str(said.id)}
     status, _ = await browser.post("/say", body)
     assert status == 200
-    assert world.history(int(browser.channel))[-1].reference == said.id
+    assert world.history(int(browser.channel))[-1].reference_id == said.id
     elsewhere = world.add_channel(world.channels[int(browser.channel)].guild_id or 0, "elsewhere")
     assert (await browser.post("/say", body | {"channel": str(elsewhere.id)}))[0] == 400
 
 
 async def test_a_messages_menu_is_offered_and_used(browser: Browser, world: World) -> None:
     guild_id = world.channels[int(browser.channel)].guild_id
-    world.register(guild_id, [{"name": "Ask the docs about this", "type": 3}])
-    said = world.say(int(browser.channel), world.user_named("Ben").id, "Two weeks")
+    world.register_commands(guild_id, [{"name": "Ask the docs about this", "type": 3}])
+    said = world.say(int(browser.channel), world.find_user("Ben").id, "Two weeks")
     async with browser.events() as events:
         state = await events.next("state")
     assert state["place"]["menus"] == ["Ask the docs about this"]
@@ -387,7 +387,7 @@ async def test_a_messages_menu_is_offered_and_used(browser: Browser, world: Worl
         ("/form", {"interaction": "1", "values": 3}),
     ],
 )
-async def test_what_makes_no_sense_is_refused_in_one_sentence(browser: Browser, path: str, body: object) -> None:
+async def test_malformed_request_is_refused_in_one_sentence(browser: Browser, path: str, body: object) -> None:
     status, text = await browser.post(path, body)
     assert status == 400
     assert text.endswith((".", "most.", "running?"))
@@ -399,10 +399,10 @@ async def test_a_huge_request_is_refused(browser: Browser) -> None:
     assert status == 413
 
 
-async def test_the_page_closes_at_once_though_browsers_listen(world: World) -> None:
-    page = Page(world, viewer=world.user_named("Ada"), token=TOKEN)
+async def test_server_closes_at_once_with_open_event_streams(world: World) -> None:
+    page = PreviewPage(world, viewer=world.find_user("Ada"), token=TOKEN)
     async with ClientSession() as session, asyncio.timeout(5):
-        async with page.served() as url:
+        async with page.serve() as url:
             response = await session.get(URL(url).join(URL(f"/events?key={TOKEN}")))
             await response.content.readline()
         response.close()

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import ClientSession, ClientTimeout
 from yarl import URL
 
-from bot.preview.page import Page
+from bot.preview.page import PreviewPage
 from bot.simulator.message_drafts import Attachment, Draft
 from bot.simulator.world import InteractionCreated, InteractionKind, MessageFlag, Permission, ResponseKind, World
 from tests.fakes.browser import TOKEN, Browser
@@ -35,29 +35,31 @@ DOCS = {
 
 @pytest.fixture
 def world() -> World:
-    world = World.populated()
-    world.register(next(iter(world.guilds)), [DOCS, {"name": "ask", "options": [{"name": "question", "type": 3}]}])
+    world = World.create_default()
+    world.register_commands(
+        next(iter(world.guilds)), [DOCS, {"name": "ask", "options": [{"name": "question", "type": 3}]}]
+    )
     return world
 
 
 @pytest.fixture
 async def ada(world: World) -> AsyncGenerator[Browser]:
-    page = Page(world, viewer=world.user_named("Ada"), token=TOKEN)
-    async with page.served() as url, ClientSession(timeout=ClientTimeout(10)) as session:
+    page = PreviewPage(world, viewer=world.find_user("Ada"), token=TOKEN)
+    async with page.serve() as url, ClientSession(timeout=ClientTimeout(10)) as session:
         yield Browser(session, url, world)
 
 
 @pytest.fixture
 def mia(ada: Browser) -> Browser:
-    return ada.become(ada.world.user_named("Mia"))
+    return ada.become(ada.world.find_user("Mia"))
 
 
 @pytest.fixture
 def lea(ada: Browser) -> Browser:
-    return ada.become(ada.world.user_named("Lea"))
+    return ada.become(ada.world.find_user("Lea"))
 
 
-async def place_of(browser: Browser) -> Json:
+async def load_place(browser: Browser) -> Json:
     async with browser.events() as events:
         place: Json = (await events.next("state"))["place"]
     return place
@@ -67,7 +69,7 @@ async def place_of(browser: Browser) -> Json:
 
 
 async def test_each_member_is_shown_what_they_may_see_and_use(ada: Browser, mia: Browser, lea: Browser) -> None:
-    places = [await place_of(browser) for browser in (ada, mia, lea)]
+    places = [await load_place(browser) for browser in (ada, mia, lea)]
     assert [place["viewer"]["name"] for place in places] == ["Ada", "Mia", "Lea"]
     assert [len(place["commands"]) for place in places] == [1, 3, 1]
     assert ["people-team" in [c["name"] for c in place["channels"]] for place in places] == [False, False, True]
@@ -77,34 +79,34 @@ async def test_each_member_is_shown_what_they_may_see_and_use(ada: Browser, mia:
     ]
 
 
-async def test_what_a_member_may_not_see_never_reaches_their_browser(ada: Browser, world: World) -> None:
-    shut = world.channel_named("people-team").id
-    world.say(shut, world.user_named("Lea").id, "secret salaries")
+async def test_hidden_channels_never_reach_the_members_browser(ada: Browser, world: World) -> None:
+    shut = world.find_channel("people-team").id
+    world.say(shut, world.find_user("Lea").id, "secret salaries")
     async with ada.events() as events:
         everything = [await events.next("state")]
-        world.say(shut, world.user_named("Lea").id, f"secret <#{shut}>")
-        world.type(shut, world.bot.id)
-        world.say(int(ada.channel), world.user_named("Lea").id, f"see <#{shut}>")
+        world.say(shut, world.find_user("Lea").id, f"secret <#{shut}>")
+        world.start_typing(shut, world.bot.id)
+        world.say(int(ada.channel), world.find_user("Lea").id, f"see <#{shut}>")
         everything.append(await events.next("message"))
     assert "secret" not in json.dumps(everything)
     assert "people-team" not in json.dumps(everything)
 
 
-async def test_a_member_who_is_given_a_role_is_shown_what_it_opens_at_once(ada: Browser, world: World) -> None:
-    shut = world.channel_named("people-team").id
-    world.say(shut, world.user_named("Lea").id, "salaries")
+async def test_member_given_a_role_sees_its_channels_at_once(ada: Browser, world: World) -> None:
+    shut = world.find_channel("people-team").id
+    world.say(shut, world.find_user("Lea").id, "salaries")
     guild = next(iter(world.guilds.values()))
     (team,) = (role.id for role in guild.roles.values() if role.name == "People team")
     async with ada.events() as events:
         assert (await events.next("state"))["messages"] == []
-        world.give_role(guild.id, world.user_named("Ada").id, team)
+        world.assign_role(guild.id, world.find_user("Ada").id, team)
         assert [message["channel"] for message in (await events.next("state"))["messages"]] == [str(shut)]
-        world.take_role(guild.id, world.user_named("Ada").id, team)
+        world.remove_role(guild.id, world.find_user("Ada").id, team)
         assert (await events.next("state"))["messages"] == []
 
 
 @pytest.mark.parametrize("who", ["1", "x", "bot", "٣"])
-async def test_nobody_can_be_who_is_no_member(ada: Browser, world: World, who: str) -> None:
+async def test_viewer_must_be_a_member(ada: Browser, world: World, who: str) -> None:
     ada.viewer = str(world.bot.id) if who == "bot" else who
     header = {"X_Preview_As": ada.viewer} if ada.viewer.isascii() else {}
     if header:
@@ -118,22 +120,22 @@ async def test_nobody_can_be_who_is_no_member(ada: Browser, world: World, who: s
 
 
 async def test_a_sub_command_is_used_with_options_of_their_own_kinds(mia: Browser, world: World) -> None:
-    held = await mia.hold("hand book.md", b"# All of it")
+    held = await mia.upload_file("hand book.md", b"# All of it")
     body = {
         "channel": mia.channel,
         "name": "docs add",
-        "options": {"loud": True, "who": str(world.user_named("Ben").id)},
+        "options": {"loud": True, "who": str(world.find_user("Ben").id)},
         "files": {"file": [held]},
     }
     assert (await mia.post("/command", body))[0] == 200
     (used,) = world.interactions.values()
     values = {option["name"]: option["value"] for option in used.data["options"][0]["options"]}
-    assert (used.path, used.user_id, values["loud"]) == ("docs add", world.user_named("Mia").id, True)
-    assert world.file(int(values["file"])).content == b"# All of it"
+    assert (used.path, used.user_id, values["loud"]) == ("docs add", world.find_user("Mia").id, True)
+    assert world.find_file(int(values["file"])).content == b"# All of it"
     assert (await mia.post("/command", body))[1] == "Choose the files again, 10 at most."
 
 
-async def test_what_an_option_does_not_take_is_refused_in_words(mia: Browser) -> None:
+async def test_invalid_option_value_is_refused_with_a_message(mia: Browser) -> None:
     body: Json = {"channel": mia.channel, "name": "docs add", "options": {}}
     assert await mia.post("/command", body) == (400, "/docs add: file is required.")
     body = {"channel": mia.channel, "name": "docs list", "options": {"page": "two"}}
@@ -155,68 +157,66 @@ async def test_suggestions_come_from_the_bot(mia: Browser, world: World) -> None
     assert (status, text) == (400, "The bot suggests nothing for “page”.")
 
 
-async def test_what_is_typed_is_not_shown_as_a_command_on_its_way(mia: Browser, world: World) -> None:
+async def test_autocomplete_is_not_shown_as_a_pending_command(mia: Browser, world: World) -> None:
     async with mia.events() as events:
         await events.next("state")
-        world.complete(int(mia.channel), world.user_named("Mia").id, "docs list", {}, focused="collection")
-        world.say(int(mia.channel), world.user_named("Ben").id, "hello")
+        world.autocomplete(int(mia.channel), world.find_user("Mia").id, "docs list", {}, focused="collection")
+        world.say(int(mia.channel), world.find_user("Ben").id, "hello")
         assert (await events.next())["type"] == "message"
 
 
 # Messages, files and posts
 
 
-async def test_a_message_carries_files_and_need_not_carry_words(ada: Browser, world: World) -> None:
-    held = [await ada.hold(name, b"x") for name in ("a.md", "b.md")]
+async def test_message_with_files_needs_no_text(ada: Browser, world: World) -> None:
+    held = [await ada.upload_file(name, b"x") for name in ("a.md", "b.md")]
     assert (await ada.post("/say", {"channel": ada.channel, "text": "", "files": held}))[0] == 200
     (message,) = world.messages.values()
-    assert [file.filename for file in message.now.attachments] == ["a.md", "b.md"]
+    assert [file.filename for file in message.current_state.attachments] == ["a.md", "b.md"]
     world.deny(int(ada.channel), next(iter(world.guilds)), Permission.ATTACH_FILES)
-    held = [await ada.hold("c.md", b"x")]
+    held = [await ada.upload_file("c.md", b"x")]
     status, text = await ada.post("/say", {"channel": ada.channel, "text": "look", "files": held})
     assert (status, text) == (400, "You may not attach files here.")
 
 
 async def test_a_post_is_opened_in_a_forum(ada: Browser, world: World) -> None:
-    forum = str(world.channel_named("help").id)
+    forum = str(world.find_channel("help").id)
     body = {"channel": forum, "title": "Refunds", "text": "How long?"}
     status, text = await ada.post("/post", body)
     assert status == 200
     post = world.channels[int(json.loads(text)["id"])]
-    assert (post.name, post.owner_id) == ("Refunds", world.user_named("Ada").id)
+    assert (post.name, post.owner_id) == ("Refunds", world.find_user("Ada").id)
     assert (await ada.post("/say", body))[1] == "A forum takes posts, which have a title."
     assert (await ada.post("/post", body | {"channel": ada.channel}))[1] == "Only a forum takes posts."
-    (shown,) = [channel for channel in (await place_of(ada))["channels"] if channel["name"] == "Refunds"]
+    (shown,) = [channel for channel in (await load_place(ada))["channels"] if channel["name"] == "Refunds"]
     assert (shown["kind"], shown["parent"]) == ("thread", forum)
 
 
-async def test_one_writes_to_the_bot_directly_and_nobody_else_sees_it(ada: Browser, lea: Browser, world: World) -> None:
+async def test_direct_message_is_seen_by_its_author_only(ada: Browser, lea: Browser, world: World) -> None:
     _, text = await ada.post("/direct", {})
     direct = json.loads(text)["id"]
     assert (await ada.post("/say", {"channel": direct, "text": "psst"}))[0] == 200
-    assert "Docent" in [channel["name"] for channel in (await place_of(ada))["channels"]]
+    assert "Docent" in [channel["name"] for channel in (await load_place(ada))["channels"]]
     assert (await lea.post("/say", {"channel": direct, "text": "psst"}))[1] == "That channel is gone."
     async with lea.events() as events:
         assert (await events.next("state"))["messages"] == []
-    assert world.channels[int(direct)].recipients == (world.user_named("Ada").id,)
+    assert world.channels[int(direct)].recipients == (world.find_user("Ada").id,)
 
 
-async def test_ones_own_message_is_edited_and_deleted_and_nobody_elses(
-    ada: Browser, lea: Browser, world: World
-) -> None:
-    message = world.say(int(ada.channel), world.user_named("Ada").id, "How lnog?")
+async def test_member_edits_and_deletes_only_their_own_messages(ada: Browser, lea: Browser, world: World) -> None:
+    message = world.say(int(ada.channel), world.find_user("Ada").id, "How lnog?")
     body = {"message": str(message.id), "text": "How long, @Docent?"}
     for act in ("/rewrite", "/delete"):
         assert (await lea.post(act, body))[1] == "That message is somebody else’s."
     assert (await ada.post("/rewrite", body))[0] == 200
-    assert message.now.content == f"How long, <@{world.bot.id}>?"
+    assert message.current_state.content == f"How long, <@{world.bot.id}>?"
     assert (await ada.post("/delete", body))[0] == 200
     assert message.deleted_at is not None
 
 
-async def test_where_one_may_not_write_or_look_nothing_is_done(ada: Browser, world: World) -> None:
-    shut = world.channel_named("people-team")
-    secret = world.say(shut.id, world.user_named("Lea").id, "salaries")
+async def test_actions_without_the_channel_permission_are_refused(ada: Browser, world: World) -> None:
+    shut = world.find_channel("people-team")
+    secret = world.say(shut.id, world.find_user("Lea").id, "salaries")
     world.deny(int(ada.channel), next(iter(world.guilds)), Permission.SEND_MESSAGES)
     before = len(world.messages)
     assert (await ada.post("/say", {"channel": ada.channel, "text": "hello"}))[1] == "You may not write here."
@@ -229,7 +229,7 @@ async def test_where_one_may_not_write_or_look_nothing_is_done(ada: Browser, wor
 # Buttons, selects and forms
 
 
-async def test_a_select_is_shown_with_what_there_is_to_choose_and_sends_the_choice(ada: Browser, world: World) -> None:
+async def test_select_shows_its_options_and_sends_the_chosen_one(ada: Browser, world: World) -> None:
     options = [{"label": "One", "value": "1"}, {"label": "Two", "value": "2"}]
     rows = (
         {"type": 1, "components": [{"type": 3, "custom_id": "page", "placeholder": "Page", "options": options}]},
@@ -250,20 +250,18 @@ async def test_a_select_is_shown_with_what_there_is_to_choose_and_sends_the_choi
     assert (await ada.post("/press", body | {"values": ["3"]}))[0] == 400
 
 
-async def test_a_button_that_only_another_sees_cannot_be_pressed(ada: Browser, lea: Browser, world: World) -> None:
-    used = world.use_command(int(ada.channel), world.user_named("Lea").id, "ask")
+async def test_button_on_anothers_ephemeral_message_cannot_be_pressed(ada: Browser, lea: Browser, world: World) -> None:
+    used = world.use_command(int(ada.channel), world.find_user("Lea").id, "ask")
     rows = ({"type": 1, "components": [{"type": 2, "custom_id": "stop"}]},)
     draft = Draft(content="between us", components=rows, flags=int(MessageFlag.EPHEMERAL))
     world.acknowledge(used.id, used.token, ResponseKind.MESSAGE, None, draft)
-    body = {"message": str(used.original_id), "custom_id": "stop"}
+    body = {"message": str(used.original_response_id), "custom_id": "stop"}
     assert (await ada.post("/press", body))[1] == "That button is no longer there."
     assert (await lea.post("/press", body))[0] == 200
 
 
-async def test_a_forms_files_and_choices_are_sent_by_its_own_reader_alone(
-    ada: Browser, mia: Browser, world: World
-) -> None:
-    used = world.use_command(int(mia.channel), world.user_named("Mia").id, "docs list")
+async def test_modal_is_submitted_by_the_member_it_was_shown_to_only(ada: Browser, mia: Browser, world: World) -> None:
+    used = world.use_command(int(mia.channel), world.find_user("Mia").id, "docs list")
     components = [
         {"type": 18, "label": "Files", "component": {"type": 19, "custom_id": "files", "max_values": 10}},
         {"type": 18, "label": "Whom", "component": {"type": 5, "custom_id": "whom", "required": False}},
@@ -276,12 +274,12 @@ async def test_a_forms_files_and_choices_are_sent_by_its_own_reader_alone(
         files, whom, sure = (await events.next("interaction"))["interaction"]["form"]["fields"]
     assert (files["kind"], files["most"], whom["kind"], sure["kind"]) == ("files", 10, "choice", "checkbox")
     assert "Lea" in [choice["label"] for choice in whom["choices"]]
-    held = await mia.hold("a.md", b"# A")
+    held = await mia.upload_file("a.md", b"# A")
     body = {"interaction": str(used.id), "values": {"whom": "", "sure": True}, "files": {"files": [held]}}
     assert (await ada.post("/form", body))[1] == "That form is no longer open."
     assert (await mia.post("/form", body))[0] == 200
     sent = [part["component"] for part in list(world.interactions.values())[-1].data["components"]]
-    assert world.file(int(sent[0]["values"][0])).filename == "a.md"
+    assert world.find_file(int(sent[0]["values"][0])).filename == "a.md"
     assert (sent[1]["values"], sent[2]["value"]) == ([], True)
     assert (await mia.post("/form", body | {"files": {}}))[0] == 400
 
@@ -302,8 +300,8 @@ async def test_a_file_is_opened_as_plain_text_or_saved_and_never_run(
     ada: Browser, world: World, name: str, kind: str, placed: str
 ) -> None:
     message = world.send(int(ada.channel), Draft(files=(Attachment(name, b"<script>alert(1)</script>"),)))
-    (file,) = message.now.attachments
-    async with ada.session.get(ada.home.join(URL(f"/files/{file.id}?key={TOKEN}"))) as response:
+    (file,) = message.current_state.attachments
+    async with ada.session.get(ada.home_url.join(URL(f"/files/{file.id}?key={TOKEN}"))) as response:
         assert (response.status, response.content_type) == (200, kind)
         assert response.headers["Content-Disposition"].startswith(placed)
         assert response.headers["Content-Security-Policy"].startswith("sandbox; default-src 'none'")
@@ -314,9 +312,9 @@ async def test_a_file_is_opened_as_plain_text_or_saved_and_never_run(
 async def test_a_file_is_opened_only_by_who_sees_its_message_and_has_the_key(
     ada: Browser, lea: Browser, world: World
 ) -> None:
-    shut = world.channel_named("people-team").id
-    message = world.say(shut, world.user_named("Lea").id, "look", files=[Attachment("salaries.csv", b"1,2")])
-    address = f"/files/{message.now.attachments[0].id}"
+    shut = world.find_channel("people-team").id
+    message = world.say(shut, world.find_user("Lea").id, "look", files=[Attachment("salaries.csv", b"1,2")])
+    address = f"/files/{message.current_state.attachments[0].id}"
     assert (await lea.get(f"{address}?key={TOKEN}&as={lea.viewer}"))[0] == 200
     assert await ada.get(f"{address}?key={TOKEN}") == (404, "That file is gone.")
     assert (await lea.get(f"{address}?as={lea.viewer}"))[0] == 403
@@ -324,17 +322,17 @@ async def test_a_file_is_opened_only_by_who_sees_its_message_and_has_the_key(
     assert (await lea.get(f"{address}?key={TOKEN}&as={lea.viewer}"))[0] == 404
 
 
-async def test_a_name_cannot_end_the_header_it_stands_in(ada: Browser, world: World) -> None:
+async def test_file_name_cannot_break_out_of_its_header(ada: Browser, world: World) -> None:
     draft = Draft(files=(Attachment('a"\r\nX-Evil: 1.txt', b"x"),))
-    (file,) = world.send(int(ada.channel), draft).now.attachments
-    async with ada.session.get(ada.home.join(URL(f"/files/{file.id}?key={TOKEN}"))) as response:
+    (file,) = world.send(int(ada.channel), draft).current_state.attachments
+    async with ada.session.get(ada.home_url.join(URL(f"/files/{file.id}?key={TOKEN}"))) as response:
         assert response.status == 200
         assert "X-Evil" not in response.headers
 
 
-async def test_only_so_many_files_are_held(ada: Browser, world: World) -> None:
-    first = await ada.hold("first.md", b"x")
+async def test_number_of_held_files_is_bounded(ada: Browser, world: World) -> None:
+    first = await ada.upload_file("first.md", b"x")
     for number in range(20):
-        await ada.hold(f"{number}.md", b"x")
+        await ada.upload_file(f"{number}.md", b"x")
     status, _ = await ada.post("/say", {"channel": ada.channel, "text": "look", "files": [first]})
     assert (status, world.messages) == (400, {})

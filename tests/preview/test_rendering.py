@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bot.preview.rendering import DiscordMarkdown, relative
+from bot.preview.rendering import DiscordMarkdown, format_relative_time
 
 NAMES = {"1": "Ada", "2": "general", "3": "<b>Bob</b>"}
 NOON = 1_700_000_000.0
@@ -39,7 +39,7 @@ ALLOWED = {
 }
 
 
-class Reader(HTMLParser):
+class HtmlChecker(HTMLParser):
     """Reads HTML back and complains of anything that is not on the list or not closed in its turn."""
 
     def __init__(self) -> None:
@@ -75,20 +75,20 @@ class Reader(HTMLParser):
         raise AssertionError(f"an instruction: {data}")
 
 
-def html(text: str) -> str:
-    return MARKDOWN.rendered(text, names=NAMES, now=NOON).strip()
+def render(text: str) -> str:
+    return MARKDOWN.render(text, names=NAMES, now=NOON).strip()
 
 
-def read(text: str) -> Reader:
-    reader = Reader()
-    reader.feed(html(text))
+def parse_html(text: str) -> HtmlChecker:
+    reader = HtmlChecker()
+    reader.feed(render(text))
     reader.close()
     assert reader.open == []
     return reader
 
 
-def shown(text: str) -> str:
-    return "".join(read(text).text)
+def visible_text(text: str) -> str:
+    return "".join(parse_html(text).text)
 
 
 @pytest.mark.parametrize(
@@ -105,74 +105,74 @@ def shown(text: str) -> str:
         ("-#none", "<p>-#none</p>"),
     ],
 )
-def test_inline_signs_are_discords(text: str, expected: str) -> None:
-    assert html(text) == expected
+def test_inline_markup_renders_as_in_discord(text: str, expected: str) -> None:
+    assert render(text) == expected
 
 
 def test_headings_end_at_the_third_level() -> None:
-    assert html("# a\n## b\n### c\n#### d") == "<h1>a</h1>\n<h2>b</h2>\n<h3>c</h3>\n<p>#### d</p>"
+    assert render("# a\n## b\n### c\n#### d") == "<h1>a</h1>\n<h2>b</h2>\n<h3>c</h3>\n<p>#### d</p>"
 
 
-def test_a_hash_without_words_is_no_heading() -> None:
-    assert html("# \n#hash") == "<p>#<br>\n#hash</p>"
+def test_hash_without_text_is_no_heading() -> None:
+    assert render("# \n#hash") == "<p>#<br>\n#hash</p>"
 
 
-def test_a_spoiler_holds_marks_of_its_own() -> None:
-    assert html("||a **b**||") == (
+def test_spoiler_may_contain_markup() -> None:
+    assert render("||a **b**||") == (
         '<p><span class="spoiler" role="button" tabindex="0">a <strong>b</strong></span></p>'
     )
 
 
-def test_marks_do_not_cross_a_spoilers_edge() -> None:
-    assert shown("**a ||b** c||") == "**a b** c"
+def test_markup_does_not_cross_the_edge_of_a_spoiler() -> None:
+    assert visible_text("**a ||b** c||") == "**a b** c"
 
 
 def test_a_list_may_follow_a_line_at_once_and_ends_where_the_indent_ends() -> None:
-    assert html("for you:\n- a\n  - b\nafter").replace("\n", "") == (
+    assert render("for you:\n- a\n  - b\nafter").replace("\n", "") == (
         "<p>for you:</p><ul><li>a<ul><li>b</li></ul></li></ul><p>after</p>"
     )
 
 
 def test_an_ordered_list_counts_from_where_it_starts() -> None:
-    assert html("3. a\n4. b").replace("\n", "") == '<ol start="3"><li>a</li><li>b</li></ol>'
+    assert render("3. a\n4. b").replace("\n", "") == '<ol start="3"><li>a</li><li>b</li></ol>'
 
 
 def test_a_quote_takes_its_lines_only() -> None:
-    assert html("> a\n> b\nc").replace("\n", "") == "<blockquote><p>a<br>b</p></blockquote><p>c</p>"
+    assert render("> a\n> b\nc").replace("\n", "") == "<blockquote><p>a<br>b</p></blockquote><p>c</p>"
 
 
 def test_a_long_quote_takes_all_that_follows() -> None:
-    assert html("x\n>>> a\n- b").replace("\n", "") == ("<p>x</p><blockquote><p>a</p><ul><li>b</li></ul></blockquote>")
+    assert render("x\n>>> a\n- b").replace("\n", "") == ("<p>x</p><blockquote><p>a</p><ul><li>b</li></ul></blockquote>")
 
 
 def test_an_empty_line_is_seen_above_what_follows_it() -> None:
-    assert html("a\n\nb\n\n- c\n\n> d\n\n-# e").replace("\n", "") == (
+    assert render("a\n\nb\n\n- c\n\n> d\n\n-# e").replace("\n", "") == (
         '<p>a</p><p class="gap">b</p><ul class="gap"><li>c</li></ul>'
         '<blockquote class="gap"><p>d</p></blockquote><div class="subtext gap">e</div>'
     )
 
 
 def test_a_quote_in_a_quote_is_text() -> None:
-    assert shown("> > a").strip() == "> a"
+    assert visible_text("> > a").strip() == "> a"
 
 
 def test_a_fence_keeps_its_language_and_its_content() -> None:
-    assert html("```Python\nif a < b:\n\n    **x**\n```") == (
+    assert render("```Python\nif a < b:\n\n    **x**\n```") == (
         '<pre><code class="language-python">if a &lt; b:\n\n    **x**</code></pre>'
     )
 
 
 def test_an_open_fence_is_only_backticks() -> None:
-    assert "<pre>" not in html("```py\nx = 1")
-    assert shown("```py\nx = 1").startswith("```py")
+    assert "<pre>" not in render("```py\nx = 1")
+    assert visible_text("```py\nx = 1").startswith("```py")
 
 
 def test_a_fence_may_stand_in_the_middle_of_a_line() -> None:
-    assert html("so ```\na\nb``` it is") == '<p>so <code class="block">a\nb</code> it is</p>'
+    assert render("so ```\na\nb``` it is") == '<p>so <code class="block">a\nb</code> it is</p>'
 
 
-def test_what_follows_a_closing_fence_is_kept() -> None:
-    assert shown("```\na\n``` b").split() == ["a", "b"]
+def test_text_after_a_closing_fence_is_kept() -> None:
+    assert visible_text("```\na\n``` b").split() == ["a", "b"]
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_what_follows_a_closing_fence_is_kept() -> None:
     ],
 )
 def test_web_addresses_are_links(text: str, url: str, label: str) -> None:
-    reader = read(text)
+    reader = parse_html(text)
     assert reader.links == [url]
     assert "".join(reader.text) == label
 
@@ -204,59 +204,59 @@ def test_web_addresses_are_links(text: str, url: str, label: str) -> None:
         "[x][y]\n\n[y]: https://example.org",
     ],
 )
-def test_nothing_else_is_a_link(text: str) -> None:
-    assert [link for link in read(text).links if link != "https://example.org"] == []
-    assert "[x]" not in text or shown(text).startswith("[x]")
+def test_only_web_addresses_become_links(text: str) -> None:
+    assert [link for link in parse_html(text).links if link != "https://example.org"] == []
+    assert "[x]" not in text or visible_text(text).startswith("[x]")
 
 
 def test_a_label_that_looks_like_an_address_masks_nothing() -> None:
-    assert read("[https://bank.example](https://evil.example)").text[0] == "["
+    assert parse_html("[https://bank.example](https://evil.example)").text[0] == "["
 
 
 def test_mentions_are_chips_with_names() -> None:
-    assert shown("<@1> <@!1> <#2> <@9> </ask:5>") == "@Ada @Ada #general @unknown-member /ask"
-    assert html("<#2>") == '<p><span class="chip">#general</span></p>'
+    assert visible_text("<@1> <@!1> <#2> <@9> </ask:5>") == "@Ada @Ada #general @unknown-member /ask"
+    assert render("<#2>") == '<p><span class="chip">#general</span></p>'
 
 
 def test_names_are_escaped() -> None:
-    assert "<b>" not in html("<@3>")
+    assert "<b>" not in render("<@3>")
 
 
 def test_emoji_of_the_server_are_shown_by_name() -> None:
-    assert shown("<:wave:12> <a:dance:13>") == ":wave: :dance:"
+    assert visible_text("<:wave:12> <a:dance:13>") == ":wave: :dance:"
 
 
 def test_timestamps_are_written_out() -> None:
-    assert shown(f"<t:{int(NOON) - 120}:R>") == "2 minutes ago"
-    assert shown("<t:1700000000>") == "14 November 2023 22:13 UTC"
-    assert shown("<t:1700000000:d>") == "14/11/2023 UTC"
-    assert shown("<t:9999999999999>") == "<t:9999999999999>"
+    assert visible_text(f"<t:{int(NOON) - 120}:R>") == "2 minutes ago"
+    assert visible_text("<t:1700000000>") == "14 November 2023 22:13 UTC"
+    assert visible_text("<t:1700000000:d>") == "14/11/2023 UTC"
+    assert visible_text("<t:9999999999999>") == "<t:9999999999999>"
 
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [(0, "in 0 seconds"), (-1, "1 second ago"), (59, "in 59 seconds"), (7200, "in 2 hours"), (-86_400, "1 day ago")],
 )
-def test_distances_are_told_in_their_largest_unit(seconds: float, words: str) -> None:
-    assert relative(seconds) == words
+def test_relative_times_use_their_largest_unit(seconds: float, words: str) -> None:
+    assert format_relative_time(seconds) == words
 
 
 @pytest.mark.parametrize("text", ["| a | b |\n|---|---|\n| 1 | 2 |", "---", "a\n===", "    indented", "&amp; &#60;"])
-def test_what_discord_does_not_know_is_shown_as_typed(text: str) -> None:
-    assert shown(text).split() == text.split()
-    assert re.findall(r"<(?!/?p|br)", html(text)) == []
+def test_unsupported_markup_is_shown_as_typed(text: str) -> None:
+    assert visible_text(text).split() == text.split()
+    assert re.findall(r"<(?!/?p|br)", render(text)) == []
 
 
 def test_an_image_is_a_link_behind_an_exclamation_mark() -> None:
-    assert "<img" not in html("![a](https://example.org/a.png)")
+    assert "<img" not in render("![a](https://example.org/a.png)")
 
 
 def test_html_is_text() -> None:
     hostile = "<script>alert(1)</script><img src=x onerror=alert(1)><a href='javascript:x'>"
-    assert shown(hostile) == hostile
+    assert visible_text(hostile) == hostile
 
 
-SIGNS = st.sampled_from(
+MARKUP = st.sampled_from(
     [
         "**", "*", "__", "_", "~~", "||", "`", "```", "```py\n", "\n", "\n\n", "> ", ">>> ", "- ", "  - ", "1. ", "# ",
         "#### ", "-# ", "[", "](", "](<", ">)", ")", "<", ">", "<@1>", "<#2>", "<t:1:R>", "<t:99999999999999:R>", "\\",
@@ -264,36 +264,36 @@ SIGNS = st.sampled_from(
         '"', "'", "&lt;", "&", "\t", "\x00", "\r", "\u2028", "\ud800", "\udc00", "é", "漢字", "👩‍👩‍👧", "a", " word ",
     ]
 )  # fmt: skip
-TEXTS = st.one_of(st.lists(SIGNS, max_size=40).map("".join), st.text(alphabet=st.characters(), max_size=200))
+TEXTS = st.one_of(st.lists(MARKUP, max_size=40).map("".join), st.text(alphabet=st.characters(), max_size=200))
 
 
 @given(TEXTS)
-def test_any_text_becomes_well_formed_html_of_allowed_tags(text: str) -> None:
-    assert read(text).open == []
+def test_any_text_renders_as_well_formed_html_of_allowed_tags(text: str) -> None:
+    assert parse_html(text).open == []
 
 
 @given(TEXTS)
 @example("http://# ")
 def test_every_link_is_http_or_https(text: str) -> None:
-    assert all(re.match(r"https?://[^/?#]", link, re.IGNORECASE) for link in read(text).links)
+    assert all(re.match(r"https?://[^/?#]", link, re.IGNORECASE) for link in parse_html(text).links)
 
 
 @given(TEXTS)
 def test_the_html_can_go_out_as_utf_8(text: str) -> None:
-    assert html(text).encode().decode() == html(text)
+    assert render(text).encode().decode() == render(text)
 
 
 @given(st.text(alphabet=st.characters(categories=["L", "N"]), min_size=1, max_size=100))
-def test_plain_words_are_shown_as_they_are(text: str) -> None:
-    assert shown(text) == text
+def test_plain_text_is_shown_unchanged(text: str) -> None:
+    assert visible_text(text) == text
 
 
 @given(st.text(max_size=100).filter(lambda text: "`" not in text and text.strip("\n\r") == text and text))
 def test_code_is_shown_letter_for_letter(text: str) -> None:
     expected = re.sub(r"\r\n?", "\n", text).replace("\x00", "\ufffd")
-    assert shown(f"```\n{text}\n```") == expected
+    assert visible_text(f"```\n{text}\n```") == expected
 
 
 @pytest.mark.parametrize("sign", ["- ", "> ", ">>> ", "||", "**", "[", "```", "<", "1. ", "\n- ", "*_"])
-def test_two_thousand_characters_of_one_sign_are_read_without_complaint(sign: str) -> None:
-    read((sign * 2_000)[:2_000])
+def test_two_thousand_equal_characters_render_without_an_error(sign: str) -> None:
+    parse_html((sign * 2_000)[:2_000])

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class Place:
+class RecordsBackend:
     """Where one test's records are: a file, the URL of a server's database, or this process. ``now`` is its time."""
 
-    where: Path | str | None
+    location: Path | str | None
     now: float = 3_000.0
     _memory: MemoryRecords = field(init=False)
 
@@ -35,31 +35,31 @@ class Place:
         self._memory = MemoryRecords(clock=lambda: self.now)
 
     @asynccontextmanager
-    async def opened(self) -> AsyncGenerator[Records]:
+    async def open(self) -> AsyncGenerator[Records]:
         """The records, as a process finds them that begins now."""
-        if self.where is None:
+        if self.location is None:
             yield self._memory
         else:
-            async with self.opened_sql() as records:
+            async with self.open_sql() as records:
                 yield records
 
     @asynccontextmanager
-    async def opened_sql(self, *, keeps_texts: bool = True) -> AsyncGenerator[SqlRecords]:
-        assert self.where is not None
-        if isinstance(self.where, Path):
-            opening = SqlRecords.opened_file(self.where, keeps_texts=keeps_texts, clock=lambda: self.now)
+    async def open_sql(self, *, keeps_texts: bool = True) -> AsyncGenerator[SqlRecords]:
+        assert self.location is not None
+        if isinstance(self.location, Path):
+            opening = SqlRecords.open_file(self.location, keeps_texts=keeps_texts, clock=lambda: self.now)
         else:
-            opening = SqlRecords.opened(self.where, keeps_texts=keeps_texts, clock=lambda: self.now)
+            opening = SqlRecords.open(self.location, keeps_texts=keeps_texts, clock=lambda: self.now)
         async with opening as records:
             yield records
 
-    def rows(self, statement: str) -> list[tuple[object, ...]]:
+    def query(self, statement: str) -> list[tuple[object, ...]]:
         """What a statement gives or does, on a connection that knows nothing of the records."""
-        return asyncio.run(self.rows_soon(statement))
+        return asyncio.run(self.query_async(statement))
 
-    async def rows_soon(self, statement: str) -> list[tuple[object, ...]]:
-        is_file = isinstance(self.where, Path)
-        url = f"sqlite+aiosqlite:///{self.where}" if is_file else str(self.where)
+    async def query_async(self, statement: str) -> list[tuple[object, ...]]:
+        is_file = isinstance(self.location, Path)
+        url = f"sqlite+aiosqlite:///{self.location}" if is_file else str(self.location)
         ways = {} if is_file else {"server_settings": {"search_path": SCHEMA}}
         engine = create_async_engine(url, poolclass=NullPool, connect_args=ways)
         try:
@@ -72,44 +72,44 @@ class Place:
 
 @pytest.fixture(scope="session")
 def server_url() -> Generator[str]:
-    if server.missing():
-        pytest.skip(f"no PostgreSQL to try: {', '.join(server.missing())} not installed")
-    with server.running() as url:
+    if server.missing_packages():
+        pytest.skip(f"no PostgreSQL to try: {', '.join(server.missing_packages())} not installed")
+    with server.run_server() as url:
         yield url
 
 
-def _placed(request: pytest.FixtureRequest, folder: Path) -> Place:
+def _create_backend(request: pytest.FixtureRequest, folder: Path) -> RecordsBackend:
     match request.param:
         case "memory":
-            return Place(None)
+            return RecordsBackend(None)
         case "file":
-            return Place(folder / "state" / "records.sqlite")
+            return RecordsBackend(folder / "state" / "records.sqlite")
         case _:
-            place = Place(request.getfixturevalue("server_url"))
-            place.rows(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
+            place = RecordsBackend(request.getfixturevalue("server_url"))
+            place.query(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
             return place
 
 
 @pytest.fixture(params=["memory", "file", "postgres"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+def backend(request: pytest.FixtureRequest, tmp_path: Path) -> RecordsBackend:
     """Every kind of place."""
-    return _placed(request, tmp_path)
+    return _create_backend(request, tmp_path)
 
 
 @pytest.fixture(params=["file", "postgres"])
-def lasting(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+def persistent_backend(request: pytest.FixtureRequest, tmp_path: Path) -> RecordsBackend:
     """Those that outlive a process."""
-    return _placed(request, tmp_path)
+    return _create_backend(request, tmp_path)
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> Place:
+def file_backend(tmp_path: Path) -> RecordsBackend:
     """A file alone."""
-    return Place(tmp_path / "state" / "records.sqlite")
+    return RecordsBackend(tmp_path / "state" / "records.sqlite")
 
 
 @pytest.fixture
-async def records(place: Place) -> AsyncGenerator[Records]:
+async def records(backend: RecordsBackend) -> AsyncGenerator[Records]:
     """Records in every kind of place."""
-    async with place.opened() as records:
+    async with backend.open() as records:
         yield records

@@ -8,12 +8,12 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from bot.domain import Scope, Source
-from bot.records import Fate, Record, Vote
+from bot.records import AnswerRecord, AnswerStatus, Vote
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_MARK = """
+_VERSION_TABLE = """
 CREATE TABLE records_schema (
     version INTEGER NOT NULL,
     PRIMARY KEY (version)
@@ -55,10 +55,10 @@ INSERT INTO answers ("key", question, asker_id, guild_id, channel_id, asked_at, 
 """
 
 
-def answer(key: str) -> Record:
+def expected_answer(answer_id: str) -> AnswerRecord:
     """What ``write`` wrote under a key, as it reads today."""
-    return Record(
-        key,
+    return AnswerRecord(
+        answer_id,
         "Wie lange?",
         asker_id=7,
         guild_id=8,
@@ -69,30 +69,30 @@ def answer(key: str) -> Record:
         searched_for="How long do refunds take?",
         text="Two **weeks** [1].\n",
         sources=(Source(1, "handbook.md", "Handbook", "Refunds take 14 days.", section="Refunds"),),
-        fate=Fate.COMPLETE,
+        fate=AnswerStatus.COMPLETE,
         ended_at=1_004.5,
     )
 
 
-def vote(key: str) -> Vote:
+def expected_vote(answer_id: str) -> Vote:
     """Likewise."""
-    return Vote(key, 7, is_up=False, at=2_001.0, words="The price.")
+    return Vote(answer_id, 7, is_up=False, at=2_001.0, words="The price.")
 
 
-def make(path: Path, *, version: int | None = 1, with_votes: bool = True) -> None:
+def create_file(path: Path, *, version: int | None = 1, with_votes: bool = True) -> None:
     """An empty file; without a ``version``, or without votes, as if it had been killed while making one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.executescript(_MARK + _ANSWERS + (_VOTES if with_votes else ""))
+        connection.executescript(_VERSION_TABLE + _ANSWERS + (_VOTES if with_votes else ""))
         if version is not None:
             connection.execute("INSERT INTO records_schema VALUES (?)", (version,))
 
 
-def write(path: Path, *keys: str) -> None:
+def write_answers(path: Path, *answer_ids: str) -> None:
     """Answers with a vote each."""
     with closing(sqlite3.connect(path)) as connection, connection:
-        for key in keys:
+        for key in answer_ids:
             source = {"number": 1, "document": "handbook.md", "title": "Handbook", "passage": "Refunds take 14 days."}
             sources = json.dumps([source | {"section": "Refunds", "page": None, "url": None, "date": None}])
             row = ["Wie lange?", 7, 8, 9, 1_000.25, '["", "board"]', "[9223372036854775807, 12]"]

@@ -6,14 +6,14 @@ from dataclasses import replace
 from typing import Any
 
 from bot.domain import Scope, Usage
-from bot.records import Fate, Record, Vote
+from bot.records import AnswerRecord, AnswerStatus, Vote
 from tests.fakes.answerer import HANDBOOK, TRAVEL
 
 ADA, BEN, ADMIN = 7, 70, 700
 GUILD, ELSEWHERE = 8, 80
 DAY = 24 * 3600.0
 
-QUESTION = Record("1", "How long?", asker_id=ADA, guild_id=GUILD, channel_id=9, asked_at=1_000.0)
+QUESTION = AnswerRecord("1", "How long?", asker_id=ADA, guild_id=GUILD, channel_id=9, asked_at=1_000.0)
 ANSWER = replace(
     QUESTION,
     scope=Scope(frozenset({"", "board"})),
@@ -21,7 +21,7 @@ ANSWER = replace(
     searched_for="How long do refunds take?",
     text="Two **weeks** [1].\n",
     sources=(HANDBOOK, TRAVEL),
-    fate=Fate.COMPLETE,
+    fate=AnswerStatus.COMPLETE,
     ended_at=1_004.5,
     usage=Usage(prompt=900, completion=40),
     first_word_at=1_000.75,
@@ -32,6 +32,6 @@ UP = Vote("1", user_id=ADA, is_up=True, at=2_000.0)
 DOWN = Vote("1", user_id=ADA, is_up=False, at=2_001.0)
 
 
-def question(key: str, text: str = "How long?", **other: Any) -> Record:
+def make_question(answer_id: str, text: str = "How long?", **other: Any) -> AnswerRecord:
     """A question the documents held no answer to, unless ``other`` says what else."""
-    return replace(QUESTION, key=key, question=text, **({"fate": Fate.NOT_FOUND} | other))
+    return replace(QUESTION, key=answer_id, question=text, **({"fate": AnswerStatus.NOT_FOUND} | other))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-TRICKS: Final = [
+INVISIBLE_CHARACTERS: Final = [
     "\u202e",  # from right to left from here
     "\u2066",
     "\u2069",
@@ -36,7 +36,7 @@ TRICKS: Final = [
 ]
 """One of each kind; joiners and the selectors of emoji are among them, which hide between Latin letters alone."""
 
-LEGITIMATE: Final = [
+LEGITIMATE_SEQUENCES: Final = [
     "\U0001f468\u200d\U0001f469\u200d\U0001f467",  # a family
     "\u2764\ufe0f\u200d\U0001f525",  # a heart on fire
     "\U0001f3f3\ufe0f\u200d\U0001f308",
@@ -49,17 +49,21 @@ LEGITIMATE: Final = [
     "\u0dc1\u0dca\u200d\u0dbb\u0dd3",  # Sinhala
 ]
 
-_NEVER: Final = re.compile(
+_ALWAYS_HIDDEN: Final = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f"
     "\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0d\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
     "\U000e0000-\U000e0fff]"
 )
-_BETWEEN_LETTERS: Final = re.compile(
+_HIDDEN_BETWEEN_LETTERS: Final = re.compile(
     "(?<=[A-Za-z\u0391-\u044f\u4e00-\u9fff])[\u200c\u200d\ufe0e\ufe0f]"
     "|[\u200c\u200d](?=[A-Za-z\u0391-\u044f\u4e00-\u9fff])|[\u200c\u200d]{2}|[\ufe0e\ufe0f]{2}"
 )
 
 
-def hidden(text: str) -> set[str]:
+def find_hidden(text: str) -> set[str]:
     """The signs in a text that nobody sees, by their numbers."""
-    return {f"{ord(sign):x}" for found in (*_NEVER.findall(text), *_BETWEEN_LETTERS.findall(text)) for sign in found}
+    return {
+        f"{ord(sign):x}"
+        for found in (*_ALWAYS_HIDDEN.findall(text), *_HIDDEN_BETWEEN_LETTERS.findall(text))
+        for sign in found
+    }

@@ -7,15 +7,15 @@ import os
 import re
 from typing import Final
 
-from bot.app.logging import redacted
+from bot.app.logging import redact
 
-PLANTED: Final = "sk-planted-key"
+PLANTED_KEY: Final = "sk-planted-key"
 """The key that every deployment of the tests is given."""
 
 _ADDRESS = re.compile(r"/(?:webhooks|interactions)/\d+/[^\s/\[{<\"']+")
-_AROUND: Final = 200
-_OWN: Final = ("bot", "cogs")
-_QUIET: Final = (
+_EXCERPT_CHARACTERS: Final = 200
+_OWN_LOGGERS: Final = ("bot", "cogs")
+_QUIET_LOGGERS: Final = (
     "alembic",
     "httpx",
     "httpcore",
@@ -27,7 +27,7 @@ _QUIET: Final = (
 )
 
 
-class Watch(logging.Handler):
+class SecretWatch(logging.Handler):
     """Remembers each line at INFO or above that holds the planted key, a bot's token or an interaction's.
 
     Our own lines are judged as they are: they must hold none, redacted or not. Others' are judged without what the
@@ -43,33 +43,33 @@ class Watch(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Judge a line."""
-        if record.levelno < logging.WARNING and _is_of(record.name, _QUIET):
+        if record.levelno < logging.WARNING and _is_child_logger(record.name, _QUIET_LOGGERS):
             return
         line = self._formatter.format(record)
-        if not _is_of(record.name, _OWN):
-            line = redacted(line, ())
-        self.look(line)
+        if not _is_child_logger(record.name, _OWN_LOGGERS):
+            line = redact(line, ())
+        self.check(line)
 
-    def look(self, *texts: str) -> None:
+    def check(self, *texts: str) -> None:
         """Judge what is shown to anybody."""
         for text in texts:
             told = text
-            for secret in self.held(text):
+            for secret in self.find_secrets(text):
                 told = told.replace(secret, "***")
             if told != text:
-                self.offences.append(f"{os.environ.get('PYTEST_CURRENT_TEST', '?')}: {_around(told)}")
+                self.offences.append(f"{os.environ.get('PYTEST_CURRENT_TEST', '?')}: {_excerpt(told)}")
 
-    def held(self, line: str) -> list[str]:
+    def find_secrets(self, line: str) -> list[str]:
         """The secrets that a line holds."""
-        known = [secret for secret in (PLANTED, *self.tokens) if secret in line]
+        known = [secret for secret in (PLANTED_KEY, *self.tokens) if secret in line]
         return known + _ADDRESS.findall(line)
 
 
-def _around(told: str) -> str:
+def _excerpt(text: str) -> str:
     """So much of it that the place is found."""
-    start = max(0, told.index("***") - _AROUND)
-    return told[start : start + 2 * _AROUND]
+    start = max(0, text.index("***") - _EXCERPT_CHARACTERS)
+    return text[start : start + 2 * _EXCERPT_CHARACTERS]
 
 
-def _is_of(name: str, parents: tuple[str, ...]) -> bool:
+def _is_child_logger(name: str, parents: tuple[str, ...]) -> bool:
     return any(name == parent or name.startswith(f"{parent}.") for parent in parents)

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from bot.domain import Attached
+from bot.domain import Attachment
 from bot.knowledge import knowledge_base
 from bot.knowledge.sources.document_folder import NAME_BYTES
-from bot.settings import setting_names
-from bot.simulator.message_drafts import Attachment
-from tests.fakes.deployment import deployed
+from bot.settings import list_setting_names
+from bot.simulator.message_drafts import Attachment as MessageAttachment
+from tests.fakes.deployment import deploy
 from tests.fakes.openai_server import spoken
-from tests.safety.hidden import hidden
+from tests.safety.hidden import find_hidden
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
     from tests.fakes.deployment import Deployment
 
-PLANTED: Final = b"# Planted\n\nThis was planted.\n"
-OWN: Final = "documents/@team/"
-PLAIN: Final = "added.md"
+PLANTED_CONTENT: Final = b"# Planted\n\nThis was planted.\n"
+TEAM_FOLDER: Final = "documents/@team/"
+FALLBACK_NAME: Final = "added.md"
 
-LEADING_AWAY: Final = [
+ESCAPING_NAMES: Final = [
     "../evil.md",
     "../../../../etc/evil.md",
     "/etc/evil.md",
@@ -71,7 +71,7 @@ LEADING_AWAY: Final = [
     "evil.md::$DATA.md",
     "evil.md. . .",
 ]
-REFUSED: Final = {
+REFUSED_NAMES: Final = {
     "urls.txt": "list of web pages",
     "URLS.TXT": "list of web pages",
     "x/urls.txt": "list of web pages",
@@ -89,16 +89,16 @@ REFUSED: Final = {
 
 @pytest.fixture(autouse=True)
 def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in setting_names():
+    for name in list_setting_names():
         monkeypatch.delenv(name, raising=False)
 
 
-def unread(name: str, _: bytes, **__: object) -> Attached:
+def read_empty(name: str, _: bytes, **__: object) -> Attachment:
     """A file that was read, and had nothing to say."""
-    return Attached(name, "")
+    return Attachment(name, "")
 
 
-def standing(folder: Path) -> dict[str, str]:
+def list_tree(folder: Path) -> dict[str, str]:
     """Everything below a folder: what files hold, and where links lead; the bot's own state and the own files aside."""
     found: dict[str, str] = {}
     for path in folder.rglob("*"):
@@ -111,11 +111,11 @@ def standing(folder: Path) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def furnished(folder: Path) -> AsyncGenerator[Deployment]:
+async def deploy_with_collections(folder: Path) -> AsyncGenerator[Deployment]:
     """A bot whose documents have two collections; Mia looks after both, and links lead out of one of them."""
-    async with deployed(folder, spoken("."), is_indexed=False, embed_model="none") as bot:
+    async with deploy(folder, spoken("."), is_indexed=False, embed_model="none") as bot:
         documents = bot.settings.data_dir
-        guild = bot.standin.world.channel_named("general").guild_id
+        guild = bot.simulator.world.find_channel("general").guild_id
         for name in ("team", "other"):
             (documents / f"@{name}").mkdir()
             (documents / f"@{name}.toml").write_text(f"guilds = [{guild}]\n")
@@ -128,83 +128,90 @@ async def furnished(folder: Path) -> AsyncGenerator[Deployment]:
         yield bot
 
 
-async def added(bot: Deployment, names: Sequence[str], content: bytes = PLANTED) -> str:
+async def add_files(bot: Deployment, names: Sequence[str], content: bytes = PLANTED_CONTENT) -> str:
     """What Mia is told when she adds files of these names to @team, in one form."""
-    world = bot.standin.world
-    general, mia = world.channel_named("general").id, world.user_named("Mia").id
+    world = bot.simulator.world
+    general, mia = world.find_channel("general").id, world.find_user("Mia").id
     form = world.use_command(general, mia, "docs add", {"collection": "@team"})
-    await bot.until(lambda: form.response is not None)
-    sent = world.submit(form.id, {"files": [Attachment(name, content) for name in names]})
+    await bot.wait_until(lambda: form.response is not None)
+    sent = world.submit_modal(form.id, {"files": [MessageAttachment(name, content) for name in names]})
 
-    def told() -> list[str]:
-        return [m.now.content for m in world.messages.values() if m.interaction_id == sent.id and m.now.content]
+    def find_responses() -> list[str]:
+        return [
+            m.current_state.content
+            for m in world.messages.values()
+            if m.interaction_id == sent.id and m.current_state.content
+        ]
 
-    await bot.until(lambda: bool(told()))
-    return told()[0]
+    await bot.wait_until(lambda: bool(find_responses()))
+    return find_responses()[0]
 
 
-async def test_whatever_a_file_is_called_it_lands_in_its_collection_and_replaces_nothing_elsewhere(
+async def test_file_with_any_name_is_stored_in_its_collection_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Each would be read in a child of its own, which takes a second and learns nothing of the name but its ending.
-    monkeypatch.setattr(knowledge_base, "read_attached", unread)
-    async with furnished(tmp_path) as bot:
-        before = standing(tmp_path)
+    monkeypatch.setattr(knowledge_base, "read_attached", read_empty)
+    async with deploy_with_collections(tmp_path) as bot:
+        before = list_tree(tmp_path)
         own: set[str] = set()
-        for first in range(0, len(LEADING_AWAY), 10):
-            told = await added(bot, LEADING_AWAY[first : first + 10])
+        for first in range(0, len(ESCAPING_NAMES), 10):
+            told = await add_files(bot, ESCAPING_NAMES[first : first + 10])
             lines = told.splitlines()
             assert [line for line in lines if not line.startswith(("✓ \\@team/", "-# They are found"))] == []
-            assert len(lines) == len(LEADING_AWAY[first : first + 10]) + 1
-            assert hidden(told) == set()
-            own |= {name for name in standing(tmp_path) if name.startswith(OWN)}
-        after = standing(tmp_path)
+            assert len(lines) == len(ESCAPING_NAMES[first : first + 10]) + 1
+            assert find_hidden(told) == set()
+            own |= {name for name in list_tree(tmp_path) if name.startswith(TEAM_FOLDER)}
+        after = list_tree(tmp_path)
         replaced = {name for name, content in after.items() if before.get(name) != content}
-    assert {name for name in replaced if not name.startswith(OWN)} == set()
+    assert {name for name in replaced if not name.startswith(TEAM_FOLDER)} == set()
     assert set(before) <= set(after)
-    assert {name for name in own if name.removeprefix(OWN).startswith((".", "@", "-", "~"))} == set()
-    assert {name for name in own if "/" in name.removeprefix(OWN) or "\\" in name or hidden(name)} == set()
-    assert {name for name in own if len(name.removeprefix(OWN).encode()) > NAME_BYTES + 1} == set()
-    assert after[f"{OWN}x.md"] == PLANTED.decode()
+    assert {name for name in own if name.removeprefix(TEAM_FOLDER).startswith((".", "@", "-", "~"))} == set()
+    assert {name for name in own if "/" in name.removeprefix(TEAM_FOLDER) or "\\" in name or find_hidden(name)} == set()
+    assert {name for name in own if len(name.removeprefix(TEAM_FOLDER).encode()) > NAME_BYTES + 1} == set()
+    assert after[f"{TEAM_FOLDER}x.md"] == PLANTED_CONTENT.decode()
     assert after["documents/@other/x.md"] == "# The other's own\n"
-    assert after[f"{OWN}urls.txt"] == "https://wiki.example/\n"
+    assert after[f"{TEAM_FOLDER}urls.txt"] == "https://wiki.example/\n"
 
 
-@pytest.mark.parametrize("names", [list(REFUSED)[:6], list(REFUSED)[6:]], ids=["first", "rest"])
-async def test_what_may_not_be_called_so_is_refused_in_a_line_and_nothing_is_written(
+@pytest.mark.parametrize("names", [list(REFUSED_NAMES)[:6], list(REFUSED_NAMES)[6:]], ids=["first", "rest"])
+async def test_invalid_file_names_are_refused_in_one_line_and_nothing_is_written(
     tmp_path: Path, names: list[str]
 ) -> None:
-    async with furnished(tmp_path) as bot:
-        before = standing(tmp_path)
-        told = await added(bot, [*names, PLAIN])
-        after = standing(tmp_path)
+    async with deploy_with_collections(tmp_path) as bot:
+        before = list_tree(tmp_path)
+        told = await add_files(bot, [*names, FALLBACK_NAME])
+        after = list_tree(tmp_path)
     lines = told.splitlines()
-    assert lines[0] == f"✓ \\@team/{PLAIN}"
+    assert lines[0] == f"✓ \\@team/{FALLBACK_NAME}"
     assert len(lines) == len(names) + 2
     for name, line in zip(names, lines[1:-1], strict=True):
         assert line.startswith("✗ ")
-        assert REFUSED[name] in line
+        assert REFUSED_NAMES[name] in line
         assert str(tmp_path) not in line
-    assert after == before | {f"{OWN}{PLAIN}": PLANTED.decode()}
+    assert after == before | {f"{TEAM_FOLDER}{FALLBACK_NAME}": PLANTED_CONTENT.decode()}
 
 
-async def test_a_link_in_a_files_place_is_replaced_and_what_it_leads_to_is_not_touched(tmp_path: Path) -> None:
-    async with furnished(tmp_path) as bot:
-        before = standing(tmp_path)
-        told = await added(bot, ["link.md", "dangling.md"])
-        after = standing(tmp_path)
+async def test_symlink_with_the_files_name_is_replaced_and_its_target_untouched(tmp_path: Path) -> None:
+    async with deploy_with_collections(tmp_path) as bot:
+        before = list_tree(tmp_path)
+        told = await add_files(bot, ["link.md", "dangling.md"])
+        after = list_tree(tmp_path)
     assert told.count("✓") == 2
-    assert after == before | {f"{OWN}link.md": PLANTED.decode(), f"{OWN}dangling.md": PLANTED.decode()}
+    assert after == before | {
+        f"{TEAM_FOLDER}link.md": PLANTED_CONTENT.decode(),
+        f"{TEAM_FOLDER}dangling.md": PLANTED_CONTENT.decode(),
+    }
 
 
-async def test_a_file_given_to_the_command_itself_goes_the_same_way(tmp_path: Path) -> None:
-    async with furnished(tmp_path) as bot:
-        before = standing(tmp_path)
-        world = bot.standin.world
-        general, mia = world.channel_named("general").id, world.user_named("Mia").id
-        options = {"collection": "@team", "file": Attachment("../../@other/x.md", PLANTED)}
+async def test_file_given_to_the_command_is_stored_in_its_collection_only(tmp_path: Path) -> None:
+    async with deploy_with_collections(tmp_path) as bot:
+        before = list_tree(tmp_path)
+        world = bot.simulator.world
+        general, mia = world.find_channel("general").id, world.find_user("Mia").id
+        options = {"collection": "@team", "file": MessageAttachment("../../@other/x.md", PLANTED_CONTENT)}
         asked = world.use_command(general, mia, "docs add", options)
-        await bot.until(lambda: any("x.md" in m.now.content for m in world.messages.values()))
-        after = standing(tmp_path)
+        await bot.wait_until(lambda: any("x.md" in m.current_state.content for m in world.messages.values()))
+        after = list_tree(tmp_path)
     assert asked.response is not None
-    assert after == before | {f"{OWN}x.md": PLANTED.decode()}
+    assert after == before | {f"{TEAM_FOLDER}x.md": PLANTED_CONTENT.decode()}

@@ -11,10 +11,10 @@ import pytest
 
 from bot.knowledge.evaluation import Evaluation, keep
 from bot.knowledge.ingestion.spool import Spool
-from bot.knowledge.sources.web.page_cache import KeptPage, keep_page
+from bot.knowledge.sources.web.page_cache import CachedPage, save_cached_page
 from bot.records import SqlRecords
-from bot.settings import setting_names
-from tests.fakes.deployment import deployed
+from bot.settings import list_setting_names
+from tests.fakes.deployment import deploy
 from tests.fakes.openai_server import spoken
 
 if TYPE_CHECKING:
@@ -26,12 +26,12 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="permissions are POSI
 
 @pytest.fixture(autouse=True)
 def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in setting_names():
+    for name in list_setting_names():
         monkeypatch.delenv(name, raising=False)
 
 
 @contextmanager
-def unmasked() -> Generator[None]:
+def clear_umask() -> Generator[None]:
     """A process whose umask takes nothing away."""
     before = os.umask(0)
     try:
@@ -40,54 +40,54 @@ def unmasked() -> Generator[None]:
         os.umask(before)
 
 
-def open_to_others(folder: Path) -> dict[str, str]:
+def find_open_paths(folder: Path) -> dict[str, str]:
     """What in a folder, itself included, anybody but its owner may touch."""
     found = {path: stat.S_IMODE(path.lstat().st_mode) for path in (folder, *folder.rglob("*"))}
     return {str(path.relative_to(folder)): oct(mode) for path, mode in found.items() if mode & 0o077}
 
 
-def test_what_others_may_touch_is_seen(tmp_path: Path) -> None:
+def test_files_open_to_others_are_detected(tmp_path: Path) -> None:
     (tmp_path / "private").touch(0o600)
     tmp_path.chmod(0o700)
-    assert open_to_others(tmp_path) == {}
+    assert find_open_paths(tmp_path) == {}
     (tmp_path / "private").chmod(0o640)
-    assert open_to_others(tmp_path) == {"private": "0o640"}
+    assert find_open_paths(tmp_path) == {"private": "0o640"}
 
 
 async def test_index_spool_and_records_are_private(tmp_path: Path) -> None:
-    with unmasked():
-        async with deployed(tmp_path, spoken("Five days [1].")) as bot:
-            await bot.answered()
-            during = open_to_others(bot.settings.state_dir)
+    with clear_umask():
+        async with deploy(tmp_path, spoken("Five days [1].")) as bot:
+            await bot.ask_and_wait()
+            during = find_open_paths(bot.settings.state_dir)
             names = {path.name for path in bot.settings.state_dir.rglob("*")}
-        after = open_to_others(bot.settings.state_dir)
+        after = find_open_paths(bot.settings.state_dir)
     assert during == after == {}
     assert {"records.sqlite", "records.sqlite-wal", "index.sqlite"} <= names
 
 
 async def test_the_records_are_private_in_a_folder_of_their_own(tmp_path: Path) -> None:
-    with unmasked():
-        async with SqlRecords.opened_file(tmp_path / "state" / "records.sqlite"):
-            assert open_to_others(tmp_path / "state") == {}
+    with clear_umask():
+        async with SqlRecords.open_file(tmp_path / "state" / "records.sqlite"):
+            assert find_open_paths(tmp_path / "state") == {}
 
 
 def test_the_spool_is_private(tmp_path: Path) -> None:
-    with unmasked(), Spool(tmp_path / "state" / "spool.sqlite") as spool:
+    with clear_umask(), Spool(tmp_path / "state" / "spool.sqlite") as spool:
         spool.put_fault("refunds.md", "digest", "It is empty.")
         assert (tmp_path / "state" / "spool.sqlite").exists()
-        assert open_to_others(tmp_path / "state") == {}
+        assert find_open_paths(tmp_path / "state") == {}
 
 
 def test_evaluations_are_private(tmp_path: Path) -> None:
     log = tmp_path / "state" / "evaluations.jsonl"
-    with unmasked():
+    with clear_umask():
         keep(log, Evaluation("questions.jsonl", 3, "none"), "2026-01-02T12:00:00Z")
         keep(log, Evaluation("questions.jsonl", 4, "none"), "2026-01-03T12:00:00Z")
     assert len(log.read_text(encoding="utf-8").splitlines()) == 2
-    assert open_to_others(log.parent) == {}
+    assert find_open_paths(log.parent) == {}
 
 
-def test_evaluations_that_were_begun_open_to_others_are_private_from_the_next_one_on(tmp_path: Path) -> None:
+def test_evaluation_log_open_to_others_becomes_private_at_the_next_run(tmp_path: Path) -> None:
     log = tmp_path / "evaluations.jsonl"
     log.touch()
     log.chmod(0o666)
@@ -96,7 +96,9 @@ def test_evaluations_that_were_begun_open_to_others_are_private_from_the_next_on
 
 
 def test_fetched_pages_are_private(tmp_path: Path) -> None:
-    with unmasked():
-        keep_page(tmp_path / "pages", "https://wiki.example/", KeptPage("https://wiki.example/", ".html", b"<p>Hello"))
+    with clear_umask():
+        save_cached_page(
+            tmp_path / "pages", "https://wiki.example/", CachedPage("https://wiki.example/", ".html", b"<p>Hello")
+        )
     assert list((tmp_path / "pages").iterdir())
-    assert open_to_others(tmp_path / "pages") == {}
+    assert find_open_paths(tmp_path / "pages") == {}

@@ -12,15 +12,15 @@ import pytest
 
 from bot.simulator.world import World
 from tests.conftest import WATCH
-from tests.safety.secret_watch import PLANTED, Watch
+from tests.safety.secret_watch import PLANTED_KEY, SecretWatch
 
 ROOT = Path(__file__).parents[2]
 ADDRESS = "https://discord.com/api/v10/webhooks/123/aW50ZXJhY3Rpb24_6x-y.z/messages/@original"
 
 
-def judged(name: str, line: str, level: int = logging.WARNING) -> list[str]:
+def check_line(name: str, line: str, level: int = logging.WARNING) -> list[str]:
     """What a watch of its own has against a line."""
-    watch = Watch()
+    watch = SecretWatch()
     watch.tokens.add("a-bots-token")
     logger = logging.Logger(name)  # noqa: LOG001 - one that nobody else hears
     logger.addHandler(watch)
@@ -29,25 +29,25 @@ def judged(name: str, line: str, level: int = logging.WARNING) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ["bot.app", "cogs.ask", "discord.http", "llama_index"])
-@pytest.mark.parametrize("secret", [PLANTED, "a-bots-token"])
-def test_a_key_or_a_bots_token_is_seen_in_anybodys_line_and_is_not_repeated(name: str, secret: str) -> None:
-    (offence,) = judged(name, f"with {secret} in it", logging.INFO)
+@pytest.mark.parametrize("secret", [PLANTED_KEY, "a-bots-token"])
+def test_key_or_bot_token_in_any_log_line_is_detected_and_not_repeated(name: str, secret: str) -> None:
+    (offence,) = check_line(name, f"with {secret} in it", logging.INFO)
     assert offence.endswith(f": {name}: so: with *** in it")
 
 
 @pytest.mark.parametrize("address", [ADDRESS, "/interactions/9/aW50ZXJhY3Rpb24/callback"])
-def test_an_interactions_token_is_seen_in_our_own_lines_and_passes_in_others_where_it_is_redacted(address: str) -> None:
-    assert judged("bot.discord_adapter", address)
-    assert judged("discord.http", address) == []
-    assert judged("bottle", address) == []
+def test_interaction_token_is_detected_in_our_log_lines_and_redacted_in_others(address: str) -> None:
+    assert check_line("bot.discord_adapter", address)
+    assert check_line("discord.http", address) == []
+    assert check_line("bottle", address) == []
 
 
-def test_a_traceback_is_looked_at_too() -> None:
-    watch = Watch()
+def test_secrets_in_tracebacks_are_detected() -> None:
+    watch = SecretWatch()
     logger = logging.Logger("bot.app")  # noqa: LOG001 - as above
     logger.addHandler(watch)
     try:
-        int(PLANTED)
+        int(PLANTED_KEY)
     except ValueError:
         logger.exception("It failed.")
     assert watch.offences
@@ -56,19 +56,19 @@ def test_a_traceback_is_looked_at_too() -> None:
 @pytest.mark.parametrize(
     ("name", "line", "level"),
     [
-        ("bot.app", PLANTED, logging.DEBUG),
-        ("httpx", PLANTED, logging.INFO),
+        ("bot.app", PLANTED_KEY, logging.DEBUG),
+        ("httpx", PLANTED_KEY, logging.INFO),
         ("bot.app", "/webhooks/{webhook_id}/{token} /webhooks/123/[redacted] sk-other a-bots", logging.ERROR),
     ],
 )
-def test_what_nobody_is_shown_and_what_is_no_secret_passes(name: str, line: str, level: int) -> None:
-    assert judged(name, line, level) == []
+def test_unshown_log_lines_and_non_secrets_pass(name: str, line: str, level: int) -> None:
+    assert check_line(name, line, level) == []
 
 
-def test_every_test_is_watched_and_every_worlds_token_known() -> None:
+def test_secret_watch_covers_every_test_and_every_simulator_token() -> None:
     assert WATCH in logging.getLogger().handlers
     assert logging.getLogger("bot.anything").isEnabledFor(logging.INFO)
-    assert World.populated().token in WATCH.tokens
+    assert World.create_default().token in WATCH.tokens
 
 
 LOGGED = "def test_it():\n    import logging\n    logging.getLogger('bot.app').info({0!r})\n"
@@ -98,18 +98,18 @@ def test_it():
 @pytest.mark.parametrize(
     ("words", "line", "status", "processes"),
     [
-        (LOGGED, PLANTED, 1, 0),
-        (LOGGED, PLANTED, 1, 2),
-        (REPLIED, PLANTED, 1, 0),
-        (ATTACHED, PLANTED, 1, 0),
-        (PRINTED, PLANTED, 1, 0),
-        (READ, PLANTED, 1, 0),
-        (BY_ANOTHER_PROCESS, PLANTED, 1, 0),
+        (LOGGED, PLANTED_KEY, 1, 0),
+        (LOGGED, PLANTED_KEY, 1, 2),
+        (REPLIED, PLANTED_KEY, 1, 0),
+        (ATTACHED, PLANTED_KEY, 1, 0),
+        (PRINTED, PLANTED_KEY, 1, 0),
+        (READ, PLANTED_KEY, 1, 0),
+        (BY_ANOTHER_PROCESS, PLANTED_KEY, 1, 0),
         (LOGGED + REPLIED.replace("it()", "that()"), "harmless", 0, 0),
     ],
     ids=["logged", "logged side by side", "replied", "attached", "printed", "read", "by another process", "harmless"],
 )
-def test_a_run_that_tells_a_secret_fails_though_its_tests_pass(
+def test_test_run_that_logs_a_secret_fails_though_its_tests_pass(
     tmp_path: Path, words: str, line: str, status: int, processes: int
 ) -> None:
     (tmp_path / "conftest.py").write_text("from tests.conftest import *\nfrom tests.conftest import _watched\n")

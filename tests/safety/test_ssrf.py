@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Final
 import aiohttp
 import pytest
 
-from bot.admin.reindex_runs import FAILURES
+from bot.admin.reindex_runs import FAILURES_PREFIX
 from bot.knowledge.sources.web import addresses, fetcher
 from bot.knowledge.sources.web.fetcher import Bounds, Reach, _system_addresses
-from bot.settings import setting_names
-from tests.fakes.deployment import deployed
+from bot.settings import list_setting_names
+from tests.fakes.deployment import deploy
 from tests.fakes.openai_server import spoken
-from tests.streaming.markdown.test_links import live_links
+from tests.streaming.markdown.test_links import find_live_links
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from bot.simulator.world import Message
     from tests.fakes.deployment import Deployment
 
-HERE: Final = "127.0.0.1"
+LOOPBACK: Final = "127.0.0.1"
 
 HOSTS: Final = [
     "127.0.0.1",
@@ -82,7 +82,7 @@ HOSTS: Final = [
 ]
 """Each names this machine, or another that is nobody's business; behind it comes the trap's port."""
 
-WHOLE: Final = [
+URL_TEMPLATES: Final = [
     "http://docs.example.com@{trap}/",
     "http://ada:secret@{trap}/",
     "http://ada@docs.example.com/",
@@ -108,12 +108,12 @@ WHOLE: Final = [
 ]
 """Others than by their host alone."""
 
-SAYS_WHY: Final = re.compile(r"✗ .+: not (?:a web address|fetched: (?:its host is|only|the address|port) .+).*")
+REFUSAL_REASON: Final = re.compile(r"✗ .+: not (?:a web address|fetched: (?:its host is|only|the address|port) .+).*")
 
 
 @pytest.fixture(autouse=True)
 def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in setting_names():
+    for name in list_setting_names():
         monkeypatch.delenv(name, raising=False)
 
 
@@ -125,18 +125,18 @@ class Trap:
     site_port: int = 0
     calls: list[str] = field(default_factory=list[str])
     site_calls: int = 0
-    sends_to: tuple[str, ...] = ()
+    redirect_targets: tuple[str, ...] = ()
 
-    async def called(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def record_call(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.calls.append(str(writer.get_extra_info("sockname")))
         await self._answer(reader, writer, "200 OK\r\nContent-Type: text/plain")
 
-    async def visited(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve_site(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """The site has no robots.txt, and each of its numbered pages leads on to another place."""
         self.site_calls += 1
         line = (await reader.readline()).decode()
         page = re.search(r" /(\d+) ", line)
-        status = f"302 Found\r\nLocation: {self.sends_to[int(page[1])]}" if page else "404 Not Found"
+        status = f"302 Found\r\nLocation: {self.redirect_targets[int(page[1])]}" if page else "404 Not Found"
         await self._answer(reader, writer, status)
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, status: str) -> None:
@@ -148,11 +148,11 @@ class Trap:
 
 
 @asynccontextmanager
-async def trapped(monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Trap]:
+async def open_trap(monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Trap]:
     """A trap whose port is one of web pages, beside a site that counts as public: its name is docs.example.com."""
     trap = Trap()
-    caught = await asyncio.start_server(trap.called, HERE, 0)
-    site = await asyncio.start_server(trap.visited, HERE, 0)
+    caught = await asyncio.start_server(trap.record_call, LOOPBACK, 0)
+    site = await asyncio.start_server(trap.serve_site, LOOPBACK, 0)
     trap.port, trap.site_port = (server.sockets[0].getsockname()[1] for server in (caught, site))
     ports = frozenset({80, 443, trap.port, trap.site_port})
     monkeypatch.setattr(addresses, "PORTS", ports)
@@ -160,10 +160,10 @@ async def trapped(monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Trap]:
     is_open = Reach.is_open
 
     def is_open_or_site(reach: Reach, address: str, port: int) -> bool:
-        return (address, port) == (HERE, trap.site_port) or is_open(reach, address, port)
+        return (address, port) == (LOOPBACK, trap.site_port) or is_open(reach, address, port)
 
     async def resolve(host: str) -> list[str]:
-        return [HERE] if host.endswith(".example.com") else await _system_addresses(host)
+        return [LOOPBACK] if host.endswith(".example.com") else await _system_addresses(host)
 
     monkeypatch.setattr(fetcher, "Bounds", partial(Bounds, pause=0))
     monkeypatch.setattr(Reach, "is_open", is_open_or_site)
@@ -172,65 +172,80 @@ async def trapped(monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Trap]:
         yield trap
 
 
-def trying(trap: Trap) -> list[str]:
+def list_forbidden_urls(trap: Trap) -> list[str]:
     """Every address that must not be asked."""
-    own = f"{HERE}:{trap.port}"
-    return [f"http://{host}:{trap.port}/secret" for host in HOSTS] + [each.replace("{trap}", own) for each in WHOLE]
+    own = f"{LOOPBACK}:{trap.port}"
+    return [f"http://{host}:{trap.port}/secret" for host in HOSTS] + [
+        each.replace("{trap}", own) for each in URL_TEMPLATES
+    ]
 
 
-async def told(bot: Deployment, command: str, **options: object) -> Message:
+async def run_command(bot: Deployment, command: str, **options: object) -> Message:
     """The message that Mia has been told something with in the end, when she used a command."""
-    world = bot.standin.world
-    general, mia = world.channel_named("general").id, world.user_named("Mia").id
+    world = bot.simulator.world
+    general, mia = world.find_channel("general").id, world.find_user("Mia").id
     asked = world.use_command(general, mia, command, options)
 
-    def said() -> list[Message]:
-        found = [m for m in world.messages.values() if m.interaction_id == asked.id and m.now.content]
-        return [message for message in found if command != "reindex" or "Done in" in message.now.content]
+    def find_responses() -> list[Message]:
+        found = [m for m in world.messages.values() if m.interaction_id == asked.id and m.current_state.content]
+        return [message for message in found if command != "reindex" or "Done in" in message.current_state.content]
 
-    await bot.until(lambda: bool(said()))
-    return said()[0]
+    await bot.wait_until(lambda: bool(find_responses()))
+    return find_responses()[0]
 
 
-async def failures(bot: Deployment) -> str:
+async def fetch_failures(bot: Deployment) -> str:
     """What could not be read in a run, with the reasons, as Mia gets it for a file."""
-    world = bot.standin.world
-    run = await told(bot, "reindex")
-    (button,) = [each for row in run.now.components for each in row["components"] if FAILURES in each["custom_id"]]
-    pressed = world.press(run.id, button["custom_id"], world.user_named("Mia").id)
+    world = bot.simulator.world
+    run = await run_command(bot, "reindex")
+    (button,) = [
+        each
+        for row in run.current_state.components
+        for each in row["components"]
+        if FAILURES_PREFIX in each["custom_id"]
+    ]
+    pressed = world.press(run.id, button["custom_id"], world.find_user("Mia").id)
 
-    def handed() -> list[Attachment]:
-        return [file for m in world.messages.values() if m.interaction_id == pressed.id for file in m.now.attachments]
+    def find_files() -> list[Attachment]:
+        return [
+            file
+            for m in world.messages.values()
+            if m.interaction_id == pressed.id
+            for file in m.current_state.attachments
+        ]
 
-    await bot.until(lambda: bool(handed()))
-    return handed()[0].content.decode()
+    await bot.wait_until(lambda: bool(find_files()))
+    return find_files()[0].content.decode()
 
 
-async def test_the_trap_hears_whoever_calls(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with trapped(monkeypatch) as trap:
+async def test_trap_server_records_every_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_trap(monkeypatch) as trap:
         async with aiohttp.ClientSession() as session, session.get(f"http://localhost:{trap.port}/"):
             pass
         assert len(trap.calls) == 1
 
 
-async def test_no_address_of_a_private_network_is_taken_and_each_is_refused_in_a_sentence(
+async def test_private_network_addresses_are_refused_with_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with trapped(monkeypatch) as trap, deployed(tmp_path, spoken("."), embed_model="none") as bot:
-        said = {address: (await told(bot, "docs add", url=address)).now.content for address in trying(trap)}
+    async with open_trap(monkeypatch) as trap, deploy(tmp_path, spoken("."), embed_model="none") as bot:
+        said = {
+            address: (await run_command(bot, "docs add", url=address)).current_state.content
+            for address in list_forbidden_urls(trap)
+        }
         assert not list(bot.settings.data_dir.rglob("urls.txt"))
     assert trap.calls == []
-    assert {address: words for address, words in said.items() if not SAYS_WHY.fullmatch(words)} == {}
-    assert [words for words in said.values() if live_links(words)] == []
+    assert {address: words for address, words in said.items() if not REFUSAL_REASON.fullmatch(words)} == {}
+    assert [words for words in said.values() if find_live_links(words)] == []
 
 
-async def test_what_somebody_wrote_into_a_list_by_hand_is_not_fetched_either(
+async def test_private_addresses_written_into_the_url_list_are_not_fetched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with trapped(monkeypatch) as trap, deployed(tmp_path, spoken("."), embed_model="none") as bot:
-        lines = [address.replace("\r\n", " ") for address in trying(trap)]
+    async with open_trap(monkeypatch) as trap, deploy(tmp_path, spoken("."), embed_model="none") as bot:
+        lines = [address.replace("\r\n", " ") for address in list_forbidden_urls(trap)]
         (bot.settings.data_dir / "urls.txt").write_text("\n".join(lines), encoding="utf-8")
-        listed = await failures(bot)
+        listed = await fetch_failures(bot)
         wanted = addresses.listed_urls("\n".join(lines))
     assert trap.calls == []
     assert len(wanted) > 60
@@ -240,15 +255,17 @@ async def test_what_somebody_wrote_into_a_list_by_hand_is_not_fetched_either(
 async def test_a_public_name_or_page_that_leads_into_a_private_network_is_not_followed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with trapped(monkeypatch) as trap, deployed(tmp_path, spoken("."), embed_model="none") as bot:
-        trap.sends_to = tuple(address for address in trying(trap) if "\r" not in address and address.isascii())
+    async with open_trap(monkeypatch) as trap, deploy(tmp_path, spoken("."), embed_model="none") as bot:
+        trap.redirect_targets = tuple(
+            address for address in list_forbidden_urls(trap) if "\r" not in address and address.isascii()
+        )
         rebound = f"http://rebound.example.com:{trap.port}/"
-        assert "on the list" in (await told(bot, "docs add", url=rebound)).now.content
+        assert "on the list" in (await run_command(bot, "docs add", url=rebound)).current_state.content
         site = f"http://docs.example.com:{trap.site_port}"
-        assert "on the list" in (await told(bot, "docs add", url=f"{site}/0")).now.content
+        assert "on the list" in (await run_command(bot, "docs add", url=f"{site}/0")).current_state.content
         with (bot.settings.data_dir / "urls.txt").open("a") as lines:
-            lines.writelines(f"{site}/{number}\n" for number in range(1, len(trap.sends_to)))
-        listed = await failures(bot)
+            lines.writelines(f"{site}/{number}\n" for number in range(1, len(trap.redirect_targets)))
+        listed = await fetch_failures(bot)
     assert trap.calls == []
-    assert trap.site_calls > len(trap.sends_to)
-    assert len(listed.splitlines()) == len(trap.sends_to) + 1
+    assert trap.site_calls > len(trap.redirect_targets)
+    assert len(listed.splitlines()) == len(trap.redirect_targets) + 1

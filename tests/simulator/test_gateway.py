@@ -8,73 +8,73 @@ import pytest
 
 from bot.simulator.discord_json import Intent
 from bot.simulator.gateway import REPLAY_LIMIT, Session
-from bot.simulator.server import StandIn
+from bot.simulator.server import DiscordSimulator
 from bot.simulator.world import World
-from tests.fakes.discord_client import connected, pointed_at
+from tests.fakes.discord_client import connect_client, override_discord_urls
 
 
-class Listening(discord.Client):
+class RecordingClient(discord.Client):
     """A client that writes down what it hears."""
 
     def __init__(self, intents: discord.Intents | None = None) -> None:
         super().__init__(intents=intents or discord.Intents.default(), guild_ready_timeout=0.05)
-        self.heard: list[str] = []
-        self.news = asyncio.Event()
+        self.events: list[str] = []
+        self.has_event = asyncio.Event()
 
-    def hear(self, what: str) -> None:
-        self.heard.append(what)
-        self.news.set()
+    def record(self, event: str) -> None:
+        self.events.append(event)
+        self.has_event.set()
 
     async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
         """Identify at once; by itself discord.py waits five seconds before it does so again."""
 
     async def on_message(self, message: discord.Message) -> None:
-        self.hear(f"message {message.content}")
+        self.record(f"message {message.content}")
 
     async def on_raw_message_edit(self, event: discord.RawMessageUpdateEvent) -> None:
-        self.hear(f"edit {event.message.content}")
+        self.record(f"edit {event.message.content}")
 
     async def on_raw_message_delete(self, event: discord.RawMessageDeleteEvent) -> None:
-        self.hear(f"delete {event.message_id}")
+        self.record(f"delete {event.message_id}")
 
     async def on_interaction(self, interaction: discord.Interaction) -> None:
-        self.hear(f"interaction {interaction.user.name} {interaction.permissions.send_messages}")
+        self.record(f"interaction {interaction.user.name} {interaction.permissions.send_messages}")
 
     async def on_typing(self, _: object, user: discord.Member, __: object) -> None:
-        self.hear(f"typing {user.name}")
+        self.record(f"typing {user.name}")
 
     async def on_resumed(self) -> None:
-        self.hear("resumed")
+        self.record("resumed")
 
     async def on_ready(self) -> None:
-        self.hear("ready")
+        self.record("ready")
 
     async def on_guild_remove(self, guild: discord.Guild) -> None:
-        self.hear(f"left {guild.name}")
+        self.record(f"left {guild.name}")
 
     async def on_guild_join(self, guild: discord.Guild) -> None:
-        self.hear(f"joined {guild.name}")
+        self.record(f"joined {guild.name}")
 
     async def on_guild_channel_delete(self, channel: discord.abc.GuildChannel) -> None:
-        self.hear(f"deleted {channel.name}")
+        self.record(f"deleted {channel.name}")
 
 
-async def settled(client: Listening, last: str) -> list[str]:
+async def wait_for_event(client: RecordingClient, last: str) -> list[str]:
     """What was heard, once the last of it was."""
     async with asyncio.timeout(10):
-        while last not in client.heard:
-            client.news.clear()
-            await client.news.wait()
-    return client.heard
+        while last not in client.events:
+            client.has_event.clear()
+            await client.has_event.wait()
+    return client.events
 
 
 def say(world: World, text: str) -> int:
-    return world.say(world.channel_named("general").id, world.user_named("Ada").id, text).id
+    return world.say(world.find_channel("general").id, world.find_user("Ada").id, text).id
 
 
 async def test_a_client_learns_its_guilds_channels_and_permissions() -> None:
-    client = Listening()
-    async with StandIn() as standin, connected(client, standin):
+    client = RecordingClient()
+    async with DiscordSimulator() as standin, connect_client(client, standin):
         (guild,) = client.guilds
         assert guild.name == "Harbour"
         assert [channel.name for channel in guild.text_channels] == ["general", "random", "people-team"]
@@ -83,82 +83,82 @@ async def test_a_client_learns_its_guilds_channels_and_permissions() -> None:
         assert not guild.me.guild_permissions.administrator
 
 
-async def test_what_happens_is_heard_in_order() -> None:
-    client = Listening()
-    async with StandIn() as standin, connected(client, standin):
+async def test_events_are_dispatched_in_order() -> None:
+    client = RecordingClient()
+    async with DiscordSimulator() as standin, connect_client(client, standin):
         world = standin.world
         first = say(world, f"<@{world.bot.id}> one")
-        world.type(world.channel_named("general").id, world.user_named("Ada").id)
+        world.start_typing(world.find_channel("general").id, world.find_user("Ada").id)
         world.delete(first)
-        world.register(None, [{"name": "ask"}])
-        world.use_command(world.channel_named("general").id, world.user_named("Ada").id, "ask")
-        heard = await settled(client, "interaction Ada True")
+        world.register_commands(None, [{"name": "ask"}])
+        world.use_command(world.find_channel("general").id, world.find_user("Ada").id, "ask")
+        heard = await wait_for_event(client, "interaction Ada True")
         assert heard == ["ready", f"message <@{world.bot.id}> one", f"delete {first}", "interaction Ada True"]
 
 
-async def test_a_bot_hears_of_its_own_messages_and_edits() -> None:
-    client = Listening()
-    async with StandIn() as standin, connected(client, standin):
+async def test_bot_receives_its_own_messages_and_edits() -> None:
+    client = RecordingClient()
+    async with DiscordSimulator() as standin, connect_client(client, standin):
         message = await client.guilds[0].text_channels[0].send("one")
         await message.edit(content="two")
-        assert await settled(client, "edit two") == ["ready", "message one", "edit two"]
+        assert await wait_for_event(client, "edit two") == ["ready", "message one", "edit two"]
 
 
-async def test_a_channel_that_is_deleted_or_a_guild_that_is_left_is_heard_of() -> None:
-    client = Listening()
-    async with StandIn() as standin, connected(client, standin):
+async def test_deleted_channels_and_left_guilds_are_dispatched() -> None:
+    client = RecordingClient()
+    async with DiscordSimulator() as standin, connect_client(client, standin):
         world = standin.world
-        world.delete_channel(world.channel_named("general").id)
-        world.expel_bot(client.guilds[0].id)
-        await settled(client, "left Harbour")
-        assert client.heard == ["ready", "deleted general", "left Harbour"]
+        world.delete_channel(world.find_channel("general").id)
+        world.remove_bot(client.guilds[0].id)
+        await wait_for_event(client, "left Harbour")
+        assert client.events == ["ready", "deleted general", "left Harbour"]
         assert not client.guilds
         world.add_channel(world.add_guild("Island").id, "beach")
-        await settled(client, "joined Island")
+        await wait_for_event(client, "joined Island")
         assert [channel.name for channel in client.guilds[0].text_channels] == ["beach"]
 
 
-async def test_without_the_content_intent_only_what_is_meant_for_the_bot_is_read() -> None:
-    client = Listening()
-    async with StandIn() as standin, connected(client, standin):
+async def test_content_without_the_intent_is_limited_to_messages_for_the_bot() -> None:
+    client = RecordingClient()
+    async with DiscordSimulator() as standin, connect_client(client, standin):
         say(standin.world, "among ourselves")
         say(standin.world, f"<@{standin.world.bot.id}> why?")
-        heard = await settled(client, f"message <@{standin.world.bot.id}> why?")
+        heard = await wait_for_event(client, f"message <@{standin.world.bot.id}> why?")
         assert heard[1] == "message "
 
 
 async def test_with_the_content_intent_everything_is_read() -> None:
-    world = World.populated()
+    world = World.create_default()
     world.enabled_intents = Intent.MESSAGE_CONTENT
     intents = discord.Intents.default()
     intents.message_content = True
-    client = Listening(intents)
-    async with StandIn(world) as standin, connected(client, standin):
+    client = RecordingClient(intents)
+    async with DiscordSimulator(world) as standin, connect_client(client, standin):
         say(world, "among ourselves")
-        assert await settled(client, "message among ourselves")
+        assert await wait_for_event(client, "message among ourselves")
 
 
 async def test_an_intent_that_is_not_switched_on_closes_the_gateway() -> None:
     intents = discord.Intents.default()
     intents.message_content = True
-    async with StandIn() as standin:
+    async with DiscordSimulator() as standin:
         with pytest.raises(discord.PrivilegedIntentsRequired):
-            async with connected(Listening(intents), standin):
+            async with connect_client(RecordingClient(intents), standin):
                 pass
 
 
 async def test_a_wrong_token_does_not_log_in() -> None:
-    async with StandIn() as standin:
-        client = Listening()
-        with pointed_at(standin), pytest.raises(discord.LoginFailure):
+    async with DiscordSimulator() as standin:
+        client = RecordingClient()
+        with override_discord_urls(standin), pytest.raises(discord.LoginFailure):
             await client.start("wrong")
         await client.close()
 
 
 async def test_a_token_that_was_changed_closes_the_gateway_with_4004() -> None:
-    client = Listening()
-    async with StandIn() as standin:
-        with pointed_at(standin):
+    client = RecordingClient()
+    async with DiscordSimulator() as standin:
+        with override_discord_urls(standin):
             await client.login(standin.world.token)
             standin.world.token = "another"
             with pytest.raises(discord.ConnectionClosed) as closed:
@@ -168,27 +168,27 @@ async def test_a_token_that_was_changed_closes_the_gateway_with_4004() -> None:
 
 
 async def test_a_lost_connection_is_resumed_and_what_was_missed_is_replayed() -> None:
-    client = Listening()
-    async with StandIn() as standin, connected(client, standin):
+    client = RecordingClient()
+    async with DiscordSimulator() as standin, connect_client(client, standin):
         mention = f"<@{standin.world.bot.id}>"
-        standin.gateway.drop()
+        standin.gateway.drop_connections()
         say(standin.world, f"{mention} while away")
-        await standin.ready()
+        await standin.wait_until_ready()
         say(standin.world, f"{mention} afterwards")
-        heard = await settled(client, f"message {mention} afterwards")
+        heard = await wait_for_event(client, f"message {mention} afterwards")
         assert heard == ["ready", f"message {mention} while away", "resumed", f"message {mention} afterwards"]
         assert [payload["op"] for payload in standin.gateway.received].count(6) == 1
 
 
-async def test_a_gateway_that_hangs_up_is_resumed() -> None:
-    client = Listening()
-    async with StandIn() as standin, connected(client, standin):
+async def test_closed_gateway_connection_is_resumed() -> None:
+    client = RecordingClient()
+    async with DiscordSimulator() as standin, connect_client(client, standin):
         await standin.gateway.close(4000)
-        assert await settled(client, "resumed") == ["ready", "resumed"]
+        assert await wait_for_event(client, "resumed") == ["ready", "resumed"]
 
 
 async def test_a_sharded_client_asks_where_the_gateway_is() -> None:
-    async with StandIn() as standin, aiohttp.ClientSession() as session:
+    async with DiscordSimulator() as standin, aiohttp.ClientSession() as session:
         headers = {"Authorization": f"Bot {standin.world.token}"}
         async with session.get(f"{standin.api_url}/gateway/bot", headers=headers) as response:
             answer = await response.json()
@@ -196,38 +196,38 @@ async def test_a_sharded_client_asks_where_the_gateway_is() -> None:
 
 
 async def test_op_7_makes_the_client_come_back_and_resume() -> None:
-    client = Listening()
-    async with StandIn() as standin, connected(client, standin):
+    client = RecordingClient()
+    async with DiscordSimulator() as standin, connect_client(client, standin):
         standin.gateway.ask_to_reconnect()
-        assert await settled(client, "resumed") == ["ready", "resumed"]
+        assert await wait_for_event(client, "resumed") == ["ready", "resumed"]
 
 
-async def test_a_session_that_is_gone_is_begun_anew() -> None:
-    client = Listening()
-    async with StandIn() as standin, connected(client, standin):
+async def test_invalidated_session_identifies_again() -> None:
+    client = RecordingClient()
+    async with DiscordSimulator() as standin, connect_client(client, standin):
         standin.gateway.invalidate()
         async with asyncio.timeout(10):
-            await standin.ready()
+            await standin.wait_until_ready()
         say(standin.world, f"<@{standin.world.bot.id}> still there?")
-        heard = await settled(client, f"message <@{standin.world.bot.id}> still there?")
+        heard = await wait_for_event(client, f"message <@{standin.world.bot.id}> still there?")
         assert "resumed" not in heard
         assert [payload["op"] for payload in standin.gateway.received].count(2) == 2
 
 
-async def test_what_is_heard_arrives_late_by_the_latency_and_in_order() -> None:
-    client = Listening()
-    async with StandIn(latency=0.1) as standin, connected(client, standin):
+async def test_events_arrive_after_the_latency_and_in_order() -> None:
+    client = RecordingClient()
+    async with DiscordSimulator(latency=0.1) as standin, connect_client(client, standin):
         started = asyncio.get_running_loop().time()
         for place in range(20):
             say(standin.world, f"<@{standin.world.bot.id}> {place}")
-        heard = await settled(client, f"message <@{standin.world.bot.id}> 19")
+        heard = await wait_for_event(client, f"message <@{standin.world.bot.id}> 19")
         assert 0.1 <= asyncio.get_running_loop().time() - started < 1.9
         assert heard[1:] == [f"message <@{standin.world.bot.id}> {place}" for place in range(20)]
 
 
 async def test_a_client_that_asks_for_no_compression_gets_text_and_its_heartbeats_are_acknowledged() -> None:
     async with (
-        StandIn() as standin,
+        DiscordSimulator() as standin,
         aiohttp.ClientSession() as session,
         session.ws_connect(standin.gateway_url) as socket,
     ):
@@ -238,7 +238,7 @@ async def test_a_client_that_asks_for_no_compression_gets_text_and_its_heartbeat
 
 async def test_a_session_that_was_never_begun_cannot_be_resumed() -> None:
     async with (
-        StandIn() as standin,
+        DiscordSimulator() as standin,
         aiohttp.ClientSession() as session,
         session.ws_connect(standin.gateway_url) as socket,
     ):
@@ -248,19 +248,19 @@ async def test_a_session_that_was_never_begun_cannot_be_resumed() -> None:
         assert await socket.receive_json(timeout=5) == {"op": 9, "d": False}
 
 
-async def test_what_was_told_too_long_ago_cannot_be_replayed() -> None:
+async def test_events_beyond_the_replay_limit_cannot_be_replayed() -> None:
     session = Session(intents=0)
     for place in range(REPLAY_LIMIT + 1):
         session.dispatch("TYPING_START", {"place": place})
-    assert session.missed(0) is None
-    assert session.missed(REPLAY_LIMIT) == [session.told[-1]]
-    assert session.missed(REPLAY_LIMIT + 1) == []
+    assert session.find_missed(0) is None
+    assert session.find_missed(REPLAY_LIMIT) == [session.sent[-1]]
+    assert session.find_missed(REPLAY_LIMIT + 1) == []
 
 
 async def test_ready_waits_until_a_client_is_there() -> None:
-    async with StandIn() as standin:
+    async with DiscordSimulator() as standin:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
-                await standin.ready()
-        async with connected(Listening(), standin):
-            await standin.ready()
+                await standin.wait_until_ready()
+        async with connect_client(RecordingClient(), standin):
+            await standin.wait_until_ready()

@@ -9,61 +9,61 @@ import discord
 import pytest
 from discord import app_commands, ui
 
-from bot.simulator.components import filled, pressed
+from bot.simulator.components import build_component_data, build_modal_components
 from bot.simulator.message_drafts import Attachment, Draft
-from bot.simulator.server import StandIn
+from bot.simulator.server import DiscordSimulator
 from bot.simulator.world import InteractionAcknowledged, ResponseKind, World
-from tests.fakes.discord_client import connected
+from tests.fakes.discord_client import connect_client
 
 if TYPE_CHECKING:
     from bot.simulator.message_drafts import Json
     from bot.simulator.world import Interaction
 
 
-class Form(ui.Modal, title="Add documents"):
+class AddModal(ui.Modal, title="Add documents"):
     """A file, and something of each kind to choose."""
 
-    def __init__(self, told: asyncio.Queue[Any]) -> None:
+    def __init__(self, submitted: asyncio.Queue[Any]) -> None:
         super().__init__(custom_id="add")
-        self._told = told
+        self._submitted = submitted
         options = [discord.SelectOption(label="Handbook", value="handbook"), discord.SelectOption(label="Payroll")]
-        self.files = ui.FileUpload[Form](custom_id="files", min_values=1, max_values=10)
-        self.where = ui.Select[Form](custom_id="where", options=options)
-        self.whose = ui.RoleSelect[Form](custom_id="whose", max_values=2, required=False)
-        self.whom = ui.UserSelect[Form](custom_id="whom", required=False)
-        self.place = ui.ChannelSelect[Form](custom_id="place", required=False)
+        self.files = ui.FileUpload[AddModal](custom_id="files", min_values=1, max_values=10)
+        self.where = ui.Select[AddModal](custom_id="where", options=options)
+        self.whose = ui.RoleSelect[AddModal](custom_id="whose", max_values=2, required=False)
+        self.whom = ui.UserSelect[AddModal](custom_id="whom", required=False)
+        self.place = ui.ChannelSelect[AddModal](custom_id="place", required=False)
         self.parts = (self.files, self.where, self.whose, self.whom, self.place)
         for part in self.parts:
             self.add_item(ui.Label(text="A part", component=part))
 
     async def on_submit(self, interaction: discord.Interaction, /) -> None:
         await interaction.response.send_message("thank you", ephemeral=True)
-        self._told.put_nowait([part.values for part in self.parts])
+        self._submitted.put_nowait([part.values for part in self.parts])
 
 
-class Librarian(discord.Client):
+class ModalClient(discord.Client):
     """A client whose ``/add`` opens the form."""
 
     def __init__(self) -> None:
         super().__init__(intents=discord.Intents.default(), guild_ready_timeout=0.05)
         self.tree = app_commands.CommandTree(self)
-        self.told: asyncio.Queue[Any] = asyncio.Queue()
+        self.submitted: asyncio.Queue[Any] = asyncio.Queue()
 
         @self.tree.command(description="Add documents")
         async def add(interaction: discord.Interaction) -> None:
-            await interaction.response.send_modal(Form(self.told))
+            await interaction.response.send_modal(AddModal(self.submitted))
 
         assert add.name == "add"
 
 
-def id_of(world: World, name: str) -> int:
-    return world.user_named(name).id
+def find_user_id(world: World, name: str) -> int:
+    return world.find_user(name).id
 
 
-async def opened(world: World) -> Interaction:
+async def open_modal(world: World) -> Interaction:
     """Mia has used ``/add`` and looks at the form."""
-    with world.subscribed() as events:
-        used = world.use_command(world.channel_named("general").id, id_of(world, "Mia"), "add")
+    with world.subscribe() as events:
+        used = world.use_command(world.find_channel("general").id, find_user_id(world, "Mia"), "add")
         async with asyncio.timeout(10):
             while not isinstance(await events.get(), InteractionAcknowledged):
                 pass
@@ -71,23 +71,23 @@ async def opened(world: World) -> Interaction:
 
 
 async def test_files_and_choices_of_every_kind_come_back_from_a_form() -> None:
-    client = Librarian()
-    async with StandIn() as standin, connected(client, standin):
+    client = ModalClient()
+    async with DiscordSimulator() as standin, connect_client(client, standin):
         await client.tree.sync()
         world = standin.world
-        used = await opened(world)
+        used = await open_modal(world)
         roles = next(iter(world.guilds.values())).roles
         files = [Attachment("a.md", b"# A"), Attachment("b.md", b"# B")]
         values = {
             "files": files,
             "where": "handbook",
             "whose": list(roles),
-            "whom": id_of(world, "Lea"),
-            "place": world.channel_named("help").id,
+            "whom": find_user_id(world, "Lea"),
+            "place": world.find_channel("help").id,
         }
-        world.submit(used.id, values)
+        world.submit_modal(used.id, values)
         async with asyncio.timeout(10):
-            given, where, whose, whom, place = await client.told.get()
+            given, where, whose, whom, place = await client.submitted.get()
         assert [(file.filename, await file.read()) for file in given] == [("a.md", b"# A"), ("b.md", b"# B")]
         assert where == ["handbook"]
         assert {role.name for role in whose} == {"Admins", "People team"}
@@ -96,18 +96,18 @@ async def test_files_and_choices_of_every_kind_come_back_from_a_form() -> None:
 
 
 async def test_a_form_that_lacks_what_is_required_cannot_be_sent() -> None:
-    client = Librarian()
-    async with StandIn() as standin, connected(client, standin):
+    client = ModalClient()
+    async with DiscordSimulator() as standin, connect_client(client, standin):
         await client.tree.sync()
         world = standin.world
-        used = await opened(world)
+        used = await open_modal(world)
         with pytest.raises(ValueError, match="1 to 10"):
-            world.submit(used.id, {"where": "handbook"})
+            world.submit_modal(used.id, {"where": "handbook"})
         with pytest.raises(LookupError):
-            world.submit(used.id, {"where": "elsewhere", "files": [Attachment("a.md", b"a")]})
+            world.submit_modal(used.id, {"where": "elsewhere", "files": [Attachment("a.md", b"a")]})
 
 
-async def test_selects_below_a_message_tell_what_was_chosen() -> None:
+async def test_selects_below_a_message_send_the_chosen_values() -> None:
     told: asyncio.Queue[Any] = asyncio.Queue()
 
     class Selects(ui.View):
@@ -137,12 +137,12 @@ async def test_selects_below_a_message_tell_what_was_chosen() -> None:
             told.put_nowait(sorted(one.name for one in select.values))
 
     client = discord.Client(intents=discord.Intents.default(), guild_ready_timeout=0.05)
-    async with StandIn() as standin, connected(client, standin):
+    async with DiscordSimulator() as standin, connect_client(client, standin):
         world = standin.world
-        general = client.get_channel(world.channel_named("general").id)
+        general = client.get_channel(world.find_channel("general").id)
         assert isinstance(general, discord.TextChannel)
         message = await general.send("choose", view=Selects(timeout=None))
-        ada, lea = id_of(world, "Ada"), id_of(world, "Lea")
+        ada, lea = find_user_id(world, "Ada"), find_user_id(world, "Lea")
         (team,) = (r.id for r in next(iter(world.guilds.values())).roles.values() if r.name == "People team")
         for custom_id, chosen, expected in (
             ("page", ["2"], ["2"]),
@@ -176,25 +176,25 @@ async def test_selects_below_a_message_tell_what_was_chosen() -> None:
         ({"type": 3, "min_values": 0, "options": [{"value": "a"}]}, (), {"values": []}),
     ],
 )
-def test_each_component_comes_back_as_what_it_holds(component: Json, given: object, sent: Json) -> None:
-    (back,) = filled([component | {"custom_id": "x"}], {} if given is None else {"x": given})
+def test_each_modal_component_is_sent_back_with_its_value(component: Json, given: object, sent: Json) -> None:
+    (back,) = build_modal_components([component | {"custom_id": "x"}], {} if given is None else {"x": given})
     assert {key: value for key, value in back.items() if key not in {"type", "id", "custom_id"}} == sent
 
 
 @pytest.mark.parametrize("values", [[], ["a", "b"]])
-def test_a_select_takes_as_many_as_it_says(values: list[str]) -> None:
+def test_select_enforces_its_min_and_max_values(values: list[str]) -> None:
     select = {"type": 3, "custom_id": "x", "options": [{"value": "a"}, {"value": "b"}]}
     with pytest.raises(ValueError, match="1 to 1"):
-        pressed(select, values)
-    assert pressed(select | {"min_values": 0, "max_values": 2}, values)["values"] == values
+        build_component_data(select, values)
+    assert build_component_data(select | {"min_values": 0, "max_values": 2}, values)["values"] == values
 
 
 def test_a_form_is_not_answered_with_another_form() -> None:
-    world = World.populated()
-    world.register(None, [{"name": "add"}])
-    used = world.use_command(world.channel_named("general").id, id_of(world, "Mia"), "add")
+    world = World.create_default()
+    world.register_commands(None, [{"name": "add"}])
+    used = world.use_command(world.find_channel("general").id, find_user_id(world, "Mia"), "add")
     modal = {"custom_id": "m", "title": "M", "components": []}
     world.acknowledge(used.id, used.token, ResponseKind.MODAL, modal, Draft())
-    sent = world.submit(used.id, {})
+    sent = world.submit_modal(used.id, {})
     with pytest.raises(Exception, match="50035"):
         world.acknowledge(sent.id, sent.token, ResponseKind.MODAL, modal, Draft())

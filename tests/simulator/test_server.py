@@ -11,9 +11,9 @@ import discord
 import pytest
 from discord import app_commands
 
-from bot.simulator.faults import Fault, Trouble
+from bot.simulator.faults import FailureKind, Fault
 from bot.simulator.rate_limits import Allowance, Limits
-from bot.simulator.server import StandIn
+from bot.simulator.server import DiscordSimulator
 from bot.simulator.world import (
     Clock,
     Event,
@@ -25,18 +25,18 @@ from bot.simulator.world import (
     RequestAnswered,
     World,
 )
-from tests.fakes.discord_client import connected
+from tests.fakes.discord_client import connect_client
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
 
     Answer = Callable[[discord.Interaction], Awaitable[None]]
 
-ROOMY = Limits(*[Allowance(1_000, 1.0)] * 5)
+GENEROUS_LIMITS = Limits(*[Allowance(1_000, 1.0)] * 5)
 """Limits that no test reaches."""
 
 
-class Asked(discord.Client):
+class AskClient(discord.Client):
     """A client with one command, ``/ask``, that answers as it is told to."""
 
     def __init__(self, answer: Answer) -> None:
@@ -46,7 +46,7 @@ class Asked(discord.Client):
             guild_ready_timeout=0.05,
         )
         self.tree = app_commands.CommandTree(self)
-        self.faults: asyncio.Queue[Exception | None] = asyncio.Queue()
+        self.outcomes: asyncio.Queue[Exception | None] = asyncio.Queue()
 
         @self.tree.command(description="Ask the documents.")
         async def ask(interaction: discord.Interaction, question: str) -> None:
@@ -54,47 +54,47 @@ class Asked(discord.Client):
             try:
                 await answer(interaction)
             except Exception as fault:  # noqa: BLE001 - a test looks at whatever came
-                self.faults.put_nowait(fault)
+                self.outcomes.put_nowait(fault)
             else:
-                self.faults.put_nowait(None)
+                self.outcomes.put_nowait(None)
 
         assert ask.name == "ask"
 
-    async def outcome(self) -> Exception | None:
+    async def next_outcome(self) -> Exception | None:
         """What became of the next answer: None if all went well."""
         async with asyncio.timeout(10):
-            return await self.faults.get()
+            return await self.outcomes.get()
 
 
-async def nothing(_: discord.Interaction) -> None:
+async def do_not_answer(_: discord.Interaction) -> None:
     """No answer at all."""
 
 
 @asynccontextmanager
-async def asked(standin: StandIn, answer: Answer) -> AsyncGenerator[Asked]:
+async def run_ask_client(simulator: DiscordSimulator, answer: Answer) -> AsyncGenerator[AskClient]:
     """A client that is connected, knows its command, and has just been asked by Ada in #general."""
-    client = Asked(answer)
-    async with connected(client, standin):
+    client = AskClient(answer)
+    async with connect_client(client, simulator):
         await client.tree.sync()
-        ask(standin.world)
+        use_ask(simulator.world)
         yield client
 
 
-def ask(world: World) -> None:
-    world.use_command(world.channel_named("general").id, world.user_named("Ada").id, "ask", {"question": "why?"})
+def use_ask(world: World) -> None:
+    world.use_command(world.find_channel("general").id, world.find_user("Ada").id, "ask", {"question": "why?"})
 
 
-def shown(standin: StandIn) -> list[Message]:
-    return standin.world.history(standin.world.channel_named("general").id)
+def list_messages(simulator: DiscordSimulator) -> list[Message]:
+    return simulator.world.history(simulator.world.find_channel("general").id)
 
 
-def general(client: discord.Client) -> discord.TextChannel:
+def find_general(client: discord.Client) -> discord.TextChannel:
     (channel,) = (channel for channel in client.guilds[0].text_channels if channel.name == "general")
     return channel
 
 
-def statuses(standin: StandIn, method: str, route: str) -> list[int]:
-    return [r.status for r in standin.requests if r.method == method and r.route.endswith(route)]
+def list_statuses(simulator: DiscordSimulator, method: str, route: str) -> list[int]:
+    return [r.status for r in simulator.requests if r.method == method and r.route.endswith(route)]
 
 
 # What an unmodified client does
@@ -107,12 +107,12 @@ async def test_a_command_is_synced_answered_and_edited() -> None:
             await interaction.edit_original_response(content=text)
         await interaction.followup.send("and more", suppress_embeds=True)
 
-    async with StandIn(limits=ROOMY) as standin, asked(standin, answer) as client:
-        assert await client.outcome() is None
-        first, second = shown(standin)
+    async with DiscordSimulator(limits=GENEROUS_LIMITS) as standin, run_ask_client(standin, answer) as client:
+        assert await client.next_outcome() is None
+        first, second = list_messages(standin)
         assert [state.content for state in first.states] == ["", "be", "because", "because of that"]
-        assert first.now.allowed_mentions == {"parse": []}
-        assert (second.now.content, second.now.sent_flags) == ("and more", 4)
+        assert first.current_state.allowed_mentions == {"parse": []}
+        assert (second.current_state.content, second.current_state.sent_flags) == ("and more", 4)
         assert "/webhooks/{app}/{token}/messages/{message}" in {request.route for request in standin.requests}
 
 
@@ -126,14 +126,14 @@ async def test_an_answer_can_be_given_at_once_read_and_deleted() -> None:
         await more.edit(content="much more")
         await interaction.delete_original_response()
 
-    async with StandIn(limits=ROOMY) as standin, asked(standin, answer) as client:
-        assert await client.outcome() is None
-        assert [message.now.content for message in shown(standin)] == ["much more"]
+    async with DiscordSimulator(limits=GENEROUS_LIMITS) as standin, run_ask_client(standin, answer) as client:
+        assert await client.next_outcome() is None
+        assert [message.current_state.content for message in list_messages(standin)] == ["much more"]
 
 
 async def test_commands_are_registered_for_a_guild_and_read_back() -> None:
-    client = Asked(nothing)
-    async with StandIn() as standin, connected(client, standin):
+    client = AskClient(do_not_answer)
+    async with DiscordSimulator() as standin, connect_client(client, standin):
         guild = client.guilds[0]
         client.tree.copy_global_to(guild=guild)
         synced = await client.tree.sync(guild=guild)
@@ -146,10 +146,10 @@ async def test_commands_are_registered_for_a_guild_and_read_back() -> None:
 
 
 async def test_messages_are_sent_edited_read_and_deleted_in_a_channel() -> None:
-    client = Asked(nothing)
-    async with StandIn(limits=ROOMY) as standin, connected(client, standin):
-        channel = general(client)
-        question = standin.world.say(channel.id, standin.world.user_named("Ada").id, "why?")
+    client = AskClient(do_not_answer)
+    async with DiscordSimulator(limits=GENEROUS_LIMITS) as standin, connect_client(client, standin):
+        channel = find_general(client)
+        question = standin.world.say(channel.id, standin.world.find_user("Ada").id, "why?")
         message = await channel.send("one", reference=channel.get_partial_message(question.id), suppress_embeds=True)
         await channel.get_partial_message(message.id).edit(content="two")
         await message.edit(content="three", suppress=True)
@@ -161,20 +161,20 @@ async def test_messages_are_sent_edited_read_and_deleted_in_a_channel() -> None:
         assert [str(reaction.emoji) for reaction in again.reactions] == ["👍"]
         assert [m.id async for m in channel.history()] == [message.id, question.id]
         await message.delete()
-        assert shown(standin) == [standin.world.messages[question.id]]
+        assert list_messages(standin) == [standin.world.messages[question.id]]
 
 
 @pytest.mark.parametrize("text", ["half a \ud83d pair", "null \x00 byte", "e\u0301 and \u202e", "two\u2028lines"])
 async def test_text_of_any_kind_arrives_as_it_was_sent(text: str) -> None:
-    client = Asked(nothing)
-    async with StandIn() as standin, connected(client, standin):
-        message = await general(client).send(text)
-        assert (message.content, shown(standin)[0].now.content) == (text, text)
+    client = AskClient(do_not_answer)
+    async with DiscordSimulator() as standin, connect_client(client, standin):
+        message = await find_general(client).send(text)
+        assert (message.content, list_messages(standin)[0].current_state.content) == (text, text)
 
 
 async def test_one_command_is_added_beside_the_others() -> None:
-    async with StandIn() as standin, aiohttp.ClientSession(headers=credentials(standin)) as session:
-        standin.world.register(None, [{"name": "ask"}])
+    async with DiscordSimulator() as standin, aiohttp.ClientSession(headers=credentials(standin)) as session:
+        standin.world.register_commands(None, [{"name": "ask"}])
         path = f"{standin.api_url}/applications/{standin.world.application_id}/commands"
         added = [await (await session.post(path, json={"name": "about"})).json() for _ in range(2)]
         assert added[0]["id"] == added[1]["id"]
@@ -182,35 +182,37 @@ async def test_one_command_is_added_beside_the_others() -> None:
 
 
 async def test_typing_threads_and_direct_messages_work() -> None:
-    client = Asked(nothing)
-    async with StandIn(limits=ROOMY) as standin, connected(client, standin):
-        message = await general(client).send("long story")
+    client = AskClient(do_not_answer)
+    async with DiscordSimulator(limits=GENEROUS_LIMITS) as standin, connect_client(client, standin):
+        message = await find_general(client).send("long story")
         thread = await message.create_thread(name="details")
         async with thread.typing():
             await thread.send("in the thread")
         heard = asyncio.create_task(client.wait_for("message", check=lambda message: message.content == "", timeout=5))
         await asyncio.sleep(0)
-        standin.world.say(thread.id, standin.world.user_named("Ada").id, "hello")
+        standin.world.say(thread.id, standin.world.find_user("Ada").id, "hello")
         await (await heard).author.send("between us")
-        contents = [(m.channel_id == thread.id, m.now.content) for m in standin.world.messages.values()]
+        contents = [(m.channel_id == thread.id, m.current_state.content) for m in standin.world.messages.values()]
         assert contents == [(False, "long story"), (True, "in the thread"), (True, "hello"), (False, "between us")]
 
 
 async def test_a_file_is_attached_and_can_be_fetched() -> None:
-    client = Asked(nothing)
-    async with StandIn() as standin, connected(client, standin):
-        message = await general(client).send("as a file", file=discord.File(io.BytesIO(b"# All of it"), "answer.md"))
+    client = AskClient(do_not_answer)
+    async with DiscordSimulator() as standin, connect_client(client, standin):
+        message = await find_general(client).send(
+            "as a file", file=discord.File(io.BytesIO(b"# All of it"), "answer.md")
+        )
         (attachment,) = message.attachments
         assert (attachment.filename, await attachment.read()) == ("answer.md", b"# All of it")
         await message.edit(attachments=[discord.File(io.BytesIO(b"new"), "other.md")])
-        (state,) = (m.now for m in shown(standin))
+        (state,) = (m.current_state for m in list_messages(standin))
         assert [(file.filename, file.content) for file in state.attachments] == [("other.md", b"new")]
 
 
 async def test_a_missing_permission_is_forbidden_and_the_client_knows_of_it() -> None:
-    client = Asked(nothing)
-    async with StandIn() as standin, connected(client, standin):
-        channel = general(client)
+    client = AskClient(do_not_answer)
+    async with DiscordSimulator() as standin, connect_client(client, standin):
+        channel = find_general(client)
         assert channel.permissions_for(channel.guild.me).send_messages
         standin.world.deny(channel.id, standin.world.bot.id, Permission.SEND_MESSAGES)
         with pytest.raises(discord.Forbidden) as forbidden:
@@ -234,19 +236,19 @@ async def test_a_button_opens_a_modal_and_the_modal_is_sent_back() -> None:
         async def down(self, interaction: discord.Interaction, _: discord.ui.Button[Buttons]) -> None:
             await interaction.response.send_modal(Feedback())
 
-    client = Asked(nothing)
-    async with StandIn() as standin, connected(client, standin):
-        world, ada = standin.world, standin.world.user_named("Ada")
-        message = await general(client).send("because", view=Buttons())
-        with world.subscribed() as events:
+    client = AskClient(do_not_answer)
+    async with DiscordSimulator() as standin, connect_client(client, standin):
+        world, ada = standin.world, standin.world.find_user("Ada")
+        message = await find_general(client).send("because", view=Buttons())
+        with world.subscribe() as events:
             pressed = world.press(message.id, "down", ada.id)
             async with asyncio.timeout(5):
                 while not isinstance(await events.get(), InteractionAcknowledged):
                     pass
-        world.submit(pressed.id, {"missing": "the price"})
+        world.submit_modal(pressed.id, {"missing": "the price"})
         async with asyncio.timeout(5):
             assert await told.get() == "the price"
-        assert shown(standin)[-1].audience == ada.id
+        assert list_messages(standin)[-1].visible_to_user_id == ada.id
 
 
 async def test_a_button_changes_the_message_it_is_on() -> None:
@@ -255,20 +257,20 @@ async def test_a_button_changes_the_message_it_is_on() -> None:
         async def stop_it(self, interaction: discord.Interaction, _: discord.ui.Button[Buttons]) -> None:
             await interaction.response.edit_message(content="stopped", view=None)
 
-    client = Asked(nothing)
-    async with StandIn() as standin, connected(client, standin):
-        message = await general(client).send("because", view=Buttons())
-        with standin.world.subscribed() as events:
-            standin.world.press(message.id, "stop", standin.world.user_named("Ada").id)
+    client = AskClient(do_not_answer)
+    async with DiscordSimulator() as standin, connect_client(client, standin):
+        message = await find_general(client).send("because", view=Buttons())
+        with standin.world.subscribe() as events:
+            standin.world.press(message.id, "stop", standin.world.find_user("Ada").id)
             async with asyncio.timeout(5):
                 while not isinstance(event := await events.get(), MessageEdited):
                     pass
-        assert (event.message.now.content, event.message.now.components) == ("stopped", ())
+        assert (event.message.current_state.content, event.message.current_state.components) == ("stopped", ())
 
 
-async def test_a_message_menu_shows_the_content_that_the_intent_would_hide() -> None:
+async def test_context_menu_shows_content_hidden_without_the_intent() -> None:
     read = asyncio.Queue[str]()
-    client = Asked(nothing)
+    client = AskClient(do_not_answer)
 
     @client.tree.context_menu(name="Ask about this")
     async def about(interaction: discord.Interaction, message: discord.Message) -> None:
@@ -276,11 +278,11 @@ async def test_a_message_menu_shows_the_content_that_the_intent_would_hide() -> 
         read.put_nowait(message.content)
 
     assert about.name == "Ask about this"
-    async with StandIn() as standin, connected(client, standin):
+    async with DiscordSimulator() as standin, connect_client(client, standin):
         await client.tree.sync()
-        ada = standin.world.user_named("Ada")
-        said = standin.world.say(general(client).id, ada.id, "among ourselves")
-        standin.world.use_menu(ada.id, "Ask about this", said.id)
+        ada = standin.world.find_user("Ada")
+        said = standin.world.say(find_general(client).id, ada.id, "among ourselves")
+        standin.world.use_context_menu(ada.id, "Ask about this", said.id)
         async with asyncio.timeout(5):
             assert await read.get() == "among ourselves"
 
@@ -290,14 +292,14 @@ async def test_a_question_can_be_asked_in_direct_messages() -> None:
         assert interaction.guild is None
         await interaction.response.send_message(f"Hello {interaction.user.name}")
 
-    client = Asked(answer)
-    async with StandIn() as standin, connected(client, standin):
+    client = AskClient(answer)
+    async with DiscordSimulator() as standin, connect_client(client, standin):
         await client.tree.sync()
-        ada = standin.world.user_named("Ada")
-        direct = standin.world.open_direct(ada.id)
+        ada = standin.world.find_user("Ada")
+        direct = standin.world.create_dm(ada.id)
         standin.world.use_command(direct.id, ada.id, "ask", {"question": "why?"})
-        assert await client.outcome() is None
-        assert [message.now.content for message in standin.world.history(direct.id)] == ["Hello Ada"]
+        assert await client.next_outcome() is None
+        assert [message.current_state.content for message in standin.world.history(direct.id)] == ["Hello Ada"]
 
 
 # Deadlines
@@ -311,20 +313,20 @@ async def test_a_defer_after_three_seconds_finds_no_interaction() -> None:
         clock.advance(3.1)
         await interaction.response.defer(thinking=True)
 
-    async with StandIn(clock=clock) as standin, asked(standin, answer) as client:
+    async with DiscordSimulator(clock=clock) as standin, run_ask_client(standin, answer) as client:
         standin.world.watch(told.append)
-        fault = await client.outcome()
+        fault = await client.next_outcome()
         assert isinstance(fault, discord.NotFound)
         assert fault.code == 10062
         assert len([event for event in told if isinstance(event, InteractionFailed)]) == 1
 
 
-async def test_an_interaction_that_nobody_answers_fails_by_itself_after_three_seconds() -> None:
-    client = Asked(nothing)
-    async with StandIn() as standin, connected(client, standin):
+async def test_unanswered_interaction_fails_after_three_seconds() -> None:
+    client = AskClient(do_not_answer)
+    async with DiscordSimulator() as standin, connect_client(client, standin):
         await client.tree.sync()
-        with standin.world.subscribed() as events:
-            ask(standin.world)
+        with standin.world.subscribe() as events:
+            use_ask(standin.world)
             async with asyncio.timeout(10):
                 while not isinstance(event := await events.get(), InteractionFailed):
                     pass
@@ -344,45 +346,48 @@ async def test_after_fifteen_minutes_the_token_is_dead_and_the_bots_own_token_st
         assert isinstance(interaction.channel, discord.TextChannel)
         await interaction.channel.get_partial_message(message.id).edit(content="whole")
 
-    async with StandIn(clock=clock) as standin, asked(standin, answer) as client:
-        assert await client.outcome() is None
-        assert [state.content for state in shown(standin)[0].states] == ["", "half", "whole"]
+    async with DiscordSimulator(clock=clock) as standin, run_ask_client(standin, answer) as client:
+        assert await client.next_outcome() is None
+        assert [state.content for state in list_messages(standin)[0].states] == ["", "half", "whole"]
 
 
 # Limits
 
 
-async def test_a_burst_of_edits_waits_inside_the_call_that_spends_the_last_token() -> None:
+async def test_burst_of_edits_waits_in_the_call_that_uses_up_the_window() -> None:
     async def answer(interaction: discord.Interaction) -> None:
         await interaction.response.defer(thinking=True)
         for place in range(6):
             await interaction.edit_original_response(content=str(place))
 
     limits = Limits(response_edit=Allowance(5, 0.5))
-    async with StandIn(limits=limits) as standin, asked(standin, answer) as client:
-        assert await client.outcome() is None
-        times = [state.time for state in shown(standin)[0].states[1:]]
+    async with DiscordSimulator(limits=limits) as standin, run_ask_client(standin, answer) as client:
+        assert await client.next_outcome() is None
+        times = [state.time for state in list_messages(standin)[0].states[1:]]
         assert times[5] - times[0] >= 0.5
-        assert 429 not in statuses(standin, "PATCH", "/messages/{message}")
+        assert 429 not in list_statuses(standin, "PATCH", "/messages/{message}")
 
 
-async def test_a_client_that_finds_the_window_spent_by_another_meets_a_429_and_tries_again() -> None:
-    client = Asked(nothing)
-    async with StandIn(limits=Limits(message_create=Allowance(3, 1.0))) as standin, connected(client, standin):
-        await general(client).send("one")
-        path = f"{standin.api_url}/channels/{general(client).id}/messages"
+async def test_client_retries_a_429_for_a_window_used_up_by_another() -> None:
+    client = AskClient(do_not_answer)
+    async with (
+        DiscordSimulator(limits=Limits(message_create=Allowance(3, 1.0))) as standin,
+        connect_client(client, standin),
+    ):
+        await find_general(client).send("one")
+        path = f"{standin.api_url}/channels/{find_general(client).id}/messages"
         async with aiohttp.ClientSession(headers=credentials(standin)) as other:
             for text in ("two", "three"):
                 await (await other.post(path, json={"content": text})).read()
-        await general(client).send("four")
-        assert statuses(standin, "POST", "/messages") == [200, 200, 200, 429, 200]
-        times = [message.created_at for message in shown(standin)]
+        await find_general(client).send("four")
+        assert list_statuses(standin, "POST", "/messages") == [200, 200, 200, 429, 200]
+        times = [message.created_at for message in list_messages(standin)]
         assert times[3] - times[0] > 0.9  # the window opens when "one" arrives, which is before it is shown
 
 
-async def test_creating_and_editing_share_a_hash_and_count_apart() -> None:
-    async with StandIn() as standin, aiohttp.ClientSession(headers=credentials(standin)) as session:
-        channel = f"{standin.api_url}/channels/{standin.world.channel_named('general').id}/messages"
+async def test_creating_and_editing_share_a_hash_but_count_separately() -> None:
+    async with DiscordSimulator() as standin, aiohttp.ClientSession(headers=credentials(standin)) as session:
+        channel = f"{standin.api_url}/channels/{standin.world.find_channel('general').id}/messages"
         created = [await session.post(channel, json={"content": "hello"}) for _ in range(5)]
         assert [response.headers["X-RateLimit-Remaining"] for response in created] == ["4", "3", "2", "1", "0"]
         message = (await created[-1].json())["id"]
@@ -396,60 +401,60 @@ async def test_creating_and_editing_share_a_hash_and_count_apart() -> None:
             assert body["retry_after"] == pytest.approx(float(refused.headers["X-RateLimit-Reset-After"]))
 
 
-def credentials(standin: StandIn) -> dict[str, str]:
-    return {"Authorization": f"Bot {standin.world.token}"}
+def credentials(simulator: DiscordSimulator) -> dict[str, str]:
+    return {"Authorization": f"Bot {simulator.world.token}"}
 
 
 # Faults
 
 
 async def test_a_500_is_tried_again_by_the_client_and_a_503_is_not() -> None:
-    client = Asked(nothing)
-    async with StandIn() as standin, connected(client, standin):
-        standin.faults.add(Fault(Trouble.STATUS, "POST", r"/messages$", status=500))
-        await general(client).send("after a second")
-        standin.faults.add(Fault(Trouble.STATUS, "POST", r"/messages$", status=503))
+    client = AskClient(do_not_answer)
+    async with DiscordSimulator() as standin, connect_client(client, standin):
+        standin.faults.add(Fault(FailureKind.STATUS, "POST", r"/messages$", status=500))
+        await find_general(client).send("after a second")
+        standin.faults.add(Fault(FailureKind.STATUS, "POST", r"/messages$", status=503))
         with pytest.raises(discord.DiscordServerError):
-            await general(client).send("never")
-        assert statuses(standin, "POST", "/messages") == [500, 200, 503]
+            await find_general(client).send("never")
+        assert list_statuses(standin, "POST", "/messages") == [500, 200, 503]
 
 
-async def test_a_reply_that_is_lost_leaves_what_was_done() -> None:
-    client = Asked(nothing)
-    async with StandIn() as standin, connected(client, standin):
-        standin.faults.add(Fault(Trouble.RESET, "POST", r"/messages$", is_applied=True))
+async def test_lost_response_leaves_the_request_applied() -> None:
+    client = AskClient(do_not_answer)
+    async with DiscordSimulator() as standin, connect_client(client, standin):
+        standin.faults.add(Fault(FailureKind.RESET, "POST", r"/messages$", is_applied=True))
         with pytest.raises(aiohttp.ClientError):
-            await general(client).send("done", nonce=7)
-        sent = await general(client).send("done", nonce=7)
-        assert [message.id for message in shown(standin)] == [sent.id]
+            await find_general(client).send("done", nonce=7)
+        sent = await find_general(client).send("done", nonce=7)
+        assert [message.id for message in list_messages(standin)] == [sent.id]
 
 
-async def test_a_reset_before_it_was_applied_leaves_nothing() -> None:
-    client = Asked(nothing)
-    async with StandIn() as standin, connected(client, standin):
-        standin.faults.add(Fault(Trouble.RESET, "POST", r"/messages$"))
+async def test_connection_reset_leaves_the_request_unapplied() -> None:
+    client = AskClient(do_not_answer)
+    async with DiscordSimulator() as standin, connect_client(client, standin):
+        standin.faults.add(Fault(FailureKind.RESET, "POST", r"/messages$"))
         with pytest.raises(aiohttp.ClientOSError, match="reset by peer"):
-            await general(client).send("lost")
-        assert shown(standin) == []
+            await find_general(client).send("lost")
+        assert list_messages(standin) == []
 
 
 async def test_a_request_that_hangs_is_given_up_by_whoever_asked() -> None:
-    client = Asked(nothing)
-    async with StandIn() as standin, connected(client, standin):
-        standin.faults.add(Fault(Trouble.HANG, "POST", r"/messages$", is_applied=True))
+    client = AskClient(do_not_answer)
+    async with DiscordSimulator() as standin, connect_client(client, standin):
+        standin.faults.add(Fault(FailureKind.HANG, "POST", r"/messages$", is_applied=True))
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.5):
-                await general(client).send("are you there?")
+                await find_general(client).send("are you there?")
         assert standin.requests[-1].status == 0
-        assert [message.now.content for message in shown(standin)] == ["are you there?"]
+        assert [message.current_state.content for message in list_messages(standin)] == ["are you there?"]
 
 
-async def test_a_page_of_a_proxy_is_no_json() -> None:
-    client = Asked(nothing)
-    async with StandIn() as standin, connected(client, standin):
-        standin.faults.add(Fault(Trouble.PAGE, "POST", r"/messages$", status=503))
+async def test_html_error_page_of_a_proxy_is_no_json() -> None:
+    client = AskClient(do_not_answer)
+    async with DiscordSimulator() as standin, connect_client(client, standin):
+        standin.faults.add(Fault(FailureKind.HTML_PAGE, "POST", r"/messages$", status=503))
         with pytest.raises(discord.DiscordServerError, match="upstream"):
-            await general(client).send("never")
+            await find_general(client).send("never")
 
 
 async def test_an_unannounced_429_is_waited_out() -> None:
@@ -457,16 +462,16 @@ async def test_an_unannounced_429_is_waited_out() -> None:
         await interaction.response.defer(thinking=True)
         await interaction.edit_original_response(content="because")
 
-    async with StandIn() as standin:
-        standin.faults.add(Fault(Trouble.LIMITED, "PATCH", r"/@original$", times=2, retry_after=0.1))
-        async with asked(standin, answer) as client:
-            assert await client.outcome() is None
-            assert statuses(standin, "PATCH", "/messages/{message}") == [429, 429, 200]
+    async with DiscordSimulator() as standin:
+        standin.faults.add(Fault(FailureKind.RATE_LIMITED, "PATCH", r"/@original$", times=2, retry_after=0.1))
+        async with run_ask_client(standin, answer) as client:
+            assert await client.next_outcome() is None
+            assert list_statuses(standin, "PATCH", "/messages/{message}") == [429, 429, 200]
 
 
-async def test_a_fault_hits_only_what_it_names_and_only_so_often() -> None:
-    async with StandIn() as standin, aiohttp.ClientSession(headers=credentials(standin)) as session:
-        standin.faults.add(Fault(Trouble.STATUS, "GET", r"^/users/@me$", times=2, status=502))
+async def test_fault_hits_only_matching_requests_and_only_its_times() -> None:
+    async with DiscordSimulator() as standin, aiohttp.ClientSession(headers=credentials(standin)) as session:
+        standin.faults.add(Fault(FailureKind.STATUS, "GET", r"^/users/@me$", times=2, status=502))
         seen = list[tuple[str, int]]()
         for path in ("/users/@me", "/gateway", "/users/@me", "/users/@me"):
             async with session.get(standin.api_url + path) as response:
@@ -474,8 +479,8 @@ async def test_a_fault_hits_only_what_it_names_and_only_so_often() -> None:
         assert seen == [("/users/@me", 502), ("/gateway", 200), ("/users/@me", 502), ("/users/@me", 200)]
 
 
-async def test_latency_is_paid_in_each_direction() -> None:
-    async with StandIn(latency=0.05) as standin, aiohttp.ClientSession() as session:
+async def test_latency_applies_in_each_direction() -> None:
+    async with DiscordSimulator(latency=0.05) as standin, aiohttp.ClientSession() as session:
         started = time.monotonic()
         async with session.get(f"{standin.api_url}/gateway") as response:
             assert (await response.json())["url"] == standin.gateway_url
@@ -485,11 +490,11 @@ async def test_latency_is_paid_in_each_direction() -> None:
 # The wire
 
 
-async def test_every_request_is_recorded_with_its_body_and_told_without_its_ids() -> None:
+async def test_every_request_is_recorded_with_its_body_and_emitted_without_ids() -> None:
     told = list[Event]()
-    async with StandIn() as standin, aiohttp.ClientSession(headers=credentials(standin)) as session:
+    async with DiscordSimulator() as standin, aiohttp.ClientSession(headers=credentials(standin)) as session:
         standin.world.watch(told.append)
-        path = f"/channels/{standin.world.channel_named('general').id}/messages"
+        path = f"/channels/{standin.world.find_channel('general').id}/messages"
         async with session.post(standin.api_url + path, json={"content": ""}) as response:
             assert (await response.json())["code"] == 50006
         (request,) = standin.requests
@@ -499,31 +504,31 @@ async def test_every_request_is_recorded_with_its_body_and_told_without_its_ids(
 
 
 @pytest.mark.parametrize("token", ["", "Bot wrong", "Bearer right"])
-async def test_a_stranger_is_refused(token: str) -> None:
-    async with StandIn() as standin, aiohttp.ClientSession() as session:
+async def test_request_without_the_token_is_refused(token: str) -> None:
+    async with DiscordSimulator() as standin, aiohttp.ClientSession() as session:
         headers = {"Authorization": token.replace("right", standin.world.token)}
         async with session.get(f"{standin.api_url}/users/@me", headers=headers) as response:
             assert (response.status, (await response.json())["message"]) == (401, "401: Unauthorized")
 
 
 @pytest.mark.parametrize("path", ["/api/v10/voice/regions", "/api/v9/users/@me", "/"])
-async def test_what_the_stand_in_does_not_know_is_not_found_and_recorded(path: str) -> None:
-    async with StandIn() as standin, aiohttp.ClientSession() as session:
+async def test_unknown_route_is_not_found_and_recorded(path: str) -> None:
+    async with DiscordSimulator() as standin, aiohttp.ClientSession() as session:
         async with session.get(standin.api_url.removesuffix("/api/v10") + path) as response:
             assert response.status == 404
         assert [request.route for request in standin.requests] == ["(unknown)"]
 
 
-async def test_it_listens_on_this_machine_alone() -> None:
-    async with StandIn() as standin:
+async def test_simulator_listens_on_loopback_only() -> None:
+    async with DiscordSimulator() as standin:
         assert standin.api_url.startswith("http://127.0.0.1:")
         assert standin.gateway_url.startswith("ws://127.0.0.1:")
 
 
 async def test_content_is_hidden_from_a_bot_without_the_intent_unless_it_is_meant() -> None:
-    async with StandIn() as standin, aiohttp.ClientSession(headers=credentials(standin)) as session:
+    async with DiscordSimulator() as standin, aiohttp.ClientSession(headers=credentials(standin)) as session:
         world = standin.world
-        channel, ada = world.channel_named("general").id, world.user_named("Ada").id
+        channel, ada = world.find_channel("general").id, world.find_user("Ada").id
         own = world.say(channel, world.bot.id, "of the bot")
         texts = ["among ourselves", f"<@{world.bot.id}> why?"]
         said = [
@@ -540,12 +545,12 @@ async def test_content_is_hidden_from_a_bot_without_the_intent_unless_it_is_mean
 
 async def test_a_member_can_be_looked_up_in_a_guild_of_the_bots() -> None:
     async with (
-        StandIn() as standin,
+        DiscordSimulator() as standin,
         aiohttp.ClientSession(headers={"Authorization": f"Bot {standin.world.token}"}) as http,
     ):
         world = standin.world
-        guild = world.channel_named("general").guild_id
-        async with http.get(f"{standin.api_url}/guilds/{guild}/members/{world.user_named('Ada').id}") as found:
+        guild = world.find_channel("general").guild_id
+        async with http.get(f"{standin.api_url}/guilds/{guild}/members/{world.find_user('Ada').id}") as found:
             member = await found.json()
         async with http.get(f"{standin.api_url}/guilds/{guild}/members/1") as missing:
             refused = await missing.json()

@@ -11,33 +11,33 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.streaming import (
-    WRITING,
-    Begun,
+    WRITING_CURSOR,
     Closing,
     Deadlines,
     Driver,
     Ended,
-    Extent,
     Failed,
-    Lanes,
     Lost,
     OutOfTime,
+    PageLimits,
+    RateLimiter,
     Restarting,
     Stalled,
     Stopped,
+    StreamStart,
     Urgency,
 )
-from bot.streaming.markdown.convert import rewritten
-from bot.streaming.markdown.links import defused
+from bot.streaming.markdown.convert import rewrite_markdown
+from bot.streaming.markdown.links import neutralise_links
 from bot.streaming.paging import Pager, paginate
-from tests.fakes.scripted_source import FOOTER, ScriptedTelling, evenly, said_on
+from tests.fakes.scripted_source import FOOTER, ScriptedSource, script_evenly, strip_closing
 from tests.fakes.surface import FakeSurface, Fault, Server, Window
 from tests.fakes.virtual_time import run_virtual
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from bot.streaming import Cause, Edit
+    from bot.streaming import Edit, EndReason
 
 CHANNEL = "channel:17"
 TEXT = "Refunds are paid within fourteen days of the day on which the goods came back. " * 6
@@ -49,17 +49,19 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
-def shown(telling: ScriptedTelling, surface: FakeSurface) -> list[str]:
+def visible_pages(source: ScriptedSource, surface: FakeSurface) -> list[str]:
     """What the model said, as it stands at the end, page by page."""
-    cause = telling.ends[-1]
-    return said_on(surface.pages, Closing("" if isinstance(cause, Ended) else f"-# {type(cause).__name__}", FOOTER))
+    cause = source.end_reasons[-1]
+    return strip_closing(
+        surface.pages, Closing("" if isinstance(cause, Ended) else f"-# {type(cause).__name__}", FOOTER)
+    )
 
 
-def said(telling: ScriptedTelling) -> list[str]:
-    return [page.strip() for page in paginate(defused(rewritten(telling.said)))]
+def expected_pages(source: ScriptedSource) -> list[str]:
+    return [page.strip() for page in paginate(neutralise_links(rewrite_markdown(source.text)))]
 
 
-class Bench:
+class DriverHarness:
     """A driver, a server and one answer in a channel."""
 
     def __init__(
@@ -70,100 +72,105 @@ class Bench:
         error: BaseException | None = None,
         deadlines: Deadlines | None = None,
         server: Server | None = None,
-        extent: Extent | None = None,
+        page_limits: PageLimits | None = None,
     ) -> None:
-        lanes = Lanes()
+        lanes = RateLimiter()
         self.server = server or Server()
-        self.server.lanes = lanes
-        self.driver = Driver(lanes, deadlines=deadlines, extent=extent)
-        self.telling = ScriptedTelling(script, error=error)
+        self.server.rate_limiter = lanes
+        self.driver = Driver(lanes, deadlines=deadlines, page_limits=page_limits)
+        self.source = ScriptedSource(script, error=error)
         self.surface = FakeSurface(self.server, CHANNEL, faults)
 
-    async def run(self) -> Cause:
-        return await self.driver.run(self.telling, self.surface, key="17")
+    async def run(self) -> EndReason:
+        return await self.driver.run(self.source, self.surface, answer_id="17")
 
-    def start(self) -> asyncio.Task[Cause]:
+    def start(self) -> asyncio.Task[EndReason]:
         return asyncio.create_task(self.run())
 
-    def holds_all_that_was_said(self) -> bool:
-        return shown(self.telling, self.surface) == said(self.telling) and len(self.telling.ends) == 1
+    def shows_whole_text(self) -> bool:
+        return (
+            visible_pages(self.source, self.surface) == expected_pages(self.source)
+            and len(self.source.end_reasons) == 1
+        )
 
 
 def test_an_answer_appears_at_once_grows_and_ends_as_the_exact_text() -> None:
     async def scenario() -> None:
-        bench = Bench(evenly(TEXT, rate=100))
+        bench = DriverHarness(script_evenly(TEXT, rate=100))
         assert await bench.run() == Ended()
-        first, last = bench.surface.sights[0], bench.surface.sights[-1]
+        first, last = bench.surface.snapshots[0], bench.surface.snapshots[-1]
         assert (first.at, first.pages) == (0.05, ("Searching…",))
         assert last.pages == (f"{TEXT.rstrip()}\n\n{FOOTER}",)
-        assert last.at - bench.telling.produced[-1][0] < 1.6
-        assert bench.server.refusals == 0
+        assert last.at - bench.source.produced[-1][0] < 1.6
+        assert bench.server.rate_limit_count == 0
         assert bench.driver.open_answers == 0
 
     run_virtual(scenario())
 
 
-def test_every_state_between_is_the_beginning_of_the_text_and_carries_the_mark() -> None:
+def test_every_intermediate_state_is_a_prefix_with_the_progress_mark() -> None:
     async def scenario() -> None:
-        bench = Bench(evenly(TEXT, rate=100))
+        bench = DriverHarness(script_evenly(TEXT, rate=100))
         await bench.run()
-        between = [sight.pages[0] for sight in bench.surface.sights[1:-1]]
+        between = [sight.pages[0] for sight in bench.surface.snapshots[1:-1]]
         assert len(between) >= 4
-        assert all(page.endswith(WRITING) and TEXT.startswith(page.removesuffix(WRITING)) for page in between)
+        assert all(
+            page.endswith(WRITING_CURSOR) and TEXT.startswith(page.removesuffix(WRITING_CURSOR)) for page in between
+        )
 
     run_virtual(scenario())
 
 
-def test_a_long_wait_is_counted_in_the_status_line_that_names_what_is_read() -> None:
+def test_status_line_counts_the_seconds_of_a_long_wait() -> None:
     async def scenario() -> None:
-        bench = Bench([(11.0, "Refunds take four days.")])
+        bench = DriverHarness([(11.0, "Refunds take four days.")])
         await bench.run()
-        lines = [sight.pages[0] for sight in bench.surface.sights]
+        lines = [sight.pages[0] for sight in bench.surface.snapshots]
         assert lines[:4] == [
             "Searching…",
             "Reading handbook.md …",
             "Reading handbook.md … 2 s",
             "Reading handbook.md … 4 s",
         ]
-        assert bench.server.refusals == 0
+        assert bench.server.rate_limit_count == 0
 
     run_virtual(scenario())
 
 
 def test_text_that_has_arrived_is_not_held_back_by_a_model_that_stalls() -> None:
     async def scenario() -> None:
-        bench = Bench([(0.5, "Refunds take "), (0.1, "four days."), (30.0, " Not more.")])
+        bench = DriverHarness([(0.5, "Refunds take "), (0.1, "four days."), (30.0, " Not more.")])
         assert await bench.run() == Ended()
-        seen_at = next(sight.at for sight in bench.surface.sights if "four days." in sight.pages[0])
-        assert seen_at - bench.telling.produced[1][0] < 1.1
-        assert any("still waiting for the model, 10 s" in sight.pages[0] for sight in bench.surface.sights)
+        seen_at = next(sight.at for sight in bench.surface.snapshots if "four days." in sight.pages[0])
+        assert seen_at - bench.source.produced[1][0] < 1.1
+        assert any("still waiting for the model, 10 s" in sight.pages[0] for sight in bench.surface.snapshots)
         assert "waiting" not in bench.surface.pages[0]
 
     run_virtual(scenario())
 
 
-def test_a_failing_model_leaves_what_was_said_and_says_why() -> None:
+def test_failing_model_keeps_the_text_and_gives_the_reason() -> None:
     async def scenario() -> None:
         error = ConnectionError("reset")
-        bench = Bench(evenly(TEXT, rate=200), error=error)
+        bench = DriverHarness(script_evenly(TEXT, rate=200), error=error)
         assert await bench.run() == Failed(error)
         assert bench.surface.pages == [f"{TEXT.rstrip()}\n\n-# Failed\n\n{FOOTER}"]
 
     run_virtual(scenario())
 
 
-def test_a_stream_that_cancels_itself_is_a_failure_and_not_a_silence() -> None:
+def test_stream_that_cancels_itself_is_a_failure() -> None:
     async def scenario() -> None:
-        bench = Bench(evenly(TEXT, rate=200), error=asyncio.CancelledError())
+        bench = DriverHarness(script_evenly(TEXT, rate=200), error=asyncio.CancelledError())
         cause = await bench.run()
         assert isinstance(cause, Failed)
         assert isinstance(cause.error, ConnectionAbortedError)
-        assert bench.holds_all_that_was_said()
+        assert bench.shows_whole_text()
 
     run_virtual(scenario())
 
 
-class NothingThere(ScriptedTelling):
+class FailingRetrievalSource(ScriptedSource):
     """Its retrieval fails."""
 
     async def begin(self) -> None:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]  # it only raises
@@ -172,8 +179,8 @@ class NothingThere(ScriptedTelling):
 
 def test_failing_retrieval_replaces_the_status_line() -> None:
     async def scenario() -> None:
-        bench = Bench(())
-        bench.telling = NothingThere(())
+        bench = DriverHarness(())
+        bench.source = FailingRetrievalSource(())
         cause = await bench.run()
         assert isinstance(cause, Failed)
         assert isinstance(cause.error, LookupError)
@@ -183,24 +190,24 @@ def test_failing_retrieval_replaces_the_status_line() -> None:
 
 
 @pytest.mark.parametrize("at", [0.02, 0.3, 0.7, 1.0, 3.0])
-def test_stop_hangs_up_on_the_model_at_once_and_keeps_what_was_said(at: float) -> None:
+def test_stop_closes_the_model_connection_and_keeps_the_text(at: float) -> None:
     async def scenario() -> None:
-        bench = Bench(evenly(TEXT, rate=50))
+        bench = DriverHarness(script_evenly(TEXT, rate=50))
         answer = bench.start()
         await asyncio.sleep(at)
         assert bench.driver.stop("17", "Ada")
         assert not bench.driver.stop("17", "Bob")
         assert await answer == Stopped("Ada")
         if at > 0.02:
-            assert bench.telling.hung_up_at == pytest.approx(at)
-        assert bench.holds_all_that_was_said()
+            assert bench.source.cancelled_at == pytest.approx(at)
+        assert bench.shows_whole_text()
         assert bench.surface.pages[-1].endswith(f"-# Stopped\n\n{FOOTER}")
 
     run_virtual(scenario())
 
 
-def test_stopping_what_does_not_run_is_false() -> None:
-    assert not Driver(Lanes()).stop("17", "Ada")
+def test_stop_of_an_unknown_answer_returns_false() -> None:
+    assert not Driver(RateLimiter()).stop("17", "Ada")
 
 
 @pytest.mark.parametrize(
@@ -212,73 +219,73 @@ def test_stopping_what_does_not_run_is_false() -> None:
         ([(9.0, "word ")] * 300, OutOfTime(1_800.0)),
     ],
 )
-def test_deadlines_are_counted_on_content(script: Sequence[tuple[float, str]], cause: Cause) -> None:
+def test_stall_deadlines_count_only_deltas_with_text(script: Sequence[tuple[float, str]], cause: EndReason) -> None:
     async def scenario() -> None:
-        bench = Bench(script)
+        bench = DriverHarness(script)
         assert await bench.run() == cause
-        assert bench.telling.hung_up_at is not None
-        assert bench.holds_all_that_was_said()
+        assert bench.source.cancelled_at is not None
+        assert bench.shows_whole_text()
 
     run_virtual(scenario())
 
 
-def test_an_answer_on_a_surface_that_does_not_last_is_ended_while_the_reader_can_still_be_told() -> None:
+def test_answer_ends_before_its_surface_expires() -> None:
     async def scenario() -> None:
-        bench = Bench([(9.0, "word ")] * 300)
+        bench = DriverHarness([(9.0, "word ")] * 300)
         bench.surface.lasts_until = 840.0
         assert await bench.run() == OutOfTime(810.0)
         assert 810.0 <= now() < 812.0
-        assert bench.holds_all_that_was_said()
+        assert bench.shows_whole_text()
         assert bench.surface.pages[-1].endswith(f"-# OutOfTime\n\n{FOOTER}")
 
     run_virtual(scenario())
 
 
-def test_a_surface_that_turns_out_not_to_last_ends_its_answer_in_a_silence_too() -> None:
+def test_surface_that_expires_during_a_silence_ends_its_answer() -> None:
     async def scenario() -> None:
-        bench = Bench([(1.0, "word "), (1e6, "never said")], deadlines=Deadlines(idle=1e5))
+        bench = DriverHarness([(1.0, "word "), (1e6, "never said")], deadlines=Deadlines(idle=1e5))
         answer = bench.start()
         await asyncio.sleep(3.0)
         bench.surface.lasts_until = 100.0
         assert await answer == OutOfTime(70.0)
-        assert bench.holds_all_that_was_said()
+        assert bench.shows_whole_text()
 
     run_virtual(scenario())
 
 
-def test_only_the_answers_that_need_a_channels_permission_are_shut_out() -> None:
+def test_revoked_permission_ends_only_the_answers_that_need_it() -> None:
     async def scenario() -> None:
-        lanes = Lanes()
-        driver, server = Driver(lanes), Server(lanes=lanes)
-        tellings = [ScriptedTelling(FOREVER) for _ in range(3)]
+        lanes = RateLimiter()
+        driver, server = Driver(lanes), Server(rate_limiter=lanes)
+        tellings = [ScriptedSource(FOREVER) for _ in range(3)]
         surfaces = [FakeSurface(server, f"channel:{number}") for number in range(3)]
         for surface, rests_on in zip(surfaces, (17, None, 18), strict=True):
-            surface.rests_on = rests_on
+            surface.required_channel_id = rests_on
         runs = [
-            asyncio.create_task(driver.run(telling, surface, key=surface.lane))
+            asyncio.create_task(driver.run(telling, surface, answer_id=surface.bucket))
             for telling, surface in zip(tellings, surfaces, strict=True)
         ]
         await asyncio.sleep(3.0)
-        assert driver.resting_on == {17, 18}
-        driver.shut_out(17)
+        assert driver.required_channel_ids == {17, 18}
+        driver.on_permission_revoked(17)
         assert isinstance(await runs[0], Lost)
-        assert tellings[0].hung_up_at == pytest.approx(3.0)
-        assert [telling.hung_up_at for telling in tellings[1:]] == [None, None]
+        assert tellings[0].cancelled_at == pytest.approx(3.0)
+        assert [telling.cancelled_at for telling in tellings[1:]] == [None, None]
         await driver.close()
         assert [await run for run in runs[1:]] == [Restarting()] * 2
 
     run_virtual(scenario())
 
 
-def test_a_turn_outside_an_answer_leaves_the_lane_to_the_answers() -> None:
+def test_requests_outside_an_answer_yield_the_bucket_to_answers() -> None:
     async def scenario() -> None:
-        lanes = Lanes()
+        lanes = RateLimiter()
         driver = Driver(lanes)
         taken: list[float] = []
         for _ in range(7):
-            await driver.turn("channel:1")
+            await driver.wait_for_edit_slot("channel:1")
             taken.append(now())
-            assert lanes.wait("channel:1", Urgency.FINAL, now()) == 0.0
+            assert lanes.seconds_to_wait("channel:1", Urgency.FINAL, now()) == 0.0
         assert taken[-1] >= 5.0
 
     run_virtual(scenario())
@@ -286,7 +293,7 @@ def test_a_turn_outside_an_answer_leaves_the_lane_to_the_answers() -> None:
 
 def test_close_finishes_open_answers_as_restarting_within_its_grace() -> None:
     async def scenario() -> None:
-        bench = Bench(FOREVER)
+        bench = DriverHarness(FOREVER)
         answer = bench.start()
         await asyncio.sleep(3.0)
         await bench.driver.close(grace=5.0)
@@ -298,9 +305,9 @@ def test_close_finishes_open_answers_as_restarting_within_its_grace() -> None:
     run_virtual(scenario())
 
 
-def test_an_answer_that_comes_while_the_driver_closes_says_so_and_asks_no_model() -> None:
+def test_answer_during_driver_close_reports_it_and_calls_no_model() -> None:
     async def scenario() -> None:
-        bench = Bench(FOREVER)
+        bench = DriverHarness(FOREVER)
         closing = asyncio.create_task(bench.driver.close(grace=5.0))
         await asyncio.sleep(0.2)
         late = bench.start()
@@ -308,15 +315,15 @@ def test_an_answer_that_comes_while_the_driver_closes_says_so_and_asks_no_model(
         assert now() < 1.0
         assert late.done()
         assert await late == Restarting()
-        assert [sight.pages for sight in bench.surface.sights] == [(f"-# Restarting\n\n{FOOTER}",)]
-        assert bench.telling.produced == []
+        assert [sight.pages for sight in bench.surface.snapshots] == [(f"-# Restarting\n\n{FOOTER}",)]
+        assert bench.source.produced == []
 
     run_virtual(scenario())
 
 
-def test_an_answer_that_comes_after_the_driver_has_closed_still_says_so() -> None:
+def test_answer_after_driver_close_reports_it() -> None:
     async def scenario() -> None:
-        bench = Bench(FOREVER)
+        bench = DriverHarness(FOREVER)
         await bench.driver.close()
         assert await bench.run() == Restarting()
         assert bench.surface.pages == [f"-# Restarting\n\n{FOOTER}"]
@@ -324,18 +331,18 @@ def test_an_answer_that_comes_after_the_driver_has_closed_still_says_so() -> Non
     run_virtual(scenario())
 
 
-class Wordless(ScriptedTelling):
+class FailingClosingSource(ScriptedSource):
     """It has no closing words: asking for them fails."""
 
-    def closing(self, cause: Cause) -> Closing:
-        super().closing(cause)
+    def closing(self, end_reason: EndReason) -> Closing:
+        super().closing(end_reason)
         raise KeyError("no words for this end")
 
 
-def test_closing_words_that_fail_leave_the_whole_text_and_an_honest_end() -> None:
+def test_failing_footer_keeps_the_whole_text_and_an_end_note() -> None:
     async def scenario() -> None:
-        bench = Bench(())
-        bench.telling = Wordless(evenly(TEXT, rate=200))
+        bench = DriverHarness(())
+        bench.source = FailingClosingSource(script_evenly(TEXT, rate=200))
         cause = await bench.run()
         assert isinstance(cause, Failed)
         assert isinstance(cause.error, KeyError)
@@ -349,17 +356,17 @@ def test_closing_words_that_fail_leave_the_whole_text_and_an_honest_end() -> Non
 
 @pytest.mark.parametrize("at", [0.3, 0.72, 3.0])
 @pytest.mark.parametrize("method", ["feed", "flush", "open_page"])
-def test_a_pager_that_fails_leaves_what_was_visible_and_an_honest_end(
+def test_failing_pager_keeps_the_visible_text_and_an_end_note(
     method: str, at: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(*_: object) -> str:
         raise RuntimeError("a fault of the pager")
 
     async def scenario() -> None:
-        bench = Bench(evenly(TEXT, rate=100))
+        bench = DriverHarness(script_evenly(TEXT, rate=100))
         answer = bench.start()
         await asyncio.sleep(at)
-        seen = bench.surface.pages[0].removesuffix(WRITING) if at > 1.0 else ""
+        seen = bench.surface.pages[0].removesuffix(WRITING_CURSOR) if at > 1.0 else ""
         monkeypatch.setattr(Pager, method, property(fails) if method == "open_page" else fails)
         cause = await answer
         assert isinstance(cause, Failed)
@@ -368,20 +375,20 @@ def test_a_pager_that_fails_leaves_what_was_visible_and_an_honest_end(
         assert page.startswith(seen)
         assert page.endswith("-# Failed")
         assert "Searching" not in page
-        assert WRITING.strip() not in page
+        assert WRITING_CURSOR.strip() not in page
         assert bench.surface.actions[-1].is_last
         assert bench.driver.open_answers == 0
-        assert method == "flush" or bench.telling.hung_up_at is not None
+        assert method == "flush" or bench.source.cancelled_at is not None
 
     run_virtual(scenario())
 
 
 @pytest.mark.parametrize("is_message", [True, False])
-def test_what_is_lost_is_hung_up_on_at_once_and_nothing_more_is_sent(is_message: bool) -> None:
+def test_deleted_message_or_channel_closes_the_model_and_sends_nothing_more(is_message: bool) -> None:
     async def scenario() -> None:
-        bench = Bench(FOREVER)
-        bench.surface.messages, bench.surface.places = {17, 4}, {18, 5}
-        doors = [(bench.driver.lost_message, 4), (bench.driver.lost_place, 5)]
+        bench = DriverHarness(FOREVER)
+        bench.surface.message_ids, bench.surface.channel_and_guild_ids = {17, 4}, {18, 5}
+        doors = [(bench.driver.on_message_deleted, 4), (bench.driver.on_channel_deleted, 5)]
         (lost, here), (other, elsewhere) = doors if is_message else reversed(doors)
         answer = bench.start()
         await asyncio.sleep(3.0)
@@ -389,7 +396,7 @@ def test_what_is_lost_is_hung_up_on_at_once_and_nothing_more_is_sent(is_message:
         assert not other(here)
         assert lost(here)
         assert isinstance(await answer, Lost)
-        assert bench.telling.hung_up_at == pytest.approx(3.0)
+        assert bench.source.cancelled_at == pytest.approx(3.0)
         calls = bench.surface.calls
         await asyncio.sleep(60.0)
         assert bench.surface.calls == calls
@@ -399,24 +406,24 @@ def test_what_is_lost_is_hung_up_on_at_once_and_nothing_more_is_sent(is_message:
 
 
 @pytest.mark.parametrize("takes_files", [True, False])
-def test_an_answer_beyond_its_extent_ends_with_a_file_or_goes_on_where_it_may_have_none(takes_files: bool) -> None:
+def test_answer_over_its_page_limit_ends_with_a_file_or_continues(takes_files: bool) -> None:
     async def scenario() -> None:
-        bench = Bench(evenly(TEXT * 12, rate=400), extent=Extent(pages=2))
-        bench.surface.takes_files = takes_files
+        bench = DriverHarness(script_evenly(TEXT * 12, rate=400), page_limits=PageLimits(max_pages=2))
+        bench.surface.accepts_files = takes_files
         assert await bench.run() == Ended()
         assert len(bench.surface.pages) == 3
-        assert bench.holds_all_that_was_said() is not takes_files
+        assert bench.shows_whole_text() is not takes_files
         assert bench.surface.actions[-1].is_last
-        assert bench.surface.actions[-1].attached == (TEXT * 12 if takes_files else "")
+        assert bench.surface.actions[-1].attachment_text == (TEXT * 12 if takes_files else "")
         assert ("answer.md" in bench.surface.pages[-1]) is takes_files
-        assert bench.server.refusals == 0
+        assert bench.server.rate_limit_count == 0
 
     run_virtual(scenario())
 
 
 def test_close_does_not_wait_longer_than_its_grace_for_a_surface_that_hangs() -> None:
     async def scenario() -> None:
-        bench = Bench(FOREVER, faults=[Fault.NONE, *[Fault.HANGS] * 20])
+        bench = DriverHarness(FOREVER, faults=[Fault.NONE, *[Fault.HANGS] * 20])
         answer = bench.start()
         await asyncio.sleep(3.0)
         await bench.driver.close(grace=5.0)
@@ -427,52 +434,52 @@ def test_close_does_not_wait_longer_than_its_grace_for_a_surface_that_hangs() ->
     run_virtual(scenario())
 
 
-def test_a_deleted_message_hangs_up_on_the_model_and_nothing_more_is_sent() -> None:
+def test_edit_of_a_deleted_message_closes_the_model_and_sends_nothing_more() -> None:
     async def scenario() -> None:
-        bench = Bench(evenly(TEXT * 10, rate=50))
+        bench = DriverHarness(script_evenly(TEXT * 10, rate=50))
         answer = bench.start()
         await asyncio.sleep(3.0)
         bench.surface.is_deleted = True
         assert isinstance(await answer, Lost)
         assert now() < 3.0 + 1.6
-        assert bench.telling.hung_up_at is not None
+        assert bench.source.cancelled_at is not None
         calls = bench.surface.calls
         await asyncio.sleep(60.0)
         assert bench.surface.calls == calls
-        assert bench.telling.ends == []
+        assert bench.source.end_reasons == []
 
     run_virtual(scenario())
 
 
-def test_a_fault_of_the_surface_that_nobody_foresaw_ends_the_answer_as_lost() -> None:
+def test_unexpected_surface_error_ends_the_answer_as_lost() -> None:
     class Broken(FakeSurface):
         async def edit(self, action: Edit) -> None:
             raise ValueError(action.text)
 
     async def scenario() -> None:
-        bench = Bench(FOREVER)
+        bench = DriverHarness(FOREVER)
         bench.surface = Broken(bench.server, CHANNEL)
         cause = await bench.run()
         assert isinstance(cause, Lost)
         assert isinstance(cause.error, ValueError)
-        assert bench.telling.hung_up_at is not None
+        assert bench.source.cancelled_at is not None
 
     run_virtual(scenario())
 
 
 @pytest.mark.parametrize("fault", [Fault.UNAVAILABLE, Fault.REPLY_LOST, Fault.HANGS])
-def test_the_final_gets_through_after_faults(fault: Fault) -> None:
+def test_final_edit_succeeds_after_failures(fault: Fault) -> None:
     async def scenario() -> None:
-        bench = Bench([(0.5, "Refunds take four days.")], faults=[Fault.NONE, fault, fault, fault])
+        bench = DriverHarness([(0.5, "Refunds take four days.")], faults=[Fault.NONE, fault, fault, fault])
         assert await bench.run() == Ended()
         assert bench.surface.pages == [f"Refunds take four days.\n\n{FOOTER}"]
 
     run_virtual(scenario())
 
 
-def test_a_final_that_never_gets_through_is_given_up_after_a_minute() -> None:
+def test_final_edit_is_given_up_after_a_minute() -> None:
     async def scenario() -> None:
-        bench = Bench([(0.5, "Refunds.")], faults=[Fault.NONE, *[Fault.UNAVAILABLE] * 1_000])
+        bench = DriverHarness([(0.5, "Refunds.")], faults=[Fault.NONE, *[Fault.UNAVAILABLE] * 1_000])
         assert isinstance(await bench.run(), Lost)
         assert 45.0 < now() < 75.0
 
@@ -481,72 +488,72 @@ def test_a_final_that_never_gets_through_is_given_up_after_a_minute() -> None:
 
 def test_a_first_post_whose_reply_was_lost_does_not_make_a_second_message() -> None:
     async def scenario() -> None:
-        bench = Bench(evenly(TEXT, rate=100), faults=[Fault.REPLY_LOST])
+        bench = DriverHarness(script_evenly(TEXT, rate=100), faults=[Fault.REPLY_LOST])
         assert await bench.run() == Ended()
         assert len(bench.surface.pages) == 1
-        assert bench.holds_all_that_was_said()
+        assert bench.shows_whole_text()
 
     run_virtual(scenario())
 
 
-def test_a_refusal_is_a_measurement_and_the_newest_text_goes_afterwards() -> None:
+def test_a_429_teaches_an_unknown_limit_and_loses_no_text() -> None:
     async def scenario() -> None:
         # Two per 5 s, of which another bot uses one; nothing says so beforehand.
         server = Server(windows={CHANNEL: Window(1, 5.0)})
-        bench = Bench(evenly(TEXT, rate=40), server=server)
+        bench = DriverHarness(script_evenly(TEXT, rate=40), server=server)
         assert await bench.run() == Ended()
-        assert server.refusals <= 1
-        assert bench.holds_all_that_was_said()
+        assert server.rate_limit_count <= 1
+        assert bench.shows_whole_text()
 
     run_virtual(scenario())
 
 
 def test_an_answer_longer_than_a_page_goes_on_in_further_messages() -> None:
     async def scenario() -> None:
-        bench = Bench(evenly(TEXT * 12, rate=400))
+        bench = DriverHarness(script_evenly(TEXT * 12, rate=400))
         assert await bench.run() == Ended()
         assert len(bench.surface.pages) == 3
-        assert bench.holds_all_that_was_said()
-        assert bench.server.refusals == 0
+        assert bench.shows_whole_text()
+        assert bench.server.rate_limit_count == 0
 
     run_virtual(scenario())
 
 
-class Moving(FakeSurface):
+class MovingSurface(FakeSurface):
     """Moves to its channel's lane when the interaction's token is about to die."""
 
     async def edit(self, action: Edit) -> None:
         await super().edit(action)
         if now() > 5.0:
-            self.lane = CHANNEL
+            self.bucket = CHANNEL
 
 
-def test_an_answer_moves_to_another_lane_without_a_break() -> None:
+def test_answer_moves_to_another_bucket_without_a_gap() -> None:
     async def scenario() -> None:
-        bench = Bench(evenly(TEXT * 3, rate=100))
-        bench.surface = Moving(bench.server, "interaction:a1")
+        bench = DriverHarness(script_evenly(TEXT * 3, rate=100))
+        bench.surface = MovingSurface(bench.server, "interaction:a1")
         assert await bench.run() == Ended()
-        times = [sight.at for sight in bench.surface.sights]
+        times = [sight.at for sight in bench.surface.snapshots]
         assert max(later - earlier for earlier, later in pairwise(times)) < 1.6
-        assert bench.server.refusals == 0
-        assert bench.server.windows[CHANNEL].spent > 0
+        assert bench.server.rate_limit_count == 0
+        assert bench.server.windows[CHANNEL].used > 0
 
     run_virtual(scenario())
 
 
 def test_ten_answers_in_one_channel_take_turns_and_none_is_refused() -> None:
     async def scenario() -> None:
-        lanes = Lanes()
+        lanes = RateLimiter()
         server = Server(lanes)
         driver = Driver(lanes)
-        tellings = [ScriptedTelling(evenly(TEXT, rate=5)) for _ in range(10)]
+        tellings = [ScriptedSource(script_evenly(TEXT, rate=5)) for _ in range(10)]
         surfaces = [FakeSurface(server, CHANNEL) for _ in tellings]
         causes = await asyncio.gather(
-            *(driver.run(t, s, key=str(n)) for n, (t, s) in enumerate(zip(tellings, surfaces, strict=True)))
+            *(driver.run(t, s, answer_id=str(n)) for n, (t, s) in enumerate(zip(tellings, surfaces, strict=True)))
         )
         assert causes == [Ended()] * 10
-        assert server.refusals == 0
-        assert all(shown(t, s) == said(t) for t, s in zip(tellings, surfaces, strict=True))
+        assert server.rate_limit_count == 0
+        assert all(visible_pages(t, s) == expected_pages(t) for t, s in zip(tellings, surfaces, strict=True))
         calls = [surface.calls for surface in surfaces]
         assert min(calls) >= 8
         assert max(calls) - min(calls) <= 3
@@ -554,10 +561,10 @@ def test_ten_answers_in_one_channel_take_turns_and_none_is_refused() -> None:
     run_virtual(scenario())
 
 
-class Burst(ScriptedTelling):
+class BurstSource(ScriptedSource):
     """Three thousand deltas without a gap, as LlamaIndex hands out what has piled up."""
 
-    async def until_it_began(self) -> None:
+    async def wait_until_started(self) -> None:
         while not self.produced:  # noqa: ASYNC110 - a turn of the loop is what is waited for
             await asyncio.sleep(0.001)
         assert len(self.produced) < 3_000
@@ -573,11 +580,11 @@ class Burst(ScriptedTelling):
             yield delta
 
 
-class Turns:
+class LoopTurnCounter:
     """What is done in each turn of the loop: deltas taken from the model, characters rewritten on their way."""
 
-    def __init__(self, telling: ScriptedTelling) -> None:
-        self._telling = telling
+    def __init__(self, source: ScriptedSource) -> None:
+        self._source = source
         self.deltas: list[int] = []
         self.characters: list[int] = [0]
 
@@ -591,23 +598,23 @@ class Turns:
     async def count(self, until: int) -> None:
         """As long as not so many characters have gone by."""
         while sum(self.characters) < until:
-            before = len(self._telling.produced)
+            before = len(self._source.produced)
             await asyncio.sleep(0)
-            self.deltas.append(len(self._telling.produced) - before)
+            self.deltas.append(len(self._source.produced) - before)
             self.characters.append(0)
 
 
-class CountedBurst(Burst):
+class CountedBurstSource(BurstSource):
     """A burst whose way through the reply is counted; ``size`` is how many copies of a word one delta holds."""
 
     def __init__(self, size: int) -> None:
         super().__init__(())
         self._size = size
-        self.turns = Turns(self)
+        self.turn_counter = LoopTurnCounter(self)
 
-    async def begin(self) -> Begun:
+    async def begin(self) -> StreamStart:
         begun = await super().begin()
-        return Begun(begun.status, rewriting=self.turns)
+        return StreamStart(begun.status, text_filter=self.turn_counter)
 
     async def _burst(self) -> AsyncIterator[str]:
         async for delta in super()._burst():
@@ -615,18 +622,18 @@ class CountedBurst(Burst):
 
 
 @pytest.mark.parametrize("size", [1, 700])
-def test_a_burst_of_three_thousand_deltas_leaves_the_loop_to_others_after_each_bite(size: int) -> None:
+def test_burst_of_3000_deltas_yields_the_event_loop_between_batches(size: int) -> None:
     async def scenario() -> None:
-        bench = Bench((), extent=Extent(pages=2))
-        bench.telling = telling = CountedBurst(size)
+        bench = DriverHarness((), page_limits=PageLimits(max_pages=2))
+        bench.source = telling = CountedBurstSource(size)
         answer = bench.start()
         while not telling.produced:  # noqa: ASYNC110 - a turn of the loop is what is waited for
             await asyncio.sleep(0.001)
-        await telling.turns.count(until=min(len("word0 ") * size * 3_000, 60_000) // 2)
+        await telling.turn_counter.count(until=min(len("word0 ") * size * 3_000, 60_000) // 2)
         # Through rewriting, links and pages no more than this goes in one turn, however much has come.
-        assert max(telling.turns.characters) <= 500
-        assert max(telling.turns.deltas) <= 64
-        assert len(telling.turns.deltas) > 5
+        assert max(telling.turn_counter.characters) <= 500
+        assert max(telling.turn_counter.deltas) <= 64
+        assert len(telling.turn_counter.deltas) > 5
         bench.driver.stop("17", "Ada")
         await answer
 
@@ -635,28 +642,28 @@ def test_a_burst_of_three_thousand_deltas_leaves_the_loop_to_others_after_each_b
 
 def test_a_burst_that_ends_the_answer_is_shown_to_its_last_character() -> None:
     async def scenario() -> None:
-        bench = Bench([(0.5, "Refunds. "), *[(0.0, PARAGRAPH)] * 60])
+        bench = DriverHarness([(0.5, "Refunds. "), *[(0.0, PARAGRAPH)] * 60])
         assert await bench.run() == Ended()
-        assert len(bench.telling.said) > 9_000
-        assert bench.holds_all_that_was_said()
+        assert len(bench.source.text) > 9_000
+        assert bench.shows_whole_text()
 
     run_virtual(scenario())
 
 
 def test_an_answer_that_leaves_the_queue_wakes_the_next() -> None:
     async def scenario() -> None:
-        bench = Bench(FOREVER)
+        bench = DriverHarness(FOREVER)
         other = FakeSurface(bench.server, CHANNEL)
-        next_in_line = ScriptedTelling([(0.6, "Refunds take four days. "), (30.0, "Not more.")])
-        first, second = bench.start(), asyncio.create_task(bench.driver.run(next_in_line, other, key="18"))
+        next_in_line = ScriptedSource([(0.6, "Refunds take four days. "), (30.0, "Not more.")])
+        first, second = bench.start(), asyncio.create_task(bench.driver.run(next_in_line, other, answer_id="18"))
         await asyncio.sleep(0.3)
         # Somebody else spends the window: both answers wait for its end, the first with a timer.
-        window = bench.server.window(CHANNEL)
+        window = bench.server.get_window(CHANNEL)
         for _ in range(window.limit):
-            window.admits(now())
-        lanes = bench.server.lanes
+            window.count_request(now())
+        lanes = bench.server.rate_limiter
         assert lanes
-        lanes.learn(CHANNEL, limit=5, remaining=0, reset_after=5.0, now=now())
+        lanes.update_from_headers(CHANNEL, limit=5, remaining=0, reset_after=5.0, now=now())
         await asyncio.sleep(1.0)
         first.cancel()
         await asyncio.sleep(5.0)
@@ -666,38 +673,38 @@ def test_an_answer_that_leaves_the_queue_wakes_the_next() -> None:
     run_virtual(scenario())
 
 
-def test_a_stop_in_the_middle_of_a_burst_still_finds_the_model_waiting_and_hangs_up() -> None:
-    class BurstThenWait(Burst):
+def test_stop_during_a_burst_closes_the_waiting_model() -> None:
+    class BurstThenWait(BurstSource):
         async def _burst(self) -> AsyncIterator[str]:
             async for delta in super()._burst():
                 yield delta
             try:
                 await asyncio.sleep(1e6)
             except asyncio.CancelledError:
-                self.hung_up_at = now()
+                self.cancelled_at = now()
                 raise
 
     async def scenario() -> None:
-        bench = Bench(())
-        bench.telling = telling = BurstThenWait(())
+        bench = DriverHarness(())
+        bench.source = telling = BurstThenWait(())
         answer = bench.start()
-        await telling.until_it_began()
+        await telling.wait_until_started()
         bench.driver.stop("17", "Ada")
         assert await answer == Stopped("Ada")
-        assert bench.telling.hung_up_at is not None
+        assert bench.source.cancelled_at is not None
 
     run_virtual(scenario())
 
 
-def test_cancelling_the_caller_hangs_up_on_the_model() -> None:
+def test_cancelling_the_caller_closes_the_model_connection() -> None:
     async def scenario() -> None:
-        bench = Bench(FOREVER)
+        bench = DriverHarness(FOREVER)
         answer = bench.start()
         await asyncio.sleep(3.0)
         answer.cancel()
         with pytest.raises(asyncio.CancelledError):
             await answer
-        assert bench.telling.hung_up_at == pytest.approx(3.0)
+        assert bench.source.cancelled_at == pytest.approx(3.0)
         assert bench.driver.open_answers == 0
 
     run_virtual(scenario())
@@ -719,38 +726,36 @@ _FAULTS = st.lists(st.sampled_from(list(Fault)), max_size=6)
     latency=st.sampled_from([0.0, 0.05, 0.4]),
     holds_last=st.booleans(),
 )
-def test_whatever_happens_each_answer_ends_once_and_shows_all_that_arrived(
+def test_every_answer_ends_once_and_shows_all_text_that_arrived(
     answers: list[tuple[list[tuple[float, str]], list[Fault], tuple[str, float] | None, bool]],
     limit: int,
     period: float,
     latency: float,
     holds_last: bool,
 ) -> None:
-    async def one(
-        driver: Driver, telling: ScriptedTelling, surface: FakeSurface, stop: tuple[str, float] | None
-    ) -> None:
-        key = str(id(telling))
-        answer = asyncio.create_task(driver.run(telling, surface, key=key))
+    async def one(driver: Driver, source: ScriptedSource, surface: FakeSurface, stop: tuple[str, float] | None) -> None:
+        key = str(id(source))
+        answer = asyncio.create_task(driver.run(source, surface, answer_id=key))
         if stop and stop[0] == "stop":
             await asyncio.sleep(stop[1])
             driver.stop(key, "Ada")
         cause = await answer
-        if isinstance(cause, Restarting | Lost) and not telling.ends:
+        if isinstance(cause, Restarting | Lost) and not source.end_reasons:
             return  # it began after the driver was closed, or nothing could be shown any more
-        assert len(telling.ends) == 1
+        assert len(source.end_reasons) == 1
         if not isinstance(cause, Lost):
-            assert telling.ends == [cause]
-            assert shown(telling, surface) == said(telling)
+            assert source.end_reasons == [cause]
+            assert visible_pages(source, surface) == expected_pages(source)
 
     async def scenario() -> None:
-        lanes = Lanes()
+        lanes = RateLimiter()
         windows = {lane: Window(limit, period) for lane in (CHANNEL, f"{CHANNEL}+posts")}
-        server = Server(lanes, latency=latency, holds_last=holds_last, windows=windows)
+        server = Server(lanes, latency=latency, waits_on_last_token=holds_last, windows=windows)
         driver = Driver(lanes)
         async with asyncio.TaskGroup() as group:
             for script, faults, stop, fails in answers:
                 error = ConnectionError("reset") if fails else None
-                telling = ScriptedTelling(script, error=error)
+                telling = ScriptedSource(script, error=error)
                 group.create_task(one(driver, telling, FakeSurface(server, CHANNEL, faults), stop))
             closings = [stop[1] for _, _, stop, _ in answers if stop and stop[0] == "close"]
             if closings:

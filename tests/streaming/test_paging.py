@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.streaming.paging import PAGE_LIMIT, SHORTEST_LIMIT, Pager, paginate, width
+from bot.streaming.paging import MIN_PAGE_LIMIT, PAGE_LIMIT, Pager, paginate, utf16_length
 
 unhurried = settings(deadline=None)  # machines that run tests are shared, and time is not what these test
 
@@ -73,7 +73,7 @@ CLOSING = re.compile(r"(\n```|`{0,8}[*_~|]{0,8})?")
 hostile = st.lists(
     st.one_of(st.sampled_from(FENCES), st.sampled_from(PROSE), st.sampled_from(ODD), st.text(max_size=6)), max_size=60
 ).map("".join)
-limits = st.one_of(st.integers(SHORTEST_LIMIT, 60), st.just(PAGE_LIMIT))
+limits = st.one_of(st.integers(MIN_PAGE_LIMIT, 60), st.just(PAGE_LIMIT))
 
 
 def cut(text: str, sizes: list[int]) -> list[str]:
@@ -85,19 +85,19 @@ def cut(text: str, sizes: list[int]) -> list[str]:
     return [*pieces, text]
 
 
-def flushed(text: str, limit: int) -> Pager:
+def make_flushed_pager(text: str, limit: int) -> Pager:
     pager = Pager(limit)
     pager.feed(text)
     pager.flush()
     return pager
 
 
-def encoded(text: str) -> str:
+def replace_surrogates(text: str) -> str:
     """The text as it can be sent."""
     return re.sub("[\ud800-\udfff]", "\ufffd", text)
 
 
-def leaves_a_fence_open(page: str) -> bool:
+def leaves_fence_open(page: str) -> bool:
     """Discord's reading, written again another way: drop code in lines, drop fenced blocks, look at what is left."""
     inline = re.compile(r"(?<!`)(`{1,2})(?!`)[^\n]*?(?<!`)\1(?!`)")
     while page:
@@ -123,39 +123,39 @@ def test_every_page_fits(text: str, limit: int) -> None:
 @given(hostile, limits)
 @unhurried
 def test_every_page_closes_the_fences_it_opens(text: str, limit: int) -> None:
-    assert not any(map(leaves_a_fence_open, paginate(text, limit)))
+    assert not any(map(leaves_fence_open, paginate(text, limit)))
 
 
 @given(hostile, limits)
 @unhurried
-def test_no_page_is_blank(text: str, limit: int) -> None:
+def test_pages_are_never_blank(text: str, limit: int) -> None:
     assert all(re.sub(BLANK, "", page) for page in paginate(text, limit))
 
 
 @given(hostile, limits, st.lists(st.integers(0, 50)))
 @unhurried
-def test_the_pages_do_not_depend_on_how_the_text_was_cut(text: str, limit: int, sizes: list[int]) -> None:
+def test_pages_do_not_depend_on_chunking(text: str, limit: int, sizes: list[int]) -> None:
     pager = Pager(limit)
     for delta in cut(text, sizes):
         pager.feed(delta)
     pager.flush()
-    assert [page.shown for page in pager.pages] == paginate(text, limit)
+    assert [page.rendered for page in pager.pages] == paginate(text, limit)
 
 
-@given(hostile, st.integers(SHORTEST_LIMIT, 60))
+@given(hostile, st.integers(MIN_PAGE_LIMIT, 60))
 @unhurried
 def test_the_pages_do_not_depend_on_being_fed_letter_by_letter(text: str, limit: int) -> None:
     pager = Pager(limit)
     for letter in text:
         pager.feed(letter)
     pager.flush()
-    assert [page.shown for page in pager.pages] == paginate(text, limit)
+    assert [page.rendered for page in pager.pages] == paginate(text, limit)
 
 
 @given(hostile, limits)
 @unhurried
-def test_gaps_and_bodies_are_the_text(text: str, limit: int) -> None:
-    pager = flushed(text, limit)
+def test_page_bodies_and_gaps_rebuild_the_text(text: str, limit: int) -> None:
+    pager = make_flushed_pager(text, limit)
     rebuilt = "".join(page.gap + page.body for page in pager.pages)
     assert text.startswith(rebuilt)
     assert re.fullmatch(rf"{BLANK}(```{BLANK})?", text[len(rebuilt) :])
@@ -165,7 +165,7 @@ def test_gaps_and_bodies_are_the_text(text: str, limit: int) -> None:
 @given(hostile, limits)
 @unhurried
 def test_a_gap_is_white_space_and_at_most_the_fence_mark_that_the_page_before_has_shown(text: str, limit: int) -> None:
-    pages = flushed(text, limit).pages
+    pages = make_flushed_pager(text, limit).pages
     for before, page in zip((None, *pages), pages, strict=False):
         shows_it = before is not None and before.closing == "\n```" and not page.opening
         assert re.fullmatch(rf"\s*```{BLANK}" if shows_it else BLANK, page.gap)
@@ -173,9 +173,9 @@ def test_a_gap_is_white_space_and_at_most_the_fence_mark_that_the_page_before_ha
 
 @given(hostile, limits)
 @unhurried
-def test_a_page_shows_its_body_between_our_own_marks(text: str, limit: int) -> None:
-    for page in flushed(text, limit).pages:
-        assert page.shown == page.opening + encoded(page.body) + page.closing
+def test_page_is_its_body_with_fences_reopened_and_closed(text: str, limit: int) -> None:
+    for page in make_flushed_pager(text, limit).pages:
+        assert page.rendered == page.opening + replace_surrogates(page.body) + page.closing
         assert OPENING.fullmatch(page.opening)
         assert CLOSING.fullmatch(page.closing)
 
@@ -183,35 +183,35 @@ def test_a_page_shows_its_body_between_our_own_marks(text: str, limit: int) -> N
 @given(hostile, limits)
 @unhurried
 def test_a_fence_goes_on_in_the_same_language(text: str, limit: int) -> None:
-    pages = flushed(text, limit).pages
+    pages = make_flushed_pager(text, limit).pages
     for before, page in pairwise(pages):
         if page.opening.startswith("```"):
-            assert page.opening == "```\n" or page.opening.partition("\n")[0] in before.shown
+            assert page.opening == "```\n" or page.opening.partition("\n")[0] in before.rendered
 
 
-@given(hostile, st.integers(SHORTEST_LIMIT, 60), st.lists(st.integers(1, 12)))
+@given(hostile, st.integers(MIN_PAGE_LIMIT, 60), st.lists(st.integers(1, 12)))
 @unhurried
-def test_every_state_on_the_way_is_fit_to_be_shown(text: str, limit: int, sizes: list[int]) -> None:
+def test_every_intermediate_state_can_be_shown(text: str, limit: int, sizes: list[int]) -> None:
     final = paginate(text, limit)
     pager = Pager(limit)
     for delta in cut(text, sizes):
         pager.feed(delta)
         page = pager.open_page
-        assert width(page) <= limit
-        assert not leaves_a_fence_open(page)
+        assert utf16_length(page) <= limit
+        assert not leaves_fence_open(page)
         assert page == "" or page.strip()
         assert list(pager.sealed) == final[: len(pager.sealed)]
 
 
-@given(hostile, hostile, st.integers(SHORTEST_LIMIT, 60))
+@given(hostile, hostile, st.integers(MIN_PAGE_LIMIT, 60))
 @unhurried
 def test_a_tail_shown_ahead_of_its_time_fits_and_changes_nothing(text: str, tail: str, limit: int) -> None:
     pager = Pager(limit)
     pager.feed(text)
     before = (pager.sealed, pager.open_page)
     ahead = pager.open_page_with(tail)
-    assert width(ahead) <= limit
-    assert not leaves_a_fence_open(ahead)
+    assert utf16_length(ahead) <= limit
+    assert not leaves_fence_open(ahead)
     assert (pager.sealed, pager.open_page) == before
     pager.feed(tail)
     sealed = pager.sealed[len(before[0]) :]
@@ -220,18 +220,18 @@ def test_a_tail_shown_ahead_of_its_time_fits_and_changes_nothing(text: str, tail
 
 @given(hostile, limits)
 @unhurried
-def test_what_is_shown_can_be_sent(text: str, limit: int) -> None:
+def test_every_page_encodes_as_utf8(text: str, limit: int) -> None:
     for page in paginate(text, limit):
         page.encode()
 
 
 @given(st.sampled_from(["\n", "```", "`", "\ud83d", "```\n", "漢", "e\u0301", "👩‍👩‍👧‍👦", "x", "- \n"]), limits)
 @unhurried
-def test_one_thing_over_and_over_comes_to_an_end(thing: str, limit: int) -> None:
+def test_paging_repeated_text_terminates(thing: str, limit: int) -> None:
     text = thing * (3 * limit // len(thing))
     pages = paginate(text, limit)
-    assert all(width(page) <= limit and page.strip() for page in pages)
-    assert not any(map(leaves_a_fence_open, pages))
+    assert all(utf16_length(page) <= limit and page.strip() for page in pages)
+    assert not any(map(leaves_fence_open, pages))
 
 
 @given(
@@ -276,7 +276,7 @@ def test_prose_fills_more_than_half_of_each_page(words: list[str]) -> None:
         "fence",
     ],
 )
-def test_a_page_breaks_at_the_kindest_place(text: str, first: str, second: str) -> None:
+def test_page_breaks_at_the_best_position(text: str, first: str, second: str) -> None:
     assert paginate(text, 36) == [first, second]
 
 
@@ -285,7 +285,7 @@ def test_a_long_fence_is_closed_and_reopened_in_its_language() -> None:
     assert paginate(text, 36) == ["```py\nfirst_line = 1\n```", "```py\n    indented = 2\n```\nafter"]
 
 
-def test_a_closing_mark_alone_makes_no_page() -> None:
+def test_closing_fence_alone_makes_no_page() -> None:
     text = "```py\n" + "x = 1\n" * 4 + "```\n"
     limit = len(text.strip())
     assert paginate(text, limit) == ["```py\n" + "x = 1\n" * 4 + "```"]
@@ -349,7 +349,7 @@ def test_marks_that_are_still_open_are_closed_on_the_page_being_written() -> Non
     assert pager.open_page == "so **bold** end"
 
 
-def test_what_stays_open_is_shown_as_it_was_written() -> None:
+def test_marks_never_closed_are_shown_as_written() -> None:
     assert paginate("5 ** 3 and **open") == ["5 ** 3 and **open"]
 
 
@@ -360,18 +360,18 @@ def test_a_nested_item_on_a_new_page_stays_nested() -> None:
     assert second == "2. …\n   - point 6 of it\n   - point 7 of it\n3. Three"
 
 
-def test_an_item_deeper_down_names_all_it_belongs_to() -> None:
+def test_deeply_nested_item_on_a_new_page_repeats_its_parents() -> None:
     text = "- a\n  - b\n" + "    - deep point\n" * 12 + "\ntext\n\n"
     pages = paginate(text, 160)
     assert pages[1].startswith("- …\n  - …\n    - deep point\n")
 
 
-def test_after_other_words_an_indented_item_belongs_to_nothing() -> None:
+def test_indented_item_after_prose_has_no_parent() -> None:
     pages = paginate("- a\n\n" + "word " * 20 + "\n\n  - b " + "x" * 20, 120)
     assert pages[1].startswith("- b")
 
 
-def test_a_table_goes_on_under_its_head() -> None:
+def test_table_continues_under_its_header_on_the_next_page() -> None:
     table = "```\nName  Qty\n────  ───\n" + "".join(f"row   {number:>3}\n" for number in range(30)) + "```\n"
     pages = paginate(table, 200)
     assert len(pages) > 1
@@ -379,21 +379,21 @@ def test_a_table_goes_on_under_its_head() -> None:
     assert sum(page.count("row") for page in pages) == 30
 
 
-def test_nothing_gives_no_page() -> None:
+def test_empty_text_gives_no_page() -> None:
     assert paginate("") == paginate(" \n\t") == paginate("\u200b\u2060 \ufeff") == []
     assert Pager().open_page == ""
 
 
 def test_lone_surrogates_are_shown_as_replacement_characters() -> None:
-    pager = flushed("a\ud83db", PAGE_LIMIT)
+    pager = make_flushed_pager("a\ud83db", PAGE_LIMIT)
     assert pager.open_page == "a\ufffdb"
     assert pager.text == "a\ud83db"
 
 
 def test_width_counts_utf_16_code_units() -> None:
-    assert width("aé漢") == 3
-    assert width("😀") == 2
-    assert width("\ud83d") == 1
+    assert utf16_length("aé漢") == 3
+    assert utf16_length("😀") == 2
+    assert utf16_length("\ud83d") == 1
 
 
 def test_a_flushed_pager_takes_no_more() -> None:
@@ -406,7 +406,7 @@ def test_a_flushed_pager_takes_no_more() -> None:
 
 def test_a_limit_too_small_for_a_fence_is_refused() -> None:
     with pytest.raises(ValueError, match="16"):
-        Pager(SHORTEST_LIMIT - 1)
+        Pager(MIN_PAGE_LIMIT - 1)
 
 
 def test_the_cost_of_a_delta_does_not_grow_with_the_answer() -> None:

@@ -11,14 +11,22 @@ from hypothesis import strategies as st
 
 from bot.domain import Source
 from bot.streaming.markdown.links import LinkGuard
-from bot.text.citations import FOOTER_LIMIT, Citing, cited, escaped, footer, links, marked_numbers
+from bot.text.citations import (
+    FOOTER_LIMIT,
+    CitationLinker,
+    escape_markdown,
+    find_allowed_urls,
+    find_citation_numbers,
+    find_cited_sources,
+    format_footer,
+)
 
 SOURCES = [Source(number, f"doc{number}.md", f"Title {number}", "…") for number in range(1, 6)]
 
-signs = st.sampled_from(
+fragments = st.sampled_from(
     [*"[](){}<>*_~|`#@:/\\. \n-1,234", "```", "[1]", "https://", "@everyone", "<@1>", "\u202e", "é"]
 )
-texts = st.lists(signs | st.text(max_size=4), max_size=60).map("".join)
+texts = st.lists(fragments | st.text(max_size=4), max_size=60).map("".join)
 urls = st.none() | st.sampled_from(["https://team.example/a", "http://x.example/?q=1&b=(2)"]) | texts
 sources = st.lists(
     st.builds(
@@ -37,8 +45,8 @@ sources = st.lists(
 )
 
 
-def numbers(text: str) -> list[int]:
-    return [source.number for source in cited(text, SOURCES)]
+def cited_numbers(text: str) -> list[int]:
+    return [source.number for source in find_cited_sources(text, SOURCES)]
 
 
 @pytest.mark.parametrize(
@@ -61,166 +69,166 @@ def numbers(text: str) -> list[int]:
         ("```\nnever closed [1]", []),
     ],
 )
-def test_marks_name_sources_in_order_of_first_use_and_never_from_code(text: str, expected: list[int]) -> None:
-    assert numbers(text) == expected
+def test_cited_sources_are_in_order_of_first_use_and_never_from_code(text: str, expected: list[int]) -> None:
+    assert cited_numbers(text) == expected
 
 
 @given(texts, sources)
 def test_cited_sources_are_some_of_the_given_ones_each_once(text: str, given: list[Source]) -> None:
-    found = cited(text, given)
+    found = find_cited_sources(text, given)
     assert len(found) == len(set(found))
     assert set(found) <= set(given)
 
 
 @given(texts)
-def test_code_around_a_text_hides_all_its_marks(text: str) -> None:
+def test_citations_inside_code_are_ignored(text: str) -> None:
     tamed = text.replace("`", "").replace("~", "")
-    assert not numbers(f"```\n{tamed}\n```")
+    assert not cited_numbers(f"```\n{tamed}\n```")
 
 
 LINKED = [Source(1, "h.md", "Handbook", "", url="https://team.example/h"), *SOURCES[1:]]
-ONE = "[[1]](<https://team.example/h>)"
+LINKED_ONE = "[[1]](<https://team.example/h>)"
 
 
-def marked(text: str) -> str:
-    citing = Citing(LINKED)
+def link_citations(text: str) -> str:
+    citing = CitationLinker(LINKED)
     return citing.feed(text) + citing.flush()
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("Fourteen days [1].", f"Fourteen days {ONE}."),
-        ("No URL there [2], both [1][2].", f"No URL there [2], both {ONE}[2]."),
-        ("At once [1, 2; 3] or [2-4] or [ 2 ].", f"At once {ONE}[2][3] or [2][3][4] or [2]."),
+        ("Fourteen days [1].", f"Fourteen days {LINKED_ONE}."),
+        ("No URL there [2], both [1][2].", f"No URL there [2], both {LINKED_ONE}[2]."),
+        ("At once [1, 2; 3] or [2-4] or [ 2 ].", f"At once {LINKED_ONE}[2][3] or [2][3][4] or [2]."),
         ("Made up [9].", "Made up."),
-        ("Made up [9] here, and [1, 9].", f"Made up here, and {ONE}."),
+        ("Made up [9] here, and [1, 9].", f"Made up here, and {LINKED_ONE}."),
         ("In double brackets [[2]] and [[9]].", "In double brackets [2] and."),
         ("A year [2023], a box [ ] [x], a note [^1].", "A year [2023], a box [ ] [x], a note [^1]."),
         ("A link [9](https://a.example) stays.", "A link [9](https://a.example) stays."),
-        (f"Already one {ONE}.", f"Already one {ONE}."),
-        ("[9]: https://a.example\n[1] said so", f"[9]: https://a.example\n{ONE} said so"),
+        (f"Already one {LINKED_ONE}.", f"Already one {LINKED_ONE}."),
+        ("[9]: https://a.example\n[1] said so", f"[9]: https://a.example\n{LINKED_ONE} said so"),
         (r"Escaped \[9].", r"Escaped \[9]."),
         ("Code `x[9]` and ``a ` [9]`` stay, [9] goes.", "Code `x[9]` and ``a ` [9]`` stay, goes."),
-        ("An open tick ` hides nothing [9].\nNext [1]", f"An open tick ` hides nothing.\nNext {ONE}"),
+        ("An open tick ` hides nothing [9].\nNext [1]", f"An open tick ` hides nothing.\nNext {LINKED_ONE}"),
         ("```py\nx[9]\n```\nafter [9] it", "```py\nx[9]\n```\nafter it"),
         ("~~~\n[9]\n```\n[9]\n~~~\n[9]!", "~~~\n[9]\n```\n[9]\n~~~\n!"),
         ("```\nnever closed [9]", "```\nnever closed [9]"),
         ("```x[9]``` in one line [9]", "```x[9]``` in one line"),
-        ("A list:\n- one [9]\n- two [1]", f"A list:\n- one\n- two {ONE}"),
+        ("A list:\n- one [9]\n- two [1]", f"A list:\n- one\n- two {LINKED_ONE}"),
         ("Not yet closed [1", "Not yet closed [1"),
         ("Spaces at the end  ", "Spaces at the end  "),
         ("Ends in a backslash \\", "Ends in a backslash \\"),
     ],
 )
-def test_a_mark_leads_to_its_source_or_is_not_there(text: str, expected: str) -> None:
-    assert marked(text) == expected
+def test_citation_links_to_its_source_or_is_removed(text: str, expected: str) -> None:
+    assert link_citations(text) == expected
 
 
-def test_without_links_a_mark_is_its_number() -> None:
-    citing = Citing(LINKED, is_linked=False)
+def test_citation_without_a_link_is_its_number() -> None:
+    citing = CitationLinker(LINKED, is_linked=False)
     assert citing.feed("Yes [1] [9].") + citing.flush() == "Yes [1]."
 
 
 @given(st.lists(texts, max_size=12))
-def test_it_does_not_matter_how_the_text_was_cut(pieces: list[str]) -> None:
-    citing = Citing(LINKED)
-    assert "".join(map(citing.feed, pieces)) + citing.flush() == marked("".join(pieces))
+def test_citation_linking_does_not_depend_on_chunking(pieces: list[str]) -> None:
+    citing = CitationLinker(LINKED)
+    assert "".join(map(citing.feed, pieces)) + citing.flush() == link_citations("".join(pieces))
 
 
 @given(texts)
-def test_sign_by_sign_is_the_same_too(text: str) -> None:
-    citing = Citing(LINKED)
-    assert "".join(map(citing.feed, text)) + citing.flush() == marked(text)
+def test_citation_linking_is_the_same_character_by_character(text: str) -> None:
+    citing = CitationLinker(LINKED)
+    assert "".join(map(citing.feed, text)) + citing.flush() == link_citations(text)
 
 
 @given(texts)
-def test_outside_links_and_definitions_no_mark_is_left_that_names_no_source(text: str) -> None:
-    shown = marked(text.replace("(", "").replace(":", ""))
-    assert marked_numbers(shown) <= {source.number for source in LINKED}
+def test_citations_of_unknown_sources_are_removed_outside_links(text: str) -> None:
+    shown = link_citations(text.replace("(", "").replace(":", ""))
+    assert find_citation_numbers(shown) <= {source.number for source in LINKED}
 
 
 @given(texts)
-def test_text_without_marks_is_left_as_it_is(text: str) -> None:
+def test_text_without_citations_is_unchanged(text: str) -> None:
     bare = text.replace("[", "")
-    assert marked(bare) == bare
+    assert link_citations(bare) == bare
 
 
 @given(texts)
-def test_what_is_shown_cites_what_the_model_cited(text: str) -> None:
+def test_linked_text_cites_the_same_sources_as_the_model(text: str) -> None:
     told = re.sub(r"[\\`~\[](?!\d)", "", text)
-    assert cited(marked(told), SOURCES) == cited(told, SOURCES)
+    assert find_cited_sources(link_citations(told), SOURCES) == find_cited_sources(told, SOURCES)
 
 
 @pytest.mark.parametrize("length", [10, 10_000])
-def test_what_is_held_back_is_bounded(length: int) -> None:
+def test_citation_buffer_is_bounded(length: int) -> None:
     for beginning in ("`" + "x" * length, "[" + "1," * length, " " * length, "```" + "x" * length):
-        assert len(beginning) - len(Citing(LINKED).feed(beginning)) <= 1_000
+        assert len(beginning) - len(CitationLinker(LINKED).feed(beginning)) <= 1_000
 
 
 @pytest.mark.parametrize("after", [".", " ", ", and", "\n", "[[2]]", ").", "**", ":", "?"])
-def test_a_marks_link_survives_the_link_guard(after: str) -> None:
-    text = marked(f"Fourteen days [1]{after} more")
-    guard = LinkGuard(links(LINKED))
-    assert ONE in guard.feed(text) + guard.flush()
+def test_citation_links_survive_the_link_guard(after: str) -> None:
+    text = link_citations(f"Fourteen days [1]{after} more")
+    guard = LinkGuard(find_allowed_urls(LINKED))
+    assert LINKED_ONE in guard.feed(text) + guard.flush()
 
 
-def test_a_footer_lists_what_was_cited_with_place_and_link() -> None:
+def test_footer_lists_cited_sources_with_location_and_link() -> None:
     given = [
         Source(1, "h.md", "Handbook", "", section="Refunds › Late", page=3, url="https://team.example/h"),
         Source(2, "t.pdf", "Travel", "", page=7),
         Source(3, "x.md", "Unused", ""),
     ]
-    assert footer("Trains [2]; refunds [1].", given) == (
+    assert format_footer("Trains [2]; refunds [1].", given) == (
         "-# **Sources**\n-# [2] Travel, page 7\n-# [1] [Handbook](<https://team.example/h>) › Refunds › Late, page 3"
     )
 
 
-def test_without_a_mark_the_passages_that_were_read_are_listed() -> None:
-    assert footer("No marks here.", SOURCES[:1]) == "-# **Passages read**\n-# [1] Title 1"
+def test_footer_without_citations_lists_the_passages_read() -> None:
+    assert format_footer("No marks here.", SOURCES[:1]) == "-# **Passages read**\n-# [1] Title 1"
 
 
 def test_without_sources_there_is_no_footer() -> None:
-    assert not footer("Anything [1].", [])
+    assert not format_footer("Anything [1].", [])
 
 
-def test_passages_of_one_document_share_a_line_and_a_place_its_numbers() -> None:
+def test_footer_groups_passages_of_one_document_and_numbers_of_one_location() -> None:
     given = [
         Source(1, "h.md", "Handbook", "", section="Refunds"),
         Source(2, "h.md", "Handbook", "", section="Holidays", page=2),
         Source(3, "h.md", "Handbook", "", section="Refunds"),
     ]
-    assert footer("[1][2][3]", given) == "-# **Sources**\n-# [1][3] Handbook › Refunds · [2] Holidays, page 2"
+    assert format_footer("[1][2][3]", given) == "-# **Sources**\n-# [1][3] Handbook › Refunds · [2] Holidays, page 2"
 
 
-def test_a_line_says_where_a_passage_stands_if_neither_page_nor_section_does() -> None:
+def test_footer_gives_the_line_if_there_is_no_page_or_section() -> None:
     given = [
         Source(1, "app.py", "app.py", "", line=12),
         Source(2, "h.md", "Handbook", "", section="Refunds", line=7),
         Source(3, "app.py", "app.py", "", line=340),
         Source(4, "t.pdf", "Travel", "", page=7, line=1),
     ]
-    assert footer("[1][2][3][4]", given) == (
+    assert format_footer("[1][2][3][4]", given) == (
         "-# **Sources**\n-# [1] app.py, line 12 · [3] line 340\n-# [2] Handbook › Refunds\n-# [4] Travel, page 7"
     )
 
 
-def test_a_footer_says_how_old_a_document_is_and_that_it_is_another_one_by_now() -> None:
+def test_footer_shows_a_documents_age_and_if_it_has_changed() -> None:
     may = datetime(2025, 5, 3, 22, tzinfo=UTC)
     given = [
         Source(1, "h.md", "Handbook", "", section="Refunds", date=may, is_changed=True),
         Source(2, "t.md", "Travel", "", date=may),
     ]
-    assert footer("[1][2]", given) == (
+    assert format_footer("[1][2]", given) == (
         "-# **Sources**\n"
         "-# [1] Handbook › Refunds · 2025-05-03 · changed since it was indexed\n"
         "-# [2] Travel · 2025-05-03"
     )
 
 
-def test_what_does_not_fit_is_counted() -> None:
+def test_footer_counts_the_sources_that_do_not_fit() -> None:
     many = [Source(n, f"{n}.md", "A title of some length " * 4, "", section="S" * 60) for n in range(1, 20)]
-    lines = footer("", many).splitlines()
+    lines = format_footer("", many).splitlines()
     hidden = re.fullmatch(r"-# \+ (\d+) more", lines[-1])
     assert hidden
     assert int(hidden[1]) + len(lines) - 2 == len(many)
@@ -228,7 +236,7 @@ def test_what_does_not_fit_is_counted() -> None:
 
 def test_a_title_that_looks_like_a_url_is_no_link_label() -> None:
     source = Source(1, "h.md", "https://evil.example/x", "", url="https://team.example/h")
-    assert footer("[1]", [source]).endswith(r"[1] https\://evil.example/x <https://team.example/h>")
+    assert format_footer("[1]", [source]).endswith(r"[1] https\://evil.example/x <https://team.example/h>")
 
 
 @pytest.mark.parametrize(
@@ -247,30 +255,30 @@ def test_a_title_that_looks_like_a_url_is_no_link_label() -> None:
 )
 def test_only_web_addresses_that_fit_between_angle_brackets_are_links(url: str | None) -> None:
     source = Source(1, "h.md", "Handbook", "", url=url)
-    assert not links([source])
-    assert footer("[1]", [source]) == "-# **Sources**\n-# [1] Handbook"
+    assert not find_allowed_urls([source])
+    assert format_footer("[1]", [source]) == "-# **Sources**\n-# [1] Handbook"
 
 
 @given(texts, sources)
 def test_a_footer_is_bounded_and_every_line_is_small_print(text: str, given: list[Source]) -> None:
-    shown = footer(text, given)
+    shown = format_footer(text, given)
     assert len(shown.encode("utf-16-le")) // 2 <= FOOTER_LIMIT
     assert all(line.startswith("-# ") for line in shown.split("\n") if shown)
     assert bool(shown) == bool(given)
 
 
 @given(texts, sources)
-def test_no_live_link_in_a_footer_is_another_than_a_sources_own(text: str, given: list[Source]) -> None:
-    shown = footer(text, given)
+def test_footer_has_no_live_link_but_those_of_its_sources(text: str, given: list[Source]) -> None:
+    shown = format_footer(text, given)
     live = re.findall(r"(?<!\\)<([^>\s]*)>", shown)
-    assert set(live) <= links(given)
+    assert set(live) <= find_allowed_urls(given)
     rest = re.sub(r"(?<!\\)<[^>\s]*>", "", shown)
     assert not re.search(r"(?<!\\)://", rest)
 
 
 @given(texts)
-def test_escaped_words_hold_no_working_sign(text: str) -> None:
-    line = escaped(text)
+def test_escaped_text_has_no_active_markdown(text: str) -> None:
+    line = escape_markdown(text)
     assert "\n" not in line
     assert not re.search(r"[*_~`|<>\[\]:@\\]", re.sub(r"\\[\\*_~`|<>\[\]:@]", "", line))
     assert "\u202e" not in line

@@ -11,32 +11,39 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.text.search_terms import MARKED, held, indexed, language, stems, terms
+from bot.text.search_terms import (
+    COMBINING_MARKS,
+    extract_query_terms,
+    extract_stems,
+    find_contained_stems,
+    guess_language,
+    index_text,
+)
 
-SIGNS = "aBz9_-é ßЯй\u0301黑豹队のがカー・한국ประเทศไทย฿हिन्दी\u200b?.\n"
-any_script = st.text(st.sampled_from(SIGNS) | st.characters(codec=None), max_size=60)
+CHARACTERS = "aBz9_-é ßЯй\u0301黑豹队のがカー・한국ประเทศไทย฿हिन्दी\u200b?.\n"
+any_script = st.text(st.sampled_from(CHARACTERS) | st.characters(codec=None), max_size=60)
 
 
 def is_found(question: str, passage: str) -> bool:
     """Whether FTS5 finds the passage by the question's words."""
-    words = terms(question)
+    words = extract_query_terms(question)
     with sqlite3.connect(":memory:") as memory:
         memory.execute("CREATE VIRTUAL TABLE words USING fts5 (text, tokenize='porter unicode61')")
-        memory.execute("INSERT INTO words VALUES (?)", (indexed(passage).encode("utf-8", "replace").decode(),))
+        memory.execute("INSERT INTO words VALUES (?)", (index_text(passage).encode("utf-8", "replace").decode(),))
         wanted = " OR ".join(f'"{word}"' for word in words)
         return bool(words and memory.execute("SELECT 1 FROM words WHERE words MATCH ?", (wanted,)).fetchall())
 
 
-def test_words_that_say_nothing_are_left_out_in_the_language_of_the_question() -> None:
-    assert terms("How long do refunds take?") == ["long", "refunds", "take"]
-    assert terms("Wie lange dauert die Erstattung?") == ["lange", "dauert", "erstattung"]
-    assert terms("When does a die wear out in the press?") == ["die", "wear", "press"]
-    assert terms("Où est la clé du garage ?") == ["clé", "garage"]
+def test_stop_words_are_dropped_in_the_language_of_the_question() -> None:
+    assert extract_query_terms("How long do refunds take?") == ["long", "refunds", "take"]
+    assert extract_query_terms("Wie lange dauert die Erstattung?") == ["lange", "dauert", "erstattung"]
+    assert extract_query_terms("When does a die wear out in the press?") == ["die", "wear", "press"]
+    assert extract_query_terms("Où est la clé du garage ?") == ["clé", "garage"]
 
 
-def test_a_question_made_of_nothing_else_is_searched_for_as_it_is() -> None:
-    assert terms("Who are you?") == ["who", "are", "you"]
-    assert terms("?!") == []
+def test_question_of_stop_words_only_is_searched_unchanged() -> None:
+    assert extract_query_terms("Who are you?") == ["who", "are", "you"]
+    assert extract_query_terms("?!") == []
 
 
 @pytest.mark.parametrize(
@@ -72,30 +79,30 @@ def test_a_question_does_not_find_what_merely_looks_alike(question: str, passage
 
 @given(any_script)
 def test_every_text_is_found_by_itself(text: str) -> None:
-    assert set(terms(text)) <= set(indexed(text).split())
+    assert set(extract_query_terms(text)) <= set(index_text(text).split())
 
 
 @given(any_script)
-def test_terms_are_words_each_once_that_no_query_syntax_can_slip_through(text: str) -> None:
-    words = terms(text)
+def test_query_terms_are_unique_words_without_query_syntax(text: str) -> None:
+    words = extract_query_terms(text)
     assert len(set(words)) == len(words)
     assert all(re.fullmatch(r"\w+", word) for word in words)
 
 
 @given(st.lists(st.sampled_from("黑豹队防守丢分"), min_size=2, max_size=30).map("".join))
-def test_a_run_without_spaces_is_asked_for_in_pairs_and_stored_in_pairs_and_single_characters(run: str) -> None:
-    assert all(len(word) == 2 and word in run for word in terms(run))
-    assert set(indexed(run).split()) == set(terms(run)) | set(run)
+def test_text_without_spaces_is_searched_as_bigrams_and_indexed_with_unigrams(run: str) -> None:
+    assert all(len(word) == 2 and word in run for word in extract_query_terms(run))
+    assert set(index_text(run).split()) == set(extract_query_terms(run)) | set(run)
 
 
-def test_words_meet_their_plurals_and_other_endings() -> None:
-    assert stems("Fridays refunded deploying policies") == stems("friday refund deploy policy")
+def test_stems_match_plurals_and_other_endings() -> None:
+    assert extract_stems("Fridays refunded deploying policies") == extract_stems("friday refund deploy policy")
 
 
 @given(any_script, any_script)
-def test_what_is_looked_for_in_a_text_is_found_where_its_stems_hold_it(wanted: str, text: str) -> None:
-    asked = set(stems(wanted)) | set(stems(text))
-    assert held(asked, text) >= asked & set(stems(text))
+def test_contained_stems_finds_every_stem_of_the_text(wanted: str, text: str) -> None:
+    asked = set(extract_stems(wanted)) | set(extract_stems(text))
+    assert find_contained_stems(asked, text) >= asked & set(extract_stems(text))
 
 
 @pytest.mark.parametrize(
@@ -114,13 +121,13 @@ def test_what_is_looked_for_in_a_text_is_found_where_its_stems_hold_it(wanted: s
         ("204", "in 2024.", False),
     ],
 )
-def test_a_text_holds_words_and_not_parts_of_words(wanted: str, text: str, is_held: bool) -> None:
-    assert held(stems(wanted), text) == (set(stems(wanted)) if is_held else set())
+def test_contained_stems_matches_whole_words_only(wanted: str, text: str, is_held: bool) -> None:
+    assert find_contained_stems(extract_stems(wanted), text) == (set(extract_stems(wanted)) if is_held else set())
 
 
-def test_no_mark_is_overlooked() -> None:
+def test_all_unicode_combining_marks_are_matched() -> None:
     marks = filter(lambda sign: unicodedata.category(sign).startswith("M"), map(chr, range(sys.maxunicode + 1)))
-    assert all(map(MARKED.match, marks))
+    assert all(map(COMBINING_MARKS.match, marks))
 
 
 @pytest.mark.parametrize(
@@ -138,5 +145,5 @@ def test_no_mark_is_overlooked() -> None:
         ("", "en"),
     ],
 )
-def test_a_language_is_told_by_its_small_words_and_its_script(text: str, expected: str) -> None:
-    assert language(text) == expected
+def test_language_is_detected_by_stop_words_and_script(text: str, expected: str) -> None:
+    assert guess_language(text) == expected

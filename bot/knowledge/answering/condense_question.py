@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Final
 from bot.domain import QUESTION_LIMIT
 from bot.knowledge.answering.prompts import follow_up_prompt
 from bot.knowledge.models.openai import MODEL_FAULTS
-from bot.text.invisible import seen
-from bot.text.search_terms import stems
+from bot.text.invisible import strip_invisible
+from bot.text.search_terms import extract_stems
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,7 +67,7 @@ async def self_contained(question: Question, model: StreamingModel | None) -> st
             async with asyncio.timeout(PATIENCE):
                 line = await _rewritten(question, model)
         except (*MODEL_FAULTS, TimeoutError) as error:
-            _log.warning("Question %s is not rewritten: %s", question.key, type(error).__name__)
+            _log.warning("Question %s is not rewritten: %s", question.answer_id, type(error).__name__)
         else:
             if line:
                 return line
@@ -78,7 +78,7 @@ def stands_alone(text: str) -> bool:
     """Whether a question can be understood by itself: long enough, and pointing at nothing said before."""
     if _OPENING.match(text) or _POINTING.search(text):
         return False
-    return len(set(stems(text))) >= _TELLING
+    return len(set(extract_stems(text))) >= _TELLING
 
 
 def carried_over(text: str, conversation: Sequence[Turn], speaker: str = "") -> str:
@@ -97,9 +97,9 @@ def carried_over(text: str, conversation: Sequence[Turn], speaker: str = "") -> 
 
 def _keywords(text: str) -> str:
     """The words of a question that say what it is about, as they are written there; all of them if none does."""
-    telling = set(stems(text))
+    telling = set(extract_stems(text))
     words = [word.strip(_PUNCTUATION) for word in text.split()]
-    return " ".join([word for word in words if telling.intersection(stems(word))] or words)
+    return " ".join([word for word in words if telling.intersection(extract_stems(word))] or words)
 
 
 async def _rewritten(question: Question, model: StreamingModel) -> str:
@@ -117,7 +117,7 @@ async def _rewritten(question: Question, model: StreamingModel) -> str:
                 written += response.delta or ""
                 if len(written) > _LINE:
                     listening.reschedule(0)
-    lines = [line.strip() for line in seen(written).strip().splitlines() if line.strip()]
+    lines = [line.strip() for line in strip_invisible(written).strip().splitlines() if line.strip()]
     line = lines[0].strip("\"'“”«»") if lines else ""
     return line if len(line) <= _LINE else ""
 

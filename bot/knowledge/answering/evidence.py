@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from bot.text.search_terms import held, stems
+from bot.text.search_terms import extract_stems, find_contained_stems
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,8 +68,8 @@ class Evidence:
 
 def coverages(question: str, texts: Sequence[str]) -> list[float]:
     """The part of the question's words that each text holds, rare words counting more; from 0 to 1."""
-    wanted = set(stems(question))
-    bags = [held(wanted, text) for text in texts]
+    wanted = set(extract_stems(question))
+    bags = [find_contained_stems(wanted, text) for text in texts]
     frequency = Counter(word for bag in bags for word in bag)
     weights = {word: math.log(1 + len(bags) / (1 + frequency[word])) for word in wanted}
     total = sum(weights.values()) or 1.0

@@ -17,14 +17,14 @@ from llama_index.core.llms import CustomLLM
 from llama_index.core.response_synthesizers import BaseSynthesizer
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 
-from bot.domain import Ending, Outcome, Source
+from bot.domain import AnswerOutcome, FinishReason, Source
 from bot.knowledge.answering.evidence import coverages
 from bot.knowledge.answering.prompts import NO_PASSAGES, heading
 from bot.knowledge.answering.quotable_units import Unit, units
 from bot.knowledge.answering.retrieval import gathered, merged, sources_of
 from bot.knowledge.answering.synthesis import StreamedAnswer
 from bot.knowledge.models.openai import MODEL_FAULTS
-from bot.text.citations import escaped
+from bot.text.citations import escape_markdown
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from llama_index.core.base.response.schema import AsyncStreamingResponse
     from llama_index.core.prompts.mixin import PromptDictType
 
-    from bot.domain import Attached
+    from bot.domain import Attachment
 
 HEADING: Final = "**No model is set: quoting your documents**"
 DOUBT: Final = "*This may not answer your question.*"
@@ -224,9 +224,9 @@ class Quoter(BaseSynthesizer):
         self._is_doubtful = False
 
     @property
-    def outcome(self) -> Outcome:
+    def outcome(self) -> AnswerOutcome:
         """How it ended, once its deltas have: with quotes that may be none of the answer, it was not found."""
-        return Outcome(Ending.NOT_FOUND if self._is_doubtful else Ending.COMPLETE)
+        return AnswerOutcome(FinishReason.NOT_FOUND if self._is_doubtful else FinishReason.COMPLETE)
 
     async def aget_response(self, query_str: str, text_chunks: Sequence[str], **_: Any) -> AsyncGenerator[str, None]:  # noqa: ARG002 # as inherited
         """The answer's deltas; ``text_chunks`` are not looked at, for the sources hold the passages unadorned."""
@@ -340,7 +340,7 @@ async def quoted(
     embedding: BaseEmbedding | None,
     *,
     cosines: Mapping[str, float] | None = None,
-    attached: Sequence[Attached] = (),
+    attached: Sequence[Attachment] = (),
 ) -> StreamedAnswer:
     """An answer made of quotes from the best passages; what to quote is chosen when the first delta is awaited.
 
@@ -354,7 +354,7 @@ async def quoted(
         sources_of(hits),
         [hit.score or 0.0 for hit in hits],
         [near.get(hit.node.node_id, farthest) for hit in hits],
-        [Source(UNNUMBERED, "", f"Your attachment {escaped(file.name)}", file.text) for file in attached],
+        [Source(UNNUMBERED, "", f"Your attachment {escape_markdown(file.name)}", file.text) for file in attached],
     )
     # LlamaIndex would answer in its own words where there is no node at all; which ones there are is not looked at.
     nodes = hits or [NodeWithScore(node=TextNode(text=NO_PASSAGES))]

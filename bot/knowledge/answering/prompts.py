@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Final
 from llama_index.core.base.llms.types import ChatMessage, MessageRole
 from llama_index.core.prompts import ChatPromptTemplate
 
-from bot.knowledge.readers import cleaned
-from bot.text.invisible import seen
+from bot.knowledge.readers import clean_text
+from bot.text.invisible import strip_invisible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bot.domain import Attached, Manner, Source
+    from bot.domain import Attachment, ResponseStyle, Source
 
 _ROLE: Final = "You are Docent. You answer a team's questions from the team's own documents, in a chat.\n"
 
@@ -62,7 +62,7 @@ NO_PASSAGES: Final = "(The team's documents hold nothing about this.)"
 
 
 def question_prompt(
-    mark: str, *, manner: Manner | None = None, files: Sequence[Attached] = (), file_mark: str = ""
+    mark: str, *, manner: ResponseStyle | None = None, files: Sequence[Attachment] = (), file_mark: str = ""
 ) -> ChatPromptTemplate:
     """The prompt of one answer, with the files that came with the question.
 
@@ -86,19 +86,19 @@ def question_prompt(
     )
 
 
-def named_file(file: Attached) -> str:
+def named_file(file: Attachment) -> str:
     """One file of the asker's as the model sees it: its name on a line, then its text."""
-    return f"File: {_on_one_line(file.name, _NAME_LIMIT)}\n{cleaned(file.text)}"
+    return f"File: {_on_one_line(file.name, _NAME_LIMIT)}\n{clean_text(file.text)}"
 
 
 def _on_one_line(text: str, limit: int) -> str:
-    return " ".join(cleaned(text).split())[:limit]
+    return " ".join(clean_text(text).split())[:limit]
 
 
 def numbered_passage(source: Source) -> str:
     """One passage as the model sees it: number, title, headings and page on a line, then the text."""
     page = f", page {source.page}" if source.page is not None else ""
-    return seen(f"[{source.number}] {heading(source)}{page}\n{source.passage}")
+    return strip_invisible(f"[{source.number}] {heading(source)}{page}\n{source.passage}")
 
 
 def heading(source: Source) -> str:

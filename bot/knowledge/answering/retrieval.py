@@ -16,8 +16,8 @@ from bot.knowledge.answering.evidence import FOREIGN, FOREIGN_ABROAD, Evidence, 
 from bot.knowledge.models.local import LocalEmbedding
 from bot.knowledge.models.openai import MODEL_FAULTS
 from bot.knowledge.splitting.splitter import passage_node, searched_text
-from bot.knowledge.stores.rows import written_date
-from bot.text.search_terms import language
+from bot.knowledge.stores.rows import parse_date
+from bot.text.search_terms import guess_language
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -67,7 +67,7 @@ def trust_in(embedding: BaseEmbedding | None, question: str) -> Trust:
     """What is known of a model's judgement on a question; of a model that nothing is known of, half and half."""
     if not isinstance(embedding, LocalEmbedding):
         return Trust()
-    spoken = language(question)
+    spoken = guess_language(question)
     share = 0.5 if spoken == "en" else _LOCAL_SHARE_ABROAD if spoken else _TIE_BREAK
     return Trust(share, _LOCAL_SPREAD, knows_near=bool(spoken))
 
@@ -133,7 +133,7 @@ class FusedRetriever(BaseRetriever):
         covered = await asyncio.to_thread(_coverages, text, candidates)
         trust = trust_in(self._embedding, text)
         nearest = max(self.cosines.values(), default=None) if trust.knows_near else None
-        foreign = FOREIGN if language(text) else FOREIGN_ABROAD
+        foreign = FOREIGN if guess_language(text) else FOREIGN_ABROAD
         self.evidence = Evidence(max(covered, default=0.0), nearest, foreign)
         return fused(by_keywords, by_vectors, replace(trust, keywords=math.sqrt(covered[0])) if by_keywords else trust)
 
@@ -269,5 +269,5 @@ def _source(number: int, node: TextNode) -> Source:
         page=node.metadata.get("page"),
         line=node.metadata.get("line"),
         url=node.metadata.get("url"),
-        date=written_date(node.metadata.get("modified")),
+        date=parse_date(node.metadata.get("modified")),
     )

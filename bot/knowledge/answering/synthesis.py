@@ -10,7 +10,7 @@ from llama_index.core.indices.prompt_helper import PromptHelper
 from llama_index.core.response_synthesizers import ResponseMode, get_response_synthesizer
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 
-from bot.domain import Attached, Ending, Manner, Outcome, Usage
+from bot.domain import AnswerOutcome, Attachment, FinishReason, ResponseStyle, Usage
 from bot.knowledge.answering.prompts import NO_PASSAGES, named_file, numbered_passage, question_prompt
 from bot.knowledge.answering.refusal_marker import Refusing
 from bot.knowledge.answering.retrieval import TOKEN_BUDGET, gathered, merged, sources_of, trimmed
@@ -39,7 +39,7 @@ class StreamedAnswer:
         response: AsyncStreamingResponse,
         sources: Sequence[Source],
         *,
-        ending: Callable[[bool], Outcome] = lambda _has_text: Outcome(),
+        ending: Callable[[bool], AnswerOutcome] = lambda _has_text: AnswerOutcome(),
         tallies: Sequence[Tally] = (),
     ) -> None:
         """Make it.
@@ -52,7 +52,7 @@ class StreamedAnswer:
         """
         self._response = response
         self._ending = ending
-        self._outcome = Outcome()
+        self._outcome = AnswerOutcome()
         self.sources: Sequence[Source] = tuple(sources)
         self.tallies: Sequence[Tally] = tuple(tallies)
         self.notice = ""
@@ -60,7 +60,7 @@ class StreamedAnswer:
         self.is_confident = False
 
     @property
-    def outcome(self) -> Outcome:
+    def outcome(self) -> AnswerOutcome:
         """How it ended."""
         return self._outcome
 
@@ -88,8 +88,8 @@ class StreamedAnswer:
         if shown := refusing.flush():
             yield shown
         outcome = self._ending(has_text)
-        is_whole = outcome.ending is Ending.COMPLETE
-        self._outcome = Outcome(Ending.NOT_FOUND) if is_whole and refusing.is_refusal else outcome
+        is_whole = outcome.finish_reason is FinishReason.COMPLETE
+        self._outcome = AnswerOutcome(FinishReason.NOT_FOUND) if is_whole and refusing.is_refusal else outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +97,8 @@ class Reading:
     """What a model is given to answer from: passages, and the files that came with the question."""
 
     hits: Sequence[NodeWithScore] = ()
-    files: Sequence[Attached] = ()
-    manner: Manner = field(default_factory=Manner)
+    files: Sequence[Attachment] = ()
+    manner: ResponseStyle = field(default_factory=ResponseStyle)
 
 
 def readable(
@@ -118,7 +118,7 @@ def readable(
         ContextTooLong: there are passages, and none of them fits.
     """
     beside = beside or Reading()
-    bare = [Attached(file.name, "") for file in beside.files]
+    bare = [Attachment(file.name, "") for file in beside.files]
     prompt = question_prompt(_mark(), manner=beside.manner, files=bare, file_mark=_mark())
     spoken = sum(token_count(message.content or "") for message in prompt.format_messages())
     room = window - spoken - token_count(question) - min(answer_tokens, window // 4)

@@ -7,13 +7,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
-from bot.domain import Attached
+from bot.domain import Attachment
 from bot.errors import DocumentUnreadable
 from bot.knowledge.answering.condense_question import stands_alone
 from bot.knowledge.ingestion.worker import ChildReader, Limits
 from bot.knowledge.readers import SIZE_LIMIT, known_suffix
 from bot.knowledge.splitting.splitter import shortened, token_count
-from bot.text.search_terms import stems
+from bot.text.search_terms import extract_stems
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,7 +37,7 @@ _POINTING: Final = re.compile(
 
 def read_attached(
     name: str, content: bytes, *, is_stopped: Callable[[], bool] = lambda: False, limits: Limits | None = None
-) -> Attached:
+) -> Attachment:
     """The file's text as Markdown, read in a child with limits and cut to what a model may read. It blocks.
 
     Its name is a stranger's: it is shown, but no path is made of it.
@@ -53,7 +53,7 @@ def read_attached(
     if not content:
         raise DocumentUnreadable("empty file")
     try:
-        return Attached(name, _read_aside(f"attached{suffix}", content, is_stopped, limits))
+        return Attachment(name, _read_aside(f"attached{suffix}", content, is_stopped, limits))
     except OSError as error:
         raise DocumentUnreadable("cannot be put aside to be read: the disk may be full") from error
 
@@ -70,7 +70,7 @@ def _read_aside(file: str, content: bytes, is_stopped: Callable[[], bool], limit
         raise DocumentUnreadable("not read: Docent is being stopped")
 
 
-def searched_with(text: str, attached: Sequence[Attached]) -> str:
+def searched_with(text: str, attached: Sequence[Attachment]) -> str:
     """What a question is searched as: with the beginning of its files where it says too little by itself.
 
     A question that names its matter is searched by its own words: "Is this contract in line with our holiday rules?"
@@ -78,13 +78,13 @@ def searched_with(text: str, attached: Sequence[Attached]) -> str:
     """
     if not attached:
         return text
-    if stands_alone(text) and len(set(stems(text))) >= _TELLING and not _POINTING.search(text):
+    if stands_alone(text) and len(set(extract_stems(text))) >= _TELLING and not _POINTING.search(text):
         return text
     share = HEAD // len(attached)
     return "\n".join([text, *(" ".join(file.text[: share * 2].split())[:share] for file in attached)])
 
 
-def fitted(attached: Sequence[Attached], room: int) -> tuple[Attached, ...]:
+def fitted(attached: Sequence[Attachment], room: int) -> tuple[Attachment, ...]:
     """The files cut so that they take so many tokens together at most; what a short one leaves, a long one gets."""
     sizes = {place: token_count(file.text) for place, file in enumerate(attached)}
     texts: dict[int, str] = {}
@@ -92,4 +92,4 @@ def fitted(attached: Sequence[Attached], room: int) -> tuple[Attached, ...]:
         share = max(room, 0) // left
         texts[place] = shortened(attached[place].text, share)
         room -= min(sizes[place], share)
-    return tuple(Attached(file.name, texts[place]) for place, file in enumerate(attached))
+    return tuple(Attachment(file.name, texts[place]) for place, file in enumerate(attached))

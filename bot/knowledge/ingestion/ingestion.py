@@ -15,10 +15,10 @@ from bot.knowledge.ingestion.plan import Plan, content_hash, page_hash, planned,
 from bot.knowledge.ingestion.run import DryRun, Run
 from bot.knowledge.ingestion.spool import Spool
 from bot.knowledge.ingestion.worker import ChildReader, Limits
-from bot.knowledge.readers import Found, collections_in
+from bot.knowledge.readers import FileEntry, collections_in
 from bot.knowledge.sources.web.addresses import list_of
 from bot.knowledge.sources.web.crawler import WebPages
-from bot.text.citations import escaped
+from bot.text.citations import escape_markdown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,7 +86,7 @@ class Ingestion:
         if list_of(document) is not None:
             return self._is_page_changed(document)
         try:
-            return content_hash(self._root, Found(document)) != self._store.manifest().get(document)
+            return content_hash(self._root, FileEntry(document)) != self._store.manifest().get(document)
         except DocumentUnreadable:
             return True
 
@@ -125,7 +125,7 @@ class Ingestion:
             if self._is_stopped:
                 ending.set()
             self._ensure_there(collection)
-            with self._store.alone(), ExitStack() as stack:
+            with self._store.ingestion_lock(), ExitStack() as stack:
                 child = stack.enter_context(ChildReader(self._limits))
                 web = self._web(self._pages_folder(stack))
                 plan = planned(
@@ -155,7 +155,7 @@ class Ingestion:
         if collection in {None, SHARED, *collections_in(self._root), *map(collection_of, self._store.manifest())}:
             return
         raise IngestionRefused(
-            f"There is no collection {escaped(str(collection))}; nothing was changed. A collection is a folder @NAME in"
+            f"There is no collection {escape_markdown(str(collection))}; nothing was changed. A collection is a folder @NAME in"
             " the documents' folder."
         )
 
@@ -172,7 +172,7 @@ class Ingestion:
         return stack.enter_context(
             EmbeddingRequests(
                 self._embed,
-                self._store.keep_vectors,
+                self._store.save_vectors,
                 in_flight=self._in_flight,
                 patience=self._patience,
                 pause=ending.wait,

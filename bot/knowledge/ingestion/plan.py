@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bot.domain import collection_of
 from bot.errors import DocumentUnreadable, IngestionRefused
-from bot.knowledge.readers import READING, Found, listed, read_bytes
+from bot.knowledge.readers import READER_VERSION, FileEntry, list_known_files, read_bytes
 from bot.knowledge.sources.web.addresses import is_list, list_of
 from bot.knowledge.splitting.splitter import SPLITTING
 
@@ -89,14 +89,14 @@ def planned(  # noqa: PLR0913 - what is looked at, and how; all but the first th
     known = {name: digest for name, digest in indexed.items() if plan.is_about(name)}
     hashes: dict[str, str] = {}
     failed: dict[str, str] = {}
-    found_files = [found for found in listed(root) if plan.is_about(found.relative)]
+    found_files = [found for found in list_known_files(root) if plan.is_about(found.relative)]
     for found in found_files:
         if is_list(found.relative) or list_of(found.relative):
             continue
         try:
             hashes[found.relative] = content_hash(root, found)
         except DocumentUnreadable as error:
-            failed[found.relative] = error.words
+            failed[found.relative] = error.user_message
         is_there = found.relative in hashes
         note(is_there and (is_full or known.get(found.relative) != hashes[found.relative]))
     lists = [found for found in found_files if is_list(found.relative)]
@@ -115,7 +115,7 @@ def planned(  # noqa: PLR0913 - what is looked at, and how; all but the first th
     )
 
 
-def content_hash(root: Path, found: Found) -> str:
+def content_hash(root: Path, found: FileEntry) -> str:
     """The hash of one file's content, and of the way it is read and split.
 
     Raises:
@@ -133,7 +133,7 @@ def page_hash(web: WebPages, document: str) -> str | None:
 
 
 def _hash(content: bytes) -> str:
-    return hashlib.sha256(f"{READING}\n{SPLITTING}\n".encode() + content).hexdigest()
+    return hashlib.sha256(f"{READER_VERSION}\n{SPLITTING}\n".encode() + content).hexdigest()
 
 
 def refuse_great_loss(plan: Plan) -> None:

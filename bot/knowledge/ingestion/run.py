@@ -11,7 +11,7 @@ from bot.domain import IngestionReport, Progress
 from bot.errors import DocumentUnreadable, IngestionRefused
 from bot.knowledge.ingestion.embedding_requests import EmbeddingRequests, dollars
 from bot.knowledge.ingestion.worker import ChildReader, Passage, ReaderKilled
-from bot.knowledge.readers import readable_stem
+from bot.knowledge.readers import title_from_path
 from bot.knowledge.sources.web.addresses import list_of
 from bot.knowledge.splitting.splitter import passage_hash, passage_node, searched_text, token_count
 
@@ -84,7 +84,7 @@ class _Reading:
         return passages
 
     def _refuse(self, document: str, fault: DocumentUnreadable) -> None:
-        self._failed[document] = fault.words
+        self._failed[document] = fault.user_message
 
     def _spool_if_needed(self, document: str, passages: Sequence[Passage]) -> None:
         """A run that will not store anything needs no passage twice."""
@@ -92,7 +92,7 @@ class _Reading:
     def _wanted(self, document: str, passages: Sequence[Passage]) -> dict[str, str]:
         """The searched texts, by hash, of those passages that no vector can be found for."""
         by_hash = {passage.hash: passage for passage in passages}
-        missing = self._store.without_vector(by_hash)
+        missing = self._store.missing_vectors(by_hash)
         if missing and (origin := self._origins.get(document)):
             missing = self._without_known_elsewhere(missing, by_hash, origin, document)
         return {digest: searched_text(_node(by_hash[digest])) for digest in missing}
@@ -102,7 +102,7 @@ class _Reading:
     ) -> set[str]:
         """Those that were not embedded under the file's old name either; its title may have been that name."""
         twins = {digest: passage_hash(_node(_renamed(by_hash[digest], document, origin))) for digest in missing}
-        unknown = self._store.without_vector(set(twins.values()))
+        unknown = self._store.missing_vectors(set(twins.values()))
         self._reuse({digest: twin for digest, twin in twins.items() if twin not in unknown})
         return {digest for digest, twin in twins.items() if twin in unknown}
 
@@ -213,7 +213,7 @@ class Run(_Reading):
             nodes = (_node(passage) for passage in self._spool.passages(self._read))
             # Other collections' passages that wait for their place have vectors that no passage in place needs.
             is_whole = self._plan.collection is None
-            self._store.replace(self._read, nodes, removed=self._plan.removed, forgets=is_whole)
+            self._store.replace(self._read, nodes, removed=self._plan.removed, prune_vectors=is_whole)
         self.is_in_place = True
         self._spool.clear(self._plan.hashes, is_about=self._plan.is_about)
         yield self._progress(self._nodes)
@@ -247,7 +247,7 @@ class Run(_Reading):
     def _refuse(self, document: str, fault: DocumentUnreadable) -> None:
         super()._refuse(document, fault)
         is_final = not isinstance(fault, ReaderKilled) or document in self._tried_before
-        self._spool.put_fault(document, self._plan.hashes[document], fault.words, is_final=is_final)
+        self._spool.put_fault(document, self._plan.hashes[document], fault.user_message, is_final=is_final)
 
     def _spool_if_needed(self, document: str, passages: Sequence[Passage]) -> None:
         self._spool.put(document, self._plan.hashes[document], passages)
@@ -322,7 +322,7 @@ def _node(passage: Passage) -> TextNode:
 def _renamed(passage: Passage, name: str, origin: str) -> Passage:
     """The passage as it was while its file had another name, if its title is that name."""
     titles = {
-        readable_stem(name): readable_stem(origin),
+        title_from_path(name): title_from_path(origin),
         PurePosixPath(name).name: PurePosixPath(origin).name,
     }
     title = str(passage.metadata["title"])

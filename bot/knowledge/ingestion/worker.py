@@ -241,7 +241,7 @@ def _read(root: str, document: str, make: Callable[[list[Document]], list[_Made]
     try:
         return make(read(Path(root), document))
     except DocumentUnreadable as error:
-        return error.words
+        return error.user_message
     except MemoryError:
         os._exit(_OUT_OF_MEMORY)  # what is held would be missed by the next file: that one gets a fresh child
 

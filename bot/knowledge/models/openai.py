@@ -269,9 +269,9 @@ _NOT_ACCEPTED: Final = (
 _OVERLOADED: Final = frozenset({429, 503, 529})
 _SERVER_FAULT: Final = 500
 _BY_STATUS: Final[Mapping[int, tuple[type[errors.AnswerUnavailable], str]]] = {
-    401: (errors.ModelRefused, _REFUSED),
+    401: (errors.ModelAccessDenied, _REFUSED),
     402: (errors.ModelOutOfCredit, _OUT_OF_CREDIT),
-    403: (errors.ModelRefused, _REFUSED),
+    403: (errors.ModelAccessDenied, _REFUSED),
     404: (errors.ModelUnknown, _UNKNOWN),
 }
 _BY_CODE: Final[Mapping[str, tuple[type[errors.AnswerUnavailable], str]]] = {

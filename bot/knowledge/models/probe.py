@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from llama_index.core.base.llms.types import ChatMessage
 
-from bot.errors import ModelMute, ModelUnreachable, SettingsInvalid
+from bot.errors import ModelResponseEmpty, ModelUnreachable, SettingsInvalid
 from bot.knowledge.models.local import local_embedding
 from bot.knowledge.models.openai import MODEL_FAULTS, embedding_model, language_model, named_fault
 
@@ -95,7 +95,7 @@ async def _proved(work: Coroutine[Any, Any, bool], hosts: list[str], patience: f
     try:
         async with asyncio.timeout(patience):
             if not await work:
-                fault = ModelMute("The model answered without a word.")
+                fault = ModelResponseEmpty("The model answered without a word.")
     except TimeoutError:
         fault = ModelUnreachable(f"The model's server gave no answer within {patience:.0f} seconds.")
     except MODEL_FAULTS as error:

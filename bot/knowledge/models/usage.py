@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from bot import errors
-from bot.domain import Ending, Outcome, Usage
+from bot.domain import AnswerOutcome, FinishReason, Usage
 from bot.knowledge.splitting.splitter import token_count
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Tally:
             self._said.count() if said is None else said,
         )
 
-    def outcome(self, *, has_text: bool) -> Outcome:
+    def outcome(self, *, has_text: bool) -> AnswerOutcome:
         """How the stream ended, now that it has.
 
         Raises:
@@ -71,12 +71,12 @@ class Tally:
             ModelInterrupted: it ended without saying that it had ended.
         """
         if self._finish_reason == "content_filter":
-            return Outcome(Ending.FILTERED)
+            return AnswerOutcome(FinishReason.FILTERED)
         if not has_text:
-            raise errors.ModelMute(_OUT_OF_TOKENS if self._finish_reason == "length" else _MUTE)
+            raise errors.ModelResponseEmpty(_OUT_OF_TOKENS if self._finish_reason == "length" else _MUTE)
         if self._finish_reason is None:
             raise errors.ModelInterrupted(INTERRUPTED)
-        return Outcome(Ending.CUT_AT_LENGTH if self._finish_reason == "length" else Ending.COMPLETE)
+        return AnswerOutcome(FinishReason.CUT_AT_LENGTH if self._finish_reason == "length" else FinishReason.COMPLETE)
 
 
 class _Counted:

@@ -6,20 +6,20 @@ file, and takes place in a child process with limits; pdfium is not made for thr
 
 from __future__ import annotations
 
-from bot.knowledge.readers.documents import READING, known_suffix, listed, read
-from bot.knowledge.readers.page import TEXT_LIMIT, cleaned, readable_stem
-from bot.knowledge.sources.folder import SIZE_LIMIT, Found, collections_in, read_bytes
+from bot.knowledge.readers.documents import READER_VERSION, known_suffix, list_known_files, read
+from bot.knowledge.readers.page import TEXT_LIMIT, clean_text, title_from_path
+from bot.knowledge.sources.folder import SIZE_LIMIT, FileEntry, collections_in, read_bytes
 
 __all__ = [
-    "READING",
+    "READER_VERSION",
     "SIZE_LIMIT",
     "TEXT_LIMIT",
-    "Found",
-    "cleaned",
+    "FileEntry",
+    "clean_text",
     "collections_in",
     "known_suffix",
-    "listed",
+    "list_known_files",
     "read",
     "read_bytes",
-    "readable_stem",
+    "title_from_path",
 ]

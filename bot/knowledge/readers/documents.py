@@ -13,31 +13,31 @@ from bot.domain import collection_of
 from bot.errors import DocumentUnreadable
 from bot.knowledge.readers.html import read_html
 from bot.knowledge.readers.office import read_docx, read_pptx
-from bot.knowledge.readers.page import TEXT_LIMIT, Page, readable_stem, shown_title, web_address
-from bot.knowledge.readers.pdf import SCANNED, read_pdf
+from bot.knowledge.readers.page import TEXT_LIMIT, Page, format_title, parse_http_url, title_from_path
+from bot.knowledge.readers.pdf import NO_TEXT_REASON, read_pdf
 from bot.knowledge.readers.rst import read_rst
 from bot.knowledge.readers.source import LANGUAGES, is_generated, read_notebook, read_source
 from bot.knowledge.readers.spreadsheets import read_csv, read_ods, read_tsv, read_xls, read_xlsx
 from bot.knowledge.readers.text import read_markdown, read_text
-from bot.knowledge.sources.folder import Found, opened, walked
+from bot.knowledge.sources.folder import FileEntry, list_files, read_file
 from bot.knowledge.sources.web.addresses import list_of
-from bot.knowledge.sources.web.page_cache import kept_page
+from bot.knowledge.sources.web.page_cache import load_cached_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-READING: Final = "5"
+READER_VERSION: Final = "5"
 """Names this way of reading. Change it with the way, and every file is read anew at the next ingestion."""
 
 
-def _refused(other: str) -> Callable[[bytes], list[Page]]:
+def _make_unsupported_reader(alternative: str) -> Callable[[bytes], list[Page]]:
     """The reader of a format that people take for one that can be read."""
 
-    def refuse(_: bytes) -> list[Page]:
-        raise DocumentUnreadable(f"format not supported: save it as {other}")
+    def raise_unsupported(_: bytes) -> list[Page]:
+        raise DocumentUnreadable(f"format not supported: save it as {alternative}")
 
-    return refuse
+    return raise_unsupported
 
 
 _READERS: Final[Mapping[str, Callable[[bytes], list[Page]]]] = {
@@ -57,17 +57,17 @@ _READERS: Final[Mapping[str, Callable[[bytes], list[Page]]]] = {
     ".xls": read_xls,
     ".ods": read_ods,
     ".ipynb": read_notebook,
-    **dict.fromkeys((".doc", ".odt", ".rtf"), _refused("DOCX or PDF")),
-    **dict.fromkeys((".ppt", ".odp"), _refused("PPTX or PDF")),
+    **dict.fromkeys((".doc", ".odt", ".rtf"), _make_unsupported_reader("DOCX or PDF")),
+    **dict.fromkeys((".ppt", ".odp"), _make_unsupported_reader("PPTX or PDF")),
 }
 
 
-def listed(root: Path) -> list[Found]:
+def list_known_files(root: Path) -> list[FileEntry]:
     """The files of a kind that is known, sorted by path; those that cannot be read with their fault.
 
     Hidden files and folders are passed over.
     """
-    return walked(root, is_known=_is_known)
+    return list_files(root, is_known=_is_known)
 
 
 def known_suffix(name: str) -> str | None:
@@ -93,15 +93,15 @@ def read(root: Path, relative: str) -> list[Document]:
         DocumentUnreadable: the file is damaged, locked, binary, empty or too large; the words are the reason.
     """
     if list_of(relative) is not None:
-        return _read_kept(root, relative)
-    content = opened(root, relative)
+        return _read_cached(root, relative)
+    content = read_file(root, relative)
     path = PurePosixPath(relative)
     suffix = _suffix(path)
     made = _READERS[suffix](content.data) if suffix in _READERS else read_source(content.data, path.name)
     modified = datetime.fromtimestamp(content.modified, UTC).isoformat(timespec="seconds")
     return [
-        _document(relative, place, page, modified)
-        for place, page in enumerate(_readable(made, is_pdf=suffix == ".pdf"))
+        _make_document(relative, place, page, modified)
+        for place, page in enumerate(_clean_pages(made, is_pdf=suffix == ".pdf"))
     ]
 
 
@@ -110,38 +110,38 @@ def _suffix(path: PurePosixPath) -> str:
     return ".rst" if path.name.lower().endswith(".rst.txt") else path.suffix.lower()
 
 
-def _read_kept(folder: Path, document: str) -> list[Document]:
+def _read_cached(folder: Path, document: str) -> list[Document]:
     """A fetched page as Documents; its address is where it was found, whatever the page says of itself."""
-    kept = kept_page(folder, document)
+    kept = load_cached_page(folder, document)
     made = [
-        replace(page, title=page.title or kept.address, url=web_address(kept.address))
+        replace(page, title=page.title or kept.address, url=parse_http_url(kept.address))
         for page in _READERS[kept.kind](kept.body)
     ]
-    pages = _readable(made, is_pdf=kept.kind == ".pdf")
-    return [_document(document, place, page, kept.modified) for place, page in enumerate(pages)]
+    pages = _clean_pages(made, is_pdf=kept.kind == ".pdf")
+    return [_make_document(document, place, page, kept.modified) for place, page in enumerate(pages)]
 
 
-def _readable(made: Sequence[Page], *, is_pdf: bool) -> list[Page]:
+def _clean_pages(raw_pages: Sequence[Page], *, is_pdf: bool) -> list[Page]:
     """The pages that hold text, cleaned."""
-    if sum(len(page.text) for page in made) > TEXT_LIMIT:
+    if sum(len(page.text) for page in raw_pages) > TEXT_LIMIT:
         raise DocumentUnreadable(f"more than {TEXT_LIMIT:,} characters of text")
-    pages = [page for page in (each.cleaned() for each in made) if page.text.strip()]
+    pages = [page for page in (each.clean() for each in raw_pages) if page.text.strip()]
     if not pages:
-        raise DocumentUnreadable(SCANNED if is_pdf else "empty file")
+        raise DocumentUnreadable(NO_TEXT_REASON if is_pdf else "empty file")
     return pages
 
 
-def _document(relative: str, place: int, page: Page, modified: str) -> Document:
+def _make_document(relative: str, position: int, page: Page, modified: str) -> Document:
     metadata: dict[str, Any] = {
         "document": relative,
         "collection": collection_of(relative),
-        "title": shown_title(page.title) or readable_stem(relative),
+        "title": format_title(page.title) or title_from_path(relative),
     }
     known = {"modified": modified or None, "page": page.number, "url": page.url, "section": page.section or None}
     metadata |= {name: value for name, value in known.items() if value is not None}
-    if page.lines:
-        metadata["lines"] = page.lines
-    part = f"#page={page.number}" if page.number is not None else f"#part={place + 1}" if place else ""
+    if page.line_numbers:
+        metadata["lines"] = page.line_numbers
+    part = f"#page={page.number}" if page.number is not None else f"#part={position + 1}" if position else ""
     return Document(
         id_=relative + part,
         text_resource=MediaResource(text=page.text, mimetype="text/markdown" if page.is_markdown else "text/plain"),

@@ -6,33 +6,35 @@ import re
 from typing import Any, Final, cast
 
 from bot.errors import DocumentUnreadable
-from bot.knowledge.readers.page import Page, cleaned, web_address
-from bot.knowledge.readers.text import BINARY, decoded
+from bot.knowledge.readers.page import Page, clean_text, parse_http_url
+from bot.knowledge.readers.text import BINARY_SIGNATURES, decode_text
 from bot.knowledge.splitting.headings import plain_heading
 
 TAG_LIMIT: Final = 400_000
 
-_DROPPED = """
+_IGNORED_TAGS = """
     script style nav aside footer noscript template iframe svg object embed form button select head canvas img picture
     video audio map dialog
 """
-_LOWER = "translate(@style, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ ', 'abcdefghijklmnopqrstuvwxyz')"
+_LOWERCASE_STYLE = "translate(@style, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ ', 'abcdefghijklmnopqrstuvwxyz')"
 _HIDDEN = (
     "//*[@hidden or @aria-hidden='true' or @role='navigation' or @role='search' or @role='contentinfo'"
-    f" or contains({_LOWER}, 'display:none') or contains({_LOWER}, 'visibility:hidden')"
+    f" or contains({_LOWERCASE_STYLE}, 'display:none') or contains({_LOWERCASE_STYLE}, 'visibility:hidden')"
     + "".join(
         f" or contains(concat(' ', normalize-space(@class), ' '), ' {name} ')"
         for name in ("headerlink", "related", "sphinxsidebar", "navheader", "navfooter", "prev-next-area", "nav-panel")
     )
     + "]"
 )
-_MENU: Final = frozenset(
+_MENU_NAMES: Final = frozenset(
     {"menu", "nav", "navbar", "navigation", "sidebar", "breadcrumb", "breadcrumbs", "toc", "header", "footer", "pager"}
 )
 _BLOCKS: Final = frozenset({"div", "section", "ul", "ol"})
-_MOSTLY_LINKS: Final = 0.5  # the part of its letters that lead elsewhere from which on a block of such a name is a menu
-_TOO_DEEP: Final = "HTML is nested too deeply"
-_WAY_SIGNS = frozenset(
+_MIN_LINK_SHARE: Final = (
+    0.5  # the part of its letters that lead elsewhere from which on a block of such a name is a menu
+)
+_TOO_DEEP_MESSAGE: Final = "HTML is nested too deeply"
+_NAVIGATION_WORDS = frozenset(
     {"prev", "previous", "next", "up", "home", "index", "contents", "top", "back", "«", "»", "←", "→"}
 )
 
@@ -42,22 +44,22 @@ def read_html(content: bytes) -> list[Page]:
     declared = re.search(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([\w-]{2,40})", content[:4096], re.IGNORECASE)
     try:
         content.decode("utf-8")
-        text = decoded(content)
+        text = decode_text(content)
     except UnicodeDecodeError:
-        text = _declared(content, declared.group(1).decode("ascii", "replace") if declared else "")
-    return [page_of_html(text)]
+        text = _decode_declared(content, declared.group(1).decode("ascii", "replace") if declared else "")
+    return [parse_html(text)]
 
 
-def _declared(content: bytes, encoding: str) -> str:
-    if encoding and not content.startswith((*BINARY, b"\xff\xfe", b"\xfe\xff")):
+def _decode_declared(content: bytes, encoding: str) -> str:
+    if encoding and not content.startswith((*BINARY_SIGNATURES, b"\xff\xfe", b"\xfe\xff")):
         try:
             return content.decode(encoding)
         except (LookupError, UnicodeDecodeError):
             pass  # the page does not know itself; it is judged like any other text
-    return decoded(content)
+    return decode_text(content)
 
 
-def page_of_html(text: str) -> Page:
+def parse_html(text: str) -> Page:
     """A page's title, address and text.
 
     Raises:
@@ -69,22 +71,22 @@ def page_of_html(text: str) -> Page:
         raise DocumentUnreadable(f"more than {TAG_LIMIT:,} HTML tags")
     parser = html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, no_network=True)
     try:
-        tree = html.document_fromstring(cleaned(text).encode(), parser=parser)
+        tree = html.document_fromstring(clean_text(text).encode(), parser=parser)
     except (etree.ParserError, etree.XMLSyntaxError) as error:
         raise DocumentUnreadable("empty file") from error
     if any(entry.type_name == "ERR_RESOURCE_LIMIT" for entry in parser.error_log):
-        raise DocumentUnreadable(_TOO_DEEP)  # the parser leaves out what stands deeper, and would not say so
+        raise DocumentUnreadable(_TOO_DEEP_MESSAGE)  # the parser leaves out what stands deeper, and would not say so
     title = " ".join(str(tree.findtext(".//title") or "").split())
-    canonical = [str(each.get("href", "")) for each in _every(tree, "//link[@rel='canonical']")]
-    body = _visible(tree)
-    headings = _every(body, ".//h1")
+    canonical = [str(each.get("href", "")) for each in _find_elements(tree, "//link[@rel='canonical']")]
+    body = _find_main_content(tree)
+    headings = _find_elements(body, ".//h1")
     if headings and (words := " ".join(headings[0].text_content().split())):
         title = plain_heading(words)
-    url = web_address(canonical[0].strip()) if canonical else None
-    return Page(re.sub(r"\n{3,}", "\n\n", _markdown(html.tostring(body, encoding="unicode"))), title, url)
+    url = parse_http_url(canonical[0].strip()) if canonical else None
+    return Page(re.sub(r"\n{3,}", "\n\n", _convert_to_markdown(html.tostring(body, encoding="unicode"))), title, url)
 
 
-def _markdown(source: str) -> str:
+def _convert_to_markdown(source: str) -> str:
     from markdownify import markdownify  # noqa: PLC0415 - loaded with the first such file
 
     try:
@@ -96,14 +98,14 @@ def _markdown(source: str) -> str:
                 escape_asterisks=False,
                 escape_underscores=False,
                 escape_misc=False,
-                code_language_callback=_language,
+                code_language_callback=_find_code_language,
             )
         )
     except RecursionError as error:
-        raise DocumentUnreadable(_TOO_DEEP) from error
+        raise DocumentUnreadable(_TOO_DEEP_MESSAGE) from error
 
 
-def _language(element: Any) -> str:
+def _find_code_language(element: Any) -> str:
     """The language of a code block, where a class says so: ``highlight-python``, ``language-sh``."""
     code = element.find("code")
     wrappers = [element, element.parent, element.parent.parent if element.parent else None, code]
@@ -114,27 +116,27 @@ def _language(element: Any) -> str:
     return ""
 
 
-def _visible(tree: Any) -> Any:
+def _find_main_content(tree: Any) -> Any:
     """The part of a page that a reader came for, without what only a browser needs."""
     for element in [
-        *_every(tree, _HIDDEN),
-        *tree.iter(*_DROPPED.split()),
-        *filter(_is_way_sign, tree.iter("table")),
-        *_menus(tree),
-        *filter(_is_mark, _every(tree, "//h1//a | //h2//a | //h3//a | //h4//a | //h5//a | //h6//a")),
+        *_find_elements(tree, _HIDDEN),
+        *tree.iter(*_IGNORED_TAGS.split()),
+        *filter(_is_navigation_table, tree.iter("table")),
+        *_find_menus(tree),
+        *filter(_is_heading_anchor, _find_elements(tree, "//h1//a | //h2//a | //h3//a | //h4//a | //h5//a | //h6//a")),
     ]:
         if element.getparent() is not None:
             element.drop_tree()
-    for link in _every(tree, "//a[not(starts-with(@href, 'http'))]"):
+    for link in _find_elements(tree, "//a[not(starts-with(@href, 'http'))]"):
         link.drop_tag()
     for path in ("//main | //*[@role='main']", "//article[.//h1]"):
-        mains = [each for each in _every(tree, path) if each.text_content().strip()]
+        mains = [each for each in _find_elements(tree, path) if each.text_content().strip()]
         if mains:
             return mains[0] if len(mains) == 1 else tree
     return tree
 
 
-def _menus(tree: Any) -> list[Any]:
+def _find_menus(tree: Any) -> list[Any]:
     """Blocks that only lead elsewhere: they are named so, or stand in a page's head, and most of them is links.
 
     The tree is gone through once, whatever its make.
@@ -147,11 +149,11 @@ def _menus(tree: Any) -> list[Any]:
     for event, element in etree.iterwalk(tree, events=("start", "end")):
         step = 1 if event == "start" else -1
         letters, linked = (0, 0) if event == "start" else counts.pop()
-        if event == "end" and element.tag in _BLOCKS and linked >= letters * _MOSTLY_LINKS:
+        if event == "end" and element.tag in _BLOCKS and linked >= letters * _MIN_LINK_SHARE:
             found += [element] if heads or _is_named_menu(element) else []
         links += step * (element.tag == "a")
         heads += step * (element.tag == "header")
-        more = _letters(element.text if event == "start" else element.tail)
+        more = _count_letters(element.text if event == "start" else element.tail)
         counts += [(0, 0)] if event == "start" else []
         all_before, linked_before = counts[-1]
         counts[-1] = all_before + letters + more, linked_before + linked + (more if links else 0)
@@ -160,31 +162,31 @@ def _menus(tree: Any) -> list[Any]:
 
 def _is_named_menu(element: Any) -> bool:
     named = f"{element.get('class', '')} {element.get('id', '')}".lower()
-    return not _MENU.isdisjoint(re.split(r"[\W_]+", named))
+    return not _MENU_NAMES.isdisjoint(re.split(r"[\W_]+", named))
 
 
-def _letters(text: str | None) -> int:
+def _count_letters(text: str | None) -> int:
     return len("".join(text.split())) if text else 0
 
 
-def _is_mark(link: Any) -> bool:
+def _is_heading_anchor(link: Any) -> bool:
     """Whether a link is the sign behind a heading that leads to the heading itself."""
     return str(link.text_content()).strip() in {"#", "¶", "§", "🔗"}
 
 
-def _is_way_sign(table: Any) -> bool:
+def _is_navigation_table(table: Any) -> bool:
     """Whether a table only leads to the pages before and after, as manuals of an older make have it."""
-    cells = _every(table, ".//td | .//th")
+    cells = _find_elements(table, ".//td | .//th")
     if not 1 < len(cells) <= 10:  # noqa: PLR2004 - such a table has two rows of three, or one of a few
         return False
     words = [" ".join(str(cell.text_content()).split()).lower() for cell in cells]
     has_way = any(word in {"prev", "previous", "next", "« prev", "next »"} for word in words)
     return has_way and all(
-        not word or word in _WAY_SIGNS or len(word.split()) <= 12  # noqa: PLR2004 - the neighbouring pages' titles
+        not word or word in _NAVIGATION_WORDS or len(word.split()) <= 12  # noqa: PLR2004 - the neighbouring pages' titles
         for word in words
     )
 
 
-def _every(tree: Any, path: str) -> list[Any]:
+def _find_elements(tree: Any, path: str) -> list[Any]:
     """The elements on this path; lxml's types do not follow XPath."""
     return cast("list[Any]", tree.xpath(path))

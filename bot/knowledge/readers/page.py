@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from bot.knowledge.splitting.headings import plain_heading, sections
-from bot.text.invisible import seen
+from bot.text.invisible import strip_invisible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -18,7 +18,7 @@ TEXT_LIMIT: Final = 5_000_000
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _LINE_ENDS = re.compile(r"\r\n?|[\x0b\x0c\x85\u2028\u2029]")
-_LINES = re.compile(r"[^\n\r\x0b\x0c\x85\u2028\u2029]*(?P<end>\r\n?|[\n\x0b\x0c\x85\u2028\u2029]|\Z)")
+_LINE = re.compile(r"[^\n\r\x0b\x0c\x85\u2028\u2029]*(?P<end>\r\n?|[\n\x0b\x0c\x85\u2028\u2029]|\Z)")
 _LETTER = re.compile(r"[^\W_]")
 
 
@@ -36,20 +36,20 @@ class Page:
     number: int | None = None
     section: str = ""
     is_markdown: bool = True
-    lines: Sequence[int] = ()
+    line_numbers: Sequence[int] = ()
 
-    def cleaned(self) -> Page:
+    def clean(self) -> Page:
         """The same page without what a reader cannot see."""
-        return replace(self, text=cleaned(self.text), section=plain_heading(cleaned(self.section))[:200])
+        return replace(self, text=clean_text(self.text), section=plain_heading(clean_text(self.section))[:200])
 
 
-def cleaned(text: str) -> str:
+def clean_text(text: str) -> str:
     """Text without what a reader cannot see, with plain line ends."""
-    text = seen(_LINE_ENDS.sub("\n", text)).replace("\xa0", " ")
+    text = strip_invisible(_LINE_ENDS.sub("\n", text)).replace("\xa0", " ")
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def lines_of(pieces: Iterable[tuple[int, str]]) -> list[int]:
+def map_line_numbers(pieces: Iterable[tuple[int, str]]) -> list[int]:
     """The line of the file on which each line of a text stands, which is there in pieces.
 
     A piece comes with the number of the line on which it begins. Where a line of the text was several, that counts on
@@ -59,7 +59,7 @@ def lines_of(pieces: Iterable[tuple[int, str]]) -> list[int]:
     has_letter = False
     for first, piece in pieces:
         number = first
-        for line in _LINES.finditer(piece):
+        for line in _LINE.finditer(piece):
             if line[0] and not has_letter:
                 lines[-1] = number
                 has_letter = bool(_LETTER.search(line[0]))
@@ -70,20 +70,20 @@ def lines_of(pieces: Iterable[tuple[int, str]]) -> list[int]:
     return lines
 
 
-def control_characters(text: str) -> int:
+def count_control_characters(text: str) -> int:
     """How many characters of a text are signs for machines."""
     return len(_CONTROLS.findall(text))
 
 
-def shown_title(title: str) -> str:
+def format_title(title: str) -> str:
     """A title as one line of at most 200 characters."""
-    return plain_heading(cleaned(title[:2_000]))[:200].strip()
+    return plain_heading(clean_text(title[:2_000]))[:200].strip()
 
 
-def readable_stem(relative: str) -> str:
+def title_from_path(relative: str) -> str:
     """A file's name as a title: ``on-call_2024.md`` → "On call 2024"."""
     stem = PurePosixPath(relative).stem
-    words = " ".join(re.split(r"[\s_]+|(?<=[^\W\d_])-(?=[^\W\d_])", cleaned(stem))).strip() or "Untitled"
+    words = " ".join(re.split(r"[\s_]+|(?<=[^\W\d_])-(?=[^\W\d_])", clean_text(stem))).strip() or "Untitled"
     return words[:1].upper() + words[1:]
 
 
@@ -93,20 +93,20 @@ def first_heading(text: str, *, is_markdown: bool) -> str:
     return paths[0][0] if paths else ""
 
 
-def web_address(address: str | None) -> str | None:
+def parse_http_url(address: str | None) -> str | None:
     """An address that can be linked to, else None."""
     is_plain = address is not None and re.fullmatch(r"https?://[^\s<>\"'\\^`{|}]{1,500}", address)
     return address if is_plain else None
 
 
-def fenced(code: str, language: str = "") -> str:
+def format_code_block(code: str, language: str = "") -> str:
     """Text as a code block, with a fence longer than any row of backquotes inside it."""
     longest = max((len(run) for run in re.findall("`+", code)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{language}\n{code.strip(chr(10))}\n{fence}"
 
 
-def record(header: Sequence[str], cells: Sequence[str]) -> str:
+def format_row(header: Sequence[str], cells: Sequence[str]) -> str:
     """One row as "header: value" pairs; cells beyond the header stand alone, empty ones are left out."""
     names = [*header, *[""] * (len(cells) - len(header))]
     pairs = [(" ".join(name.split()), " ".join(cell.split())) for name, cell in zip(names, cells, strict=False)]

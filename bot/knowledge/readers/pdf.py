@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 PAGE_LIMIT: Final = 5_000
-SCANNED: Final = "no text; text recognition is not supported"
+NO_TEXT_REASON: Final = "no text; text recognition is not supported"
 
-_END_WITHIN = 1_024  # bytes: readers look for the mark at the end no further up
+_EOF_SEARCH_BYTES = 1_024  # bytes: readers look for the mark at the end no further up
 _OUTLINE_DEPTH = 4
 _OUTLINE_LIMIT = 5_000
 
@@ -34,20 +34,20 @@ def read_pdf(content: bytes) -> list[Page]:
         pdf = pdfium.PdfDocument(content)
     except pdfium.PdfiumError as error:
         is_locked = "password" in str(error).lower()
-        is_cut = b"%%EOF" not in content[-_END_WITHIN:]
+        is_cut = b"%%EOF" not in content[-_EOF_SEARCH_BYTES:]
         fault = "password-protected" if is_locked else "damaged PDF: its end is missing" if is_cut else "damaged PDF"
         raise DocumentUnreadable(fault) from error
     try:
         if len(pdf) > PAGE_LIMIT:
             raise DocumentUnreadable(f"more than {PAGE_LIMIT:,} pages")
         title = str(pdf.get_metadata_dict().get("Title", ""))
-        sections = outlined(_outline(pdf), len(pdf))
-        return list(_pages(pdf, title, sections))
+        sections = find_page_sections(_read_outline(pdf), len(pdf))
+        return list(_read_pages(pdf, title, sections))
     finally:
         pdf.close()
 
 
-def outlined(entries: Iterable[tuple[int, str, int]], count: int) -> list[str]:
+def find_page_sections(entries: Iterable[tuple[int, str, int]], count: int) -> list[str]:
     """For each page the path of headings it begins under, of an outline of (level, heading, page from 0).
 
     A page on which several headings begin goes by the first of them.
@@ -71,7 +71,7 @@ def outlined(entries: Iterable[tuple[int, str, int]], count: int) -> list[str]:
     return sections
 
 
-def _outline(pdf: Any) -> Iterator[tuple[int, str, int]]:
+def _read_outline(pdf: Any) -> Iterator[tuple[int, str, int]]:
     """The outline's entries, as far as they can be read."""
     import pypdfium2 as pdfium  # noqa: PLC0415 - as above
 
@@ -87,7 +87,7 @@ def _outline(pdf: Any) -> Iterator[tuple[int, str, int]]:
         return  # a broken outline costs the headings, not the text
 
 
-def _pages(pdf: Any, title: str, sections: list[str]) -> Iterator[Page]:
+def _read_pages(pdf: Any, title: str, sections: list[str]) -> Iterator[Page]:
     """The pages that can be read; one broken page does not cost the others."""
     import pypdfium2 as pdfium  # noqa: PLC0415 - as above
 
@@ -102,11 +102,11 @@ def _pages(pdf: Any, title: str, sections: list[str]) -> Iterator[Page]:
         total += len(text)
         if total > TEXT_LIMIT:
             raise DocumentUnreadable(f"more than {TEXT_LIMIT:,} characters of text")
-        yield Page(_joined(text), title, number=number + 1, section=section, is_markdown=False)
+        yield Page(_join_hyphenated(text), title, number=number + 1, section=section, is_markdown=False)
     if broken == len(pdf):
         raise DocumentUnreadable("damaged PDF")
 
 
-def _joined(text: str) -> str:
+def _join_hyphenated(text: str) -> str:
     """A page's text with words whole that a hyphen had divided at a line's end."""
     return re.sub("[\ufffe\x02](?:\r?\n)?", "", text)

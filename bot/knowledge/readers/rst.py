@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from bot.knowledge.readers.page import Page, cleaned, fenced, first_heading, lines_of
-from bot.knowledge.readers.text import decoded
+from bot.knowledge.readers.page import Page, clean_text, first_heading, format_code_block, map_line_numbers
+from bot.knowledge.readers.text import decode_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,17 +15,19 @@ _ADORNMENT = re.compile(r"^([!-/:-@\[-`{-~])\1{2,}\s*$")
 _DIRECTIVE = re.compile(r"^(\s*)\.\. (?:\|[^|]+\| )?([\w:.+-]+?)::(?:\s+(.*?))?\s*$")
 _OPTION = re.compile(r"^\s+:[\w-]+:(?:\s|$)")
 _TARGET = re.compile(r"^\s*\.\. (?:_[^:]+:|\[[^\]]+\])|^\s*__ ")
-_CODE = frozenset({"code-block", "code", "sourcecode", "parsed-literal", "prompt", "literalinclude", "math", "doctest"})
+_CODE_DIRECTIVES = frozenset(
+    {"code-block", "code", "sourcecode", "parsed-literal", "prompt", "literalinclude", "math", "doctest"}
+)
 # What stands below these is for Sphinx, or for the eye.
-_DROPPED = """
+_IGNORED_DIRECTIVES = """
     toctree index contents highlight highlightlang currentmodule module sectionauthor codeauthor image figure raw
     include meta default-role replace unicode sectnum automodule autoclass autofunction tabularcolumns
 """
-_DEFINITIONS = """
+_DEFINITION_DIRECTIVES = """
     function method class data attribute exception option cmdoption envvar describe confval program property
     staticmethod classmethod decorator macro type
 """
-_ADMONITIONS = """
+_ADMONITION_DIRECTIVES = """
     note warning tip hint important attention caution danger error admonition seealso versionadded versionchanged
     deprecated todo
 """
@@ -37,16 +39,16 @@ _Pieces = list[tuple[int, str]]
 
 def read_rst(content: bytes) -> list[Page]:
     """A reStructuredText file as Markdown."""
-    text = decoded(content)
-    before = lines_of([(1, text)])
-    pieces = _markdown(cleaned(text).expandtabs(4).split("\n"))
+    text = decode_text(content)
+    before = map_line_numbers([(1, text)])
+    pieces = _convert_to_markdown(clean_text(text).expandtabs(4).split("\n"))
     made = "\n".join(piece for _, piece in pieces)
-    places = lines_of((place, f"{piece}\n") for place, piece in pieces)
+    places = map_line_numbers((place, f"{piece}\n") for place, piece in pieces)
     lines = [before[min(place, len(before) - 1)] for place in places]
-    return [Page(made, first_heading(made, is_markdown=True), lines=lines)]
+    return [Page(made, first_heading(made, is_markdown=True), line_numbers=lines)]
 
 
-def _markdown(lines: Sequence[str], first: int = 0) -> _Pieces:
+def _convert_to_markdown(lines: Sequence[str], first_position: int = 0) -> _Pieces:
     """Headings, code blocks, admonitions and inline marks as Markdown; what is unknown stays as it is.
 
     ``first`` is the place of the first line in the whole text.
@@ -56,81 +58,81 @@ def _markdown(lines: Sequence[str], first: int = 0) -> _Pieces:
     place = 0
     while place < len(lines):
         line = lines[place]
-        if heading := _heading(lines, place):
+        if heading := _parse_heading(lines, place):
             style, words, used = heading
             if style not in levels:
                 levels.append(style)
-            out.append((first + place + used - 2, f"{'#' * min(levels.index(style) + 1, 6)} {words}"))
+            out.append((first_position + place + used - 2, f"{'#' * min(levels.index(style) + 1, 6)} {words}"))
             place += used
-        elif written := _literal(lines, place) or _directive(lines, place):
-            out.extend((first + at, piece) for at, piece in written[0])
+        elif written := _parse_literal_block(lines, place) or _parse_directive(lines, place):
+            out.extend((first_position + at, piece) for at, piece in written[0])
             place = written[1]
         else:
             if not _TARGET.match(line):
-                out.append((first + place, _inline(line)))
+                out.append((first_position + place, _convert_inline(line)))
             place += 1
     return out
 
 
-def _heading(lines: Sequence[str], place: int) -> tuple[str, str, int] | None:
+def _parse_heading(lines: Sequence[str], position: int) -> tuple[str, str, int] | None:
     """The adornment, words and number of lines of a heading that begins on this line."""
-    three = [*lines[place : place + 3], "", "", ""][:3]
+    three = [*lines[position : position + 3], "", "", ""][:3]
     is_over = _ADORNMENT.match(three[0]) and three[1].strip() and three[0].strip() == three[2].strip()
     if is_over and len(three[0].strip()) >= len(three[1].strip()):
-        return three[0][0] * 2, _inline(three[1].strip()), 3
+        return three[0][0] * 2, _convert_inline(three[1].strip()), 3
     is_under = _ADORNMENT.match(three[1]) and three[0].strip() and not three[0].startswith(" ")
-    follows_gap = place == 0 or not lines[place - 1].strip() or lines[place - 1].startswith(".. ")
+    follows_gap = position == 0 or not lines[position - 1].strip() or lines[position - 1].startswith(".. ")
     if is_under and follows_gap and not _ADORNMENT.match(three[0]) and len(three[1].strip()) >= len(three[0].strip()):
-        return three[1][0], _inline(three[0].strip()), 2
+        return three[1][0], _convert_inline(three[0].strip()), 2
     return None
 
 
-def _literal(lines: Sequence[str], place: int) -> tuple[_Pieces, int] | None:
+def _parse_literal_block(lines: Sequence[str], position: int) -> tuple[_Pieces, int] | None:
     """A paragraph that ends in ``::``, with the literal text below it as a code block."""
-    line = lines[place]
+    line = lines[position]
     if not line.rstrip().endswith("::") or line.lstrip().startswith(".."):
         return None
-    block, first, end = _indented(lines, place)
+    block, first, end = _find_indented_block(lines, position)
     if not block:
         return None
-    lead = _inline(re.sub(r"\s*::\s*$", ":", line)) if line.strip() != "::" else ""
-    return [(place, lead), (place, ""), *_code(block, first), (end, "")], end
+    lead = _convert_inline(re.sub(r"\s*::\s*$", ":", line)) if line.strip() != "::" else ""
+    return [(position, lead), (position, ""), *_format_code(block, first), (end, "")], end
 
 
-def _code(block: Sequence[str], first: int, language: str = "") -> _Pieces:
+def _format_code(block: Sequence[str], position: int, language: str = "") -> _Pieces:
     """Lines as a code block, whose opening stands for the first of them."""
-    opening, _, code = fenced("\n".join(block), language).partition("\n")
-    return [(first, opening), (first, code)]
+    opening, _, code = format_code_block("\n".join(block), language).partition("\n")
+    return [(position, opening), (position, code)]
 
 
-def _directive(lines: Sequence[str], place: int) -> tuple[_Pieces, int] | None:
+def _parse_directive(lines: Sequence[str], position: int) -> tuple[_Pieces, int] | None:
     """A directive with what stands indented below it; a comment likewise, which gives nothing."""
-    line = lines[place]
+    line = lines[position]
     match = _DIRECTIVE.match(line)
     if match is None:
         is_comment = line.strip() == ".." or (line.lstrip().startswith(".. ") and not _TARGET.match(line))
-        return ([], _indented(lines, place)[2]) if is_comment else None
+        return ([], _find_indented_block(lines, position)[2]) if is_comment else None
     name, argument = match.group(2).lower(), (match.group(3) or "").strip()
-    block, first, end = _indented(lines, place)
+    block, first, end = _find_indented_block(lines, position)
     while block and _OPTION.match(" " + block[0]):
         block.pop(0)
         first += 1
-    block, first = _trimmed(block, first)
-    if name in _CODE:
+    block, first = _trim_blank_lines(block, first)
+    if name in _CODE_DIRECTIVES:
         language = argument if re.fullmatch(r"[\w+#.-]{1,20}", argument) else ""
-        return ([*_code(block, first, language), (end, "")] if block else []), end
-    if name in _DROPPED.split():
+        return ([*_format_code(block, first, language), (end, "")] if block else []), end
+    if name in _IGNORED_DIRECTIVES.split():
         return [], end
-    inner = _markdown(block, first) or [(first, "")] if block else []
-    if name in _ADMONITIONS.split():
-        head = f"**{_admonition(name)}** {_inline(argument)}".rstrip()
-        return [(place, ""), (place, head), *inner, (end, "")], end
-    is_definition = name.rpartition(":")[2] in _DEFINITIONS.split() or ":" in name
-    head = f"**`{argument}`**" if argument and is_definition else _inline(argument)
-    return [(place, ""), (place, head), (place, ""), *inner, (end, "")], end
+    inner = _convert_to_markdown(block, first) or [(first, "")] if block else []
+    if name in _ADMONITION_DIRECTIVES.split():
+        head = f"**{_format_admonition(name)}** {_convert_inline(argument)}".rstrip()
+        return [(position, ""), (position, head), *inner, (end, "")], end
+    is_definition = name.rpartition(":")[2] in _DEFINITION_DIRECTIVES.split() or ":" in name
+    head = f"**`{argument}`**" if argument and is_definition else _convert_inline(argument)
+    return [(position, ""), (position, head), (position, ""), *inner, (end, "")], end
 
 
-def _admonition(name: str) -> str:
+def _format_admonition(name: str) -> str:
     words = {
         "seealso": "See also:",
         "versionadded": "New in version",
@@ -141,33 +143,33 @@ def _admonition(name: str) -> str:
     return words.get(name, f"{name.capitalize()}:")
 
 
-def _indented(lines: Sequence[str], place: int) -> tuple[list[str], int, int]:
+def _find_indented_block(lines: Sequence[str], position: int) -> tuple[list[str], int, int]:
     """The lines below this one that are indented deeper, without their common margin, their place, and that after."""
-    margin = len(lines[place]) - len(lines[place].lstrip())
-    end = place + 1
+    margin = len(lines[position]) - len(lines[position].lstrip())
+    end = position + 1
     while end < len(lines) and (not lines[end].strip() or len(lines[end]) - len(lines[end].lstrip()) > margin):
         end += 1
-    block, first = _trimmed(lines[place + 1 : end], place + 1)
+    block, first = _trim_blank_lines(lines[position + 1 : end], position + 1)
     inner = min((len(each) - len(each.lstrip()) for each in block if each.strip()), default=0)
     # The blank lines before the next text belong to that, not to the block.
     last = end
-    while last > place + 1 and not lines[last - 1].strip():
+    while last > position + 1 and not lines[last - 1].strip():
         last -= 1
     return [each[inner:] for each in block], first, last
 
 
-def _trimmed(block: Sequence[str], first: int) -> tuple[list[str], int]:
+def _trim_blank_lines(block: Sequence[str], first_position: int) -> tuple[list[str], int]:
     """Lines without blank ones before and behind them, and the place of the first that is kept."""
     kept = list(block)
     while kept and not kept[-1].strip():
         kept.pop()
     while kept and not kept[0].strip():
         kept.pop(0)
-        first += 1
-    return kept, first
+        first_position += 1
+    return kept, first_position
 
 
-def _inline(line: str) -> str:
+def _convert_inline(line: str) -> str:
     """Roles, references and doubled backquotes in the way Markdown has them; marks of footnotes are dropped."""
     line = re.sub(r"\s*\[[#*][\w-]*\]_(?!\w)", "", line)
     line = re.sub(r"``(.+?)``", r"`\1`", line)

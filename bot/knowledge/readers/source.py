@@ -8,8 +8,8 @@ from pathlib import PurePosixPath
 from typing import Any, Final, cast
 
 from bot.errors import DocumentUnreadable
-from bot.knowledge.readers.page import Page, fenced, first_heading, lines_of
-from bot.knowledge.readers.text import decoded
+from bot.knowledge.readers.page import Page, first_heading, format_code_block, map_line_numbers
+from bot.knowledge.readers.text import decode_text
 
 LANGUAGES: Final = {
     ".py": "python",
@@ -54,26 +54,26 @@ LANGUAGES: Final = {
 }
 """Endings of source code, with the names that code blocks give to their languages."""
 
-_GENERATED = (".min.js", ".min.css", "package-lock.json", "-lock.json", "-lock.yaml")
+_GENERATED_SUFFIXES = (".min.js", ".min.css", "package-lock.json", "-lock.json", "-lock.yaml")
 _OUTPUT_LIMIT = 4_000  # characters of one output of a notebook: a table's head, not a log
 
 
 def is_generated(name: str) -> bool:
     """Whether a file's name says that a program wrote it for another."""
-    return name.lower().endswith(_GENERATED)
+    return name.lower().endswith(_GENERATED_SUFFIXES)
 
 
 def read_source(content: bytes, name: str) -> list[Page]:
     """A file of source code as one code block; its title is its name."""
-    text = decoded(content)
+    text = decode_text(content)
     if not text.strip():
         return [Page("")]
-    opening, _, code = fenced(text, LANGUAGES.get(PurePosixPath(name).suffix.lower(), "")).partition("\n")
+    opening, _, code = format_code_block(text, LANGUAGES.get(PurePosixPath(name).suffix.lower(), "")).partition("\n")
     before_words = re.match(r"[\W_]*", text)
-    first = len(lines_of([(1, before_words[0])])) if before_words else 1
+    first = len(map_line_numbers([(1, before_words[0])])) if before_words else 1
     left_out = len(text) - len(text.lstrip("\n"))
-    lines = lines_of([(first, f"{opening}\n"), (1 + left_out, code)])
-    return [Page(f"{opening}\n{code}", name, lines=lines)]
+    lines = map_line_numbers([(first, f"{opening}\n"), (1 + left_out, code)])
+    return [Page(f"{opening}\n{code}", name, line_numbers=lines)]
 
 
 def read_notebook(content: bytes) -> list[Page]:
@@ -83,45 +83,45 @@ def read_notebook(content: bytes) -> list[Page]:
         DocumentUnreadable: it is no notebook.
     """
     try:
-        notebook: Any = json.loads(decoded(content))
+        notebook: Any = json.loads(decode_text(content))
     except (ValueError, RecursionError) as error:
         raise DocumentUnreadable("damaged notebook") from error
-    cells = _members(notebook, "cells")
-    for sheet in _members(notebook, "worksheets"):  # as notebooks were before 2014
-        cells.extend(_members(sheet, "cells"))
+    cells = _get_list(notebook, "cells")
+    for sheet in _get_list(notebook, "worksheets"):  # as notebooks were before 2014
+        cells.extend(_get_list(sheet, "cells"))
     if not cells:
         is_empty = isinstance(notebook, dict) and all(
             isinstance(notebook.get(name, []), list) for name in ("cells", "worksheets")
         )
         raise DocumentUnreadable("empty file" if is_empty else "damaged notebook: it holds no cells")
-    language = _language(notebook)
-    text = "\n\n".join(written for cell in cells if (written := _cell(cell, language)))
+    language = _find_language(notebook)
+    text = "\n\n".join(written for cell in cells if (written := _format_cell(cell, language)))
     return [Page(text, first_heading(text, is_markdown=True))]
 
 
-def _language(notebook: Any) -> str:
+def _find_language(notebook: Any) -> str:
     metadata: Any = notebook.get("metadata", {})
     info: Any = metadata.get("language_info", {}) if isinstance(metadata, dict) else {}
     name = str(cast("dict[str, Any]", info).get("name", "python")) if isinstance(info, dict) else "python"
     return name if name.isalnum() else ""
 
 
-def _cell(cell: Any, language: str) -> str:
+def _format_cell(cell: Any, language: str) -> str:
     if not isinstance(cell, dict):
         return ""
     kind = cell.get("cell_type")
-    source = _joined(cell.get("source", cell.get("input", "")))
+    source = _join_lines(cell.get("source", cell.get("input", "")))
     if kind == "heading":
         level = cell.get("level", 1)
         return f"{'#' * (level if isinstance(level, int) and 1 <= level <= 6 else 1)} {source}"  # noqa: PLR2004
     if kind != "code":
         return source
-    outputs = [shown for output in _members(cell, "outputs") if (shown := _output(output).strip())]
-    blocks = [fenced(source, language)] if source.strip() else []
-    return "\n\n".join([*blocks, *(fenced(shown) for shown in outputs)])
+    outputs = [shown for output in _get_list(cell, "outputs") if (shown := _format_output(output).strip())]
+    blocks = [format_code_block(source, language)] if source.strip() else []
+    return "\n\n".join([*blocks, *(format_code_block(shown) for shown in outputs)])
 
 
-def _output(output: Any) -> str:
+def _format_output(output: Any) -> str:
     """An output's text; pictures and widgets have none."""
     if not isinstance(output, dict):
         return ""
@@ -129,14 +129,14 @@ def _output(output: Any) -> str:
         return f"{output.get('ename', 'Error')}: {output.get('evalue', '')}"[:_OUTPUT_LIMIT]
     data: Any = output.get("data", {})
     plain = data.get("text/plain", "") if isinstance(data, dict) else ""
-    return _joined(output.get("text", "") or plain)[:_OUTPUT_LIMIT]
+    return _join_lines(output.get("text", "") or plain)[:_OUTPUT_LIMIT]
 
 
-def _members(holder: Any, name: str) -> list[Any]:
+def _get_list(holder: Any, name: str) -> list[Any]:
     members: Any = holder.get(name) if isinstance(holder, dict) else None
     return list(members) if isinstance(members, list) else []
 
 
-def _joined(text: Any) -> str:
+def _join_lines(text: Any) -> str:
     """Text that a notebook keeps as one string or as a list of lines."""
     return "".join(str(line) for line in text) if isinstance(text, list) else str(text or "")

@@ -9,28 +9,30 @@ from typing import Final
 from xml.parsers.expat import ExpatError, ParserCreate
 
 from bot.errors import DocumentUnreadable
-from bot.knowledge.readers.text import OLE
+from bot.knowledge.readers.text import OLE_SIGNATURE
 
 UNPACKED_LIMIT: Final = 100 * 2**20
 """What an office file may unpack to, in bytes."""
 MEMBER_LIMIT: Final = 10_000
 
-_DAMAGES = (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, ValueError, RuntimeError, zlib.error)
-_END = b"PK\x05\x06"  # with it the list begins that every archive ends with, at most 65,557 bytes before its last
-_END_WITHIN = 65_557
-_PIECE = 65_536  # bytes of a part that are looked at at once
+_DAMAGE_ERRORS = (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, ValueError, RuntimeError, zlib.error)
+_END_SIGNATURE = (
+    b"PK\x05\x06"  # with it the list begins that every archive ends with, at most 65,557 bytes before its last
+)
+_END_SEARCH_BYTES = 65_557
+_CHUNK_BYTES = 65_536  # bytes of a part that are looked at at once
 
 
-def guarded(content: bytes, kind: str, part: str) -> zipfile.ZipFile:
+def open_checked_zip(content: bytes, kind: str, part: str) -> zipfile.ZipFile:
     """The archive, if it can be unpacked without harm and holds ``part``; ``kind`` names the file in words.
 
     Raises:
         DocumentUnreadable: it is damaged, locked, too large inside, of another kind, or declares a DTD.
     """
-    refuse_older(content, kind)
+    reject_old_format(content, kind)
     if not content.startswith(b"PK"):
         raise DocumentUnreadable(f"its content is not {kind}")
-    if _END not in content[-_END_WITHIN:]:
+    if _END_SIGNATURE not in content[-_END_SEARCH_BYTES:]:
         raise DocumentUnreadable(f"damaged {kind}: its end is missing")
     try:
         archive = zipfile.ZipFile(io.BytesIO(content))
@@ -46,12 +48,12 @@ def guarded(content: bytes, kind: str, part: str) -> zipfile.ZipFile:
         for member in members:
             if member.filename.endswith((".xml", ".rels")) and _declares_dtd(archive, member):
                 raise DocumentUnreadable("contains a DTD")
-    except _DAMAGES as error:
+    except _DAMAGE_ERRORS as error:
         raise DocumentUnreadable(f"damaged {kind}") from error
     return archive
 
 
-def unpacked(archive: zipfile.ZipFile, name: str, kind: str) -> bytes:
+def read_member(archive: zipfile.ZipFile, name: str, kind: str) -> bytes:
     """One part, whole.
 
     Raises:
@@ -59,22 +61,22 @@ def unpacked(archive: zipfile.ZipFile, name: str, kind: str) -> bytes:
     """
     try:
         return archive.read(name)
-    except _DAMAGES as error:
+    except _DAMAGE_ERRORS as error:
         raise DocumentUnreadable(f"damaged {kind}") from error
 
 
-def refuse_older(content: bytes, kind: str) -> None:
+def reject_old_format(content: bytes, kind: str) -> None:
     """Tell apart the two things that come in the wrapper of older Office files: a locked file, and an older one.
 
     Raises:
         DocumentUnreadable: it is one of them.
     """
-    if content.startswith(OLE):
+    if content.startswith(OLE_SIGNATURE):
         is_locked = "EncryptedPackage".encode("utf-16-le") in content
         raise DocumentUnreadable("password-protected" if is_locked else f"an older Office file: save it as {kind}")
 
 
-class _Told(Exception):
+class _DtdCheckDone(Exception):
     """Whether a part declares a DTD."""
 
     def __init__(self, *, is_declared: bool) -> None:
@@ -85,19 +87,19 @@ class _Told(Exception):
 def _declares_dtd(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bool:
     """Whether there is a DTD before a part's first element, where alone one can stand, however far down that is."""
 
-    def found(*_: object) -> None:
-        raise _Told(is_declared=True)
+    def on_doctype(*_: object) -> None:
+        raise _DtdCheckDone(is_declared=True)
 
-    def over(*_: object) -> None:
-        raise _Told(is_declared=False)
+    def on_element(*_: object) -> None:
+        raise _DtdCheckDone(is_declared=False)
 
     parser = ParserCreate()
-    parser.StartDoctypeDeclHandler, parser.StartElementHandler = found, over
+    parser.StartDoctypeDeclHandler, parser.StartElementHandler = on_doctype, on_element
     with archive.open(member) as part:
         try:
-            while piece := part.read(_PIECE):
+            while piece := part.read(_CHUNK_BYTES):
                 parser.Parse(piece)
-        except _Told as told:
+        except _DtdCheckDone as told:
             return told.is_declared
         except ExpatError:
             return b"<!DOCTYPE" in archive.read(member).replace(b"\x00", b"")  # another parser may be less strict

@@ -20,8 +20,8 @@ from yarl import URL
 
 from bot.domain import SHARED
 from bot.errors import DocumentUnreadable, StoreUnusable
-from bot.knowledge.readers import cleaned, collections_in, known_suffix, listed, read_bytes
-from bot.knowledge.readers.text import decoded
+from bot.knowledge.readers import clean_text, collections_in, known_suffix, list_known_files, read_bytes
+from bot.knowledge.readers.text import decode_text
 from bot.knowledge.sources.web.addresses import (
     LIST_NAME,
     AddressRefused,
@@ -110,13 +110,15 @@ class Shelf:
             if source is not None:
                 return self._take_off(source, document)
             # Only what the folder is seen to hold is removed, so the name cannot lead anywhere else.
-            if is_list(document) or all(found.relative != document or found.fault for found in listed(self._root)):
+            if is_list(document) or all(
+                found.relative != document or found.fault for found in list_known_files(self._root)
+            ):
                 return False
             (self._root / document).unlink()
             return True
 
     def _take_off(self, source: str, document: str) -> bool:
-        if all(found.relative != source for found in listed(self._root)):
+        if all(found.relative != source for found in list_known_files(self._root)):
             return False
         lines = self._list(source).splitlines(keepends=True)
         kept = [line for line in lines if not _names(line, source, document)]
@@ -135,9 +137,9 @@ class Shelf:
         if not file.is_symlink() and (not file.exists() or not file.stat().st_size):
             return ""
         try:
-            return decoded(read_bytes(self._root, source))
+            return decode_text(read_bytes(self._root, source))
         except DocumentUnreadable as error:
-            raise StoreUnusable(f"The list {source} cannot be added to: {error.words}.") from error
+            raise StoreUnusable(f"The list {source} cannot be added to: {error.user_message}.") from error
 
     def _folder(self, collection: str) -> Path:
         """The folder of a collection, made if it is missing.
@@ -189,7 +191,7 @@ def safe_name(name: str) -> str:
     Raises:
         DocumentUnreadable: it is of no known format, or it is that of a list of pages.
     """
-    last = re.split(r"[/\\]", cleaned(name))[-1]
+    last = re.split(r"[/\\]", clean_text(name))[-1]
     plain = _FORBIDDEN.sub("_", "".join(" " if sign.isspace() else sign for sign in last if _is_seen(sign)))
     # Composed last of all: nothing above may part what belongs together, nor join what was kept apart.
     plain = unicodedata.normalize("NFC", " ".join(plain.split())).lstrip(". @~-").rstrip(". ")

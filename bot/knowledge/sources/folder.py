@@ -16,11 +16,13 @@ if TYPE_CHECKING:
 SIZE_LIMIT: Final = 50 * 2**20
 """Largest file, in bytes."""
 
-_NOT_OURS = frozenset({"node_modules", "__pycache__", "site-packages"})  # other people's code, and what is made of it
+_IGNORED_FOLDERS = frozenset(
+    {"node_modules", "__pycache__", "site-packages"}
+)  # other people's code, and what is made of it
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FileEntry:
     """A file that would be read: its path relative to the folder, with "/", and its size in bytes.
 
     What is there and cannot be read is found too, with its ``fault``: a folder with "/" at its end.
@@ -31,41 +33,41 @@ class Found:
     fault: str = ""
 
 
-def walked(root: Path, *, is_known: Callable[[str], bool]) -> list[Found]:
+def list_files(root: Path, *, is_known: Callable[[str], bool]) -> list[FileEntry]:
     """The files whose names are known, sorted by path; with its fault, what has such a name and is no regular file.
 
     Hidden files and folders are passed over, and links to a folder inside this one: its files are found there. A link
     to a folder elsewhere is found with its fault, and not followed. Collections' rules are no documents.
     """
     top = root.resolve()
-    found: list[Found] = []
+    found: list[FileEntry] = []
 
-    def fault(error: OSError) -> None:
+    def add_fault(error: OSError) -> None:
         relative = Path(error.filename).relative_to(top).as_posix()
-        found.append(Found(f"{relative}/", fault="the folder cannot be opened by this user"))
+        found.append(FileEntry(f"{relative}/", fault="the folder cannot be opened by this user"))
 
-    for folder, folders, files in os.walk(top, onerror=fault):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in _NOT_OURS)
+    for folder, folders, files in os.walk(top, onerror=add_fault):
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in _IGNORED_FOLDERS)
         links = (Path(folder, name) for name in folders)
-        found += [_found(top, link, "/") for link in links if link.is_symlink() and not _is_inside(top, link)]
+        found += [_make_entry(top, link, "/") for link in links if link.is_symlink() and not _is_inside(top, link)]
         paths = [Path(folder, name) for name in files if not name.startswith(".") and is_known(name)]
-        found += [_found(top, path) for path in paths if not (path.parent == top and is_rules(path.name))]
+        found += [_make_entry(top, path) for path in paths if not (path.parent == top and is_rules_file(path.name))]
     return sorted(found, key=lambda each: each.relative)
 
 
-def _found(top: Path, path: Path, end: str = "") -> Found:
+def _make_entry(top: Path, path: Path, suffix: str = "") -> FileEntry:
     """What stands there, with its fault if it is no regular file of this folder whose name can be written down."""
-    relative = path.relative_to(top).as_posix() + end
+    relative = path.relative_to(top).as_posix() + suffix
     shown = relative.encode("utf-8", "replace").decode()
     try:
         status = path.stat()
     except (OSError, RuntimeError):
-        return Found(shown, fault="a link that leads nowhere" if path.is_symlink() else "cannot be looked at")
+        return FileEntry(shown, fault="a link that leads nowhere" if path.is_symlink() else "cannot be looked at")
     if not _is_inside(top, path):
-        return Found(shown, fault="a link out of the documents' folder")
+        return FileEntry(shown, fault="a link out of the documents' folder")
     if not stat.S_ISREG(status.st_mode):
-        return Found(shown, fault="not a regular file")
-    return Found(shown, status.st_size, "" if shown == relative else "its name is not UTF-8")
+        return FileEntry(shown, fault="not a regular file")
+    return FileEntry(shown, status.st_size, "" if shown == relative else "its name is not UTF-8")
 
 
 def _is_inside(top: Path, path: Path) -> bool:
@@ -86,10 +88,10 @@ def read_bytes(root: Path, relative: str) -> bytes:
     Raises:
         DocumentUnreadable: it is not a regular file inside the folder, is empty, too large or may not be opened.
     """
-    return opened(root, relative).data
+    return read_file(root, relative).data
 
 
-def opened(root: Path, relative: str) -> Content:
+def read_file(root: Path, relative: str) -> Content:
     """One file's content and age.
 
     Raises:
@@ -117,7 +119,7 @@ def opened(root: Path, relative: str) -> Content:
     return Content(content, status.st_mtime)
 
 
-def is_rules(document: str) -> bool:
+def is_rules_file(document: str) -> bool:
     """Whether a file is a collection's rules, ``@NAME.toml`` directly in the documents' folder, and no document."""
     return document.startswith("@") and "/" not in document and document.lower().endswith(".toml")
 

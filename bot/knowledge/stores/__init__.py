@@ -14,17 +14,17 @@ FILE_NAME: Final = "index.sqlite"
 """The index's file, inside the folder for state."""
 
 
-def opened(place: Path | str, embed_name: str) -> Store:
+def open_store(location: Path | str, embed_name: str) -> Store:
     """The store at ``place``: the path of an SQLite file, or the URL of a PostgreSQL database.
 
     Raises:
         StoreUnusable: it cannot be opened, or its driver is not installed.
     """
-    if isinstance(place, Path):
+    if isinstance(location, Path):
         from bot.knowledge.stores.sqlite import SqliteStore  # noqa: PLC0415  # each store loads only its own driver
 
-        return SqliteStore(place, embed_name)
-    if not place.startswith("postgresql+asyncpg://"):
+        return SqliteStore(location, embed_name)
+    if not location.startswith("postgresql+asyncpg://"):
         raise StoreUnusable("The address of a PostgreSQL database begins with postgresql+asyncpg://.")
     try:
         from bot.knowledge.stores.postgres import PostgresStore  # noqa: PLC0415  # as above
@@ -32,4 +32,4 @@ def opened(place: Path | str, embed_name: str) -> Store:
         raise StoreUnusable(
             "STORE_URL names a PostgreSQL database, and what speaks to one is not installed: add --extra postgres."
         ) from error
-    return PostgresStore(place, embed_name)
+    return PostgresStore(location, embed_name)

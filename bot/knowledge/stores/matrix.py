@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from bot.knowledge.stores.store import Generation
 
-Row = tuple[int, str, bytes]
+VectorRow = tuple[int, str, bytes]
 """A node's number, its collection, and its vector of length one as float32."""
 
 
@@ -43,7 +43,7 @@ class Matrix:
         """The highest number of a node; younger nodes have higher ones."""
         return int(self.numbers.max()) if len(self.numbers) else 0
 
-    def followed_by(self, generation: Generation, kept: NDArray[np.intp], rows: Iterable[Row], count: int) -> Self:
+    def build_next(self, generation: Generation, kept: NDArray[np.intp], rows: Iterable[VectorRow], count: int) -> Self:
         """The matrix of the next generation: these rows of this one, and ``count`` new ones."""
         places = {name: place for place, name in enumerate(self.collections)}
         numbers = np.concatenate([self.numbers[kept], np.zeros(count, dtype=np.int64)])
@@ -56,16 +56,18 @@ class Matrix:
             vectors[place] = np.frombuffer(vector, dtype=np.float32)
         return type(self)(generation, numbers, codes, tuple(places), vectors)
 
-    def best(self, wanted: NDArray[np.float32], collections: Collection[str], top_k: int) -> list[tuple[int, float]]:
+    def find_nearest(
+        self, query_vector: NDArray[np.float32], collections: Collection[str], top_k: int
+    ) -> list[tuple[int, float]]:
         """Numbers and cosines of the nearest nodes inside these collections, best first."""
         is_allowed = np.array([name in collections for name in self.collections], dtype=np.bool_)
-        if top_k < 1 or wanted.shape[0] != self.vectors.shape[1] or not is_allowed.any():
+        if top_k < 1 or query_vector.shape[0] != self.vectors.shape[1] or not is_allowed.any():
             return []
         rows = np.flatnonzero(is_allowed[self.codes])
         if not len(rows):
             return []
         is_small_part = len(rows) * 4 < len(self.vectors)
-        scores = self.vectors[rows] @ wanted if is_small_part else (self.vectors @ wanted)[rows]
+        scores = self.vectors[rows] @ query_vector if is_small_part else (self.vectors @ query_vector)[rows]
         nearest = np.argpartition(-scores, min(top_k, len(rows)) - 1)[:top_k]
         ordered = nearest[np.lexsort((self.numbers[rows[nearest]], -scores[nearest]))]
         return [(int(self.numbers[rows[place]]), float(scores[place])) for place in ordered]

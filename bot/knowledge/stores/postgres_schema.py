@@ -24,14 +24,14 @@ from sqlalchemy.dialects.postgresql import TSVECTOR, insert
 
 from bot.errors import StoreUnusable
 from bot.knowledge.stores.store import NO_EMBEDDING
-from bot.text.search_terms import SEGMENTATION
+from bot.text.search_terms import ANALYZER_VERSION
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 SCHEMA: Final = "docent"
 VERSION: Final = 2
-LOCK: Final = 0x646F63656E74
+INGESTION_LOCK_ID: Final = 0x646F63656E74
 """The advisory lock that one ingestion holds: "docent" in ASCII."""
 
 _metadata = MetaData(schema=SCHEMA)
@@ -83,7 +83,7 @@ vectors = Table(
     Column("vector", VECTOR(), nullable=False),
 )
 
-spare = Table(
+unused_vectors = Table(
     "spare",
     _metadata,
     Column("passage", Text, primary_key=True),
@@ -94,57 +94,63 @@ spare = Table(
 
 # The stemmer of FTS5, and nothing else: what a word is and which are left out was decided before, in one place for
 # every store.
-_WORDS = """
+_CREATE_TEXT_SEARCH = """
 CREATE TEXT SEARCH DICTIONARY docent.porter (TEMPLATE = pg_catalog.snowball, Language = porter);
 CREATE TEXT SEARCH CONFIGURATION docent.words (COPY = pg_catalog.simple);
 ALTER TEXT SEARCH CONFIGURATION docent.words ALTER MAPPING FOR asciiword, word, numword WITH docent.porter
 """
 
 # Rows are copied into tables of the session's own first: COPY is the quickest way in, and takes plain types only.
-ARRIVING_NODES: Final = """
+CREATE_STAGING_NODES: Final = """
 CREATE TEMPORARY TABLE IF NOT EXISTS arriving_nodes (
     place BIGINT GENERATED ALWAYS AS IDENTITY,
     id TEXT, document TEXT, collection TEXT, passage TEXT, title TEXT, section TEXT, text TEXT, others TEXT,
     above TEXT, below TEXT, length INTEGER
 ) ON COMMIT DELETE ROWS
 """
-ARRIVING_VECTORS: Final = """
+CREATE_STAGING_VECTORS: Final = """
 CREATE TEMPORARY TABLE IF NOT EXISTS arriving_vectors (passage TEXT, vector REAL[]) ON COMMIT DELETE ROWS
 """
-SETTLED_NODES: Final = """
+INSERT_STAGED_NODES: Final = """
 INSERT INTO docent.nodes (id, document, collection, passage, title, section, text, others, words, length)
 SELECT id, document, collection, passage, title, section, text, others,
     setweight(to_tsvector('docent.words', above), 'A') || to_tsvector('docent.words', below), length
 FROM arriving_nodes ORDER BY place
 """
-SETTLED_VECTORS: Final = """
+INSERT_STAGED_VECTORS: Final = """
 INSERT INTO docent.vectors SELECT passage, :model, :dimension, vector::vector FROM arriving_vectors
 ON CONFLICT (passage, model, dimension) DO UPDATE SET vector = excluded.vector
 """
-RECUT_WORDS: Final = """
+REBUILD_WORDS: Final = """
 UPDATE docent.nodes SET length = arriving_nodes.length,
     words = setweight(to_tsvector('docent.words', above), 'A') || to_tsvector('docent.words', below)
 FROM arriving_nodes WHERE nodes.id = arriving_nodes.id
 """
-COUNTED_COLLECTIONS: Final = """
+COUNT_COLLECTIONS: Final = """
 INSERT INTO docent.collections SELECT collection, count(*), sum(length) FROM docent.nodes GROUP BY collection
 """
 
 
-async def prepare(connection: AsyncConnection) -> None:
+async def prepare_schema(connection: AsyncConnection) -> None:
     """Make the schema, its tables and its way of stemming, unless they are there, or bring them up to this version.
 
     Raises:
         StoreUnusable: they are of another version.
     """
-    await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK + 1})
+    await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": INGESTION_LOCK_ID + 1})
     if await connection.scalar(text("SELECT to_regclass(:name) IS NULL"), {"name": f"{SCHEMA}.generation"}):
         await connection.execute(text("CREATE EXTENSION IF NOT EXISTS vector"))
         await connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
-        for statement in _WORDS.split(";"):
+        for statement in _CREATE_TEXT_SEARCH.split(";"):
             await connection.execute(text(statement))
         await connection.run_sync(_metadata.create_all)
-        first = {"number": 0, "model": NO_EMBEDDING, "dimension": 0, "segmentation": SEGMENTATION, "version": VERSION}
+        first = {
+            "number": 0,
+            "model": NO_EMBEDDING,
+            "dimension": 0,
+            "segmentation": ANALYZER_VERSION,
+            "version": VERSION,
+        }
         await connection.execute(insert(generation).values(first))
     version = await connection.scalar(select(generation.c.version))
     if version == 1:  # it did not write down when a generation was put in place
@@ -155,4 +161,6 @@ async def prepare(connection: AsyncConnection) -> None:
             f"The schema {SCHEMA} of STORE_URL's database was written by another version of Docent;"
             " rename it and run reindex."
         )
-    await connection.run_sync(spare.create, checkfirst=True)  # an index of this version may be older than this table
+    await connection.run_sync(
+        unused_vectors.create, checkfirst=True
+    )  # an index of this version may be older than this table

@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 
 from bot.knowledge.stores.postgres_schema import generation, nodes, vectors
-from bot.knowledge.stores.rows import FIELDS, storable
+from bot.knowledge.stores.rows import FIELDS, replace_unstorable
 from bot.knowledge.stores.store import TEXT_WEIGHT, TITLE_WEIGHT
 
 if TYPE_CHECKING:
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 
 COLUMNS: Final = tuple(nodes.c[name] for name in FIELDS)
 
-_LONGEST_VECTOR, _LONGEST_HALF = 2_000, 4_000
+_MAX_VECTOR_DIMENSION, _MAX_HALFVEC_DIMENSION = 2_000, 4_000
 """Numbers in a vector that an HNSW index takes, at full and at half precision."""
 
 # BM25 as FTS5 counts it. PostgreSQL's own rank knows neither how rare a word is nor, as it should, how long a passage
 # is; but for one word alone it is the sum of 1/n² over its occurrences, times 6/π², from which their number is had
 # back. A word's rarity is that inside the asker's collections: nobody learns from a score what others hold.
-_KEYWORDS: Final = """
+_KEYWORD_QUERY: Final = """
 WITH wanted AS (
     SELECT quote_literal(lexeme)::tsquery AS query
     FROM unnest(tsvector_to_array(to_tsvector('docent.words', :wanted))) AS lexeme
@@ -72,52 +72,54 @@ FROM scored JOIN docent.nodes USING (number) ORDER BY score DESC, number
 """
 
 
-def by_keywords(terms: Sequence[str], collections: Collection[str], top_k: int) -> Executable:
+def build_keyword_query(terms: Sequence[str], collections: Collection[str], top_k: int) -> Executable:
     """The passages that share a term, with their BM25 score, best first."""
-    wanted = bindparam("wanted", folded(" ".join(terms)), Text)
-    inside = bindparam("collections", [storable(name) for name in collections], ARRAY(Text))
-    return text(_KEYWORDS).bindparams(
+    wanted = bindparam("wanted", fold_accents(" ".join(terms)), Text)
+    inside = bindparam("collections", [replace_unstorable(name) for name in collections], ARRAY(Text))
+    return text(_KEYWORD_QUERY).bindparams(
         wanted, inside, top_k=top_k, text_weight=TEXT_WEIGHT, title_weight=TITLE_WEIGHT - TEXT_WEIGHT
     )
 
 
-def by_vector(wanted: NDArray[np.float32], model: str, collections: Collection[str], top_k: int) -> Executable:
+def build_vector_query(
+    query_vector: NDArray[np.float32], model: str, collections: Collection[str], top_k: int
+) -> Executable:
     """The passages nearest to a vector of length one, with their cosine, best first."""
     v, g = vectors.c, generation.c
-    dimension = wanted.size
-    near, kind = comparable(dimension) or (v.vector, VECTOR())
-    distance: ColumnElement[Any] = near.op("<=>")(literal(wanted.tolist(), kind))
-    cosine = 1 - v.vector.cosine_distance(wanted.tolist())
+    dimension = query_vector.size
+    near, kind = build_index_expression(dimension) or (v.vector, VECTOR())
+    distance: ColumnElement[Any] = near.op("<=>")(literal(query_vector.tolist(), kind))
+    cosine = 1 - v.vector.cosine_distance(query_vector.tolist())
     is_searched = select(g.number).where(g.model == model, g.dimension == dimension).exists()
     return (
         select(*COLUMNS, cosine)
         .select_from(vectors.join(nodes, v.passage == nodes.c.passage))
         .where(v.dimension == literal_column(str(dimension)), v.model == model, is_searched)
-        .where(among(nodes.c.collection, collections))
+        .where(is_in(nodes.c.collection, collections))
         .order_by(distance)
         .limit(top_k)
     )
 
 
-def comparable(dimension: int) -> tuple[ColumnElement[Any], VECTOR | HALFVEC] | None:
+def build_index_expression(dimension: int) -> tuple[ColumnElement[Any], VECTOR | HALFVEC] | None:
     """What an HNSW index is built over and searched by, for vectors of so many numbers; None where it takes none."""
-    if dimension > _LONGEST_HALF:
+    if dimension > _MAX_HALFVEC_DIMENSION:
         return None
-    kind = VECTOR(dimension) if dimension <= _LONGEST_VECTOR else HALFVEC(dimension)
+    kind = VECTOR(dimension) if dimension <= _MAX_VECTOR_DIMENSION else HALFVEC(dimension)
     return cast(vectors.c.vector, kind), kind
 
 
-def among(column: ColumnElement[str], values: Collection[str]) -> ColumnElement[bool]:
+def is_in(column: ColumnElement[str], values: Collection[str]) -> ColumnElement[bool]:
     """Whether the column holds one of the values, however many, as one bound parameter."""
-    return column == any_(literal([storable(value) for value in values], ARRAY(Text)))
+    return column == any_(literal([replace_unstorable(value) for value in values], ARRAY(Text)))
 
 
-def folded(words: str) -> str:
+def fold_accents(words: str) -> str:
     """Latin letters without their accents, as FTS5 folds them."""
     if words.isascii():
         return words
     return "".join(unicodedata.normalize("NFD", sign)[0] if _is_latin(sign) else sign for sign in words)
 
 
-def _is_latin(sign: str) -> bool:
-    return "\u00c0" <= sign <= "\u024f" or "\u1e00" <= sign <= "\u1eff"
+def _is_latin(character: str) -> bool:
+    return "\u00c0" <= character <= "\u024f" or "\u1e00" <= character <= "\u1eff"

@@ -7,9 +7,9 @@ from dataclasses import astuple, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from bot.domain import Shelved
+from bot.domain import DocumentInfo
 from bot.knowledge.splitting.splitter import passage_hash, passage_node
-from bot.text.search_terms import indexed
+from bot.text.search_terms import index_text
 
 if TYPE_CHECKING:
     from llama_index.core.schema import TextNode
@@ -32,39 +32,41 @@ class Row:
         """All of it, in the order of the fields."""
         return astuple(self)
 
-    def words(self) -> tuple[str, str, str]:
+    def search_texts(self) -> tuple[str, str, str]:
         """What title, section and text are searched by."""
-        return indexed(self.title), indexed(self.section), indexed(self.text)
+        return index_text(self.title), index_text(self.section), index_text(self.text)
 
 
 FIELDS = tuple(Row.__dataclass_fields__)
 """The fields' names, which every store gives to its columns."""
 
 
-def row_of(node: TextNode) -> Row:
+def row_from_node(node: TextNode) -> Row:
     """The row of a node whose metadata is that of a passage."""
     others = dict(node.metadata)
     document, collection, title, section = (
-        storable(str(others.pop(key))) for key in ("document", "collection", "title", "section")
+        replace_unstorable(str(others.pop(key))) for key in ("document", "collection", "title", "section")
     )
     passage = passage_hash(node)
-    node_id, text = storable(node.node_id), storable(node.text)
+    node_id, text = replace_unstorable(node.node_id), replace_unstorable(node.text)
     return Row(node_id, document, collection, passage, title, section, text, json.dumps(others))
 
 
-def node_of(row: Row) -> TextNode:
+def node_from_row(row: Row) -> TextNode:
     """The node of a row."""
     named = {"document": row.document, "collection": row.collection, "title": row.title, "section": row.section}
     return passage_node(row.text, {**named, **json.loads(row.others)}, node_id=row.id)
 
 
-def shelved_of(document: str, title: str, collection: str, passages: int, others: str) -> Shelved:
+def make_document_info(document: str, title: str, collection: str, passages: int, others: str) -> DocumentInfo:
     """A document as other rooms know it, of its first passage's row and of how many it has."""
     metadata = json.loads(others)
-    return Shelved(document, title, collection, passages, written_date(metadata.get("modified")), metadata.get("url"))
+    return DocumentInfo(
+        document, title, collection, passages, parse_date(metadata.get("modified")), metadata.get("url")
+    )
 
 
-def written_date(text: object) -> datetime | None:
+def parse_date(text: object) -> datetime | None:
     """When a document was last changed, as its reader wrote it down (ISO 8601)."""
     try:
         return datetime.fromisoformat(str(text)) if text else None
@@ -72,6 +74,6 @@ def written_date(text: object) -> datetime | None:
         return None
 
 
-def storable(text: str) -> str:
+def replace_unstorable(text: str) -> str:
     """The text without what no database takes: half characters, and the character that ends a text in C."""
     return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()

@@ -17,23 +17,31 @@ from llama_index.core.schema import NodeWithScore
 from bot.errors import IngestionRefused, StoreUnusable
 from bot.knowledge.splitting.splitter import passage_hash
 from bot.knowledge.stores.matrix import Matrix
-from bot.knowledge.stores.rows import FIELDS, Row, node_of, row_of, shelved_of, storable, written_date
-from bot.knowledge.stores.sqlite_schema import complaint, created, prepare
+from bot.knowledge.stores.rows import (
+    FIELDS,
+    Row,
+    make_document_info,
+    node_from_row,
+    parse_date,
+    replace_unstorable,
+    row_from_node,
+)
+from bot.knowledge.stores.sqlite_schema import create_file, describe_error, prepare_schema
 from bot.knowledge.stores.store import (
+    MIN_UNUSED_VECTORS,
     NO_EMBEDDING,
     SECTION_WEIGHT,
-    SPARE_LEAST,
     TERM_LIMIT,
     TEXT_WEIGHT,
     TITLE_WEIGHT,
     Counts,
     Generation,
     Hits,
-    alike,
     batched,
-    normalised,
+    normalise_vector,
+    normalise_vectors,
 )
-from bot.text.search_terms import terms
+from bot.text.search_terms import extract_query_terms
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
@@ -42,22 +50,22 @@ if TYPE_CHECKING:
     from llama_index.core.schema import TextNode
     from numpy.typing import NDArray
 
-    from bot.domain import Shelved
+    from bot.domain import DocumentInfo
     from bot.knowledge.stores import matrix
 
 __all__ = ["NO_EMBEDDING", "Counts", "SqliteStore"]
 
 _BUSY_SECONDS: Final = 10
-_LONGEST_LOG: Final = 64 * 1024 * 1024  # bytes that the write-ahead log keeps on disk after a great run
+_WAL_SIZE_LIMIT: Final = 64 * 1024 * 1024  # bytes that the write-ahead log keeps on disk after a great run
 # Searches at a time. The event loop waits for Python's lock behind each thread that wants it, often more than once;
 # over 100,000 passages a second thread doubled that and answered no sooner on two cores.
-_AT_ONCE: Final = 1
+_SEARCH_THREADS: Final = 1
 _COLUMNS: Final = ", ".join(f"nodes.{field}" for field in FIELDS)
 
 
-def keyword_query(text: str) -> str:
+def build_keyword_query(text: str) -> str:
     """A question as an FTS5 query: its telling words, each in quotation marks, joined by OR; "" where it has none."""
-    return " OR ".join(f'"{term}"' for term in terms(text)[:TERM_LIMIT])
+    return " OR ".join(f'"{term}"' for term in extract_query_terms(text)[:TERM_LIMIT])
 
 
 class SqliteStore:
@@ -75,26 +83,26 @@ class SqliteStore:
         self.embed_name = embed_name
         self._idle: list[sqlite3.Connection] = []
         self._matrix: Matrix | None = None
-        self._loading = Lock()
-        self._searching = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="search")
-        with self._speaking_plainly():
+        self._matrix_lock = Lock()
+        self._search_executor = ThreadPoolExecutor(_SEARCH_THREADS, thread_name_prefix="search")
+        with self._map_errors():
             self._create()
 
     # --- What an ingestion needs ---------------------------------------------------------------------------------
 
     def generation(self) -> Generation:
         """What is searched now."""
-        with self._reading() as connection:
-            return _generation(connection)
+        with self._read_transaction() as connection:
+            return _load_generation(connection)
 
     def manifest(self) -> dict[str, str]:
         """Every searchable document with the content hash it was read at."""
-        with self._reading() as connection:
+        with self._read_transaction() as connection:
             return dict(connection.execute("SELECT id, hash FROM documents").fetchall())
 
     def counts(self) -> Counts:
         """How much is searchable now."""
-        with self._reading() as connection:
+        with self._read_transaction() as connection:
             row = connection.execute(
                 "SELECT (SELECT count(*) FROM documents), (SELECT count(*) FROM nodes), (SELECT count(*) FROM nodes"
                 " JOIN vectors USING (passage) JOIN generation USING (model, dimension) WHERE model = ?)",
@@ -102,16 +110,16 @@ class SqliteStore:
             ).fetchone()
             return Counts(*row)
 
-    def shelved(self, collections: frozenset[str]) -> list[Shelved]:
+    def list_documents(self, collections: frozenset[str]) -> list[DocumentInfo]:
         """The searchable documents inside ``collections``, by path."""
-        with self._reading() as connection:
+        with self._read_transaction() as connection:
             # Beside a min(), SQLite gives every other column from the row that holds it: the first passage's.
             rows = connection.execute(
                 "SELECT document, title, collection, count(*), others, min(number) FROM nodes"
                 " WHERE collection IN (SELECT value FROM json_each(?)) GROUP BY document",
-                (json.dumps([storable(name) for name in sorted(collections)]),),
+                (json.dumps([replace_unstorable(name) for name in sorted(collections)]),),
             )
-            return sorted((shelved_of(*row) for *row, _ in rows), key=lambda each: each.document)
+            return sorted((make_document_info(*row) for *row, _ in rows), key=lambda each: each.document)
 
     def replace(
         self,
@@ -119,7 +127,7 @@ class SqliteStore:
         nodes: Iterable[TextNode],
         *,
         removed: Collection[str] = (),
-        forgets: bool = True,
+        prune_vectors: bool = True,
     ) -> None:
         """Make a new generation in one transaction: ``documents`` (with hashes) now consist of ``nodes``.
 
@@ -127,17 +135,17 @@ class SqliteStore:
         not searched any longer those that have been unneeded longest, where there are too many; not so without
         ``forgets``, which spares what another run has paid for and will need.
         """
-        with self._writing() as connection:
-            gone = json.dumps([storable(name) for name in {*documents, *removed}])
+        with self._write_transaction() as connection:
+            gone = json.dumps([replace_unstorable(name) for name in {*documents, *removed}])
             _delete(connection, "document", gone)
             connection.execute("DELETE FROM documents WHERE id IN (SELECT value FROM json_each(?))", (gone,))
-            named = [(storable(name), digest) for name, digest in documents.items()]
+            named = [(replace_unstorable(name), digest) for name, digest in documents.items()]
             connection.executemany("INSERT INTO documents VALUES (?, ?)", named)
             for batch in batched(nodes):
                 _insert(connection, batch)
             self._commit_generation(connection)
-            if forgets:
-                _forget_spare_vectors(connection)
+            if prune_vectors:
+                _prune_unused_vectors(connection)
 
     def add(self, nodes: Sequence[TextNode]) -> None:
         """Make a new generation with these nodes added, or replaced by id, each with its ``embedding`` if it has one.
@@ -145,16 +153,16 @@ class SqliteStore:
         Raises:
             ValueError: a vector cannot be kept; then nothing is.
         """
-        rows = alike({passage_hash(node): node.embedding for node in nodes if node.embedding is not None})
-        with self._writing() as connection:
-            self._keep(connection, rows)
-            _delete(connection, "id", json.dumps([storable(node.node_id) for node in nodes]))
-            documents = {row_of(node).document for node in nodes}
+        rows = normalise_vectors({passage_hash(node): node.embedding for node in nodes if node.embedding is not None})
+        with self._write_transaction() as connection:
+            self._insert_vectors(connection, rows)
+            _delete(connection, "id", json.dumps([replace_unstorable(node.node_id) for node in nodes]))
+            documents = {row_from_node(node).document for node in nodes}
             connection.executemany("INSERT OR IGNORE INTO documents VALUES (?, '')", [(name,) for name in documents])
             _insert(connection, nodes)
             self._commit_generation(connection)
 
-    def keep_vectors(self, vectors: Mapping[str, Sequence[float]]) -> None:
+    def save_vectors(self, vectors: Mapping[str, Sequence[float]]) -> None:
         """Keep vectors by passage hash, at once and for good: they may have been paid for.
 
         Where they have another dimension than before, the model behind the name is another one now: what was kept of
@@ -163,22 +171,22 @@ class SqliteStore:
         Raises:
             ValueError: a vector is empty, zero or not finite, or they differ in dimension; then none is kept.
         """
-        rows = alike(vectors)
-        with self._writing() as connection:
-            self._keep(connection, rows)
+        rows = normalise_vectors(vectors)
+        with self._write_transaction() as connection:
+            self._insert_vectors(connection, rows)
 
     def reuse_vectors(self, pairs: Mapping[str, str]) -> None:
         """Keep for each new passage hash the vector its old one has, unless it has none or the new one needs none."""
-        with self._writing() as connection:
+        with self._write_transaction() as connection:
             connection.executemany(
                 "INSERT OR IGNORE INTO vectors SELECT ?, model, vectors.dimension, vector FROM vectors"
                 " JOIN models ON name = model AND models.dimension = vectors.dimension WHERE passage = ? AND model = ?",
                 [(new, old, self.embed_name) for new, old in pairs.items()],
             )
 
-    def without_vector(self, passages: Collection[str]) -> set[str]:
+    def missing_vectors(self, passages: Collection[str]) -> set[str]:
         """Which of these passage hashes have no vector of this model yet."""
-        with self._reading() as connection:
+        with self._read_transaction() as connection:
             known = connection.execute(
                 "SELECT passage FROM vectors WHERE passage IN (SELECT value FROM json_each(?)) AND (model, dimension)"
                 " IN (SELECT name, dimension FROM models WHERE name = ?)",
@@ -188,7 +196,7 @@ class SqliteStore:
 
     def nodes_without_vector(self) -> Iterator[TextNode]:
         """Searchable passages that have no vector of this model: all of them after a change of model."""
-        return self._paged(
+        return self._iterate_nodes(
             "AND NOT EXISTS (SELECT 1 FROM vectors JOIN models ON name = model WHERE vectors.passage = nodes.passage"
             " AND model = ? AND vectors.dimension = models.dimension)",
             self.embed_name,
@@ -196,13 +204,13 @@ class SqliteStore:
 
     def nodes(self) -> Iterator[TextNode]:
         """Every searchable passage, for a copy; call it inside ``alone()`` lest a new generation comes between."""
-        return self._paged("")
+        return self._iterate_nodes("")
 
     def vectors(self) -> Iterator[tuple[str, NDArray[np.float32]]]:
         """Every vector that is kept of this model, by passage hash, for a copy."""
         last = -1
         while True:
-            with self._reading() as connection:
+            with self._read_transaction() as connection:
                 page = connection.execute(
                     "SELECT vectors.rowid, passage, vector FROM vectors JOIN models ON name = model"
                     " WHERE model = ? AND vectors.dimension = models.dimension AND vectors.rowid > ?"
@@ -215,14 +223,14 @@ class SqliteStore:
             yield from ((passage, np.frombuffer(vector, dtype=np.float32)) for _, passage, vector in page)
 
     @contextmanager
-    def alone(self) -> Generator[None]:
+    def ingestion_lock(self) -> Generator[None]:
         """Be the only ingestion of this index, among all processes; a process that dies gives the place free.
 
         Raises:
             IngestionRefused: another ingestion is going on.
         """
-        with self._speaking_plainly():
-            lock = sqlite3.connect(created(self.path.with_name(f"{self.path.name}.lock")), timeout=0)
+        with self._map_errors():
+            lock = sqlite3.connect(create_file(self.path.with_name(f"{self.path.name}.lock")), timeout=0)
         with closing(lock):
             try:
                 lock.execute("BEGIN EXCLUSIVE")
@@ -230,11 +238,11 @@ class SqliteStore:
                 raise IngestionRefused("A run is already going on; wait until it has ended.") from error
             yield
 
-    def _paged(self, condition: str, *values: str) -> Iterator[TextNode]:
+    def _iterate_nodes(self, condition: str, *values: str) -> Iterator[TextNode]:
         """Nodes in their order, in short reads: a long one would keep the write-ahead log from being emptied."""
         last = 0
         while True:
-            with self._reading() as connection:
+            with self._read_transaction() as connection:
                 page = connection.execute(
                     f"SELECT nodes.number, {_COLUMNS} FROM nodes"  # noqa: S608 - both are constants of this module
                     f" WHERE nodes.number > ? {condition} ORDER BY nodes.number LIMIT 500",
@@ -243,9 +251,9 @@ class SqliteStore:
             if not page:
                 return
             last = page[-1][0]
-            yield from (node_of(Row(*columns)) for _, *columns in page)
+            yield from (node_from_row(Row(*columns)) for _, *columns in page)
 
-    def _keep(self, connection: sqlite3.Connection, rows: Mapping[str, NDArray[np.float32]]) -> None:
+    def _insert_vectors(self, connection: sqlite3.Connection, rows: Mapping[str, NDArray[np.float32]]) -> None:
         connection.executemany(
             "INSERT OR REPLACE INTO models VALUES (?, ?)", {(self.embed_name, row.size) for row in rows.values()}
         )
@@ -272,44 +280,44 @@ class SqliteStore:
     ) -> Hits:
         """Passages inside ``collections``, found by their words and by their vectors in one state of the file."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._searching, self._search, text, embedding, collections, top_k)
+        return await loop.run_in_executor(self._search_executor, self._search, text, embedding, collections, top_k)
 
-    def warm(self) -> None:
+    def preload(self) -> None:
         """Read what the first question would otherwise wait for: the matrix of vectors."""
-        with self._reading() as connection:
-            self._current_matrix(connection)
+        with self._read_transaction() as connection:
+            self._load_matrix(connection)
 
     def _search(self, text: str, embedding: Sequence[float] | None, collections: frozenset[str], top_k: int) -> Hits:
-        with self._reading() as connection:
-            sharing = _sharing_words(connection, text, collections, top_k)
-            near = self._near(connection, embedding, collections, top_k)
-            return Hits(_scored(connection, sharing), _scored(connection, near))
+        with self._read_transaction() as connection:
+            sharing = _search_keywords(connection, text, collections, top_k)
+            near = self._search_vectors(connection, embedding, collections, top_k)
+            return Hits(_load_nodes(connection, sharing), _load_nodes(connection, near))
 
-    def _near(
+    def _search_vectors(
         self, connection: sqlite3.Connection, embedding: Sequence[float] | None, collections: frozenset[str], top_k: int
     ) -> list[tuple[int, float]]:
         """Numbers and cosines of the passages nearest to a vector, best first."""
         try:
-            wanted = normalised(() if embedding is None else embedding)
+            wanted = normalise_vector(() if embedding is None else embedding)
         except ValueError:
             return []
-        return self._current_matrix(connection).best(wanted, collections, top_k)
+        return self._load_matrix(connection).find_nearest(wanted, collections, top_k)
 
-    def _current_matrix(self, connection: sqlite3.Connection) -> Matrix:
+    def _load_matrix(self, connection: sqlite3.Connection) -> Matrix:
         """The vectors of the generation this connection reads; read anew when any process has written another."""
-        with self._loading:
-            generation = _generation(connection)
+        with self._matrix_lock:
+            generation = _load_generation(connection)
             if generation.model != self.embed_name:
                 return Matrix.empty(generation)
             if self._matrix is None or self._matrix.generation != generation:
-                self._matrix = _matrix(connection, generation, self._matrix or Matrix.empty(generation))
+                self._matrix = _build_matrix(connection, generation, self._matrix or Matrix.empty(generation))
             return self._matrix
 
     # --- Connections ---------------------------------------------------------------------------------------------
 
     def close(self) -> None:
         """Give back the connections that are not in use, and the matrix."""
-        self._searching.shutdown()
+        self._search_executor.shutdown()
         with suppress(IndexError):
             while True:
                 self._idle.pop().close()
@@ -317,37 +325,37 @@ class SqliteStore:
 
     def _create(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with closing(self._open(created(self.path))) as connection:
+        with closing(self._open(create_file(self.path))) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
-            prepare(connection, self.path)
+            prepare_schema(connection, self.path)
 
     @staticmethod
     def _open(path: Path) -> sqlite3.Connection:
         connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute(f"PRAGMA journal_size_limit = {_LONGEST_LOG}")
+        connection.execute(f"PRAGMA journal_size_limit = {_WAL_SIZE_LIMIT}")
         return connection
 
     @contextmanager
-    def _reading(self) -> Generator[sqlite3.Connection]:
+    def _read_transaction(self) -> Generator[sqlite3.Connection]:
         """One state of the index, whatever is written meanwhile."""
-        with self._borrowed() as connection:
+        with self._borrow_connection() as connection:
             connection.execute("BEGIN")
             yield connection
             connection.execute("COMMIT")
 
     @contextmanager
-    def _writing(self) -> Generator[sqlite3.Connection]:
+    def _write_transaction(self) -> Generator[sqlite3.Connection]:
         """All of it or, after any error or a crash, nothing."""
-        with self._borrowed() as connection:
+        with self._borrow_connection() as connection:
             connection.execute("BEGIN IMMEDIATE")
             yield connection
             connection.execute("COMMIT")
 
     @contextmanager
-    def _borrowed(self) -> Generator[sqlite3.Connection]:
+    def _borrow_connection(self) -> Generator[sqlite3.Connection]:
         """A connection for one thread; one on which something failed is closed, which undoes what it had begun."""
-        with self._speaking_plainly():
+        with self._map_errors():
             try:
                 connection = self._idle.pop()
             except IndexError:
@@ -360,29 +368,29 @@ class SqliteStore:
             self._idle.append(connection)
 
     @contextmanager
-    def _speaking_plainly(self) -> Generator[None]:
+    def _map_errors(self) -> Generator[None]:
         try:
             yield
         except (sqlite3.DatabaseError, OSError) as error:
-            raise StoreUnusable(f"The index {self.path} {complaint(error)}") from error
+            raise StoreUnusable(f"The index {self.path} {describe_error(error)}") from error
 
 
-def _generation(connection: sqlite3.Connection) -> Generation:
+def _load_generation(connection: sqlite3.Connection) -> Generation:
     row = connection.execute("SELECT number, model, dimension, built FROM generation").fetchone()
     number, model, dimension, built = row
-    return Generation(number, model, dimension, written_date(built))
+    return Generation(number, model, dimension, parse_date(built))
 
 
 def _insert(connection: sqlite3.Connection, nodes: Sequence[TextNode]) -> None:
     (last,) = connection.execute("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'nodes'").fetchone()
-    rows = [(number, row_of(node)) for number, node in enumerate(nodes, start=last + 1)]
+    rows = [(number, row_from_node(node)) for number, node in enumerate(nodes, start=last + 1)]
     connection.executemany(
         f"INSERT INTO nodes (number, {', '.join(FIELDS)}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - constants
         [(number, *row.values()) for number, row in rows],
     )
     connection.executemany(
         "INSERT INTO words (rowid, title, section, text) VALUES (?, ?, ?, ?)",
-        [(number, *row.words()) for number, row in rows],
+        [(number, *row.search_texts()) for number, row in rows],
     )
 
 
@@ -393,7 +401,7 @@ def _delete(connection: sqlite3.Connection, column: str, values: str) -> None:
     connection.execute(f"DELETE FROM nodes WHERE {where}", (values,))  # noqa: S608 - as above
 
 
-def _forget_spare_vectors(connection: sqlite3.Connection) -> None:
+def _prune_unused_vectors(connection: sqlite3.Connection) -> None:
     """Note which vectors are out of use, and since when; of more than are to be kept, forget the longest unneeded."""
     connection.execute(
         "DELETE FROM spare WHERE passage IN (SELECT passage FROM nodes)"
@@ -409,7 +417,7 @@ def _forget_spare_vectors(connection: sqlite3.Connection) -> None:
     connection.execute(
         "DELETE FROM vectors WHERE (passage, model, dimension) IN (SELECT passage, model, dimension FROM spare"
         " ORDER BY since DESC, passage, model, dimension LIMIT -1 OFFSET ?)",
-        (max(nodes, SPARE_LEAST),),
+        (max(nodes, MIN_UNUSED_VECTORS),),
     )
     connection.execute(
         "DELETE FROM spare WHERE (passage, model, dimension) NOT IN (SELECT passage, model, dimension FROM vectors)"
@@ -417,11 +425,11 @@ def _forget_spare_vectors(connection: sqlite3.Connection) -> None:
     connection.execute("DELETE FROM models WHERE name NOT IN (SELECT model FROM vectors)")
 
 
-def _sharing_words(
+def _search_keywords(
     connection: sqlite3.Connection, text: str, collections: frozenset[str], top_k: int
 ) -> list[tuple[int, float]]:
     """Numbers and scores of the passages that share words with a text, best first."""
-    wanted = keyword_query(text)
+    wanted = build_keyword_query(text)
     if not wanted or top_k < 1:
         return []
     return connection.execute(
@@ -432,32 +440,35 @@ def _sharing_words(
     ).fetchall()
 
 
-def _scored(connection: sqlite3.Connection, found: Sequence[tuple[int, float]]) -> list[NodeWithScore]:
+def _load_nodes(connection: sqlite3.Connection, scores: Sequence[tuple[int, float]]) -> list[NodeWithScore]:
     """The nodes with these numbers, in this order."""
     rows = connection.execute(
         f"SELECT nodes.number, {_COLUMNS} FROM nodes"  # noqa: S608 - the columns are a constant
         " WHERE number IN (SELECT value FROM json_each(?))",
-        (json.dumps([number for number, _ in found]),),
+        (json.dumps([number for number, _ in scores]),),
     )
-    nodes = {number: node_of(Row(*columns)) for number, *columns in rows}
-    return [NodeWithScore(node=nodes[number], score=score) for number, score in found]
+    nodes = {number: node_from_row(Row(*columns)) for number, *columns in rows}
+    return [NodeWithScore(node=nodes[number], score=score) for number, score in scores]
 
 
-def _matrix(connection: sqlite3.Connection, generation: Generation, before: Matrix) -> Matrix:
+def _build_matrix(connection: sqlite3.Connection, generation: Generation, previous: Matrix) -> Matrix:
     """The vectors of ``generation``; those that stand in the matrix ``before`` already are not read again."""
-    is_continued = (before.generation.model, before.generation.dimension) == (generation.model, generation.dimension)
+    is_continued = (previous.generation.model, previous.generation.dimension) == (
+        generation.model,
+        generation.dimension,
+    )
     present = np.fromiter((number for (number,) in connection.execute("SELECT number FROM nodes")), dtype=np.int64)
-    kept = np.flatnonzero(np.isin(before.numbers, present)) if is_continued else np.zeros(0, dtype=np.intp)
-    last = before.last_number
+    kept = np.flatnonzero(np.isin(previous.numbers, present)) if is_continued else np.zeros(0, dtype=np.intp)
+    last = previous.last_number
     if len(kept) != np.count_nonzero(present <= last):  # a node that had no vector then may have one now
-        before, kept, last = Matrix.empty(generation), np.zeros(0, dtype=np.intp), 0
-    count, rows = _vectors_after(connection, generation, last)
-    return before.followed_by(generation, kept, rows, count)
+        previous, kept, last = Matrix.empty(generation), np.zeros(0, dtype=np.intp), 0
+    count, rows = _load_vectors_after(connection, generation, last)
+    return previous.build_next(generation, kept, rows, count)
 
 
-def _vectors_after(
+def _load_vectors_after(
     connection: sqlite3.Connection, generation: Generation, last: int
-) -> tuple[int, Iterator[matrix.Row]]:
+) -> tuple[int, Iterator[matrix.VectorRow]]:
     """How many nodes younger than ``last`` have a vector of this generation, and what the matrix holds of them."""
     # The order of the join is fixed: vectors are read from front to back, and a node's collection from its index alone.
     joined = (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from bot.errors import StoreUnusable
 from bot.knowledge.stores.store import batched
-from bot.text.search_terms import SEGMENTATION, indexed
+from bot.text.search_terms import ANALYZER_VERSION, index_text
 
 if TYPE_CHECKING:
     import sqlite3
@@ -89,7 +89,7 @@ _UPGRADES = {0: "", 1: _FROM_VERSION_1 + _FROM_VERSION_2, 2: _FROM_VERSION_2, _V
 _log = logging.getLogger(__name__)
 
 
-def prepare(connection: sqlite3.Connection, path: Path) -> None:
+def prepare_schema(connection: sqlite3.Connection, path: Path) -> None:
     """Make the tables, or bring an earlier version's up to this one, in one transaction.
 
     Raises:
@@ -101,13 +101,13 @@ def prepare(connection: sqlite3.Connection, path: Path) -> None:
         raise StoreUnusable(f"{path} was written by another version of Docent; move it away and run reindex.")
     _execute_all(connection, _UPGRADES[version] + _SCHEMA)
     (segmentation,) = connection.execute("SELECT segmentation FROM generation").fetchone()
-    if segmentation != SEGMENTATION:
-        _cut_words_anew(connection, path)
+    if segmentation != ANALYZER_VERSION:
+        _rebuild_keyword_index(connection, path)
     connection.execute(f"PRAGMA user_version = {_VERSION}")
     connection.execute("COMMIT")
 
 
-def created(path: Path) -> Path:
+def create_file(path: Path) -> Path:
     """The path of a file that exists now, made so that only its owner can read it.
 
     A file that exists is not touched: to open and close it here would undo the locks that SQLite's own connections
@@ -118,7 +118,7 @@ def created(path: Path) -> Path:
     return path
 
 
-def complaint(error: sqlite3.Error | OSError) -> str:
+def describe_error(error: sqlite3.Error | OSError) -> str:
     """What is wrong with the file, and what to do about it."""
     name = str(getattr(error, "sqlite_errorname", ""))
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
@@ -132,7 +132,7 @@ def complaint(error: sqlite3.Error | OSError) -> str:
     return "cannot be opened or written: check that its folder exists and that this user may write to it."
 
 
-def _cut_words_anew(connection: sqlite3.Connection, path: Path) -> None:
+def _rebuild_keyword_index(connection: sqlite3.Connection, path: Path) -> None:
     """Fill the keyword index from the passages, in the way questions are cut now."""
     (nodes,) = connection.execute("SELECT count(*) FROM nodes").fetchone()
     if nodes:
@@ -145,9 +145,9 @@ def _cut_words_anew(connection: sqlite3.Connection, path: Path) -> None:
     for batch in batched(rows):
         connection.executemany(
             "INSERT INTO words (rowid, title, section, text) VALUES (?, ?, ?, ?)",
-            [(number, *map(indexed, texts)) for number, *texts in batch],
+            [(number, *map(index_text, texts)) for number, *texts in batch],
         )
-    connection.execute("UPDATE generation SET segmentation = ?", (SEGMENTATION,))
+    connection.execute("UPDATE generation SET segmentation = ?", (ANALYZER_VERSION,))
 
 
 def _execute_all(connection: sqlite3.Connection, script: str) -> None:

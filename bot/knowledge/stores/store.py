@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from llama_index.core.schema import NodeWithScore, TextNode
     from numpy.typing import NDArray
 
-    from bot.domain import Shelved
+    from bot.domain import DocumentInfo
 
 NO_EMBEDDING: Final = "none"
 """The embedding model's name where there is none: keywords only."""
@@ -35,10 +35,10 @@ TERM_LIMIT: Final = 64
 TITLE_WEIGHT, SECTION_WEIGHT, TEXT_WEIGHT = 2.0, 2.0, 1.0
 """What one occurrence of a word counts, by where it stands; the same in every store, so that their ranks agree."""
 
-SPARE_LEAST: Final = 2_000
+MIN_UNUSED_VECTORS: Final = 2_000
 """Vectors out of use that even a small index keeps: what was paid for once may be needed again."""
 
-BATCH: Final = 500
+BATCH_SIZE: Final = 500
 """Nodes that are held in memory at once while many are written."""
 
 _Item = TypeVar("_Item")
@@ -101,7 +101,7 @@ class Store(Protocol):
         """How much is searchable now."""
         ...
 
-    def shelved(self, collections: frozenset[str]) -> list[Shelved]:
+    def list_documents(self, collections: frozenset[str]) -> list[DocumentInfo]:
         """The searchable documents inside ``collections``, by path."""
         ...
 
@@ -111,7 +111,7 @@ class Store(Protocol):
         nodes: Iterable[TextNode],
         *,
         removed: Collection[str] = (),
-        forgets: bool = True,
+        prune_vectors: bool = True,
     ) -> None:
         """Make a new generation at one stroke: ``documents`` (with hashes) now consist of ``nodes``.
 
@@ -130,7 +130,7 @@ class Store(Protocol):
         """
         ...
 
-    def keep_vectors(self, vectors: Mapping[str, Sequence[float]]) -> None:
+    def save_vectors(self, vectors: Mapping[str, Sequence[float]]) -> None:
         """Keep vectors by passage hash, at once and for good: they may have been paid for.
 
         Where they have another dimension than before, the model behind the name is another one now: what was kept of
@@ -145,7 +145,7 @@ class Store(Protocol):
         """Keep for each new passage hash the vector its old one has, unless it has none or the new one needs none."""
         ...
 
-    def without_vector(self, passages: Collection[str]) -> set[str]:
+    def missing_vectors(self, passages: Collection[str]) -> set[str]:
         """Which of these passage hashes have no vector of this model yet."""
         ...
 
@@ -161,7 +161,7 @@ class Store(Protocol):
         """Every vector that is kept of this model, by passage hash, for a copy."""
         ...
 
-    def alone(self) -> AbstractContextManager[None]:
+    def ingestion_lock(self) -> AbstractContextManager[None]:
         """Be the only ingestion of this index, among all processes; a process that dies gives the place free.
 
         Raises:
@@ -181,7 +181,7 @@ class Store(Protocol):
         """
         ...
 
-    def warm(self) -> None:
+    def preload(self) -> None:
         """Make ready what the first question would otherwise wait for."""
         ...
 
@@ -190,7 +190,7 @@ class Store(Protocol):
         ...
 
 
-def normalised(vector: Sequence[float] | NDArray[np.float32]) -> NDArray[np.float32]:
+def normalise_vector(vector: Sequence[float] | NDArray[np.float32]) -> NDArray[np.float32]:
     """A vector of length one in the same direction.
 
     Raises:
@@ -203,19 +203,19 @@ def normalised(vector: Sequence[float] | NDArray[np.float32]) -> NDArray[np.floa
     return (row / length).astype(np.float32)
 
 
-def alike(vectors: Mapping[str, Sequence[float]]) -> dict[str, NDArray[np.float32]]:
+def normalise_vectors(vectors: Mapping[str, Sequence[float]]) -> dict[str, NDArray[np.float32]]:
     """Vectors of length one that can be compared with one another.
 
     Raises:
         ValueError: one is empty, zero or not finite, or they differ in dimension.
     """
-    rows = {passage: normalised(vector) for passage, vector in vectors.items()}
+    rows = {passage: normalise_vector(vector) for passage, vector in vectors.items()}
     if len({row.size for row in rows.values()}) > 1:
         raise ValueError("vectors differ in dimension")
     return rows
 
 
-def batched(items: Iterable[_Item], size: int = BATCH) -> Iterator[list[_Item]]:
+def batched(items: Iterable[_Item], size: int = BATCH_SIZE) -> Iterator[list[_Item]]:
     """The items in lists of at most ``size``, none empty, taken from the iterable only as they are asked for."""
     source = iter(items)
     while batch := list(islice(source, size)):

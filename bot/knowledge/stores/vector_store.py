@@ -47,7 +47,7 @@ class VectorStore(BasePydanticVectorStore):
 
     def add(self, nodes: Sequence[BaseNode], **_: Any) -> list[str]:
         """Add or replace nodes by id, each with its vector if it has one."""
-        self._store.add([_as_passage(node) for node in nodes])
+        self._store.add([_make_passage(node) for node in nodes])
         return [node.node_id for node in nodes]
 
     async def async_add(self, nodes: Sequence[BaseNode], **_: Any) -> list[str]:
@@ -89,7 +89,7 @@ class VectorStore(BasePydanticVectorStore):
             raise ValueError("search by document or node ids is not offered")
         if query.filters is None:
             raise ValueError("a search must be filtered by collection")
-        inside, top_k = _filtered_collections(query.filters), query.similarity_top_k
+        inside, top_k = _parse_collections(query.filters), query.similarity_top_k
         if query.mode == VectorStoreQueryMode.DEFAULT and query.query_embedding is not None:
             found = await self._store.search("", query.query_embedding, collections=inside, top_k=top_k)
             hits = found.by_vectors
@@ -105,7 +105,7 @@ class VectorStore(BasePydanticVectorStore):
         )
 
 
-def _as_passage(node: BaseNode) -> TextNode:
+def _make_passage(node: BaseNode) -> TextNode:
     """A node of LlamaIndex's making with the metadata a passage has."""
     document = str(node.metadata.get("document") or node.ref_doc_id or node.node_id)
     named = {"document": document, "collection": SHARED, "title": document, "section": ""}
@@ -114,7 +114,7 @@ def _as_passage(node: BaseNode) -> TextNode:
     return passage
 
 
-def _filtered_collections(filters: MetadataFilters) -> frozenset[str]:
+def _parse_collections(filters: MetadataFilters) -> frozenset[str]:
     """The collections that pass the filters.
 
     Raises:

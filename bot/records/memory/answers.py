@@ -8,34 +8,34 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from bot.records.memory.state import ANSWERS_LIMIT, State
-from bot.records.protocol import KEPT_ACTS, KEPT_SPENDINGS, OPEN_BUDGET
-from bot.records.values import NOBODY, Forgotten, Statistics
+from bot.records.protocol import AUDIT_RETENTION, BUDGET_WINDOW, USAGE_RETENTION
+from bot.records.values import ANONYMOUS, DeletionCount, Statistics
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bot.records.values import Record
+    from bot.records.values import AnswerRecord
 
 
 class MemoryAnswers(State):
     """The part of the records that is ``Answers``."""
 
-    async def remember(self, record: Record) -> None:
+    async def save_answer(self, record: AnswerRecord) -> None:
         """As ``Answers.remember``; beyond a thousand the oldest is forgotten."""
         self._answers[record.key] = record
         if len(self._answers) > ANSWERS_LIMIT:
-            self._forget([next(iter(self._answers))])
+            self._delete([next(iter(self._answers))])
 
-    async def recall(self, key: str) -> Record | None:
+    async def load_answer(self, answer_id: str) -> AnswerRecord | None:
         """As ``Answers.recall``."""
-        return self._answers.get(key)
+        return self._answers.get(answer_id)
 
-    async def unfinished(self, since: float, limit: int) -> Sequence[Record]:
+    async def unfinished_answers(self, since: float, limit: int) -> Sequence[AnswerRecord]:
         """As ``Answers.unfinished``."""
         found = [record for record in self._answers.values() if record.ended_at is None and record.asked_at >= since]
         return sorted(found, key=lambda record: -record.asked_at)[:limit]
 
-    async def statistics(self, guild_id: int | None, since: float) -> Statistics:
+    async def load_statistics(self, guild_id: int | None, since: float) -> Statistics:
         """As ``Answers.statistics``."""
         meant = [
             record
@@ -46,32 +46,36 @@ class MemoryAnswers(State):
         thumbs = Counter(vote.is_up for record in meant for vote in self._votes.get(record.key, {}).values())
         return Statistics(
             answers=len(meant),
-            by_fate=dict(Counter(record.fate for record in meant)),
+            by_status=dict(Counter(record.fate for record in meant)),
             median_first_word=median(waits) if waits else None,
             tokens=sum(record.usage.total for record in meant),
             ups=thumbs[True],
             downs=thumbs[False],
         )
 
-    async def forget_before(self, time: float) -> int:
+    async def delete_before(self, time: float) -> int:
         """As ``Answers.forget_before``."""
         now = self._clock()
         old = [key for key, record in self._answers.items() if record.asked_at < time]
-        self._forget(old)
-        oldest = now - KEPT_SPENDINGS
-        self._spendings = {name: each for name, each in self._spendings.items() if each.at >= oldest}
+        self._delete(old)
+        oldest = now - USAGE_RETENTION
+        self._usage_records = {name: each for name, each in self._usage_records.items() if each.at >= oldest}
         self._runs = {name: run for name, run in self._runs.items() if run.ended_at is None or run.ended_at >= oldest}
-        self._acts = deque((act for act in self._acts if act.at >= now - KEPT_ACTS), self._acts.maxlen)
+        self._audit_log = deque(
+            (act for act in self._audit_log if act.at >= now - AUDIT_RETENTION), self._audit_log.maxlen
+        )
         return len(old)
 
-    async def forget_person(self, user_id: int, *, guild_id: int | None = None, everywhere: bool = False) -> Forgotten:
+    async def delete_person(
+        self, user_id: int, *, guild_id: int | None = None, everywhere: bool = False
+    ) -> DeletionCount:
         """As ``Answers.forget_person``."""
         there = [record for record in self._answers.values() if everywhere or record.guild_id == guild_id]
         given = [self._votes[record.key].pop(user_id, None) for record in there if record.key in self._votes]
         asked = [record.key for record in there if record.asker_id == user_id]
-        self._forget(asked)
-        settled = self._clock() - OPEN_BUDGET
-        for name, each in self._spendings.items():
+        self._delete(asked)
+        settled = self._clock() - BUDGET_WINDOW
+        for name, each in self._usage_records.items():
             if each.user_id == user_id and each.at < settled and (everywhere or each.guild_id == guild_id):
-                self._spendings[name] = replace(each, user_id=NOBODY)
-        return Forgotten(len(asked), len(given) - given.count(None))
+                self._usage_records[name] = replace(each, user_id=ANONYMOUS)
+        return DeletionCount(len(asked), len(given) - given.count(None))

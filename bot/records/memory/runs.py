@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class MemoryRuns(State):
     """The part of the records that is ``Runs``."""
 
-    async def note_run(self, run: Run) -> None:
+    async def save_run(self, run: Run) -> None:
         """As ``Runs.note_run``."""
         self._runs[run.id] = run
 

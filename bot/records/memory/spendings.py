@@ -10,21 +10,21 @@ from bot.records.memory.state import State
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bot.records.values import Spending
+    from bot.records.values import UsageRecord
 
 
-class MemorySpendings(State):
+class MemoryUsageRecords(State):
     """The part of the records that is ``Spendings``."""
 
-    async def begin_spending(self, spending: Spending) -> None:
+    async def add_usage(self, usage_record: UsageRecord) -> None:
         """As ``Spendings.begin_spending``; one that was settled already stays so."""
-        self._spendings.setdefault((spending.key, spending.at), spending)
+        self._usage_records.setdefault((usage_record.key, usage_record.at), usage_record)
 
-    async def settle(self, spending: Spending) -> None:
+    async def commit_usage(self, usage_record: UsageRecord) -> None:
         """As ``Spendings.settle``."""
-        self._spendings[spending.key, spending.at] = replace(spending, is_settled=True)
+        self._usage_records[usage_record.key, usage_record.at] = replace(usage_record, is_settled=True)
 
-    async def spendings(self, since: float) -> Sequence[Spending]:
+    async def load_usage(self, since: float) -> Sequence[UsageRecord]:
         """As ``Spendings.spendings``."""
-        found = [each for each in self._spendings.values() if each.at >= since]
+        found = [each for each in self._usage_records.values() if each.at >= since]
         return sorted(found, key=lambda each: (each.at, each.key))

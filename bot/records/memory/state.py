@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from bot.records.values import Act, Json, Record, Run, Spending, Vote
+    from bot.records.values import AnswerRecord, AuditEntry, Json, Run, UsageRecord, Vote
 
 ANSWERS_LIMIT: Final = 1_000
-_ACTS_LIMIT: Final = 1_000
+_AUDIT_LIMIT: Final = 1_000
 
 
 class State:
@@ -20,17 +20,17 @@ class State:
 
     def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
-        self._answers: OrderedDict[str, Record] = OrderedDict()
+        self._answers: OrderedDict[str, AnswerRecord] = OrderedDict()
         self._votes: dict[str, dict[int, Vote]] = {}
-        self._done: set[str] = set()
-        self._spendings: dict[tuple[str, float], Spending] = {}
+        self._closed_gaps: set[str] = set()
+        self._usage_records: dict[tuple[str, float], UsageRecord] = {}
         self._settings: defaultdict[int, dict[str, Json]] = defaultdict(dict)
-        self._acts: deque[Act] = deque(maxlen=_ACTS_LIMIT)
+        self._audit_log: deque[AuditEntry] = deque(maxlen=_AUDIT_LIMIT)
         self._runs: dict[str, Run] = {}
 
-    def _forget(self, keys: Iterable[str]) -> None:
+    def _delete(self, answer_ids: Iterable[str]) -> None:
         """Let go of answers, their votes, and that they were gaps."""
-        for key in keys:
+        for key in answer_ids:
             del self._answers[key]
             self._votes.pop(key, None)
-            self._done.discard(key)
+            self._closed_gaps.discard(key)

@@ -5,63 +5,65 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bot.records.memory.state import State
-from bot.records.values import Fate, Feedback, Gap
+from bot.records.values import AnswerStatus, Feedback, Gap
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from bot.records.values import Record, Vote
+    from bot.records.values import AnswerRecord, Vote
 
 
 class MemoryVotes(State):
     """The part of the records that is ``Votes``."""
 
-    async def vote(self, vote: Vote) -> bool:
+    async def save_vote(self, vote: Vote) -> bool:
         """As ``Votes.vote``."""
         if vote.key not in self._answers:
             return False
         votes = self._votes.setdefault(vote.key, {})
-        votes[vote.user_id] = vote.after(votes.get(vote.user_id))
+        votes[vote.user_id] = vote.merge(votes.get(vote.user_id))
         return True
 
-    async def votes(self, key: str) -> Sequence[Vote]:
+    async def load_votes(self, answer_id: str) -> Sequence[Vote]:
         """As ``Votes.votes``."""
-        return self._thumbs(key)
+        return self._sorted_votes(answer_id)
 
-    async def feedback(self, guild_id: int | None, since: float) -> Sequence[Feedback]:
+    async def load_feedback(self, guild_id: int | None, since: float) -> Sequence[Feedback]:
         """As ``Votes.feedback``."""
         meant = [
             (record, vote)
             for record in self._answers.values()
-            for vote in self._thumbs(record.key)
+            for vote in self._sorted_votes(record.key)
             if record.guild_id == guild_id and vote.at >= since
         ]
-        return [_feedback(record, vote) for record, vote in sorted(meant, key=lambda pair: pair[1].at)]
+        return [_build_feedback(record, vote) for record, vote in sorted(meant, key=lambda pair: pair[1].at)]
 
-    async def gaps(self, guild_id: int | None, since: float, limit: int) -> Sequence[Gap]:
+    async def load_gaps(self, guild_id: int | None, since: float, limit: int) -> Sequence[Gap]:
         """As ``Votes.gaps``."""
         meant = [record for record in self._answers.values() if self._is_gap(record, guild_id)]
         listed = [record for record in meant if record.asked_at >= since and record.question]
         listed.sort(key=lambda record: (-record.asked_at, record.key))
-        return [_gap(record, self._thumbs(record.key)) for record in listed[:limit]]
+        return [_build_gap(record, self._sorted_votes(record.key)) for record in listed[:limit]]
 
-    async def close_gaps(self, guild_id: int | None, keys: Collection[str], by: int, at: float) -> int:  # noqa: ARG002 - who and when is written down where it lasts
+    async def close_gaps(self, guild_id: int | None, answer_ids: Collection[str], by: int, at: float) -> int:  # noqa: ARG002 - who and when is written down where it lasts
         """As ``Votes.close_gaps``."""
-        meant = [record for key, record in self._answers.items() if key in keys and self._is_gap(record, guild_id)]
-        self._done.update(record.key for record in meant)
+        meant = [
+            record for key, record in self._answers.items() if key in answer_ids and self._is_gap(record, guild_id)
+        ]
+        self._closed_gaps.update(record.key for record in meant)
         return len(meant)
 
-    def _thumbs(self, key: str) -> list[Vote]:
-        return sorted(self._votes.get(key, {}).values(), key=lambda vote: vote.at)
+    def _sorted_votes(self, answer_id: str) -> list[Vote]:
+        return sorted(self._votes.get(answer_id, {}).values(), key=lambda vote: vote.at)
 
-    def _is_gap(self, record: Record, guild_id: int | None) -> bool:
-        voted_down = any(not vote.is_up for vote in self._thumbs(record.key))
-        is_wanting = record.fate is Fate.NOT_FOUND or voted_down
-        return record.guild_id == guild_id and record.key not in self._done and is_wanting
+    def _is_gap(self, record: AnswerRecord, guild_id: int | None) -> bool:
+        voted_down = any(not vote.is_up for vote in self._sorted_votes(record.key))
+        is_wanting = record.fate is AnswerStatus.NOT_FOUND or voted_down
+        return record.guild_id == guild_id and record.key not in self._closed_gaps and is_wanting
 
 
-def _gap(record: Record, thumbs: Sequence[Vote]) -> Gap:
-    downs = [vote for vote in thumbs if not vote.is_up]
+def _build_gap(record: AnswerRecord, votes: Sequence[Vote]) -> Gap:
+    downs = [vote for vote in votes if not vote.is_up]
     return Gap(
         record.key,
         record.searched_for or record.question,
@@ -70,12 +72,12 @@ def _gap(record: Record, thumbs: Sequence[Vote]) -> Gap:
         record.scope,
         record.fate,
         downs=len(downs),
-        ups=len(thumbs) - len(downs),
-        words=tuple(vote.words for vote in downs if vote.words),
+        ups=len(votes) - len(downs),
+        comment=tuple(vote.words for vote in downs if vote.words),
     )
 
 
-def _feedback(record: Record, vote: Vote) -> Feedback:
+def _build_feedback(record: AnswerRecord, vote: Vote) -> Feedback:
     return Feedback(
         record.key,
         record.question,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from bot.records.sql.database import Database
-from bot.records.sql.schema import acts, guild_settings, of_guild
-from bot.records.values import Act
+from bot.records.sql.schema import audit_log, guild_settings, match_guild
+from bot.records.values import AuditEntry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,34 +20,34 @@ if TYPE_CHECKING:
 class SqlGuilds(Database):
     """The part of the records that is ``Guilds``."""
 
-    async def guild_settings(self, guild_id: int) -> Mapping[str, Json]:
+    async def load_guild_settings(self, guild_id: int) -> Mapping[str, Json]:
         """As ``Guilds.guild_settings``."""
         s = guild_settings.c
-        async with self._reading() as connection:
+        async with self._read_transaction() as connection:
             found = await connection.execute(sa.select(s.name, s.value).where(s.guild_id == guild_id).order_by(s.name))
             return dict(found.tuples().all())
 
-    async def set_guild_setting(self, guild_id: int, name: str, value: Json) -> None:
+    async def save_guild_setting(self, guild_id: int, name: str, value: Json) -> None:
         """As ``Guilds.set_guild_setting``."""
         row = {"guild_id": guild_id, "name": name, "value": value}
         s = guild_settings.c
         reset = sa.delete(guild_settings).where(s.guild_id == guild_id, s.name == name)
-        async with self._writing() as connection:
+        async with self._write_transaction() as connection:
             await connection.execute(reset if value is None else self._upsert(guild_settings, row))
 
-    async def audit(self, act: Act) -> None:
+    async def save_audit_entry(self, entry: AuditEntry) -> None:
         """As ``Guilds.audit``."""
-        async with self._writing() as connection:
-            await connection.execute(sa.insert(acts).values(**(asdict(act) | {"details": dict(act.details)})))
+        async with self._write_transaction() as connection:
+            await connection.execute(sa.insert(audit_log).values(**(asdict(entry) | {"details": dict(entry.details)})))
 
-    async def acts(self, guild_id: int | None, limit: int) -> Sequence[Act]:
+    async def load_audit_log(self, guild_id: int | None, limit: int) -> Sequence[AuditEntry]:
         """As ``Guilds.acts``."""
-        a = acts.c
+        a = audit_log.c
         wanted = (
             sa.select(a.at, a.guild_id, a.user_id, a.name, a.details)
-            .where(of_guild(a.guild_id, guild_id))
+            .where(match_guild(a.guild_id, guild_id))
             .order_by(a.at.desc(), a.number.desc())
             .limit(limit)
         )
-        async with self._reading() as connection:
-            return [Act(**row._asdict()) for row in await connection.execute(wanted)]
+        async with self._read_transaction() as connection:
+            return [AuditEntry(**row._asdict()) for row in await connection.execute(wanted)]

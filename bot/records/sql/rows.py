@@ -8,24 +8,24 @@ from datetime import datetime
 from typing import Any
 
 from bot.domain import Scope, Source, Usage
-from bot.records.values import Fate, Record
+from bot.records.values import AnswerRecord, AnswerStatus
 
 _SOURCE_FIELDS = frozenset(each.name for each in fields(Source))
 
 
-def row_of(record: Record) -> dict[str, Any]:
+def record_to_row(record: AnswerRecord) -> dict[str, Any]:
     """The columns of an answer that a record fills."""
     return {
         "key": record.key,
-        "question": storable(record.question),
+        "question": replace_unstorable(record.question),
         "asker_id": record.asker_id,
         "guild_id": record.guild_id,
         "channel_id": record.channel_id,
         "asked_at": record.asked_at,
         "collections": sorted(record.scope.collections),
         "message_ids": list(record.message_ids),
-        "searched_for": storable(record.searched_for),
-        "text": storable(record.text),
+        "searched_for": replace_unstorable(record.searched_for),
+        "text": replace_unstorable(record.text),
         "sources": json.dumps([asdict(source) for source in record.sources], default=datetime.isoformat),
         "fate": record.fate.value,
         "ended_at": record.ended_at,
@@ -37,37 +37,37 @@ def row_of(record: Record) -> dict[str, Any]:
     }
 
 
-def record_of(values: dict[str, Any]) -> Record:
+def record_from_row(values: dict[str, Any]) -> AnswerRecord:
     """The record that filled these columns; those that are nobody's concern but the table's are passed over."""
     for name in ("done_at", "done_by"):
         values.pop(name)
-    return Record(
-        scope=scope_of(values.pop("collections")),
+    return AnswerRecord(
+        scope=scope_from_json(values.pop("collections")),
         message_ids=tuple(values.pop("message_ids")),
-        sources=sources_of(values.pop("sources")),
-        fate=Fate(values.pop("fate")),
+        sources=parse_sources(values.pop("sources")),
+        fate=AnswerStatus(values.pop("fate")),
         usage=Usage(values.pop("prompt_tokens"), values.pop("completion_tokens")),
         attached=tuple(values.pop("attached")),
         **values,
     )
 
 
-def scope_of(collections: list[str]) -> Scope:
+def scope_from_json(collections: list[str]) -> Scope:
     """A scope as it was written."""
     return Scope(frozenset(collections))
 
 
-def sources_of(written: str) -> tuple[Source, ...]:
+def parse_sources(json_text: str) -> tuple[Source, ...]:
     """Sources as they were written."""
-    return tuple(_source(values) for values in json.loads(written))
+    return tuple(_parse_source(values) for values in json.loads(json_text))
 
 
-def storable(text: str) -> str:
+def replace_unstorable(text: str) -> str:
     """The text without what no database takes: half characters, and the character that ends a text in C."""
     return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
 
 
-def _source(values: dict[str, Any]) -> Source:
+def _parse_source(values: dict[str, Any]) -> Source:
     """A source as it was written: fields it did not have then have their defaults, those it has no more are dropped."""
     known = {name: value for name, value in values.items() if name in _SOURCE_FIELDS}
     if known.get("date"):

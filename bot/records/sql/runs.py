@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 class SqlRuns(Database):
     """The part of the records that is ``Runs``."""
 
-    async def note_run(self, run: Run) -> None:
+    async def save_run(self, run: Run) -> None:
         """As ``Runs.note_run``."""
-        async with self._writing() as connection:
+        async with self._write_transaction() as connection:
             await connection.execute(self._upsert(runs, asdict(run)))
 
     async def unfinished_runs(self) -> Sequence[Run]:
         """As ``Runs.unfinished_runs``."""
         wanted = sa.select(runs).where(runs.c.ended_at.is_(None)).order_by(runs.c.started_at, runs.c.id)
-        async with self._reading() as connection:
+        async with self._read_transaction() as connection:
             return [Run(**row._asdict()) for row in await connection.execute(wanted)]

@@ -57,7 +57,7 @@ votes = sa.Table(
 )
 
 # No foreign key: what was spent stays spent when the answer is forgotten.
-spendings = sa.Table(
+usage_records = sa.Table(
     "spendings",
     metadata,
     sa.Column("key", sa.Text, primary_key=True),
@@ -77,7 +77,7 @@ guild_settings = sa.Table(
     sa.Column("value", sa.JSON, nullable=False),
 )
 
-acts = sa.Table(
+audit_log = sa.Table(
     "acts",
     metadata,
     sa.Column("number", sa.Integer, primary_key=True),
@@ -105,6 +105,6 @@ runs = sa.Table(
 )
 
 
-def of_guild(column: sa.Column[int], guild_id: int | None) -> sa.ColumnElement[bool]:
+def match_guild(column: sa.Column[int], guild_id: int | None) -> sa.ColumnElement[bool]:
     """Whether a row is of this guild, or with None of direct messages, in words whose index is used everywhere."""
     return column.is_(None) if guild_id is None else column == guild_id

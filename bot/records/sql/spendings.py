@@ -8,28 +8,32 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from bot.records.sql.database import Database
-from bot.records.sql.schema import spendings
-from bot.records.values import Spending
+from bot.records.sql.schema import usage_records
+from bot.records.values import UsageRecord
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-class SqlSpendings(Database):
+class SqlUsageRecords(Database):
     """The part of the records that is ``Spendings``."""
 
-    async def begin_spending(self, spending: Spending) -> None:
+    async def add_usage(self, usage_record: UsageRecord) -> None:
         """As ``Spendings.begin_spending``; one that was settled already stays so."""
-        async with self._writing() as connection:
-            await connection.execute(self._upsert(spendings, asdict(spending), replacing=False))
+        async with self._write_transaction() as connection:
+            await connection.execute(self._upsert(usage_records, asdict(usage_record), replacing=False))
 
-    async def settle(self, spending: Spending) -> None:
+    async def commit_usage(self, usage_record: UsageRecord) -> None:
         """As ``Spendings.settle``."""
-        async with self._writing() as connection:
-            await connection.execute(self._upsert(spendings, asdict(replace(spending, is_settled=True))))
+        async with self._write_transaction() as connection:
+            await connection.execute(self._upsert(usage_records, asdict(replace(usage_record, is_settled=True))))
 
-    async def spendings(self, since: float) -> Sequence[Spending]:
+    async def load_usage(self, since: float) -> Sequence[UsageRecord]:
         """As ``Spendings.spendings``."""
-        wanted = sa.select(spendings).where(spendings.c.at >= since).order_by(spendings.c.at, spendings.c.key)
-        async with self._reading() as connection:
-            return [Spending(**row._asdict()) for row in await connection.execute(wanted)]
+        wanted = (
+            sa.select(usage_records)
+            .where(usage_records.c.at >= since)
+            .order_by(usage_records.c.at, usage_records.c.key)
+        )
+        async with self._read_transaction() as connection:
+            return [UsageRecord(**row._asdict()) for row in await connection.execute(wanted)]

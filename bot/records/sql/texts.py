@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from bot.domain import Source
-    from bot.records.values import Record, Vote
+    from bot.records.values import AnswerRecord, Vote
 
 MEMORY_LIMIT: Final = 1_000
 """So many answers' texts are held for their buttons; then the oldest goes."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Texts:
+class _AnswerTexts:
     question: str
     searched_for: str
     text: str
@@ -25,33 +25,33 @@ class _Texts:
     attached: tuple[str, ...]
 
 
-class Texts:
+class TextRedactor:
     """Takes the texts out of what is written and puts them back into what is read, unless they may be on disk."""
 
-    def __init__(self, *, are_written: bool) -> None:
-        self._are_written = are_written
-        self._held: OrderedDict[str, _Texts] = OrderedDict()
+    def __init__(self, *, keeps_texts: bool) -> None:
+        self._keeps_texts = keeps_texts
+        self._texts_in_memory: OrderedDict[str, _AnswerTexts] = OrderedDict()
 
-    def taken_from(self, record: Record) -> Record:
+    def redact_record(self, record: AnswerRecord) -> AnswerRecord:
         """The record as it may be written; what is left out is held."""
-        if self._are_written:
+        if self._keeps_texts:
             return record
-        self._held[record.key] = _Texts(
+        self._texts_in_memory[record.key] = _AnswerTexts(
             record.question, record.searched_for, record.text, record.sources, record.attached
         )
-        self._held.move_to_end(record.key)
-        if len(self._held) > MEMORY_LIMIT:
-            self._held.popitem(last=False)
+        self._texts_in_memory.move_to_end(record.key)
+        if len(self._texts_in_memory) > MEMORY_LIMIT:
+            self._texts_in_memory.popitem(last=False)
         bare = tuple(replace(source, passage="") for source in record.sources)
         return replace(record, question="", searched_for="", text="", sources=bare, attached=())
 
-    def wordless(self, vote: Vote) -> Vote:
+    def redact_vote(self, vote: Vote) -> Vote:
         """The vote as it may be written. Its words are in no button's need, and are not held."""
-        return vote if self._are_written else replace(vote, words=None)
+        return vote if self._keeps_texts else replace(vote, words=None)
 
-    def put_back(self, record: Record) -> Record:
+    def restore_record(self, record: AnswerRecord) -> AnswerRecord:
         """The record as it was remembered, as far as its texts are on disk or still held."""
-        if (held := self._held.get(record.key)) is None:
+        if (held := self._texts_in_memory.get(record.key)) is None:
             return record
         return replace(
             record,
@@ -62,7 +62,7 @@ class Texts:
             attached=held.attached,
         )
 
-    def forget(self, keys: Iterable[str]) -> None:
+    def delete(self, answer_ids: Iterable[str]) -> None:
         """Let go of these answers' texts."""
-        for key in keys:
-            self._held.pop(key, None)
+        for key in answer_ids:
+            self._texts_in_memory.pop(key, None)

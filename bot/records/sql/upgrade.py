@@ -17,12 +17,12 @@ from bot.records.sql import schema
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-_STEPS: Final = Path(records.__file__).parent / "migrations"
+_MIGRATIONS: Final = Path(records.__file__).parent / "migrations"
 
-_FIRST_MARK: Final = "records_schema"
+_LEGACY_VERSION_TABLE: Final = "records_schema"
 """Where the first release wrote its version, which was always 1."""
 
-_NEWER: Final = "The records were written by a newer version of Docent; run that one, or move them away."
+_NEWER_MESSAGE: Final = "The records were written by a newer version of Docent; run that one, or move them away."
 
 
 def upgrade(connection: Connection) -> None:
@@ -33,19 +33,21 @@ def upgrade(connection: Connection) -> None:
     Raises:
         RecordsUnusable: they are of a version that no step begins at.
     """
-    steps = ScriptDirectory(str(_STEPS))
+    steps = ScriptDirectory(str(_MIGRATIONS))
     context = MigrationContext.configure(connection, opts={"version_table": schema.revision.name})
     current = context.get_current_revision()
-    if current not in {None, *(step.revision for step in steps.walk_revisions())} or not _is_first(connection):
-        raise RecordsUnusable(_NEWER)
+    if current not in {None, *(step.revision for step in steps.walk_revisions())} or not _is_known_legacy_version(
+        connection
+    ):
+        raise RecordsUnusable(_NEWER_MESSAGE)
     with Operations.context(context):
         for step in reversed(list(steps.iterate_revisions("head", current or "base"))):
             step.module.upgrade()
     context.stamp(steps, "head")
 
 
-def _is_first(connection: Connection) -> bool:
+def _is_known_legacy_version(connection: Connection) -> bool:
     """Whether the mark of the first release, where there is one, is that of its only version."""
-    if not sa.inspect(connection).has_table(_FIRST_MARK):
+    if not sa.inspect(connection).has_table(_LEGACY_VERSION_TABLE):
         return True
-    return set(connection.scalars(sa.text(f"SELECT version FROM {_FIRST_MARK}"))) <= {1}  # noqa: S608 - our own name
+    return set(connection.scalars(sa.text(f"SELECT version FROM {_LEGACY_VERSION_TABLE}"))) <= {1}  # noqa: S608 - our own name

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bot.streaming.markdown.open_marks import MARKS_LIMIT, PAGE, Line
+from bot.streaming.markdown.open_marks import DEFAULT_PAGE_LENGTH, MARKS_LIMIT, MarkTracker
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,13 +37,13 @@ _MAY_BECOME_CLOSING = re.compile(r"[ \t]{0,64}(?:`{0,2}|```[ \t]{0,8})\Z")
 _INFO = re.compile(r"([A-Za-z0-9_+\-.#]*)\n")
 _WIDE_MARK = re.compile(r"\*{2,}|_{2,}|~{2,}|\|{2,}")
 _BLANK_LINE = re.compile(r"\n[ \t]*\n")
-_CODE_SIGN = "."
+_CODE_PLACEHOLDER = "."
 """What stands for a character of code where only the words around it matter: no letter, no blank, no mark."""
 _UNCLEAR_IN_CODE = re.compile(r"[*_~|\[\]<>\\]")
 
 
 @dataclass(frozen=True, slots=True)
-class Code:
+class CodeSpan:
     """One piece of code: ``text[start:end]`` with its marks, ``text[inner:]`` from its first character on.
 
     ``info`` is the language of a fence. What is not closed reaches to the end of the text.
@@ -62,33 +62,35 @@ class Code:
         return self.mark == FENCE
 
 
-def codes(text: str) -> list[Code]:
+def find_code_spans(text: str) -> list[CodeSpan]:
     """Every piece of code in one message, from left to right. Backticks in a line that find no partner are no code."""
-    found: list[Code] = []
+    found: list[CodeSpan] = []
     position = 0
     while run := _RUN.search(text, position):
-        code = _fenced(text, run.start()) if len(run[0]) >= len(FENCE) else _inline(text, run)
+        code = _parse_fence(text, run.start()) if len(run[0]) >= len(FENCE) else _parse_inline(text, run)
         if code is not None:
             found.append(code)
         position = run.end() if code is None else code.end
     return found
 
 
-def _fenced(text: str, start: int) -> Code:
+def _parse_fence(text: str, start: int) -> CodeSpan:
     after = start + len(FENCE)
     info = _INFO.match(text, after)
     end = text.find(FENCE, after)
     is_closed = end >= 0
     inner = info.end() if info and (not is_closed or info.end() <= end) else after
-    return Code(start, inner, end + len(FENCE) if is_closed else len(text), FENCE, info[1] if info else "", is_closed)
+    return CodeSpan(
+        start, inner, end + len(FENCE) if is_closed else len(text), FENCE, info[1] if info else "", is_closed
+    )
 
 
-def _inline(text: str, run: re.Match[str]) -> Code | None:
-    partner = inline_end(text, run[0], run.end(), line_end(text, run.end()))
-    return None if partner is None else Code(run.start(), run.end(), partner, run[0])
+def _parse_inline(text: str, run: re.Match[str]) -> CodeSpan | None:
+    partner = find_inline_end(text, run[0], run.end(), find_line_end(text, run.end()))
+    return None if partner is None else CodeSpan(run.start(), run.end(), partner, run[0])
 
 
-def inline_end(text: str, mark: str, start: int, stop: int) -> int | None:
+def find_inline_end(text: str, mark: str, start: int, stop: int) -> int | None:
     """Where inline code that begins at ``start`` ends, its closing mark included; None if not before ``stop``."""
     for run in _RUN.finditer(text, start, stop):
         if run[0] == mark:
@@ -96,64 +98,64 @@ def inline_end(text: str, mark: str, start: int, stop: int) -> int | None:
     return None
 
 
-def line_end(text: str, position: int) -> int:
+def find_line_end(text: str, position: int) -> int:
     """Where the line that ``position`` is on ends, before its line feed."""
     end = text.find("\n", position)
     return len(text) if end < 0 else end
 
 
-def fence_left_open(text: str) -> Code | None:
+def find_open_fence(text: str) -> CodeSpan | None:
     """The fence that a message with this text would leave open."""
-    found = codes(text)
+    found = find_code_spans(text)
     return found[-1] if found and not found[-1].is_closed else None
 
 
-def open_marks(text: str) -> tuple[str, ...]:
+def find_open_marks(text: str) -> tuple[str, ...]:
     """The marks that the text's last line leaves open, in their order, backticks among them; more than fit are none."""
     line = text.rpartition("\n")[2]
-    words = without_code(line, codes(line))
+    words = mask_code(line, find_code_spans(line))
     tick = _RUN.search(words)
-    read = Line(PAGE)
-    read.words(words[: tick.start()] if tick else words, tick[0][0] if tick else "")
-    return _if_few([*read.open, tick[0]] if tick and len(tick[0]) < len(FENCE) else read.open)
+    read = MarkTracker(DEFAULT_PAGE_LENGTH)
+    read.read_text(words[: tick.start()] if tick else words, tick[0][0] if tick else "")
+    return _limit_marks([*read.open_marks, tick[0]] if tick and len(tick[0]) < len(FENCE) else read.open_marks)
 
 
-def open_wide_marks(text: str) -> tuple[str, ...]:
+def find_open_wide_marks(text: str) -> tuple[str, ...]:
     """The marks that the text's last paragraph leaves open and that are meant to reach over a line's end.
 
     A single asterisk or underscore seldom is, nor is a mark that a blank follows.
     """
     found: list[str] = []
-    paragraph = text[_paragraph_start(text) :]
-    for line in without_code(paragraph, codes(paragraph)).split("\n"):
-        _unpaired(line, found)
-    return _if_few(found)
+    paragraph = text[_find_paragraph_start(text) :]
+    for line in mask_code(paragraph, find_code_spans(paragraph)).split("\n"):
+        _update_open_marks(line, found)
+    return _limit_marks(found)
 
 
-def _unpaired(line: str, found: list[str]) -> None:
+def _update_open_marks(line: str, marks: list[str]) -> None:
     """Change the marks found open before into those open at the line's end."""
     for mark in _WIDE_MARK.finditer(line):
-        if mark[0] in found:
-            found.remove(mark[0])
+        if mark[0] in marks:
+            marks.remove(mark[0])
         elif line[mark.end() : mark.end() + 1].strip():
-            found.append(mark[0])
+            marks.append(mark[0])
 
 
-def without_code(text: str, found: Iterable[Code]) -> str:
+def mask_code(text: str, code_spans: Iterable[CodeSpan]) -> str:
     """The text with a point for each character of the code found in it."""
     pieces: list[str] = []
     place = 0
-    for code in found:
-        pieces += [text[place : code.start], _CODE_SIGN * (code.end - code.start)]
+    for code in code_spans:
+        pieces += [text[place : code.start], _CODE_PLACEHOLDER * (code.end - code.start)]
         place = code.end
     return "".join(pieces) + text[place:]
 
 
-def _if_few(marks: list[str]) -> tuple[str, ...]:
+def _limit_marks(marks: list[str]) -> tuple[str, ...]:
     return tuple(marks) if sum(map(len, marks)) <= MARKS_LIMIT else ()
 
 
-def _paragraph_start(text: str) -> int:
+def _find_paragraph_start(text: str) -> int:
     return max((blank.end() for blank in _BLANK_LINE.finditer(text)), default=0)
 
 
@@ -173,11 +175,11 @@ class CodeReader:
     holds back an undecided tail of bounded length.
     """
 
-    def __init__(self, page: int = PAGE) -> None:
-        self._page = page
+    def __init__(self, page_length: int = DEFAULT_PAGE_LENGTH) -> None:
+        self._page_length = page_length
         self._tail = ""
-        self._line = Line(page)
-        self._words_before = ""
+        self._line = MarkTracker(page_length)
+        self._unread_text = ""
         self._line_length = 0
         self._is_line_start = True
         self._is_sure = True
@@ -193,7 +195,7 @@ class CodeReader:
         """Take in newly arrived text; give what is decided."""
         self._tail += delta
         segments: list[Segment] = []
-        while self._tail and (segment := self._next()) is not None:
+        while self._tail and (segment := self._next_segment()) is not None:
             segments.append(segment)
         return segments
 
@@ -207,12 +209,12 @@ class CodeReader:
         """What is held back."""
         return self._tail
 
-    def _next(self) -> Segment | None:
+    def _next_segment(self) -> Segment | None:
         if not self._is_sure:
             return self._take(len(self._tail), is_code=False)
-        return self._in_prose() if self._fence is None else self._in_fence(self._fence)
+        return self._read_prose() if self._fence is None else self._read_fence(self._fence)
 
-    def _doubt(self) -> Segment:
+    def _give_up(self) -> Segment:
         self._is_sure = False
         return self._take(len(self._tail), is_code=False)
 
@@ -221,96 +223,96 @@ class CodeReader:
         self._is_line_start = taken.endswith("\n")
         return Segment(taken, is_code)
 
-    def _in_prose(self) -> Segment | None:
+    def _read_prose(self) -> Segment | None:
         if self._is_line_start and _MAY_OPEN.match(self._tail):
-            return self._opening()
+            return self._read_opening()
         found = _RUN_OR_LINE_END.search(self._tail)
         if found is None or found.start() > 0:
-            return self._words(found.start() if found else len(self._tail))
+            return self._read_text(found.start() if found else len(self._tail))
         if found[0] == "\n":
-            return self._line_end()
-        return self._code_in_line(found[0])
+            return self._read_line_end()
+        return self._read_inline_code(found[0])
 
-    def _opening(self) -> Segment | None:
+    def _read_opening(self) -> Segment | None:
         opening = _OPENING.match(self._tail)
         if opening is not None:
             self._fence = _OpenFence(is_indented=bool(opening[1]))
             return self._take(opening.end(), is_code=True)
-        return None if _MAY_BECOME_OPENING.match(self._tail) else self._inline_at_line_start()
+        return None if _MAY_BECOME_OPENING.match(self._tail) else self._read_line_start()
 
-    def _inline_at_line_start(self) -> Segment | None:
+    def _read_line_start(self) -> Segment | None:
         blank = len(self._tail) - len(self._tail.lstrip(" \t"))
         if self._tail.startswith(FENCE, blank):
-            return self._doubt()
+            return self._give_up()
         self._is_line_start = False
-        return self._words(blank) if blank else self._in_prose()
+        return self._read_text(blank) if blank else self._read_prose()
 
-    def _words(self, count: int) -> Segment:
+    def _read_text(self, count: int) -> Segment:
         self._line_length += count
         if self._line_length > _LINE_LIMIT:
-            return self._doubt()
-        self._words_before += self._tail[:count]
+            return self._give_up()
+        self._unread_text += self._tail[:count]
         return self._take(count, is_code=False)
 
-    def _read_up_to(self, after: str) -> Line:
+    def _read_up_to(self, after: str) -> MarkTracker:
         """The line with all words before this character read."""
-        self._line.words(self._words_before, after)
-        self._words_before = ""
+        self._line.read_text(self._unread_text, after)
+        self._unread_text = ""
         return self._line
 
-    def _line_end(self) -> Segment:
-        if not self._read_up_to("\n").is_certain:
+    def _read_line_end(self) -> Segment:
+        if not self._read_up_to("\n").is_safe_to_break:
             self._is_sure = False
-        self._line, self._line_length = Line(self._page), 0
+        self._line, self._line_length = MarkTracker(self._page_length), 0
         return self._take(1, is_code=False)
 
-    def _code_in_line(self, mark: str) -> Segment | None:
-        if len(mark) >= len(FENCE) or self._words_before.endswith("\\"):
-            return self._doubt()
+    def _read_inline_code(self, mark: str) -> Segment | None:
+        if len(mark) >= len(FENCE) or self._unread_text.endswith("\\"):
+            return self._give_up()
         window = self._tail[:SPAN_LIMIT]
-        stop = line_end(window, 0)
-        end = inline_end(window, mark, len(mark), stop)
+        stop = find_line_end(window, 0)
+        end = find_inline_end(window, mark, len(mark), stop)
         is_decided = stop < len(window) or len(window) == SPAN_LIMIT
         if end is None or end == len(window):
-            return self._doubt() if is_decided else None
-        return self._code_between(self._read_up_to("`"), self._tail[len(mark) : end - len(mark)], end)
+            return self._give_up() if is_decided else None
+        return self._read_closed_code(self._read_up_to("`"), self._tail[len(mark) : end - len(mark)], end)
 
-    def _code_between(self, line: Line, code: str, end: int) -> Segment:
+    def _read_closed_code(self, line: MarkTracker, code: str, end: int) -> Segment:
         """A piece of code whose both marks are there. Where a mark is open before it, one in it may be its partner."""
-        if FENCE in code or (not line.is_settled and _UNCLEAR_IN_CODE.search(code)):
-            return self._doubt()
+        if FENCE in code or (not line.is_balanced and _UNCLEAR_IN_CODE.search(code)):
+            return self._give_up()
         self._line_length += 1
-        line.code(end)
-        return self._take(end, is_code=line.is_certain)
+        line.skip_code(end)
+        return self._take(end, is_code=line.is_safe_to_break)
 
-    def _in_fence(self, fence: _OpenFence) -> Segment | None:
+    def _read_fence(self, fence: _OpenFence) -> Segment | None:
         if self._is_line_start:
             closing = _CLOSING.match(self._tail)
             if closing is not None:
-                return self._closing(fence, closing.end())
+                return self._read_closing(fence, closing.end())
             if _MAY_BECOME_CLOSING.match(self._tail):
                 return None
             if fence.is_indented and self._tail[0] not in " \n":
-                return self._doubt()
+                return self._give_up()
         found = _RUN_OR_LINE_END.search(self._tail)
         if found is not None and found.start() == 0:
-            return self._mark_in_fence(found[0])
-        return self._code(fence, found.start() if found else len(self._tail))
+            return self._read_mark_in_fence(found[0])
+        return self._read_fence_text(fence, found.start() if found else len(self._tail))
 
-    def _mark_in_fence(self, mark: str) -> Segment | None:
+    def _read_mark_in_fence(self, mark: str) -> Segment | None:
         if len(mark) >= len(FENCE):
-            return self._doubt()
+            return self._give_up()
         is_arriving = mark == self._tail and mark != "\n"
         return None if is_arriving else self._take(len(mark), is_code=True)
 
-    def _code(self, fence: _OpenFence, count: int) -> Segment:
+    def _read_fence_text(self, fence: _OpenFence, count: int) -> Segment:
         if not self._tail[:count].isspace():
             self._fence = _OpenFence(is_indented=fence.is_indented, has_content=True)
         return self._take(count, is_code=True)
 
-    def _closing(self, fence: _OpenFence, end: int) -> Segment:
+    def _read_closing(self, fence: _OpenFence, end: int) -> Segment:
         self._fence = None
-        return self._take(end, is_code=True) if fence.has_content else self._doubt()
+        return self._take(end, is_code=True) if fence.has_content else self._give_up()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bot.streaming.markdown.code import FENCE, inline_end, line_end
+from bot.streaming.markdown.code import FENCE, find_inline_end, find_line_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,10 +38,10 @@ _CODE_TAG = re.compile(r"<(?P<name>code|kbd|samp|tt)>(?P<body>[^`<\n]*[^`<\n\s][
 _LINK_TAG = re.compile(
     r"<a[ \t][^<>\n]*?href=[\"'](?P<url>[^\"'\s<>()]+)[\"'][^<>\n]*>(?P<label>[^\[\]<>\n]+)</a>", re.IGNORECASE
 )
-_SOURCE = re.compile(r"\bsrc=[\"'](?P<url>[^\"'\s<>()]+)[\"']", re.IGNORECASE)
-_ALT = re.compile(r"\balt=[\"'](?P<alt>[^\"'\[\]]*)[\"']", re.IGNORECASE)
+_SRC_ATTRIBUTE = re.compile(r"\bsrc=[\"'](?P<url>[^\"'\s<>()]+)[\"']", re.IGNORECASE)
+_ALT_ATTRIBUTE = re.compile(r"\balt=[\"'](?P<alt>[^\"'\[\]]*)[\"']", re.IGNORECASE)
 
-_MARKS = {
+_MARKS_BY_TAG = {
     **dict.fromkeys(("b", "strong", "summary", "mark", "h1", "h2", "h3", "h4", "h5", "h6"), "**"),
     **dict.fromkeys(("i", "em", "var", "cite"), "*"),
     **dict.fromkeys(("s", "del", "strike"), "~~"),
@@ -50,13 +50,13 @@ _MARKS = {
 """What stands for a pair of tags."""
 
 _CODE_TAGS = {"code", "kbd", "samp", "tt"}
-_FRAMES = {"details", "p", "div", "ul", "ol", "li", "center", "br"}
+_BLOCK_TAGS = {"details", "p", "div", "ul", "ol", "li", "center", "br"}
 """Tags that stand for a block: nothing is shown for them where they begin or end a line."""
 
-_THOUGHTS = {"think", "thinking"}
-_NAMES = sorted({*_MARKS, *_CODE_TAGS, *_FRAMES, *_THOUGHTS, "a", "img"})
+_REASONING_TAGS = {"think", "thinking"}
+_KNOWN_TAGS = sorted({*_MARKS_BY_TAG, *_CODE_TAGS, *_BLOCK_TAGS, *_REASONING_TAGS, "a", "img"})
 
-Piece = tuple[int, str]
+Replacement = tuple[int, str]
 """So many characters, and the text that stands for them."""
 
 
@@ -65,63 +65,63 @@ class _Construct:
     """A sign that is rewritten as a whole: how it begins, all of it, how long at most, and into what."""
 
     opening: str
-    whole: re.Pattern[str]
+    pattern: re.Pattern[str]
     limit: int
-    rewritten: Callable[[re.Match[str]], str | None]
+    rewrite: Callable[[re.Match[str]], str | None]
 
 
-class Inline:
+class InlineConverter:
     """What is open within the current line; copies of it can be taken with ``copy.copy``."""
 
     def __init__(self) -> None:
-        self._tags: tuple[str, ...] = ()
-        self.is_exact = False
+        self._open_tags: tuple[str, ...] = ()
+        self.is_verbatim = False
         self.is_in_fence = False
 
-    def paragraph_ended(self) -> None:
+    def end_paragraph(self) -> None:
         """A blank line: what could not be read before it is over."""
-        self.is_exact = False
+        self.is_verbatim = False
 
-    def line_ended(self) -> str:
+    def end_line(self) -> str:
         """The line is over: the marks for tags that it leaves open."""
-        marks = "".join(_MARKS[name] for name in reversed(self._tags))
-        self._tags = ()
+        marks = "".join(_MARKS_BY_TAG[name] for name in reversed(self._open_tags))
+        self._open_tags = ()
         return marks
 
-    def next(self, tail: str, *, is_line_start: bool, is_ended: bool) -> Piece | None:
+    def convert_next(self, tail: str, *, is_line_start: bool, is_ended: bool) -> Replacement | None:
         """The first decided piece of a line's rest, which is not empty; outside a fence it begins with no line feed.
 
         ``is_line_start``: nothing of the line was shown before. ``is_ended``: no more text comes.
         """
         if self.is_in_fence:
-            return self._fenced(tail, is_ended=is_ended)
-        if self.is_exact:
-            end = line_end(tail, 0)
+            return self._convert_fence(tail, is_ended=is_ended)
+        if self.is_verbatim:
+            end = find_line_end(tail, 0)
             return end, tail[:end]
         if words := _PLAIN.match(tail):
             return words.end(), words[0]
         if tail[0] == "`":
-            return self._code(tail, is_ended=is_ended)
+            return self._convert_code(tail, is_ended=is_ended)
         if tail[0] == "<":
-            return self._tag(tail, is_line_start=is_line_start, is_ended=is_ended)
-        return _sign(tail, is_ended=is_ended)
+            return self._convert_tag(tail, is_line_start=is_line_start, is_ended=is_ended)
+        return _convert_construct(tail, is_ended=is_ended)
 
-    def _code(self, tail: str, *, is_ended: bool) -> Piece | None:
+    def _convert_code(self, tail: str, *, is_ended: bool) -> Replacement | None:
         """Code in a line. A mark without partner may have one further down: up to the paragraph's end all is exact."""
         mark = tail[: len(tail) - len(tail.lstrip("`"))]
         window = tail[:_SPAN_LIMIT]
-        stop = line_end(window, 0)
-        end = inline_end(window, mark, len(mark), stop)
+        stop = find_line_end(window, 0)
+        end = find_inline_end(window, mark, len(mark), stop)
         is_decided = is_ended or stop < len(window) or len(window) == _SPAN_LIMIT
         if end is not None and (end < len(window) or (is_ended and len(window) == len(tail))):
             return end, tail[:end]
         if not is_decided:
             return None
-        self.is_exact = len(mark) < len(FENCE)
-        self.is_in_fence = not self.is_exact
+        self.is_verbatim = len(mark) < len(FENCE)
+        self.is_in_fence = not self.is_verbatim
         return len(mark), mark
 
-    def _fenced(self, tail: str, *, is_ended: bool) -> Piece | None:
+    def _convert_fence(self, tail: str, *, is_ended: bool) -> Replacement | None:
         """A block of code that begins within a line, as Discord reads it: up to the next three backticks anywhere."""
         end = tail.find(FENCE)
         if end >= 0:
@@ -130,62 +130,62 @@ class Inline:
         count = len(tail) if is_ended else len(tail.rstrip("`"))
         return (count, tail[:count]) if count else None
 
-    def _tag(self, tail: str, *, is_line_start: bool, is_ended: bool) -> Piece | None:
+    def _convert_tag(self, tail: str, *, is_line_start: bool, is_ended: bool) -> Replacement | None:
         begun = _TAG_NAME.match(tail)
         name = (begun["name"] or "").lower() if begun else ""
-        if begun and begun.end() == len(tail) and not is_ended and any(known.startswith(name) for known in _NAMES):
+        if begun and begun.end() == len(tail) and not is_ended and any(known.startswith(name) for known in _KNOWN_TAGS):
             return None
-        if name not in _NAMES:
+        if name not in _KNOWN_TAGS:
             return 1, "<"
         found = _TAG.match(tail)
         if found is None or found.end() > _LINK_LIMIT:
             return (1, "<") if _is_over(tail, _LINK_LIMIT, is_ended=is_ended) else None
-        return self._known_tag(tail, found, name, is_line_start=is_line_start, is_ended=is_ended)
+        return self._convert_known_tag(tail, found, name, is_line_start=is_line_start, is_ended=is_ended)
 
-    def _known_tag(
+    def _convert_known_tag(
         self, tail: str, found: re.Match[str], name: str, *, is_line_start: bool, is_ended: bool
-    ) -> Piece | None:
-        if name in _FRAMES:
-            return _frame(tail, found, name, is_line_start=is_line_start, is_ended=is_ended)
-        if name in _MARKS:
-            return self._marked(tail, found, name, is_ended=is_ended)
-        if name in _THOUGHTS:
+    ) -> Replacement | None:
+        if name in _BLOCK_TAGS:
+            return _convert_block_tag(tail, found, name, is_line_start=is_line_start, is_ended=is_ended)
+        if name in _MARKS_BY_TAG:
+            return self._convert_mark_tag(tail, found, name, is_ended=is_ended)
+        if name in _REASONING_TAGS:
             return (found.end(), "") if found["slash"] else (1, "<")
         if name == "img":
-            url, alt = _SOURCE.search(found["rest"]), _ALT.search(found["rest"])
-            return (found.end(), _linked_image(alt["alt"] if alt else "", url["url"])) if url else (1, "<")
+            url, alt = _SRC_ATTRIBUTE.search(found["rest"]), _ALT_ATTRIBUTE.search(found["rest"])
+            return (found.end(), _format_image_link(alt["alt"] if alt else "", url["url"])) if url else (1, "<")
         construct = _LINK if name == "a" else _CODE
-        return _whole(construct, tail, is_ended=is_ended) if not found["slash"] else (1, "<")
+        return _match_construct(construct, tail, is_ended=is_ended) if not found["slash"] else (1, "<")
 
-    def _marked(self, tail: str, found: re.Match[str], name: str, *, is_ended: bool) -> Piece | None:
+    def _convert_mark_tag(self, tail: str, found: re.Match[str], name: str, *, is_ended: bool) -> Replacement | None:
         if found["slash"]:
-            if name not in self._tags:
+            if name not in self._open_tags:
                 return 1, "<"
-            inner = self._tags[self._tags.index(name) :]
-            self._tags = self._tags[: self._tags.index(name)]
-            return found.end(), "".join(_MARKS[tag] for tag in reversed(inner))
+            inner = self._open_tags[self._open_tags.index(name) :]
+            self._open_tags = self._open_tags[: self._open_tags.index(name)]
+            return found.end(), "".join(_MARKS_BY_TAG[tag] for tag in reversed(inner))
         window = tail[found.end() : found.end() + _SPAN_LIMIT]
-        line = window[: line_end(window, 0)]
+        line = window[: find_line_end(window, 0)]
         closing = f"</{name}>"
         partner = line.lower().find(closing)
         if partner < 0:
             return (1, "<") if is_ended or len(line) < len(window) or len(window) == _SPAN_LIMIT else None
-        if not line[:partner].strip() or line[:partner] != line[:partner].strip() or name in self._tags:
+        if not line[:partner].strip() or line[:partner] != line[:partner].strip() or name in self._open_tags:
             return 1, "<"
-        self._tags = (*self._tags, name)
-        return found.end(), _MARKS[name]
+        self._open_tags = (*self._open_tags, name)
+        return found.end(), _MARKS_BY_TAG[name]
 
 
-def inlined(line: str) -> str:
+def convert_inline(line: str) -> str:
     """A whole line as it is shown."""
-    inline, shown, at = Inline(), "", 0
+    inline, shown, at = InlineConverter(), "", 0
     while at < len(line):
-        piece = (1, "\n") if line[at] == "\n" else inline.next(line[at:], is_line_start=at == 0, is_ended=True)
+        piece = (1, "\n") if line[at] == "\n" else inline.convert_next(line[at:], is_line_start=at == 0, is_ended=True)
         if piece is None:  # nothing is undecided at the end
             break
         at += piece[0]
         shown += piece[1]
-    return shown + inline.line_ended()
+    return shown + inline.end_line()
 
 
 def looks_like_formula(body: str) -> bool:
@@ -193,10 +193,10 @@ def looks_like_formula(body: str) -> bool:
     return bool(body.strip()) and bool(_LETTER.match(body) or _OPERATION.search(body))
 
 
-def without_arriving_tag(text: str) -> str:
+def strip_arriving_tag(text: str) -> str:
     """The text without a tag that is just arriving at its end, so that it does not flicker."""
     found = re.search(r"</?([A-Za-z]{0,9})\Z", text)
-    is_known = found is not None and any(name.startswith(found[1].lower()) for name in _NAMES)
+    is_known = found is not None and any(name.startswith(found[1].lower()) for name in _KNOWN_TAGS)
     return text[: found.start()] if found is not None and is_known else text
 
 
@@ -204,30 +204,32 @@ def _is_over(tail: str, limit: int, *, is_ended: bool) -> bool:
     return is_ended or len(tail) >= limit or "\n" in tail
 
 
-def _sign(tail: str, *, is_ended: bool) -> Piece | None:
+def _convert_construct(tail: str, *, is_ended: bool) -> Replacement | None:
     for construct in _CONSTRUCTS:
         if tail.startswith(construct.opening):
-            return _whole(construct, tail, is_ended=is_ended)
+            return _match_construct(construct, tail, is_ended=is_ended)
         if not is_ended and construct.opening.startswith(tail):
             return None
-    return None if tail == "\\" and not is_ended else _literal(tail)
+    return None if tail == "\\" and not is_ended else _take_literal(tail)
 
 
-def _whole(construct: _Construct, tail: str, *, is_ended: bool) -> Piece | None:
-    found = construct.whole.match(tail)
+def _match_construct(construct: _Construct, tail: str, *, is_ended: bool) -> Replacement | None:
+    found = construct.pattern.match(tail)
     if found is not None and found.end() <= construct.limit:
-        text = construct.rewritten(found)
-        return _literal(tail) if text is None else (found.end(), text)
-    return _literal(tail) if _is_over(tail, construct.limit, is_ended=is_ended) else None
+        text = construct.rewrite(found)
+        return _take_literal(tail) if text is None else (found.end(), text)
+    return _take_literal(tail) if _is_over(tail, construct.limit, is_ended=is_ended) else None
 
 
-def _literal(tail: str) -> Piece:
+def _take_literal(tail: str) -> Replacement:
     """The sign as it stands, an escaped one with what it escapes."""
     count = 2 if tail[0] == "\\" and tail[1:2] not in {"\n", ""} else 1
     return count, tail[:count]
 
 
-def _frame(tail: str, found: re.Match[str], name: str, *, is_line_start: bool, is_ended: bool) -> Piece | None:
+def _convert_block_tag(
+    tail: str, found: re.Match[str], name: str, *, is_line_start: bool, is_ended: bool
+) -> Replacement | None:
     after = _BLANK.match(tail, found.end())
     end = after.end() if after else found.end()
     if end == len(tail) and not is_ended:
@@ -240,21 +242,21 @@ def _frame(tail: str, found: re.Match[str], name: str, *, is_line_start: bool, i
     return (found.end(), "") if is_line_start or ends_line else (1, "<")
 
 
-def _linked_image(alt: str, url: str) -> str:
+def _format_image_link(alt: str, url: str) -> str:
     label = f"{alt.strip()} (image)" if alt.strip() else "image"
     return f"[{label}]({url})"
 
 
-def _formula(found: re.Match[str]) -> str | None:
+def _format_formula(found: re.Match[str]) -> str | None:
     return f"`{found['body'].strip()}`" if looks_like_formula(found["body"]) else None
 
 
 _CONSTRUCTS = (
-    _Construct("![", _IMAGE, _LINK_LIMIT, lambda found: _linked_image(found["alt"], found["url"])),
-    _Construct("[![", _LINKED_IMAGE, _LINK_LIMIT, lambda found: _linked_image(found["alt"], found["url"])),
-    _Construct("\\(", _FORMULA_ROUND, _SPAN_LIMIT, _formula),
-    _Construct("\\[", _FORMULA_SQUARE, _SPAN_LIMIT, _formula),
-    _Construct("$$", _FORMULA_DOLLARS, _SPAN_LIMIT, _formula),
+    _Construct("![", _IMAGE, _LINK_LIMIT, lambda found: _format_image_link(found["alt"], found["url"])),
+    _Construct("[![", _LINKED_IMAGE, _LINK_LIMIT, lambda found: _format_image_link(found["alt"], found["url"])),
+    _Construct("\\(", _FORMULA_ROUND, _SPAN_LIMIT, _format_formula),
+    _Construct("\\[", _FORMULA_SQUARE, _SPAN_LIMIT, _format_formula),
+    _Construct("$$", _FORMULA_DOLLARS, _SPAN_LIMIT, _format_formula),
 )
 _CODE = _Construct("<", _CODE_TAG, _SPAN_LIMIT, lambda found: f"`{found['body'].strip()}`")
 _LINK = _Construct("<", _LINK_TAG, _LINK_LIMIT, lambda found: f"[{found['label'].strip()}]({found['url']})")
@@ -262,34 +264,34 @@ _LINK = _Construct("<", _LINK_TAG, _LINK_LIMIT, lambda found: f"[{found['label']
 
 _CODE_SPAN = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)")
 _LABELLED = re.compile(r"!?\[([^\[\]]*)\]\([^()\s]*(?:\([^()\s]*\)[^()\s]*)*(?:\s+[\"'][^\"']*[\"'])?\)")
-_BREAK = re.compile(r"[ \t]*<br[ \t]*/?>[ \t]*", re.IGNORECASE)
-_ANY_TAG = re.compile(rf"</?(?:{'|'.join(_NAMES)})(?:[ \t/][^<>]*)?>", re.IGNORECASE)
+_BR_TAG = re.compile(r"[ \t]*<br[ \t]*/?>[ \t]*", re.IGNORECASE)
+_ANY_TAG = re.compile(rf"</?(?:{'|'.join(_KNOWN_TAGS)})(?:[ \t/][^<>]*)?>", re.IGNORECASE)
 _ESCAPED = re.compile(r"\\([\\`*_{}\[\]()#+\-.!|~<>])")
 _BOLD = re.compile(r"(\*\*\*|\*\*|__|~~|\|\|)(?=\S)(.+?)(?<=\S)\1")
 _ITALIC = re.compile(r"(?<![\w*])([*_])(?=[^\s*_])(.+?)(?<=[^\s*_])\1(?![\w*])")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]+")
 
 
-def plain(line: str) -> str:
+def strip_markdown(line: str) -> str:
     """The words of a line without its marks, for a place where no mark works. Never three backticks in a row."""
     words, at = "", 0
     for code in _CODE_SPAN.finditer(line):
-        words += _unmarked(line[at : code.start()]) + code[2].strip()
+        words += _strip_marks(line[at : code.start()]) + code[2].strip()
         at = code.end()
-    return fence_free(_UNPRINTABLE.sub(" ", words + _unmarked(line[at:])))
+    return break_up_fences(_UNPRINTABLE.sub(" ", words + _strip_marks(line[at:])))
 
 
-def _unmarked(words: str) -> str:
-    words = _LABELLED.sub(r"\1", words)
-    words = _ANY_TAG.sub("", _BREAK.sub(" / ", words))
+def _strip_marks(text: str) -> str:
+    text = _LABELLED.sub(r"\1", text)
+    text = _ANY_TAG.sub("", _BR_TAG.sub(" / ", text))
     for formula in (_FORMULA_ROUND, _FORMULA_SQUARE, _FORMULA_DOLLARS):
-        words = formula.sub(lambda found: found["body"].strip(), words)
+        text = formula.sub(lambda found: found["body"].strip(), text)
     for marked in (_BOLD, _BOLD, _ITALIC):
-        words = marked.sub(r"\2", words)
-    return _ESCAPED.sub(r"\1", words)
+        text = marked.sub(r"\2", text)
+    return _ESCAPED.sub(r"\1", text)
 
 
-def fence_free(code: str) -> str:
+def break_up_fences(code: str) -> str:
     """The code with a space after each second of three or more backticks.
 
     Discord ends a block at the next three, wherever they stand. A space can be seen, and taken out again after copying;

@@ -13,27 +13,27 @@ from enum import Enum
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
-from bot.streaming.markdown.code import FENCE, codes
-from bot.streaming.markdown.inline import inlined, plain
-from bot.streaming.markdown.open_marks import is_settled
+from bot.streaming.markdown.code import FENCE, find_code_spans
+from bot.streaming.markdown.inline import convert_inline, strip_markdown
+from bot.streaming.markdown.open_marks import is_balanced
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-WIDEST = 90
+MAX_BLOCK_WIDTH = 90
 """Widest table that is shown as a block, in columns of a fixed font; a wider one is a list."""
 
-COMFORTABLE = 60
+COMFORTABLE_WIDTH = 60
 """The width at which the last column wraps if it can: small screens wrap lines without regard for columns."""
 
-_LAST = 16
+_MIN_LAST_WIDTH = 16
 """The last column has at least so much room to wrap in."""
 
 _HELD_ROWS = 6
 _HELD_LENGTH = 600
 """So many rows, or characters in them, are seen before the widths stand."""
 
-_STEP = 4
+_WIDTH_STEP = 4
 """A column grows by so many places at a time, so that a growing cell moves the rest now and then, not at every word."""
 
 _GAP = "  "
@@ -52,33 +52,33 @@ class Alignment(Enum):
     CENTRE = "centre"
     RIGHT = "right"
 
-    def placed(self, text: str, places: int) -> str:
+    def pad(self, text: str, width: int) -> str:
         """The text with spaces to fill so many places."""
-        free = max(0, places - columns(text))
+        free = max(0, width - display_width(text))
         before = {Alignment.LEFT: 0, Alignment.CENTRE: free // 2, Alignment.RIGHT: free}[self]
         return " " * before + text + " " * (free - before)
 
 
-def columns(text: str) -> int:
+def display_width(text: str) -> int:
     """How many places a text takes in a fixed font: two for wide characters, none for combining and unseen ones."""
     if text.isascii():
         return len(text)
-    return sum(_places(char) for char in text)
+    return sum(_character_width(char) for char in text)
 
 
-def _places(char: str) -> int:
+def _character_width(char: str) -> int:
     if unicodedata.category(char) in {"Mn", "Me", "Cf"}:
         return 0
     return 2 if unicodedata.east_asian_width(char) in {"W", "F"} else 1
 
 
-def head(code: str) -> str:
+def find_table_head(code: str) -> str:
     """The first two lines of a block's code if they are a table's header, else nothing."""
     found = _HEAD.match(code)
     return found[0] if found else ""
 
 
-def cells(line: str) -> tuple[str, ...]:
+def split_cells(line: str) -> tuple[str, ...]:
     """The cells of one line, as written."""
     parts = _PIPE.split(line.strip())
     inner = parts[1 if not parts[0].strip() else 0 : -1 if len(parts) > 1 and not parts[-1].strip() else None]
@@ -100,120 +100,123 @@ class Table:
 
     def with_row(self, line: str) -> tuple[str, Table]:
         """Take in one more row; give what is decided with it, and the table from there on."""
-        row = self._fitted(cells(line))
+        row = self._fit_row(split_cells(line))
         table = replace(self, rows=(*self.rows, row))
         if self.widths:
-            return self._block_row(row), self
-        if self.is_list or table._total() > WIDEST:  # noqa: SLF001 # another one of ours
+            return self._format_block_row(row), self
+        if self.is_list or table._measure_total_width() > MAX_BLOCK_WIDTH:  # noqa: SLF001 # another one of ours
             listed = replace(table, rows=(), is_list=True)
-            return "".join(map(self._list_row, table.rows)), listed
+            return "".join(map(self._format_list_row, table.rows)), listed
         if len(table.rows) < _HELD_ROWS and sum(len("".join(row)) for row in table.rows) < _HELD_LENGTH:
             return "", table
-        standing = replace(table, rows=(), widths=table._wrapping())  # noqa: SLF001 # likewise
-        return standing._begun(table.rows), standing  # noqa: SLF001 # likewise
+        standing = replace(table, rows=(), widths=table._compute_widths())  # noqa: SLF001 # likewise
+        return standing._format_block_start(table.rows), standing  # noqa: SLF001 # likewise
 
-    def ended(self) -> str:
+    def finish(self) -> str:
         """No more rows come: the rest."""
         if self.is_list:
             return ""
         if self.widths:
             return f"{FENCE}\n"
-        if not self.rows and self._total() > WIDEST:
-            return f"{' · '.join(f'**{_escaped(cell)}**' for cell in self.header if cell)}\n"
-        return replace(self, widths=self._wrapping())._begun(self.rows) + f"{FENCE}\n"  # noqa: SLF001 # likewise
+        if not self.rows and self._measure_total_width() > MAX_BLOCK_WIDTH:
+            return f"{' · '.join(f'**{_escape_cell(cell)}**' for cell in self.header if cell)}\n"
+        return replace(self, widths=self._compute_widths())._format_block_start(self.rows) + f"{FENCE}\n"  # noqa: SLF001 # likewise
 
-    def _fitted(self, row: tuple[str, ...]) -> tuple[str, ...]:
+    def _fit_row(self, row: tuple[str, ...]) -> tuple[str, ...]:
         """The row with as many cells as there are columns; the last takes what is over."""
         count = len(self.header)
         if len(row) > count:
             return (*row[: count - 1], " | ".join(row[count - 1 :]))
         return row + ("",) * (count - len(row))
 
-    def _natural(self) -> tuple[int, ...]:
-        widest = [max(columns(plain(cell)) for cell in column) for column in zip(self.header, *self.rows, strict=True)]
+    def _measure_columns(self) -> tuple[int, ...]:
+        widest = [
+            max(display_width(strip_markdown(cell)) for cell in column)
+            for column in zip(self.header, *self.rows, strict=True)
+        ]
         *others, last = widest
-        return (*(-(-max(width, 1) // _STEP) * _STEP for width in others), max(last, 1))
+        return (*(-(-max(width, 1) // _WIDTH_STEP) * _WIDTH_STEP for width in others), max(last, 1))
 
-    def _wrapping(self) -> tuple[int, ...]:
-        *others, last = self._natural()
-        return (*others, min(last, _room_beside(others)))
+    def _compute_widths(self) -> tuple[int, ...]:
+        *others, last = self._measure_columns()
+        return (*others, min(last, _compute_last_width(others)))
 
-    def _total(self) -> int:
-        return sum(self._natural()) + len(_GAP) * (len(self.header) - 1)
+    def _measure_total_width(self) -> int:
+        return sum(self._measure_columns()) + len(_GAP) * (len(self.header) - 1)
 
-    def _begun(self, rows: tuple[tuple[str, ...], ...]) -> str:
+    def _format_block_start(self, rows: tuple[tuple[str, ...], ...]) -> str:
         ruled = _GAP.join(_RULE * places for places in self.widths)
-        return f"{FENCE}\n{self._block_row(self.header)}{ruled}\n{''.join(map(self._block_row, rows))}"
+        return f"{FENCE}\n{self._format_block_row(self.header)}{ruled}\n{''.join(map(self._format_block_row, rows))}"
 
-    def _block_row(self, row: tuple[str, ...]) -> str:
+    def _format_block_row(self, row: tuple[str, ...]) -> str:
         *others, last = self.widths
-        rooms = [*others, max(last, _room_beside(others))]
-        wrapped = [_wrapped(plain(cell), places) for cell, places in zip(row, rooms, strict=True)]
+        rooms = [*others, max(last, _compute_last_width(others))]
+        wrapped = [_wrap(strip_markdown(cell), places) for cell, places in zip(row, rooms, strict=True)]
         lines = zip_longest(*wrapped, fillvalue="")
-        return "".join(f"{self._placed(line)}\n" for line in lines)
+        return "".join(f"{self._format_block_line(line)}\n" for line in lines)
 
-    def _placed(self, line: tuple[str, ...]) -> str:
+    def _format_block_line(self, line: tuple[str, ...]) -> str:
         placed = [
-            alignment.placed(text, places)
+            alignment.pad(text, places)
             for text, alignment, places in zip(line, self.alignments, self.widths, strict=True)
         ]
         return _GAP.join(placed).rstrip()
 
-    def _list_row(self, row: tuple[str, ...]) -> str:
+    def _format_list_row(self, row: tuple[str, ...]) -> str:
         named = [
-            f"**{_escaped(name)}**: {_kept(cell)}" if name else _kept(cell)
+            f"**{_escape_cell(name)}**: {_format_cell(cell)}" if name else _format_cell(cell)
             for name, cell in zip(self.header, row, strict=True)
             if cell
         ]
         return f"- {' · '.join(named)}\n" if named else ""
 
 
-def table(header: str, delimiter: str) -> Table | None:
+def parse_table_header(header: str, delimiter: str) -> Table | None:
     """The table that these two lines begin, or None if they begin none."""
-    names, marks = cells(header), [_DELIMITER.fullmatch(cell) for cell in cells(delimiter)]
+    names, marks = split_cells(header), [_DELIMITER.fullmatch(cell) for cell in split_cells(delimiter)]
     if "|" not in header + delimiter or len(names) != len(marks):
         return None
-    alignments = [_alignment(mark) for mark in marks if mark]
+    alignments = [_parse_alignment(mark) for mark in marks if mark]
     return Table(names, tuple(alignments)) if len(alignments) == len(names) > 0 else None
 
 
-def _room_beside(others: Sequence[int]) -> int:
+def _compute_last_width(others: Sequence[int]) -> int:
     """How many places are left to the last column."""
-    return max(_LAST, COMFORTABLE - sum(others) - len(_GAP) * len(others))
+    return max(_MIN_LAST_WIDTH, COMFORTABLE_WIDTH - sum(others) - len(_GAP) * len(others))
 
 
-def _alignment(mark: re.Match[str]) -> Alignment:
+def _parse_alignment(mark: re.Match[str]) -> Alignment:
     if mark[2]:
         return Alignment.CENTRE if mark[1] else Alignment.RIGHT
     return Alignment.LEFT
 
 
-def _wrapped(text: str, places: int) -> list[str]:
+def _wrap(text: str, width: int) -> list[str]:
     """The text in lines of at most so many places, broken between words where it can be."""
     lines = [""]
     for word in text.split(" "):
         joined = f"{lines[-1]} {word}" if lines[-1] else word
-        if columns(joined) <= places:
+        if display_width(joined) <= width:
             lines[-1] = joined
             continue
         if lines[-1]:
             lines.append("")
         for char in word:
-            if columns(lines[-1] + char) > places and lines[-1]:
+            if display_width(lines[-1] + char) > width and lines[-1]:
                 lines.append("")
             lines[-1] += char
     return lines
 
 
-def _escaped(cell: str) -> str:
+def _escape_cell(cell: str) -> str:
     """The cell's words alone, harmless between bold marks."""
-    return _FORMATTING.sub(r"\\\1", plain(cell).replace("`", "'"))
+    return _FORMATTING.sub(r"\\\1", strip_markdown(cell).replace("`", "'"))
 
 
-def _kept(cell: str) -> str:
+def _format_cell(cell: str) -> str:
     """The cell with its marks, if it closes each; else its words alone."""
-    shown = inlined(cell).replace("\n", " / ")
+    shown = convert_inline(cell).replace("\n", " / ")
     words = shown
-    for code in reversed(codes(shown)):
+    for code in reversed(find_code_spans(shown)):
         words = words[: code.start] + "x" + words[code.end :]
-    return shown if "`" not in words and is_settled(words) else _escaped(cell)
+    return shown if "`" not in words and is_balanced(words) else _escape_cell(cell)

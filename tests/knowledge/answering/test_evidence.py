@@ -17,7 +17,7 @@ from bot.errors import NothingFound
 from bot.knowledge import KnowledgeBase, Local
 from bot.knowledge.answering.evidence import FAR, FOREIGN, FOREIGN_ABROAD, NEAR, SURE, Evidence, coverages
 from bot.knowledge.models.local import local_embedding
-from bot.text.search_terms import stems
+from bot.text.search_terms import extract_stems
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -36,17 +36,17 @@ def evidence(question: str, passages: list[str], similarity: float | None = None
     return Evidence(max(coverages(question, passages), default=0.0), similarity)
 
 
-def test_a_question_whose_rare_words_are_nowhere_finds_nothing_in_its_common_ones() -> None:
+def test_question_with_unmatched_rare_words_has_no_evidence() -> None:
     found = evidence("How long is a submarine's periscope under the arctic ice?", PASSAGES)
     assert found.coverage < FOREIGN
     assert found.is_empty
 
 
-def test_a_question_whose_rare_words_are_there_finds_something() -> None:
+def test_question_with_matched_rare_words_has_evidence() -> None:
     assert not evidence("When is a refund paid?", PASSAGES).is_empty
 
 
-def test_a_paraphrase_without_a_common_word_is_let_through_when_it_is_near_in_meaning() -> None:
+def test_paraphrase_with_near_vectors_has_evidence() -> None:
     question = "Where can I boil water?"
     assert evidence(question, PASSAGES).is_empty
     assert evidence(question, PASSAGES, similarity=0.1).is_empty
@@ -57,7 +57,7 @@ def test_a_paraphrase_without_a_common_word_is_let_through_when_it_is_near_in_me
     ("coverage", "similarity", "is_empty"),
     [(0.0, None, True), (0.0, FAR, False), (0.0, FAR - 0.01, True), (FOREIGN, None, False), (FOREIGN, -1.0, False)],
 )
-def test_empty_is_what_is_foreign_in_words_and_far_in_meaning(
+def test_evidence_is_empty_below_coverage_and_similarity_thresholds(
     coverage: float, similarity: float | None, is_empty: bool
 ) -> None:
     assert Evidence(coverage, similarity).is_empty is is_empty
@@ -73,7 +73,7 @@ def test_empty_is_what_is_foreign_in_words_and_far_in_meaning(
         (1.0, NEAR - 0.01, False),
     ],
 )
-def test_clear_is_what_holds_the_questions_words_and_is_near_in_meaning_where_that_is_known(
+def test_evidence_is_clear_above_coverage_and_similarity_thresholds(
     coverage: float, similarity: float | None, is_clear: bool
 ) -> None:
     assert Evidence(coverage, similarity).is_clear is is_clear
@@ -97,9 +97,7 @@ async def confident(base: KnowledgeBase, asked: Iterable[str]) -> list[str]:
 
 
 @pytest.mark.parametrize("embedding", [Local(), None])
-async def test_of_the_sample_questions_most_that_have_an_answer_are_sure_and_hardly_any_that_have_none(
-    tmp_path: Path, embedding: Local | None
-) -> None:
+async def test_clear_evidence_separates_answerable_sample_questions(tmp_path: Path, embedding: Local | None) -> None:
     if embedding is not None and local_embedding() is None:
         pytest.skip("the extra 'local' is not installed")
     base = await asyncio.to_thread(KnowledgeBase.open, SAMPLES, tmp_path, None, embedding)
@@ -144,7 +142,7 @@ async def test_a_question_without_spaces_is_judged_by_its_pairs(tmp_path: Path, 
     await base.close()
 
 
-def test_nothing_found_at_all_is_empty() -> None:
+def test_evidence_without_hits_is_empty() -> None:
     assert evidence("Where is the kettle?", []).is_empty
 
 
@@ -158,7 +156,7 @@ def test_coverage_lies_between_0_and_1(question: str, texts: list[str]) -> None:
     assert all(0 <= part <= 1 for part in coverages(question, texts))
 
 
-def test_what_a_hundred_passages_hold_of_a_question_costs_a_part_of_stemming_them() -> None:
+def test_coverage_of_100_passages_is_cheaper_than_stemming_them() -> None:
     words = [f"{number:b}".translate(str.maketrans("01", "kt")) + "aeiou"[number % 5] + "ing" for number in range(900)]
     texts = [" ".join(words[(n * 31 + k) % 900] for k in range(90)) for n in range(100)]
 
@@ -173,4 +171,4 @@ def test_what_a_hundred_passages_hold_of_a_question_costs_a_part_of_stemming_the
 
     question = f"Which {words[1]} or {words[70]} does {words[300]} have when {words[500]} and {words[899]} meet?"
     assert max(coverages(question, texts)) > 0
-    assert least(lambda: coverages(question, texts)) < least(lambda: list(map(stems, texts))) / 2
+    assert least(lambda: coverages(question, texts)) < least(lambda: list(map(extract_stems, texts))) / 2

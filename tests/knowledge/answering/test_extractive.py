@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from llama_index.core.schema import NodeWithScore
 
-from bot.domain import Ending, Question, Source
+from bot.domain import FinishReason, Question, Source
 from bot.errors import NothingFound
 from bot.knowledge import KnowledgeBase, Local
 from bot.knowledge.answering.extractive import (
@@ -27,7 +27,7 @@ from bot.knowledge.answering.extractive import (
 from bot.knowledge.answering.quotable_units import Unit, units
 from bot.knowledge.models.local import local_embedding
 from bot.knowledge.splitting.splitter import passage_node
-from bot.text.citations import cited
+from bot.text.citations import find_cited_sources
 
 if TYPE_CHECKING:
     from bot.knowledge.answering.synthesis import StreamedAnswer
@@ -44,7 +44,7 @@ def texts(passage: str) -> list[str]:
     return [unit.text for unit in units(passage)]
 
 
-def test_sentences_wrapped_by_an_editor_are_joined() -> None:
+def test_wrapped_sentences_are_joined() -> None:
     assert texts("A shift lasts\none week. It changes\nhands on Wednesday.") == [
         "A shift lasts one week.",
         "It changes hands on Wednesday.",
@@ -83,7 +83,7 @@ def test_a_code_block_is_one_unit_with_the_line_leading_in() -> None:
     ]
 
 
-def test_what_a_document_quotes_is_cut_as_if_it_stood_alone() -> None:
+def test_quoted_blocks_are_split_like_unquoted_text() -> None:
     assert units(
         "It says:\n> > - The value\n> >   that counts. More.\n> > - Another.\n>\n> Plain\n> words.\nOurs."
     ) == [
@@ -95,7 +95,7 @@ def test_what_a_document_quotes_is_cut_as_if_it_stood_alone() -> None:
     ]
 
 
-def test_quoted_code_keeps_its_own_signs_and_is_closed_where_the_quotation_ends() -> None:
+def test_quoted_code_keeps_its_characters_and_ends_with_the_quote() -> None:
     assert texts("> ```\n>   a >> b\n> > c\n> ```\n> ~~~\n> d\nOurs.") == [
         "```\n  a >> b\n> c\n```",
         "~~~\nd\n~~~",
@@ -105,14 +105,14 @@ def test_quoted_code_keeps_its_own_signs_and_is_closed_where_the_quotation_ends(
 
 
 @given(st.lists(st.sampled_from([*"aB1 .!?:\n|-*`#>\t", "```", "\n\n", "| a | b |\n", "- "]), max_size=80).map("".join))
-def test_every_unit_stands_in_its_passage_word_for_word(passage: str) -> None:
+def test_every_unit_is_a_verbatim_part_of_its_passage(passage: str) -> None:
     flat = " ".join(passage.replace(">", " ").split())
     for unit in units(passage):
         assert " ".join(unit.text.replace(">", " ").split()).rstrip("` ") in flat
 
 
 @given(st.text(max_size=300))
-def test_any_passage_falls_apart_without_an_error_and_every_word_of_prose_is_kept(passage: str) -> None:
+def test_splitting_any_passage_into_units_keeps_every_word(passage: str) -> None:
     prose = re.sub(r"[^\w\s.]|[\d_]", "", passage)
     assert " ".join(" ".join(texts(prose)).split()).count(" ") <= " ".join(prose.split()).count(" ")
     assert re.findall(r"\w+", " ".join(texts(prose))) == re.findall(r"\w+", prose)
@@ -129,7 +129,7 @@ def test_any_passage_falls_apart_without_an_error_and_every_word_of_prose_is_kep
         ("Which branch is built by default?", "The default is main.", "The branch is built."),
     ],
 )
-def test_a_text_that_holds_what_is_asked_for_is_hinted_at(question: str, answer: str, other: str) -> None:
+def test_expected_answer_type_raises_the_score(question: str, answer: str, other: str) -> None:
     assert hint(question, answer) > hint(question, other)
 
 
@@ -143,14 +143,14 @@ def test_only_the_most_promising_units_are_looked_at_closely_in_their_order() ->
     assert all(quote in read for quote in quotes if quote.place % 2)
 
 
-def test_a_documents_own_marks_cannot_pass_for_ours() -> None:
+def test_citation_marks_in_a_document_are_escaped() -> None:
     quotes = [Quote(Unit("As shown [1] and [2, 3], not [x]."), source(), 0, 0.9)]
     text = "".join(laid_out(quotes))
     assert text.endswith("> As shown \\[1] and \\[2, 3], not [x].")
-    assert [found.number for found in cited(text, [source(n) for n in (1, 2, 3)])] == [1]
+    assert [found.number for found in find_cited_sources(text, [source(n) for n in (1, 2, 3)])] == [1]
 
 
-def test_only_what_comes_near_the_best_is_quoted_and_nothing_twice() -> None:
+def test_only_quotes_near_the_best_score_are_kept_without_duplicates() -> None:
     quotes = [
         Quote(Unit(text), source(), place, score)
         for place, (text, score) in enumerate([("Best.", 0.9), ("Best.", 0.9), ("Near.", 0.8), ("Far.", 0.3)])
@@ -166,7 +166,7 @@ def test_only_what_comes_near_the_best_is_quoted_and_nothing_twice() -> None:
         ("- It must be signed.", "2. It must be signed!"),
     ],
 )
-def test_what_another_file_says_in_the_same_words_is_not_quoted_again(text: str, copy: str) -> None:
+def test_same_text_in_another_file_is_not_quoted_again(text: str, copy: str) -> None:
     quotes = [Quote(Unit(text), source(1), 0, 0.9), Quote(Unit(copy), source(2), 0, 0.89)]
     assert chosen(quotes) == quotes[:1]
 
@@ -180,7 +180,7 @@ def test_what_another_file_says_in_the_same_words_is_not_quoted_again(text: str,
         (Unit("```\na < b\n```", is_block=True), Unit("```\na > b\n```", is_block=True)),
     ],
 )
-def test_what_differs_in_a_word_that_counts_is_quoted_as_well(unit: Unit, other: Unit) -> None:
+def test_text_that_differs_in_a_content_word_is_quoted_too(unit: Unit, other: Unit) -> None:
     quotes = [Quote(unit, source(1), 0, 0.9), Quote(other, source(2), 0, 0.89)]
     assert chosen(quotes) == quotes
 
@@ -194,7 +194,7 @@ def test_a_line_that_ends_in_a_colon_brings_what_it_introduces() -> None:
     assert text == "\n\n**Doc 1 › Part** [1]\n> Do this:\n```\nrun\n```"
 
 
-def test_what_a_quoted_line_introduces_is_not_quoted_again_from_another_file() -> None:
+def test_list_introduced_by_a_quoted_line_is_not_quoted_from_another_file() -> None:
     one, other = (
         [
             Quote(Unit("One of these:"), source(number), 0, score),
@@ -211,12 +211,12 @@ def test_rows_of_one_table_share_its_head() -> None:
     assert "".join(laid_out(rows)) == f"\n\n**Doc 1 › Part** [1]\n\n{head}\n| 0 | x |\n| 1 | x |"
 
 
-async def test_a_poor_best_is_said_to_be_one() -> None:
+async def test_low_confidence_quotes_are_marked_as_such() -> None:
     poor = await answer_to("Which moon of Jupiter is largest, please?", "The largest spoon is in the drawer.")
     good = await answer_to("Where is the kettle?", "The kettle is in the kitchen.")
     assert DOUBT in "".join([delta async for delta in poor.deltas()])
     assert DOUBT not in "".join([delta async for delta in good.deltas()])
-    assert (poor.outcome.ending, good.outcome.ending) == (Ending.NOT_FOUND, Ending.COMPLETE)
+    assert (poor.outcome.finish_reason, good.outcome.finish_reason) == (FinishReason.NOT_FOUND, FinishReason.COMPLETE)
 
 
 async def answer_to(question: str, *passages: str) -> StreamedAnswer:
@@ -227,7 +227,7 @@ async def answer_to(question: str, *passages: str) -> StreamedAnswer:
     return await quoted(question, [NodeWithScore(node=node, score=0.5) for node in nodes], None)
 
 
-async def test_the_answer_is_headed_and_streamed_in_words_with_sources_known_before() -> None:
+async def test_extractive_answer_streams_under_a_heading_after_its_sources() -> None:
     answer = await answer_to("Where is the kettle?", "The kettle is in the kitchen.", "Bicycles are blue.")
 
     assert [one.document for one in answer.sources] == ["0.md", "1.md"]
@@ -238,7 +238,7 @@ async def test_the_answer_is_headed_and_streamed_in_words_with_sources_known_bef
 
 
 @pytest.mark.parametrize("question", ["{context_str}", "[1](x)", "\ud800", "?"])
-async def test_any_question_is_answered_somehow(question: str) -> None:
+async def test_any_question_gets_an_extractive_answer(question: str) -> None:
     answer = await answer_to(question, "The kettle is in the kitchen.")
     assert "".join([delta async for delta in answer.deltas()]).startswith(HEADING)
 
@@ -259,7 +259,7 @@ async def rights(base: KnowledgeBase) -> list[str]:
     return right
 
 
-def test_the_set_is_half_plain_and_half_hard_and_every_answer_is_in_its_document() -> None:
+def test_committed_questions_are_half_easy_half_hard_and_answerable() -> None:
     assert sorted(entry["kind"] for entry in QUESTIONS) == ["hard"] * 12 + ["plain"] * 12
     for entry in QUESTIONS:
         text = (REPOSITORY / "data" / "documents" / entry["source"]).read_text()

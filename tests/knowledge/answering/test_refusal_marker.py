@@ -21,21 +21,21 @@ def cut(text: str, places: list[int]) -> list[str]:
 
 
 @given(st.text(), st.lists(st.integers(0, 99), max_size=8))
-def test_the_mark_is_taken_off_however_it_is_cut(words: str, places: list[int]) -> None:
+def test_refusal_marker_is_stripped_however_it_is_chunked(words: str, places: list[int]) -> None:
     assert fed(cut(f" {NOT_HELD} {words}", places)) == (words.lstrip(), True)
 
 
 @given(st.text(), st.lists(st.integers(0, 99), max_size=8))
-def test_any_other_text_stays_as_it_is(words: str, places: list[int]) -> None:
+def test_text_without_the_refusal_marker_is_unchanged(words: str, places: list[int]) -> None:
     if not words.lstrip().startswith(NOT_HELD):
         assert fed(cut(words, places)) == (words, False)
 
 
 @pytest.mark.parametrize("text", ["[", "[1] Yes.", "[0", "Thirty days [0]", "", "  "])
-def test_what_only_looks_like_the_mark_is_text(text: str) -> None:
+def test_text_that_resembles_the_refusal_marker_is_kept(text: str) -> None:
     assert fed(list(text)) == (text, False)
 
 
-def test_no_word_waits_for_the_next() -> None:
+def test_refusal_filter_delays_no_delta() -> None:
     refusing = Refusing()
     assert [refusing.feed(delta) for delta in ("Thirty", " days")] == ["Thirty", " days"]

@@ -62,14 +62,14 @@ def names(hits: list[NodeWithScore]) -> list[str]:
     return [found.node.node_id for found in hits]
 
 
-def test_a_passage_that_both_sides_like_comes_before_one_that_a_single_side_likes() -> None:
+def test_passage_in_both_rankings_comes_before_one_in_a_single_ranking() -> None:
     ranked = fused([hit("a", 9), hit("b", 8), hit("c", 1)], [hit("d", 0.9), hit("b", 0.8), hit("e", 0.1)])
 
     assert names(ranked)[0] == "b"
     assert {"a", "d"} == set(names(ranked)[1:3])
 
 
-def test_one_list_stands_alone_where_the_other_is_empty() -> None:
+def test_single_ranking_is_used_if_the_other_is_empty() -> None:
     assert names(fused([hit("a", 3), hit("b", 1)], [])) == ["a", "b"]
     assert names(fused([], [hit("a", 0.3), hit("b", 0.1)])) == ["a", "b"]
     assert fused([], []) == []
@@ -87,7 +87,7 @@ def test_vectors_that_lie_close_together_decide_little_where_the_model_is_known(
     assert names(fused(words, close, Trust(0.5, spread=0.3)))[0] == "a"
 
 
-def test_a_weak_judge_of_a_language_does_not_overrule_the_keywords() -> None:
+def test_embedding_model_weak_in_a_language_does_not_override_keywords() -> None:
     model = local_embedding()
     if model is None:
         pytest.skip("the extra 'local' is not installed")
@@ -104,14 +104,12 @@ def test_a_weak_judge_of_a_language_does_not_overrule_the_keywords() -> None:
 
 
 @given(st.floats(0.01, 0.99), st.floats(0, 1), st.floats(0.01, 1))
-def test_whatever_the_trust_the_favourite_of_both_sides_stays_first(
-    share: float, spread: float, keywords: float
-) -> None:
+def test_best_of_both_rankings_stays_first_for_any_fusion_weights(share: float, spread: float, keywords: float) -> None:
     ranked = fused([hit("a", 9), hit("b", 8)], [hit("a", 0.9), hit("c", 0.8)], Trust(share, spread, keywords))
     assert names(ranked)[0] == "a"
 
 
-def test_keywords_that_hold_little_of_the_question_give_way_to_what_is_near_in_meaning() -> None:
+def test_low_keyword_coverage_gives_way_to_near_vectors() -> None:
     sides = [hit("a", 9), hit("b", 1)], [hit("c", 0.9), hit("b", 0.1)]
     assert names(fused(*sides, Trust(keywords=0.9)))[0] == "c"
     assert names(fused(*sides, Trust(0.4, keywords=0.9)))[0] == "a"
@@ -147,7 +145,7 @@ def test_passages_are_kept_while_the_budget_lasts_and_one_too_long_is_passed_ove
 
 
 @given(st.lists(st.integers(1, 300), max_size=20), st.integers(0, 1000))
-def test_what_is_kept_never_exceeds_the_budget(lengths: list[int], budget: int) -> None:
+def test_trimmed_passages_never_exceed_the_token_budget(lengths: list[int], budget: int) -> None:
     ranked = [NodeWithScore(node=passage(f"n{place}", "x" * length)) for place, length in enumerate(lengths)]
 
     kept = trimmed(ranked, token_budget=budget, count=lambda text: text.count("x"))
@@ -156,7 +154,7 @@ def test_what_is_kept_never_exceeds_the_budget(lengths: list[int], budget: int) 
     assert len(kept) <= 8
 
 
-def test_passages_of_one_document_stand_together_in_reading_order() -> None:
+def test_passages_of_one_document_are_grouped_in_reading_order() -> None:
     order = [("b2", "b.md", 2), ("a9", "a.md", 9), ("b1", "b.md", 1), ("a0", "a.md", 0)]
     ranked = [NodeWithScore(node=passage(name, document=document, position=at)) for name, document, at in order]
 
@@ -167,7 +165,7 @@ def neighbours(*texts: str) -> list[NodeWithScore]:
     return [NodeWithScore(node=passage(f"p{at}", text, position=at), score=at / 10) for at, text in enumerate(texts)]
 
 
-def test_neighbours_become_one_passage_and_what_they_share_is_said_once() -> None:
+def test_adjacent_passages_are_merged_without_their_overlap_twice() -> None:
     first, second = "The kettle is red. It stands in the kitchen.", "It stands in the kitchen. Nobody owns it."
 
     (whole,) = merged(neighbours(first, second))
@@ -176,7 +174,7 @@ def test_neighbours_become_one_passage_and_what_they_share_is_said_once() -> Non
     assert whole.score == 0.1
 
 
-def test_three_neighbours_become_one_too() -> None:
+def test_three_adjacent_passages_are_merged() -> None:
     texts = ["One two three four. ", "three four. five six seven. ", "six seven. eight nine."]
     assert [text_node(found).text for found in merged(neighbours(*texts))] == [
         "One two three four. five six seven. ",
@@ -187,7 +185,7 @@ def test_three_neighbours_become_one_too() -> None:
     assert text_node(whole).text == " ".join(f"word{n}" for n in range(50))
 
 
-def test_what_was_joined_begins_on_the_line_of_its_first_passage() -> None:
+def test_merged_passage_has_the_line_of_its_first_part() -> None:
     found = neighbours(
         "The kettle is red. It stands there. ", "It stands there. Nobody", "stands there. Nobody owns it."
     )
@@ -197,7 +195,7 @@ def test_what_was_joined_begins_on_the_line_of_its_first_passage() -> None:
     assert (source.line, source.passage[-9:]) == (4, " owns it.")
 
 
-def test_what_only_stands_near_is_not_joined() -> None:
+def test_passages_that_are_not_adjacent_are_not_merged() -> None:
     apart = [hit("a", 1), NodeWithScore(node=passage("b", "a", position=2), score=1)]
     assert names(merged(apart)) == ["a", "b"]
     assert len(merged(neighbours("Nothing in common.", "With this one."))) == 2
@@ -255,15 +253,15 @@ async def test_words_and_vectors_are_searched_under_the_scope(tmp_path: Path) ->
         store.close()
 
 
-async def test_the_loop_is_never_kept_busy_for_long_by_a_question_to_thousands_of_passages(tmp_path: Path) -> None:
+async def test_search_over_thousands_of_passages_never_blocks_the_event_loop(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "index.sqlite", "model")
     nodes = [
         passage(str(n), " ".join(f"word{(n * 31 + k * k) % 900}" for k in range(90)), document=f"{n // 10}.md")
         for n in range(3_000)
     ]
-    store.keep_vectors({passage_hash(node): [1.0, n] for n, node in enumerate(nodes)})
+    store.save_vectors({passage_hash(node): [1.0, n] for n, node in enumerate(nodes)})
     store.replace({f"{n}.md": "1" for n in range(300)}, nodes)
-    store.warm()
+    store.preload()
 
     async def bites(question: str) -> list[float]:
         """The processor time of each turn of the loop, however many others there are for the processor."""
@@ -293,10 +291,10 @@ class Slow(MockEmbedding):
         return await super()._aget_query_embedding(query)
 
 
-async def test_an_answer_never_rests_on_two_states_of_a_document(tmp_path: Path) -> None:
+async def test_answer_never_mixes_two_generations_of_a_document(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "index.sqlite", "model")
     old, new = passage("old", "Refunds take five days."), passage("new", "Refunds take nine days.")
-    store.keep_vectors({passage_hash(node): [0.5, 0.5] for node in (old, new)})
+    store.save_vectors({passage_hash(node): [0.5, 0.5] for node in (old, new)})
     store.replace({"a.md": "1"}, [old])
     slow = Slow(embed_dim=2, meanwhile=lambda: store.replace({"a.md": "2"}, [new]))
 
@@ -304,7 +302,7 @@ async def test_an_answer_never_rests_on_two_states_of_a_document(tmp_path: Path)
     store.close()
 
 
-async def test_keywords_answer_alone_when_the_embedding_fails_and_the_log_keeps_the_question_to_itself(
+async def test_failed_embedding_falls_back_to_keywords_without_logging_the_question(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, logger="bot")

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bot.domain import Attached
+from bot.domain import Attachment
 from bot.errors import DocumentUnreadable
 from bot.knowledge.ingestion.attachments import HEAD, fitted, read_attached, searched_with
 from bot.knowledge.ingestion.worker import WHOLE_TOKENS, Limits
@@ -23,7 +23,7 @@ from bot.knowledge.splitting.splitter import CUT, shortened, token_count
 if TYPE_CHECKING:
     from pathlib import Path
 
-LEASE = Attached("lease.pdf", "Lease of the cellar. " + "The tenant keeps bicycles there. " * 100)
+LEASE = Attachment("lease.pdf", "Lease of the cellar. " + "The tenant keeps bicycles there. " * 100)
 
 
 @pytest.fixture
@@ -46,9 +46,9 @@ def workbook() -> bytes:
     return made.getvalue()
 
 
-def test_a_file_is_read_as_markdown_under_its_own_name_and_nothing_of_it_is_left(aside: Path) -> None:
+def test_attachment_is_read_as_markdown_under_its_name_and_leaves_no_file(aside: Path) -> None:
     attached = read_attached("Notes.MD", b"# Lease\n\nThe tenant\xe2\x80\x8b keeps bicycles.\n")
-    assert attached == Attached("Notes.MD", "# Lease\n\nThe tenant keeps bicycles.\n")
+    assert attached == Attachment("Notes.MD", "# Lease\n\nThe tenant keeps bicycles.\n")
     assert left_in(aside) == []
 
 
@@ -73,7 +73,7 @@ def test_the_rows_of_a_table_come_with_their_names() -> None:
         ("large.txt", b"x" * (SIZE_LIMIT + 1), "larger than 50 MB"),
     ],
 )
-def test_what_cannot_be_read_is_refused_in_words_and_nothing_is_left(
+def test_unreadable_attachment_is_refused_with_a_message_and_leaves_no_file(
     aside: Path, name: str, content: bytes, words: str
 ) -> None:
     with pytest.raises(DocumentUnreadable, match=words):
@@ -85,7 +85,7 @@ def test_what_cannot_be_read_is_refused_in_words_and_nothing_is_left(
     "name",
     ["../../etc/cron.d/evil.md", "/etc/passwd.md", "..\\..\\boot.md", "a\x00b.md", "x" * 5_000 + ".md", "\u202edm.md"],
 )
-def test_no_path_is_made_of_a_strangers_name(aside: Path, name: str) -> None:
+def test_attachment_name_is_never_used_as_a_path(aside: Path, name: str) -> None:
     before = sorted(aside.parent.rglob("*evil*"))
     assert read_attached(name, b"Harmless.").text == "Harmless."
     assert sorted(aside.parent.rglob("*evil*")) == before
@@ -98,7 +98,7 @@ def test_a_file_that_takes_its_reader_too_long_is_refused_and_nothing_is_left(as
     assert left_in(aside) == []
 
 
-def test_a_reading_ends_soon_when_the_bot_is_being_stopped(aside: Path) -> None:
+def test_reading_an_attachment_ends_soon_at_shutdown(aside: Path) -> None:
     stopped = Event()
     stopped.set()
     began = time.monotonic()
@@ -116,7 +116,7 @@ def test_a_long_file_is_cut_to_what_a_model_may_read_and_says_so() -> None:
 
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.text(max_size=5_000) | st.text("ab \n漢", max_size=9_000), st.integers(0, 800))
-def test_a_shortened_text_is_whole_or_a_beginning_that_says_so(text: str, tokens: int) -> None:
+def test_shorten_returns_the_whole_text_or_a_marked_beginning(text: str, tokens: int) -> None:
     short = shortened(text, tokens)
     if short != text:
         assert short.endswith(CUT)
@@ -125,7 +125,7 @@ def test_a_shortened_text_is_whole_or_a_beginning_that_says_so(text: str, tokens
 
 
 @pytest.mark.parametrize("text", ["a" * 3_000_000, "漢字" * 500_000, " " * 3_000_000, "\n" * 1_000_000])
-def test_no_text_takes_long_to_shorten(text: str) -> None:
+def test_shorten_is_fast_for_any_text(text: str) -> None:
     began = time.process_time()
     shortened(text, 4_000)
     assert time.process_time() - began < 5
@@ -147,7 +147,7 @@ def test_no_text_takes_long_to_shorten(text: str) -> None:
         "这符合规定吗",
     ],
 )
-def test_a_question_that_points_at_its_file_is_searched_with_its_beginning(text: str) -> None:
+def test_question_that_refers_to_its_file_is_searched_with_the_files_beginning(text: str) -> None:
     assert searched_with(text, [LEASE]).startswith(f"{text}\nLease of the cellar. The tenant keeps bicycles")
     assert len(searched_with(text, [LEASE])) <= len(text) + 1 + HEAD
 
@@ -159,11 +159,11 @@ def test_a_question_that_points_at_its_file_is_searched_with_its_beginning(text:
         "Wie lange dauert eine Erstattung bei Reisekosten im Ausland?",
     ],
 )
-def test_a_question_that_names_its_matter_is_searched_by_its_own_words(text: str) -> None:
+def test_question_that_names_its_subject_is_searched_by_itself(text: str) -> None:
     assert searched_with(text, [LEASE]) == text
 
 
-def test_without_a_file_nothing_is_added_and_of_many_each_adds_a_little() -> None:
+def test_search_text_without_files_is_unchanged_and_each_file_adds_a_little() -> None:
     assert searched_with("Summarise this", []) == "Summarise this"
     assert len(searched_with("Summarise this", [LEASE] * 8)) < HEAD + 50
 
@@ -171,8 +171,8 @@ def test_without_a_file_nothing_is_added_and_of_many_each_adds_a_little() -> Non
 # --- Fitting -------------------------------------------------------------------------------------------------------
 
 
-def test_files_that_fit_stay_whole_and_what_a_short_one_leaves_a_long_one_gets() -> None:
-    short, long = Attached("s.md", "Short."), Attached("l.md", "word " * 2_000)
+def test_files_that_fit_stay_whole_and_long_ones_share_the_remaining_room() -> None:
+    short, long = Attachment("s.md", "Short."), Attachment("l.md", "word " * 2_000)
     assert fitted([short, LEASE], 5_000) == (short, LEASE)
     kept_long, kept_short = fitted([long, short], 500)
     assert kept_short == short
@@ -181,7 +181,7 @@ def test_files_that_fit_stay_whole_and_what_a_short_one_leaves_a_long_one_gets()
 
 @given(st.lists(st.text("word \n", max_size=3_000), max_size=4), st.integers(60, 900))
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=40)
-def test_whatever_the_files_they_keep_to_their_room(texts: list[str], room: int) -> None:
-    kept = fitted([Attached(str(place), text) for place, text in enumerate(texts)], room)
+def test_fitted_files_never_exceed_the_token_budget(texts: list[str], room: int) -> None:
+    kept = fitted([Attachment(str(place), text) for place, text in enumerate(texts)], room)
     assert [file.name for file in kept] == [str(place) for place in range(len(texts))]
     assert sum(token_count(file.text) for file in kept) <= room + len(texts) * (token_count(CUT) + 2)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.errors import AnswerUnavailable, ModelBusy, ModelOutOfCredit, ModelRefused, ModelUnreachable
+from bot.errors import AnswerUnavailable, ModelAccessDenied, ModelBusy, ModelOutOfCredit, ModelUnreachable
 from bot.knowledge.ingestion.embedding_requests import EmbeddingRequests, Patience, dollars
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def test_a_busy_model_is_given_the_time_it_asks_for() -> None:
     assert clock.pauses == [7.0, 1, 2]
 
 
-def test_after_the_deadline_the_fault_is_told() -> None:
+def test_error_is_raised_after_the_deadline() -> None:
     clock, model = Clock(), Model(*[ModelUnreachable("x")] * 99)
     with pytest.raises(ModelUnreachable):
         tried(model, clock)
@@ -93,15 +93,15 @@ def test_a_model_that_asks_for_more_time_than_there_is_is_not_waited_for() -> No
     assert clock.pauses == []
 
 
-@pytest.mark.parametrize("fault", [ModelRefused("x"), ModelOutOfCredit("x"), AnswerUnavailable("x")])
-def test_what_waiting_does_not_mend_is_told_at_once(fault: AnswerUnavailable) -> None:
+@pytest.mark.parametrize("fault", [ModelAccessDenied("x"), ModelOutOfCredit("x"), AnswerUnavailable("x")])
+def test_permanent_errors_are_raised_without_a_retry(fault: AnswerUnavailable) -> None:
     clock, model = Clock(), Model(fault)
     with pytest.raises(type(fault)):
         tried(model, clock)
     assert (model.calls, clock.pauses) == (1, [])
 
 
-def test_a_stop_ends_a_pause_and_the_trying() -> None:
+def test_stop_ends_a_pause_and_the_retries() -> None:
     clock, model = Clock(), Model(*[ModelUnreachable("x")] * 9)
     clock.is_stopped = True
     with pytest.raises(ModelUnreachable):
@@ -162,7 +162,7 @@ def test_when_one_request_fails_the_others_are_kept_and_counted() -> None:
     assert (set(kept), requests.embedded) == ({"a"}, 1)
 
 
-def test_what_has_arrived_is_kept_at_once_whatever_else_is_under_way() -> None:
+def test_finished_batches_are_saved_while_others_are_in_flight() -> None:
     arrived, goes_on = threading.Event(), threading.Event()
 
     def embed(texts: Sequence[str]) -> list[list[float]]:
@@ -188,6 +188,6 @@ def test_what_has_arrived_is_kept_at_once_whatever_else_is_under_way() -> None:
     assert set(kept) == {"a", "b"}
 
 
-def test_the_price_is_said_where_it_is_known() -> None:
+def test_price_is_shown_if_it_is_known() -> None:
     assert dollars("text-embedding-3-small", 5_000_000) == pytest.approx(0.10)
     assert dollars("nomic-embed-text", 5_000_000) is None

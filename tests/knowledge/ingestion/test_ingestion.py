@@ -105,7 +105,7 @@ def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
 
 
-async def test_what_is_in_the_folder_becomes_searchable(place: Place) -> None:
+async def test_files_in_the_folder_become_searchable(place: Place) -> None:
     place.put(refunds="# Refunds\n\n## Deadline\n\nThirty days.", leave="Ask Ada about leave.")
     (place.root / "@legal").mkdir()
     (place.root / "@legal" / "terms.txt").write_text("The terms of refunds.")
@@ -144,7 +144,7 @@ async def test_new_changed_and_removed_files_are_reflected(place: Place) -> None
     assert await place.found("word") == {"Kept word.", "New word.", "Added word."}
 
 
-def test_a_changed_file_pays_for_its_new_passages_only(place: Place) -> None:
+def test_changed_file_embeds_only_its_new_passages(place: Place) -> None:
     place.put(a="# A\n## One\nFirst.\n## Two\nSecond.")
     place.ingestion().run()
     place.put(a="# A\n## Zero\nNew.\n## One\nFirst.\n## Two\nSecond.")
@@ -158,7 +158,7 @@ async def lines(place: Place) -> dict[str, int | None]:
     return {hit.node.get_content(): hit.node.metadata.get("line") for hit in hits}
 
 
-async def test_a_passage_that_an_edit_above_moves_gets_its_new_line_for_nothing(place: Place) -> None:
+async def test_moved_passage_gets_its_new_line_without_an_embedding(place: Place) -> None:
     place.put(a="# A\n\n## One\n\nFirst word.\n\n## Two\n\nSecond word.")
     place.ingestion().run()
     assert await lines(place) == {"First word.": 5, "Second word.": 9}
@@ -168,7 +168,7 @@ async def test_a_passage_that_an_edit_above_moves_gets_its_new_line_for_nothing(
     assert await lines(place) == {"First word.": 9, "Second word.": 13}
 
 
-async def test_an_index_from_before_passages_knew_their_lines_learns_them_for_nothing(place: Place) -> None:
+async def test_index_without_line_numbers_gets_them_without_embeddings(place: Place) -> None:
     place.put(a="# A\n\nFirst word.", b="Second word.")
     place.ingestion().run()
     store = place.store()
@@ -181,7 +181,7 @@ async def test_an_index_from_before_passages_knew_their_lines_learns_them_for_no
     assert await lines(place) == {"First word.": 3, "Second word.": 1}
 
 
-def test_what_comes_back_is_not_paid_for_again(place: Place) -> None:
+def test_readded_text_is_not_embedded_again(place: Place) -> None:
     for text in ("One.", "Two.", "One."):
         place.put(a=text, b="Stays.")
         place.ingestion().run()
@@ -193,7 +193,7 @@ def test_what_comes_back_is_not_paid_for_again(place: Place) -> None:
     assert place.store().counts() == Counts(2, 2, 2)
 
 
-def test_of_thousands_of_files_only_the_changed_one_is_read_and_paid_for(place: Place) -> None:
+def test_only_the_changed_file_of_thousands_is_read_and_embedded(place: Place) -> None:
     place.put(**{f"f{n}": f"Passage number {n}." for n in range(2_000)})
     assert len(place.ingestion(batch=500).run().new) == 2_000
     place.put(f7="Another passage.")
@@ -204,7 +204,7 @@ def test_of_thousands_of_files_only_the_changed_one_is_read_and_paid_for(place: 
     assert place.embed.batches[requests:] == [["F7\n\nAnother passage."]]
 
 
-async def test_a_renamed_file_is_not_paid_for_again(place: Place) -> None:
+async def test_renamed_file_is_not_embedded_again(place: Place) -> None:
     place.put(a="# Title\nText.")
     place.ingestion().run()
     (place.root / "a.md").rename(place.root / "b.md")
@@ -213,7 +213,7 @@ async def test_a_renamed_file_is_not_paid_for_again(place: Place) -> None:
     assert place.store().counts().embedded == 1
 
 
-def test_a_moved_file_is_told_from_a_new_one(place: Place) -> None:
+def test_moved_file_is_distinguished_from_a_new_one(place: Place) -> None:
     place.put(a="# Title\nText.", b="Other text.", twin="Same text.")
     place.ingestion().run()
     (place.root / "a.md").rename(place.root / "moved.md")
@@ -225,7 +225,7 @@ def test_a_moved_file_is_told_from_a_new_one(place: Place) -> None:
 
 
 @pytest.mark.parametrize(("before", "after"), [("plan_a.txt", "x/plan_b.txt"), ("steps.py", "walk.py")])
-def test_a_moved_file_that_is_titled_by_its_name_is_not_paid_for_again(place: Place, before: str, after: str) -> None:
+def test_moved_file_titled_by_its_name_is_not_embedded_again(place: Place, before: str, after: str) -> None:
     (place.root / before).write_text("def refunds(): return thirty_days")
     place.ingestion().run()
     (place.root / after).parent.mkdir(exist_ok=True)
@@ -246,7 +246,7 @@ def test_a_folder_whose_files_were_all_moved_has_lost_nothing(place: Place) -> N
     assert len(place.store().manifest()) == 6
 
 
-def test_equal_passages_are_paid_for_once(place: Place) -> None:
+def test_equal_passages_are_embedded_once(place: Place) -> None:
     place.put(a="# Title\nText.", b="# Title\nText.")
     report = place.ingestion().run()
     assert (report.nodes, report.embedded) == (2, 1)
@@ -259,7 +259,7 @@ def test_passages_are_embedded_in_batches(place: Place) -> None:
     assert [len(batch) for batch in place.embed.batches] == [4, 4, 2]
 
 
-def test_requests_side_by_side_pay_for_every_passage_once(place: Place) -> None:
+def test_concurrent_requests_embed_every_passage_once(place: Place) -> None:
     place.put(**{f"f{n:02}": f"Text {n}." for n in range(40)})
     assert place.ingestion(batch=3, in_flight=3).run().embedded == 40
     assert sorted(place.embed.paid) == sorted(set(place.embed.paid))
@@ -314,7 +314,7 @@ def test_a_file_that_cannot_be_read_costs_nothing_until_it_changes(place: Place)
     assert place.ingestion().run().failed == {}
 
 
-async def test_what_became_a_link_or_a_pipe_is_named_and_stays_searchable(place: Place, tmp_path: Path) -> None:
+async def test_file_replaced_by_a_link_or_pipe_is_reported_and_stays_searchable(place: Place, tmp_path: Path) -> None:
     (place.root / "sub").mkdir()
     place.put(a="Alpha word.", b="Beta word.", c="Gamma word.", **{"sub/d": "Delta word."})
     assert len(place.ingestion().run().new) == 4
@@ -347,7 +347,7 @@ def test_a_file_that_takes_its_reader_down_twice_is_left_alone_until_it_changes(
     assert place.ingestion().run().new == ["big.md"]
 
 
-def test_a_file_that_took_its_reader_down_once_may_have_met_a_busy_machine(place: Place) -> None:
+def test_file_that_crashed_its_reader_once_is_tried_again(place: Place) -> None:
     place.put(big="Some words about refunds and days.\n\n" * 20_000)
     assert "took longer" in place.ingestion(limits=Limits(seconds=0.05)).run().failed["big.md"]
     assert place.ingestion().run().new == ["big.md"]
@@ -422,7 +422,7 @@ def test_adding_a_model_later_embeds_what_is_there(place: Place) -> None:
     assert place.ingestion().run().embedded == 1
 
 
-async def test_a_run_whose_model_fails_leaves_the_old_state_and_the_next_pays_for_the_rest(place: Place) -> None:
+async def test_run_with_a_failing_model_keeps_the_old_state_and_the_next_embeds_the_rest(place: Place) -> None:
     place.put(old="Old word.")
     place.ingestion().run()
     place.put(old="Newer word.", **{f"f{n}": f"File word {n}." for n in range(9)})
@@ -450,7 +450,7 @@ def test_an_unusable_answer_of_the_model_is_not_stored(place: Place, vectors: li
     assert place.store().counts().embedded == 0
 
 
-def test_what_stands_in_a_folder_that_cannot_be_opened_is_not_taken_for_removed() -> None:
+def test_files_in_an_unreadable_folder_are_not_removed() -> None:
     indexed = {"locked/a.md": "1", "locked/b/c.md": "2", "lockedout.md": "3", "failed.md": "4", "kept.md": "5"}
     plan = Plan({"kept.md": "5"}, indexed, {"locked/": "cannot be opened", "failed.md": "empty file"})
     assert (plan.removed, plan.to_read) == (["lockedout.md"], [])
@@ -480,7 +480,7 @@ def test_a_folder_that_lost_most_of_its_files_is_refused_unless_forced(place: Pl
     assert len(place.store().manifest()) == 2
 
 
-def test_half_of_the_files_and_any_of_a_few_may_go(place: Place) -> None:
+def test_removal_of_half_or_of_a_few_files_is_accepted(place: Place) -> None:
     place.put(**{f"f{n}": f"Text {n}." for n in range(6)})
     place.ingestion().run()
     for n in range(3):
@@ -498,7 +498,7 @@ def test_a_second_run_meanwhile_is_refused(place: Place) -> None:
     def try_another(_: Progress) -> None:
         with pytest.raises(IngestionRefused) as caught:
             place.ingestion().run()
-        refusals.append(caught.value.words)
+        refusals.append(caught.value.user_message)
 
     place.ingestion().run(on_progress=try_another)
     assert set(refusals) == {"A run is already going on; wait until it has ended."}
@@ -523,7 +523,7 @@ def test_a_run_can_be_stopped_from_another_thread(place: Place) -> None:
     assert place.ingestion().run().embedded == 8 - paid
 
 
-def test_a_stop_does_not_wait_for_the_models_patience(place: Place) -> None:
+def test_stop_does_not_wait_for_embedding_retries(place: Place) -> None:
     place.put(a="Alpha.")
     place.embed.fails_at_batch = 0
     ingestion = place.ingestion(patience=Patience(deadline=3_600, first=3_600, longest=3_600))
@@ -566,7 +566,7 @@ def test_a_run_that_is_cancelled_before_it_began_does_nothing(place: Place) -> N
     assert place.embed.paid == []
 
 
-def test_what_is_in_place_already_is_reported_however_late_a_run_is_cancelled(place: Place) -> None:
+def test_cancel_after_the_generation_is_in_place_still_reports_it(place: Place) -> None:
     place.put(a="Alpha.")
     ending = threading.Event()
 
@@ -613,7 +613,7 @@ async def test_a_run_over_one_collection_leaves_the_others_as_they_are(place: Pl
 
 
 @pytest.mark.parametrize("name", ["nowhere", "..", "../legal", "legal/../board", "@legal", "a.md", "/", "\x00"])
-def test_a_collection_that_is_nowhere_is_refused_in_words(place: Place, name: str) -> None:
+def test_unknown_collection_is_refused_with_a_message(place: Place, name: str) -> None:
     collected(place)
     before = place.store().generation()
     with pytest.raises(IngestionRefused, match=r"There is no collection .* a folder @NAME"):
@@ -643,7 +643,7 @@ def test_a_collection_that_lost_most_of_its_documents_is_refused_unless_forced(p
     assert len(place.ingestion().run(collection="legal", force=True).removed) == 5
 
 
-def test_what_an_interrupted_run_has_read_and_paid_for_outlives_a_run_over_a_collection(place: Place) -> None:
+def test_spool_of_an_interrupted_run_survives_a_run_over_a_collection(place: Place) -> None:
     collected(place)
     place.put(**{f"f{n}": f"Text {n}." for n in range(6)})
     (place.root / "bad.pdf").write_bytes(b"%PDF-1.4\ncut")
@@ -660,7 +660,7 @@ def test_what_an_interrupted_run_has_read_and_paid_for_outlives_a_run_over_a_col
     assert len(place.embed.paid) == len(set(place.embed.paid))
 
 
-def test_a_full_run_reads_everything_anew_and_pays_for_nothing_twice(place: Place) -> None:
+def test_full_run_reads_everything_again_and_embeds_nothing_twice(place: Place) -> None:
     place.put(a="Alpha.", b="Beta.")
     place.ingestion().run()
     before = place.store().generation().number
@@ -686,7 +686,7 @@ def test_a_full_run_keeps_what_can_no_longer_be_read(place: Place) -> None:
     assert place.store().manifest().keys() == {"a.md", "b.md"}
 
 
-def test_a_run_that_would_cost_too_much_is_refused_before_the_excess_is_sent(place: Place) -> None:
+def test_run_over_its_embedding_limit_is_refused_before_the_excess_is_sent(place: Place) -> None:
     place.put(**{f"f{n}": f"# Title {n}\n" + f"word{n} " * 30 for n in range(10)})
     whole = place.ingestion("text-embedding-3-small").run(dry_run=True).tokens
     limit = whole // 2
@@ -694,7 +694,7 @@ def test_a_run_that_would_cost_too_much_is_refused_before_the_excess_is_sent(pla
         place.ingestion(batch=1, in_flight=2, tokens=limit).run()
     sent = len(place.embed.paid)
     assert 0 < sent <= 5
-    wanted = int(str(caught.value.words.split("embed ")[1].split(" ")[0]).replace(",", ""))
+    wanted = int(str(caught.value.user_message.split("embed ")[1].split(" ")[0]).replace(",", ""))
     assert limit < wanted <= whole
     assert place.store().manifest() == {}
 
@@ -714,7 +714,7 @@ def test_a_run_within_its_limit_and_one_that_embeds_nothing_are_not_refused(plac
     assert place.ingestion(NO_EMBEDDING, tokens=0).run().unchanged == 1
 
 
-def test_what_was_read_before_a_fault_is_not_read_again(place: Place) -> None:
+def test_files_read_before_a_failure_are_not_read_again(place: Place) -> None:
     place.put(**{f"f{n}": f"Text {n}." for n in range(6)})
     place.embed.fails_at_batch = 0
     with pytest.raises(ModelUnreachable):
@@ -754,7 +754,7 @@ def test_progress_counts_up_to_all_files_and_passages(place: Place) -> None:
     assert seen[-1] == Progress(5, 5, 5, "")
 
 
-def test_store_and_ingestion_must_speak_of_the_same_model(place: Place) -> None:
+def test_store_and_ingestion_must_use_the_same_model(place: Place) -> None:
     with pytest.raises(ValueError, match="vectors of one"):
         Ingestion(place.root, place.store("one"), place.embed, "two")
 
@@ -790,7 +790,7 @@ Ingestion(Path(sys.argv[1]), store, embed, "hash", batch=5, in_flight=1, spool=s
 
 
 @pytest.mark.parametrize("moment", ["2", "commit"])
-async def test_kill_9_leaves_the_old_state_and_what_was_paid_for(place: Place, moment: str) -> None:
+async def test_kill_9_keeps_the_old_state_and_saved_vectors(place: Place, moment: str) -> None:
     place.embed.dimension = 2
     place.put(**{f"f{n}": f"Old word {n}." for n in range(10)})
     place.ingestion().run()

@@ -19,7 +19,7 @@ def passage(text: str) -> Passage:
     return Passage(f"id of {text}", text, {"document": "a.md", "page": 3, "title": "Tï'tle"}, f"hash of {text}")
 
 
-def test_what_is_put_in_comes_out_whole_and_in_order_also_of_a_long_document(tmp_path: Path) -> None:
+def test_spooled_passages_are_read_back_complete_and_in_order(tmp_path: Path) -> None:
     many = [passage(f"text {n} with ' and 退款") for n in range(1_200)]
     with Spool(tmp_path / "state" / "spool") as spool:
         spool.put("b.md", "2", many)
@@ -38,7 +38,7 @@ def test_a_document_that_is_read_again_replaces_itself(tmp_path: Path) -> None:
         assert (list(spool.passages(["a.md"])), spool.files()) == ([], {"a.md": Spooled("3", "damaged")})
 
 
-def test_when_all_is_searchable_only_the_faults_of_present_files_stay(tmp_path: Path) -> None:
+def test_spool_keeps_only_the_failures_of_existing_files_after_a_run(tmp_path: Path) -> None:
     with Spool(tmp_path / "spool") as spool:
         spool.put("a.md", "1", [passage("one")])
         for name in ("bad.pdf", "changed.pdf", "gone.pdf"):
@@ -51,7 +51,7 @@ def test_when_all_is_searchable_only_the_faults_of_present_files_stay(tmp_path: 
         }
 
 
-def test_only_its_owner_may_read_it(tmp_path: Path) -> None:
+def test_spool_is_readable_by_its_owner_only(tmp_path: Path) -> None:
     with Spool(tmp_path / "spool"):
         assert stat.S_IMODE((tmp_path / "spool").stat().st_mode) == 0o600
 
@@ -59,14 +59,14 @@ def test_only_its_owner_may_read_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content", [b"no database at all, but long enough to be looked at" * 40, b"SQLite format 3\x00cut"]
 )
-def test_a_damaged_file_is_replaced_as_all_in_it_can_be_read_again(tmp_path: Path, content: bytes) -> None:
+def test_damaged_spool_is_replaced(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "spool").write_bytes(content)
     with Spool(tmp_path / "spool") as spool:
         spool.put("a.md", "1", [passage("one")])
         assert list(spool.passages(["a.md"])) == [passage("one")]
 
 
-def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_unwritable_spool_path_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreUnusable, match="cannot be written"), Spool(tmp_path / "file" / "spool"):
         pass

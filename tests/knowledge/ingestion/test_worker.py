@@ -27,7 +27,7 @@ def outcomes(root: Path, documents: Sequence[str], limits: Limits | None = None)
     with ChildReader(limits) as child:
         for document, outcome in child.passages(root, documents):
             if isinstance(outcome, DocumentUnreadable):
-                ends[document] = outcome.words
+                ends[document] = outcome.user_message
             elif outcome is not None:
                 ends[document] = " ".join(passage.text for passage in outcome)
     return ends
@@ -53,7 +53,7 @@ def deflated_pdf(unpacked: int) -> bytes:
     return out + b"xref\n0 5\n0000000000 65535 f \n" + table + trailer
 
 
-def test_passages_come_in_the_order_of_the_documents_as_they_would_without_a_child(tmp_path: Path) -> None:
+def test_worker_returns_the_same_passages_in_document_order(tmp_path: Path) -> None:
     names = [f"f{n}.md" for n in range(12)]
     for name in names:
         (tmp_path / name).write_text(f"# {name}\n## Part\nText of {name}.")
@@ -84,7 +84,7 @@ def test_a_file_that_takes_too_long_or_too_much_memory_costs_only_itself(tmp_pat
     }
 
 
-def test_a_reader_out_of_time_is_told_from_a_bad_file(tmp_path: Path) -> None:
+def test_timeout_of_the_worker_is_distinguished_from_a_bad_file(tmp_path: Path) -> None:
     (tmp_path / "big.md").write_text("Some words about refunds and days.\n\n" * 100_000)
     (tmp_path / "bad.txt").write_bytes(b"\x7fELF" + bytes(50))
     with ChildReader(Limits(seconds=0.2)) as child:
@@ -103,7 +103,7 @@ def test_without_enough_memory_a_file_is_refused_and_the_next_is_read(tmp_path: 
 
 
 @pytest.mark.parametrize("name", ["pipe.md", "out.md", "null.md"])
-def test_what_is_no_regular_file_blocks_nothing(tmp_path: Path, name: str) -> None:
+def test_pipes_links_and_devices_are_refused_without_blocking(tmp_path: Path, name: str) -> None:
     root = tmp_path / "root"
     root.mkdir()
     os.mkfifo(root / "pipe.md")
@@ -124,7 +124,7 @@ with ChildReader(Limits(memory=48 * 2**20)) as child:
 """
 
 
-def test_what_a_library_writes_as_it_gives_up_is_not_seen(tmp_path: Path) -> None:
+def test_output_of_a_crashing_library_is_suppressed(tmp_path: Path) -> None:
     (tmp_path / "a.xlsx").write_bytes(xlsx({"a": [("A1", "x"), ("ZZ20000", "y")]}))
     command = [sys.executable, "-c", ALONE, str(tmp_path)]
     ended = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - ourselves
@@ -145,7 +145,7 @@ except DocentError as error:
 """
 
 
-def test_without_a_child_it_is_said_that_there_is_none(tmp_path: Path) -> None:
+def test_missing_worker_process_is_reported(tmp_path: Path) -> None:
     command = [sys.executable, "-c", CHILDLESS, str(tmp_path)]
     ended = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)  # noqa: S603 - ourselves
     assert ended.stdout.startswith("No process can be started to read files in")
@@ -173,7 +173,7 @@ NASTY = {
 }
 
 
-def test_every_nasty_file_comes_to_a_definite_end_in_one_run(tmp_path: Path) -> None:
+def test_every_malicious_file_ends_with_a_result_in_one_run(tmp_path: Path) -> None:
     for name, (content, _) in NASTY.items():
         (tmp_path / name).write_bytes(content)
     ends = outcomes(tmp_path, list(NASTY))
@@ -203,7 +203,7 @@ def mine(pid):
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks for processes where Linux shows them")
-def test_no_child_outlives_its_parent(tmp_path: Path) -> None:
+def test_worker_process_ends_with_its_parent(tmp_path: Path) -> None:
     (tmp_path / "a.md").write_text("Text.")
     command = [sys.executable, "-c", MINE + KILLED, str(tmp_path)]
     environment = {**os.environ, "DOCENT_TEST_RUN": "1"}

@@ -69,8 +69,8 @@ async def fault_of(script: Script) -> errors.AnswerUnavailable:
 @pytest.mark.parametrize(
     ("script", "kind"),
     [
-        (key_refused(), errors.ModelRefused),
-        (Refusal(403), errors.ModelRefused),
+        (key_refused(), errors.ModelAccessDenied),
+        (Refusal(403), errors.ModelAccessDenied),
         (credit_used_up(), errors.ModelOutOfCredit),
         (Refusal(402), errors.ModelOutOfCredit),
         (model_missing(), errors.ModelUnknown),
@@ -87,21 +87,21 @@ async def fault_of(script: Script) -> errors.AnswerUnavailable:
             Speech(["So"], close=Close.ERROR_EVENT, error={"message": "", "code": "insufficient_quota"}),
             errors.ModelOutOfCredit,
         ),
-        (spoken(""), errors.ModelMute),
-        (Speech([], finish_reason="length"), errors.ModelMute),
-        (spoken("", close=Close.UNFINISHED), errors.ModelMute),
+        (spoken(""), errors.ModelResponseEmpty),
+        (Speech([], finish_reason="length"), errors.ModelResponseEmpty),
+        (spoken("", close=Close.UNFINISHED), errors.ModelResponseEmpty),
     ],
 )
-async def test_every_fault_of_a_model_has_a_name_and_words_without_key_or_address(
+async def test_every_model_error_has_a_type_and_a_message_without_key_or_address(
     script: Script, kind: type[errors.AnswerUnavailable]
 ) -> None:
     fault = await fault_of(script)
 
     assert type(fault) is kind
-    assert len(fault.words) > 20
-    assert "sk-" not in fault.words
-    assert "127.0.0.1" not in fault.words
-    assert "http" not in fault.words
+    assert len(fault.user_message) > 20
+    assert "sk-" not in fault.user_message
+    assert "127.0.0.1" not in fault.user_message
+    assert "http" not in fault.user_message
 
 
 async def test_a_server_that_is_not_there_is_unreachable_within_seconds() -> None:
@@ -118,7 +118,7 @@ async def test_a_server_that_is_not_there_is_unreachable_within_seconds() -> Non
     await model.aclose()
 
 
-async def test_a_busy_model_says_when_to_ask_again_and_does_so_at_once() -> None:
+async def test_rate_limited_model_raises_at_once_with_retry_after() -> None:
     began = time.monotonic()
 
     fault = await fault_of(rate_limited(retry_after=40))
@@ -126,7 +126,7 @@ async def test_a_busy_model_says_when_to_ask_again_and_does_so_at_once() -> None
     assert time.monotonic() - began < 5
     assert isinstance(fault, errors.ModelBusy)
     assert fault.retry_after == 40
-    assert "in 40 s" in fault.words
+    assert "in 40 s" in fault.user_message
 
 
 async def test_a_server_in_trouble_is_asked_twice_and_no_more() -> None:
@@ -167,7 +167,7 @@ async def test_a_reasoning_model_is_not_sent_a_temperature(name: str) -> None:
         await model.aclose()
 
 
-async def test_another_model_is_asked_soberly_and_without_extras_that_gateways_refuse() -> None:
+async def test_other_models_get_a_low_temperature_max_tokens_and_no_stream_options() -> None:
     async with OpenAIServer() as server:
         model = model_at(server)
         await heard(model)
@@ -178,7 +178,7 @@ async def test_another_model_is_asked_soberly_and_without_extras_that_gateways_r
         await model.aclose()
 
 
-async def test_a_server_that_only_speaks_like_openai_is_told_the_longest_answer_that_was_chosen() -> None:
+async def test_compatible_server_is_sent_the_configured_max_tokens() -> None:
     async with OpenAIServer() as server:
         model = language_model(LanguageModelChoice("own", server.url, KEY, answer_tokens=300))
         await heard(model)
@@ -189,14 +189,14 @@ async def test_a_server_that_only_speaks_like_openai_is_told_the_longest_answer_
 @pytest.mark.parametrize(
     ("name", "most"), [("gpt-4.1-mini", 300), ("gpt-next", 300 + 4_096), ("gpt-5-mini", 300 + 4_096)]
 )
-def test_openai_is_told_the_longest_answer_in_the_way_all_its_models_take(name: str, most: int) -> None:
+def test_openai_is_sent_max_completion_tokens(name: str, most: int) -> None:
     model = language_model(LanguageModelChoice(name, None, KEY, answer_tokens=300))
     sent = model._get_model_kwargs(stream=True)
     assert sent["max_completion_tokens"] == most
     assert "max_tokens" not in sent
 
 
-async def test_a_reasoning_model_may_think_beyond_the_longest_answer() -> None:
+async def test_reasoning_tokens_come_on_top_of_the_answer_limit() -> None:
     async with OpenAIServer() as server:
         model = language_model(LanguageModelChoice("o3-mini", server.url, KEY, answer_tokens=300))
         await heard(model)
@@ -205,18 +205,18 @@ async def test_a_reasoning_model_may_think_beyond_the_longest_answer() -> None:
         await model.aclose()
 
 
-def test_an_answer_takes_no_more_than_a_quarter_of_the_window() -> None:
+def test_answer_limit_is_at_most_a_quarter_of_the_context_window() -> None:
     assert LanguageModelChoice("own", context_window=2_000, answer_tokens=4_000).longest_answer == 500
     assert LanguageModelChoice("own", context_window=64_000, answer_tokens=4_000).longest_answer == 4_000
 
 
-def test_the_window_is_the_chosen_one_else_the_known_one_else_a_small_one() -> None:
+def test_context_window_is_configured_then_known_then_a_small_default() -> None:
     assert LanguageModelChoice("gpt-4o-mini", context_window=4_000).window == 4_000
     assert LanguageModelChoice("gpt-4o-mini").window == 128_000
     assert LanguageModelChoice("own-model").window == FALLBACK_WINDOW
 
 
-def test_no_key_shows_in_a_choice() -> None:
+def test_model_choice_repr_hides_the_key() -> None:
     assert "sk-secret" not in repr(LanguageModelChoice("fake", None, KEY)) + repr(EmbeddingChoice("fake", None, KEY))
 
 
@@ -232,7 +232,7 @@ async def test_embeddings_come_from_the_chosen_server_in_order() -> None:
         await model.aclose()
 
 
-async def test_a_busy_embedding_model_is_told_at_once() -> None:
+async def test_rate_limited_embedding_model_raises_at_once() -> None:
     async with OpenAIServer() as server:
         server.embedding_refusal = rate_limited(retry_after=60)
         model = embedding_model(EmbeddingChoice("own-embedding", server.url, KEY))
@@ -246,7 +246,7 @@ async def test_a_busy_embedding_model_is_told_at_once() -> None:
         await model.aclose()
 
 
-def test_a_model_that_cannot_be_asked_by_chat_is_a_setting_to_mend() -> None:
+def test_model_without_chat_is_reported_as_a_settings_error() -> None:
     with pytest.raises(errors.SettingsInvalid, match=r"LLM_MODEL .*gpt-5\.2-pro.* Choose") as caught:
         language_model(LanguageModelChoice("gpt-5.2-pro", None, KEY))
     assert [problem.setting for problem in caught.value.problems] == ["LLM_MODEL"]

@@ -12,7 +12,7 @@ from openai.types.chat import ChatCompletionChunk
 from pydantic import SecretStr
 
 from bot import errors
-from bot.domain import Ending, Usage
+from bot.domain import FinishReason, Usage
 from bot.knowledge.models import usage as room
 from bot.knowledge.models.openai import MODEL_FAULTS, LanguageModelChoice, language_model
 from bot.knowledge.models.usage import Tally
@@ -52,19 +52,23 @@ def event(content: str = "", finish_reason: str | None = None, usage: tuple[int,
 
 @pytest.mark.parametrize(
     ("finish_reason", "ending"),
-    [("stop", Ending.COMPLETE), ("length", Ending.CUT_AT_LENGTH), ("content_filter", Ending.FILTERED)],
+    [
+        ("stop", FinishReason.COMPLETE),
+        ("length", FinishReason.CUT_AT_LENGTH),
+        ("content_filter", FinishReason.FILTERED),
+    ],
 )
-async def test_the_outcome_is_read_off_the_raw_events(finish_reason: str, ending: Ending) -> None:
+async def test_the_outcome_is_read_off_the_raw_events(finish_reason: str, ending: FinishReason) -> None:
     async with OpenAIServer(Speech(["In", " Whitby."], finish_reason=finish_reason)) as server:
         model = model_at(server).watched()
 
         assert await heard(model) == "In Whitby."
-        assert model.tally.outcome(has_text=True).ending is ending
+        assert model.tally.outcome(has_text=True).finish_reason is ending
         assert model.tally.usage == Usage(100, 2)
         await model.aclose()
 
 
-async def test_two_answers_at_once_do_not_mix_what_they_tell() -> None:
+async def test_two_concurrent_answers_do_not_mix_their_outcomes() -> None:
     scripts = iter([Speech(["One"], between=0.1, finish_reason="length"), Speech(["Two", " three"])])
     async with OpenAIServer(lambda _request: next(scripts)) as server:
         model = model_at(server)
@@ -72,31 +76,31 @@ async def test_two_answers_at_once_do_not_mix_what_they_tell() -> None:
 
         await asyncio.gather(*map(heard, copies))
 
-        told = {(copy.tally.outcome(has_text=True).ending, copy.tally.usage.completion) for copy in copies}
-        assert told == {(Ending.CUT_AT_LENGTH, 1), (Ending.COMPLETE, 2)}
+        told = {(copy.tally.outcome(has_text=True).finish_reason, copy.tally.usage.completion) for copy in copies}
+        assert told == {(FinishReason.CUT_AT_LENGTH, 1), (FinishReason.COMPLETE, 2)}
         await model.aclose()
 
 
-def test_a_stream_that_the_filter_emptied_is_told_as_filtered() -> None:
+def test_stream_emptied_by_the_content_filter_is_reported_as_filtered() -> None:
     tally = Tally()
     tally.see(event(finish_reason="content_filter"))
 
-    assert tally.outcome(has_text=False).ending is Ending.FILTERED
+    assert tally.outcome(has_text=False).finish_reason is FinishReason.FILTERED
 
 
-def test_a_model_that_spent_its_length_on_thinking_says_what_would_help() -> None:
+def test_length_limit_used_up_by_reasoning_gives_a_hint() -> None:
     tally = Tally()
     tally.see(event(finish_reason="length"), thought="Let me see. ")
 
-    with pytest.raises(errors.ModelMute, match="longest answer"):
+    with pytest.raises(errors.ModelResponseEmpty, match="longest answer"):
         tally.outcome(has_text=False)
 
 
-def test_nothing_was_spent_before_anything_was_asked() -> None:
+def test_usage_is_zero_before_the_first_request() -> None:
     assert Tally().usage == Usage(0, 0)
 
 
-async def test_without_figures_of_the_models_own_its_tokens_are_counted() -> None:
+async def test_usage_is_counted_if_the_model_reports_none() -> None:
     text = "It is in Whitby, above the lifeboat station [1]."
     async with OpenAIServer(Speech([text[:20], text[20:]], has_usage=False)) as server:
         model = model_at(server).watched()
@@ -106,7 +110,7 @@ async def test_without_figures_of_the_models_own_its_tokens_are_counted() -> Non
 
 
 @pytest.mark.parametrize("close", [Close.RESET, Close.UNFINISHED, Close.ERROR_EVENT, Close.BROKEN_JSON])
-async def test_after_a_fault_what_was_said_until_then_counts(close: Close) -> None:
+async def test_usage_counts_the_text_before_an_error(close: Close) -> None:
     async with OpenAIServer(spoken("So it is said", close=close)) as server:
         model = model_at(server).watched()
         with suppress(*MODEL_FAULTS):
@@ -115,7 +119,7 @@ async def test_after_a_fault_what_was_said_until_then_counts(close: Close) -> No
         await model.aclose()
 
 
-async def test_the_prompt_counts_while_the_first_word_is_awaited_and_after_a_stop() -> None:
+async def test_usage_counts_the_prompt_before_the_first_delta_and_after_a_stop() -> None:
     async with OpenAIServer(spoken("So it", before=0.05, close=Close.STALL)) as server:
         model = model_at(server).watched()
         stream = await model.astream_chat([ChatMessage(ASKED)])
@@ -139,7 +143,7 @@ async def test_the_prompt_counts_while_the_first_word_is_awaited_and_after_a_sto
 
 
 @pytest.mark.parametrize("script", [key_refused(), Refusal(500)])
-async def test_a_request_that_the_server_turned_away_cost_nothing(script: Script) -> None:
+async def test_usage_of_a_refused_request_is_zero(script: Script) -> None:
     async with OpenAIServer(script) as server:
         model = model_at(server).watched()
         with suppress(*MODEL_FAULTS):
@@ -148,7 +152,7 @@ async def test_a_request_that_the_server_turned_away_cost_nothing(script: Script
         await model.aclose()
 
 
-async def test_thinking_counts_as_written() -> None:
+async def test_usage_counts_reasoning_as_output() -> None:
     thoughts = ["Let me think. ", "Whitby, I believe."]
     async with OpenAIServer(Speech(["Yes."], reasoning=thoughts, close=Close.UNFINISHED)) as server:
         model = model_at(server).watched()
@@ -157,7 +161,7 @@ async def test_thinking_counts_as_written() -> None:
         await model.aclose()
 
 
-def test_figures_that_come_before_the_end_do_not_hide_what_was_written_since() -> None:
+def test_usage_reported_early_does_not_hide_later_output() -> None:
     tally = Tally()
     tally.see(event(usage=(70, 0)))
     for _ in range(5):
@@ -167,7 +171,7 @@ def test_figures_that_come_before_the_end_do_not_hide_what_was_written_since() -
     assert tally.usage == Usage(70, 4)
 
 
-def test_nothing_is_counted_twice_however_often_the_usage_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reading_the_usage_again_does_not_count_text_again(monkeypatch: pytest.MonkeyPatch) -> None:
     counted: list[str] = []
 
     def noted(text: str) -> int:

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bot.knowledge.readers import cleaned, read
-from bot.knowledge.readers.page import lines_of
+from bot.knowledge.readers import clean_text, read
+from bot.knowledge.readers.page import map_line_numbers
 from bot.knowledge.splitting.splitter import SectionSplitter
 
 if TYPE_CHECKING:
@@ -41,25 +41,25 @@ def test_a_comment_below_a_code_block_is_left_out_wherever_the_file_was_written(
     assert "unseen" not in found[1]
 
 
-def test_what_stands_behind_a_comment_on_its_last_line_is_on_that_line(tmp_path: Path) -> None:
+def test_text_after_a_comment_keeps_the_comments_last_line_number(tmp_path: Path) -> None:
     assert passages(tmp_path, "leave.md", "<!-- one\ntwo --> Three.") == [(2, "Three.")]
 
 
-def test_a_text_without_headings_and_a_page_break_in_it(tmp_path: Path) -> None:
+def test_text_with_a_page_break_keeps_its_line_numbers(tmp_path: Path) -> None:
     prose = "".join(f"This is line {n}, and it says that refunds take thirty days.\n\f\n" for n in range(1, 99, 2))
     found = passages(tmp_path, "rfc.txt", prose)
     assert len(found) > 3
     assert all(text.startswith(f"This is line {line},") for line, text in found)
 
 
-def test_source_code_is_counted_from_the_top_of_its_file(tmp_path: Path) -> None:
+def test_source_code_lines_count_from_the_top_of_the_file(tmp_path: Path) -> None:
     code = "\n\n" + "".join(f"def function_{n}():\n    return {n}\n\n\n" for n in range(3, 403, 4))
     found = passages(tmp_path, "code.py", code)
     assert len(found) > 3
     assert [re.findall(r"function_(\d+)", text)[0] for _, text in found] == [str(line) for line, _ in found]
 
 
-def test_lines_that_are_all_the_same_are_not_mistaken_for_one_another(tmp_path: Path) -> None:
+def test_identical_lines_keep_their_own_line_numbers(tmp_path: Path) -> None:
     found = [(line or 0, text.count("key")) for line, text in passages(tmp_path, "same.yaml", "key: value\n" * 2_000)]
     ends = [line + count for line, count in found]
     assert (found[0][0], ends[-1]) == (1, 2_001)
@@ -77,7 +77,7 @@ def test_a_table_of_names_only_begins_with_them(tmp_path: Path) -> None:
     assert passages(tmp_path, "people.csv", "\nname,note\n") == [(2, "name; note")]
 
 
-def test_what_a_page_of_sphinx_shows_is_where_it_was_written(tmp_path: Path) -> None:
+def test_sphinx_content_keeps_the_line_numbers_of_its_source(tmp_path: Path) -> None:
     filler = "".join(f"    step {n} of the deployment\n" for n in range(20, 120))
     text = (
         "Guide\n=====\n\n.. toctree::\n   :maxdepth: 2\n\n   a\n\nHello.\n\nRun\n---\n\n.. code-block::\n   :linenos:\n"
@@ -90,7 +90,7 @@ def test_what_a_page_of_sphinx_shows_is_where_it_was_written(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("name", ["guide.html", "guide.ipynb"])
-def test_what_is_not_read_line_by_line_has_no_lines(tmp_path: Path, name: str) -> None:
+def test_formats_not_read_line_by_line_have_no_line_numbers(tmp_path: Path, name: str) -> None:
     content = '{"cells": [{"cell_type": "markdown", "source": "Hello."}]}' if name.endswith("ipynb") else "<p>Hello."
     assert passages(tmp_path, name, content) == [(None, "Hello.")]
 
@@ -98,8 +98,8 @@ def test_what_is_not_read_line_by_line_has_no_lines(tmp_path: Path, name: str) -
 @given(st.lists(st.text(max_size=9) | st.sampled_from(["\n", "\r", "\r\n", "\f", "\u2028"])).map("".join))
 def test_every_line_of_a_text_is_on_a_line_of_its_file(text: str) -> None:
     text = text.encode("utf-8", "replace").decode()
-    lines = lines_of([(1, text)])
-    assert len(lines) == cleaned(text).count("\n") + 1
+    lines = map_line_numbers([(1, text)])
+    assert len(lines) == clean_text(text).count("\n") + 1
     assert lines == sorted(lines)
     assert lines[-1] == len(re.split("\r\n?|\n", text))
 
@@ -117,7 +117,7 @@ LINES = st.lists(WORDED | WORDLESS.map(lambda line: (line, 0, "")), max_size=50)
 @pytest.mark.parametrize("name", ["a.md", "a.txt", "a.py", "a.rst"])
 @SAME_PLACE
 @given(lines=LINES, end=st.sampled_from(["\n", "\r\n"]), head=st.sampled_from(["", "---\ntitle: w2\n---\n"]))
-def test_a_passage_begins_on_the_line_on_which_its_first_words_stand(
+def test_passage_line_is_the_line_of_its_first_words(
     tmp_path: Path, name: str, lines: list[tuple[str, int, str]], end: str, head: str
 ) -> None:
     above = head.count("\n")
@@ -135,9 +135,7 @@ def test_a_passage_begins_on_the_line_on_which_its_first_words_stand(
     rows=st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=3), min_size=2, max_size=60),
     wide=st.integers(1, 30),
 )
-def test_a_row_of_a_table_begins_on_the_line_on_which_its_first_words_stand(
-    tmp_path: Path, rows: list[list[int]], wide: int
-) -> None:
+def test_table_row_line_is_the_line_of_its_first_words(tmp_path: Path, rows: list[list[int]], wide: int) -> None:
     written = io.StringIO("")
     writer = csv.writer(written, lineterminator="\n")
     for row in [[0], *rows]:

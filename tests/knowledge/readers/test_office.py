@@ -19,7 +19,7 @@ from pptx.util import Inches
 
 from bot.errors import DocumentUnreadable
 from bot.knowledge.readers import read
-from bot.knowledge.readers.pdf import outlined
+from bot.knowledge.readers.pdf import find_page_sections
 from bot.knowledge.splitting.splitter import SectionSplitter
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def made(root: Path, name: str, content: bytes | str) -> list[Document]:
 def reason(root: Path, name: str, content: bytes | str) -> str:
     with pytest.raises(DocumentUnreadable) as caught:
         made(root, name, content)
-    return caught.value.words
+    return caught.value.user_message
 
 
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
@@ -143,7 +143,7 @@ def xlsx(sheets: Mapping[str, Sequence[tuple[str, str]]], *, hidden: str = "", p
 ROTA = [("A1", "who"), ("B1", "code"), ("A2", "Ada"), ("B2", "007"), ("A3", "Bob"), ("B3", "12"), ("C3", "1.5")]
 
 
-def test_rows_of_a_sheet_say_what_each_value_is(tmp_path: Path) -> None:
+def test_sheet_rows_name_each_value_by_its_column(tmp_path: Path) -> None:
     (document,) = made(tmp_path, "week rota.xlsx", xlsx({"Rota": ROTA}))
     assert document.text == "who: Ada; code: 007\n\nwho: Bob; code: 12; 1.5"
     assert document.metadata["title"] == "Week rota"
@@ -218,7 +218,7 @@ def test_a_vast_sheet_is_refused_however_it_is_written(tmp_path: Path, name: str
 
 @pytest.mark.parametrize("name", ["a.xls", "a.ods"])
 @pytest.mark.parametrize("content", [b"text", OLE + bytes(600), b"PK\x03\x04" + bytes(60)])
-def test_a_bad_workbook_of_another_make_is_refused(tmp_path: Path, name: str, content: bytes) -> None:
+def test_bad_workbook_of_another_format_is_refused(tmp_path: Path, name: str, content: bytes) -> None:
     assert re.search("damaged|password|not|older", reason(tmp_path, name, content))
 
 
@@ -276,11 +276,11 @@ def test_a_notebook_gives_its_prose_its_code_and_what_that_printed(tmp_path: Pat
 
 
 @pytest.mark.parametrize("content", ["no json", "[]", "{}", '{"cells": 3}', "[" * 100_000, '{"cells": [1, null, "x"]}'])
-def test_what_is_no_notebook_is_refused(tmp_path: Path, content: str) -> None:
+def test_file_that_is_no_notebook_is_refused(tmp_path: Path, content: str) -> None:
     assert reason(tmp_path, "a.ipynb", content)
 
 
-def test_a_damaged_notebook_is_told_from_an_empty_one(tmp_path: Path) -> None:
+def test_damaged_notebook_is_distinguished_from_an_empty_one(tmp_path: Path) -> None:
     assert reason(tmp_path, "a.ipynb", '{"cells": []}') == "empty file"
     assert reason(tmp_path, "a.ipynb", '{"cells": 3}') == "damaged notebook: it holds no cells"
 
@@ -291,12 +291,14 @@ JSON = st.recursive(
 
 
 @given(st.lists(st.dictionaries(st.sampled_from(["cell_type", "source", "outputs", "level", "text", "data"]), JSON)))
-def test_any_cells_at_all_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory, cells: list[Any]) -> None:
+def test_any_notebook_cells_are_read_or_refused_with_a_message(
+    tmp_path_factory: pytest.TempPathFactory, cells: list[Any]
+) -> None:
     root = tmp_path_factory.mktemp("notebooks")
     try:
         assert made(root, "a.ipynb", json.dumps({"cells": cells}))[0].text.strip()
     except DocumentUnreadable as error:
-        assert error.words  # noqa: PT017 - refusing is as good an end as reading
+        assert error.user_message  # noqa: PT017 - refusing is as good an end as reading
 
 
 def test_source_code_is_a_code_block_under_the_files_name(tmp_path: Path) -> None:
@@ -327,11 +329,11 @@ def test_a_line_of_code_keeps_its_margin_where_a_passage_begins_with_it(tmp_path
 # --- The outline of a PDF
 
 
-def test_a_page_stands_below_the_heading_it_begins_under() -> None:
+def test_pdf_page_is_under_the_outline_heading_it_begins_with() -> None:
     entries = [(0, "One", 0), (1, "First", 0), (1, "Second", 2), (0, "Two", 4)]
-    assert outlined(entries, 6) == ["One", "One › First", "One › Second", "One › Second", "Two", "Two"]
+    assert find_page_sections(entries, 6) == ["One", "One › First", "One › Second", "One › Second", "Two", "Two"]
 
 
 @given(st.lists(st.tuples(st.integers(-2, 6), st.text(max_size=8), st.integers(-3, 12))), st.integers(0, 8))
-def test_any_outline_gives_each_page_one_section(entries: list[tuple[int, str, int]], count: int) -> None:
-    assert len(outlined(entries, count)) == count
+def test_any_outline_gives_each_page_one_section_path(entries: list[tuple[int, str, int]], count: int) -> None:
+    assert len(find_page_sections(entries, count)) == count

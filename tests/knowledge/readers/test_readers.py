@@ -15,7 +15,15 @@ from hypothesis import strategies as st
 
 from bot.domain import collection_of
 from bot.errors import DocumentUnreadable
-from bot.knowledge.readers import SIZE_LIMIT, Found, cleaned, collections_in, listed, read, readable_stem
+from bot.knowledge.readers import (
+    SIZE_LIMIT,
+    FileEntry,
+    clean_text,
+    collections_in,
+    list_known_files,
+    read,
+    title_from_path,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -97,7 +105,7 @@ def only(root: Path, relative: str, content: str | bytes) -> Document:
 def reason(root: Path, relative: str, content: str | bytes) -> str:
     with pytest.raises(DocumentUnreadable) as caught:
         read(root, put(root, relative, content))
-    return caught.value.words
+    return caught.value.user_message
 
 
 # --- The folder
@@ -106,20 +114,20 @@ def reason(root: Path, relative: str, content: str | bytes) -> str:
 def test_files_of_known_kinds_are_listed_by_path(tmp_path: Path) -> None:
     for name in ["b.md", "a/z.TXT", "a/c.pdf", "photo.png", "movie.mp4", "README", "node_modules/x.js", "x.min.js"]:
         put(tmp_path, name, "text")
-    assert listed(tmp_path) == [Found("a/c.pdf", 4), Found("a/z.TXT", 4), Found("b.md", 4)]
+    assert list_known_files(tmp_path) == [FileEntry("a/c.pdf", 4), FileEntry("a/z.TXT", 4), FileEntry("b.md", 4)]
 
 
 @pytest.mark.parametrize("name", ["a.doc", "a.odt", "A.RTF", "a.ppt", "a.odp"])
 def test_a_format_that_is_not_read_says_which_to_save_it_as(tmp_path: Path, name: str) -> None:
     put(tmp_path, name, "{\\rtf1 text}")
-    assert listed(tmp_path) == [Found(name, 12)]
+    assert list_known_files(tmp_path) == [FileEntry(name, 12)]
     assert reason(tmp_path, name, b"\xd0\xcf").startswith("format not supported: save it as ")
 
 
-def test_what_is_hidden_stays_hidden(tmp_path: Path) -> None:
+def test_hidden_files_and_folders_are_not_listed(tmp_path: Path) -> None:
     for name in [".secret.md", ".git/notes.md", "a/.cache/x.md"]:
         put(tmp_path, name, "text")
-    assert listed(tmp_path) == []
+    assert list_known_files(tmp_path) == []
 
 
 def test_links_are_followed_to_files_inside_the_folder_only(tmp_path: Path) -> None:
@@ -131,7 +139,7 @@ def test_links_are_followed_to_files_inside_the_folder_only(tmp_path: Path) -> N
     (root / "dangling.md").symlink_to("nowhere.md")
     (root / "circle.md").symlink_to("circle.md")
     (root / "alias").symlink_to(".data")
-    assert {found.relative: found.fault for found in listed(root)} == {
+    assert {found.relative: found.fault for found in list_known_files(root)} == {
         "inside.md": "",
         "leaves.txt": "a link out of the documents' folder",
         "folder/": "a link out of the documents' folder",
@@ -142,43 +150,46 @@ def test_links_are_followed_to_files_inside_the_folder_only(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("relative", ["../outside.txt", "leaves.txt", "pipe.txt", "folder.md", "absent.md"])
-def test_nothing_but_a_regular_file_inside_the_folder_is_read_and_nothing_blocks(tmp_path: Path, relative: str) -> None:
+def test_only_regular_files_inside_the_folder_are_read_without_blocking(tmp_path: Path, relative: str) -> None:
     root = tmp_path / "docs"
     root.mkdir()
     put(tmp_path, "outside.txt", "secret")
     (root / "leaves.txt").symlink_to("../outside.txt")
     os.mkfifo(root / "pipe.txt")
     (root / "folder.md").mkdir()
-    assert {found.fault for found in listed(root)} == {"a link out of the documents' folder", "not a regular file"}
+    assert {found.fault for found in list_known_files(root)} == {
+        "a link out of the documents' folder",
+        "not a regular file",
+    }
     with pytest.raises(DocumentUnreadable, match=r"regular file|cannot be opened"):
         read(root, relative)
 
 
-def test_a_file_whose_name_is_no_text_is_named_as_well_as_it_can_be(tmp_path: Path) -> None:
+def test_file_with_an_undecodable_name_is_reported(tmp_path: Path) -> None:
     (tmp_path / os.fsdecode(b"caf\xe9.md")).write_text("text")
-    assert listed(tmp_path) == [Found("caf?.md", 4, "its name is not UTF-8")]
+    assert list_known_files(tmp_path) == [FileEntry("caf?.md", 4, "its name is not UTF-8")]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="the superuser can open every folder")
 def test_a_folder_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
     put(tmp_path, "locked/a.md", "text")
     (tmp_path / "locked").chmod(0)
-    assert [found.relative for found in listed(tmp_path)] == ["locked/"]
+    assert [found.relative for found in list_known_files(tmp_path)] == ["locked/"]
 
 
 def test_a_file_that_is_too_large_is_named(tmp_path: Path) -> None:
     with (tmp_path / "huge.txt").open("wb") as file:
         file.truncate(SIZE_LIMIT + 1)
-    assert [found.relative for found in listed(tmp_path)] == ["huge.txt"]
+    assert [found.relative for found in list_known_files(tmp_path)] == ["huge.txt"]
     with pytest.raises(DocumentUnreadable, match="larger than 50 MB"):
         read(tmp_path, "huge.txt")
 
 
-def test_the_rules_of_a_collection_are_no_document_and_what_only_looks_like_them_is(tmp_path: Path) -> None:
+def test_rules_file_is_no_document_and_similar_names_are(tmp_path: Path) -> None:
     (tmp_path / "@legal").mkdir()
     for name in ("@legal.toml", "@Board.TOML", "legal.toml", "@legal/@x.toml", "@legal.md"):
         (tmp_path / name).write_text("a = 1")
-    assert [found.relative for found in listed(tmp_path)] == ["@legal.md", "@legal/@x.toml", "legal.toml"]
+    assert [found.relative for found in list_known_files(tmp_path)] == ["@legal.md", "@legal/@x.toml", "legal.toml"]
 
 
 def test_collections_are_the_folders_that_say_so_with_documents_or_without(tmp_path: Path) -> None:
@@ -194,7 +205,7 @@ def test_collections_are_the_folders_that_say_so_with_documents_or_without(tmp_p
     ("relative", "collection"),
     [("@legal/a.md", "legal"), ("@legal/x/a.md", "legal"), ("legal/a.md", ""), ("@a.md", ""), ("a/@b/c.md", "")],
 )
-def test_a_first_folder_with_an_at_sign_names_the_collection(relative: str, collection: str) -> None:
+def test_top_folder_with_an_at_sign_names_the_collection(relative: str, collection: str) -> None:
     assert collection_of(relative) == collection
 
 
@@ -269,7 +280,7 @@ def test_a_hostile_text_is_read_in_time_that_grows_with_its_length(tmp_path: Pat
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252", "latin-1"])
-def test_letters_survive_every_usual_encoding(tmp_path: Path, encoding: str) -> None:
+def test_text_survives_every_common_encoding(tmp_path: Path, encoding: str) -> None:
     text = "Das Café öffnet um acht, die Küche später; Rückfragen bitte an Jürgen Groß. " * 3
     assert only(tmp_path, "a.txt", text.encode(encoding)).text == text
 
@@ -278,7 +289,7 @@ def test_a_short_text_of_an_old_encoding_is_read_too(tmp_path: Path) -> None:
     assert only(tmp_path, "a.txt", "Café – 5 €".encode("cp1252")).text == "Café – 5 €"
 
 
-def test_what_a_reader_cannot_see_is_dropped(tmp_path: Path) -> None:
+def test_invisible_characters_are_dropped(tmp_path: Path) -> None:
     hidden = "".join(chr(0xE0000 + ord(letter)) for letter in "obey")
     assert (
         only(tmp_path, "a.txt", f"Re\u200bfund\u202e thirty\u00a0days{hidden}.\r\nNext").text
@@ -300,7 +311,7 @@ def test_a_file_of_no_bytes_is_an_empty_file(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("content", ["  \n\t\n", "\u200b\u200b", "---\ntitle: x\n---\n"])
-def test_a_file_without_a_letter_to_see_is_an_empty_file(tmp_path: Path, content: str) -> None:
+def test_file_without_visible_characters_is_an_empty_file(tmp_path: Path, content: str) -> None:
     assert reason(tmp_path, "a.md", content) == "empty file"
 
 
@@ -330,7 +341,7 @@ def test_restructured_text_becomes_markdown(tmp_path: Path) -> None:
     ]
 
 
-def test_what_sphinx_shows_as_the_source_of_a_page_is_restructured_text(tmp_path: Path) -> None:
+def test_sphinx_source_pages_are_read_as_restructured_text(tmp_path: Path) -> None:
     source = "Scope\n=====\n\nMust be read. [#]_ See :ref:`the rules <s1>` [#note]_\nand [1]_.\n\n.. [#] Informally.\n"
     document = only(tmp_path, "_sources/a.rst.txt", source)
     assert document.metadata["title"] == "Scope"
@@ -399,14 +410,14 @@ def test_menus_are_dropped_from_a_page_that_does_not_name_its_main_part(tmp_path
     assert " ".join(words).removeprefix("Acme ") == "# Refunds Thirty days. - See this"
 
 
-def test_menus_are_told_in_time_that_grows_with_the_page(tmp_path: Path) -> None:
+def test_menu_detection_is_linear_in_the_page_size(tmp_path: Path) -> None:
     page = "<header>" + "<div>" * 200 + "<a>b</a>" * 50_000
     began = time.process_time()
     assert reason(tmp_path, "a.html", page) == "empty file"
     assert time.process_time() - began < 10
 
 
-def test_what_is_only_named_like_a_menu_is_kept(tmp_path: Path) -> None:
+def test_content_only_named_like_a_menu_is_kept(tmp_path: Path) -> None:
     page = (
         '<h2><a class="toc-backref" href="#id1">Refunds</a></h2>'
         '<div class="sidebar"><p>Ask Ada before noon, or see <a href="/x">this</a>.</p></div>'
@@ -416,7 +427,7 @@ def test_what_is_only_named_like_a_menu_is_kept(tmp_path: Path) -> None:
     assert all(words in text for words in ("## Refunds", "Ask Ada before noon, or see this.", "- Entry 7"))
 
 
-def test_signs_to_the_pages_before_and_after_are_dropped_and_tables_of_facts_are_not(tmp_path: Path) -> None:
+def test_previous_and_next_links_are_dropped_and_fact_tables_are_kept(tmp_path: Path) -> None:
     cells = "<td>Prev</td><td>Up</td><td>Next</td></tr><tr><td>1. Start</td><td></td><td>3. End</td>"
     way = f"<table><tr>{cells}</tr></table>"
     facts = "<table><tr><th>day</th><th>who</th></tr><tr><td>Monday</td><td>Ada</td></tr></table>"
@@ -429,7 +440,7 @@ def test_a_code_blocks_language_is_kept(tmp_path: Path) -> None:
     assert "```python\nprint(1)\n```" in only(tmp_path, "a.html", page).text
 
 
-def test_what_only_sphinx_needs_is_dropped_and_what_stands_in_a_note_is_kept(tmp_path: Path) -> None:
+def test_sphinx_only_directives_are_dropped_and_notes_are_kept(tmp_path: Path) -> None:
     source = (
         "Guide\n=====\n\n.. toctree::\n   :maxdepth: 2\n\n   intro\n\n.. A comment\n   over lines\n\n"
         ".. note::\n\n   Ask first.\n\n   .. code-block:: sh\n\n      docent run\n\n"
@@ -454,7 +465,7 @@ def test_html_of_an_old_encoding_keeps_its_letters(tmp_path: Path, head: str) ->
     assert only(tmp_path, "a.html", f"<html>{head}<p>Café</p>".encode("cp1252")).text.strip() == "Café"
 
 
-def test_html_that_is_too_much_is_refused_and_deep_html_ends(tmp_path: Path) -> None:
+def test_oversized_html_is_refused_and_deep_html_terminates(tmp_path: Path) -> None:
     assert reason(tmp_path, "a.html", "<b>" * 900_000) == "more than 400,000 HTML tags"
     assert reason(tmp_path, "deep.html", "<div>" * 200_000 + "x") == "HTML is nested too deeply"
     assert reason(tmp_path, "deep.html", "<p>Seen.</p>" + "<div>" * 3_000 + "x") == "HTML is nested too deeply"
@@ -492,7 +503,7 @@ def test_a_locked_pdf_says_so(tmp_path: Path) -> None:
         (b"\x89PNG\r\n" + bytes(60), "its content is not PDF"),
     ],
 )
-def test_a_pdf_that_is_cut_damaged_or_none_at_all_is_told_apart(tmp_path: Path, content: bytes, words: str) -> None:
+def test_truncated_damaged_and_fake_pdfs_are_distinguished(tmp_path: Path, content: bytes, words: str) -> None:
     assert reason(tmp_path, "a.pdf", content) == words
 
 
@@ -554,28 +565,28 @@ def test_a_csv_field_without_end_is_refused(tmp_path: Path) -> None:
     st.sampled_from(["a.md", "a.txt", "a.rst", "a.html", "a.csv", "a.pdf", "a.docx"]),
     st.one_of(st.binary(max_size=400), st.text(max_size=400).map(lambda text: text.encode("utf-8", "replace"))),
 )
-def test_any_bytes_are_read_or_refused(tmp_path: Path, name: str, content: bytes) -> None:
+def test_any_bytes_are_read_or_refused_with_a_message(tmp_path: Path, name: str, content: bytes) -> None:
     put(tmp_path, name, content)
     try:
         documents = read(tmp_path, name)
     except DocumentUnreadable as error:
-        assert error.words  # noqa: PT017 - refusing is as good an end as reading
+        assert error.user_message  # noqa: PT017 - refusing is as good an end as reading
     else:
         assert all(document.text.strip() and document.metadata["title"] for document in documents)
 
 
 @given(st.text(max_size=300))
 def test_cleaning_twice_changes_nothing_more(text: str) -> None:
-    assert cleaned(cleaned(text)) == cleaned(text)
+    assert clean_text(clean_text(text)) == clean_text(text)
 
 
 @given(st.text(min_size=1, max_size=40).filter(lambda name: "/" not in name and name.strip(". ")))
-def test_every_name_can_be_shown(name: str) -> None:
-    assert readable_stem(f"a/{name}.md").strip()
+def test_every_file_name_can_be_displayed(name: str) -> None:
+    assert title_from_path(f"a/{name}.md").strip()
 
 
 @pytest.mark.parametrize(
     "text", ["👩\u200d💻 ❤\ufe0f", "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", "\u0915\u094d\u200d\u0937"]
 )
 def test_joiners_stay_where_emoji_and_scripts_need_them(text: str) -> None:
-    assert cleaned(text) == text
+    assert clean_text(text) == text

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from bot.domain import collection_of
 from bot.errors import DocumentUnreadable, StoreUnusable
-from bot.knowledge.readers import known_suffix, listed
+from bot.knowledge.readers import known_suffix, list_known_files
 from bot.knowledge.sources import document_folder as room
 from bot.knowledge.sources.document_folder import NAME_BYTES, Shelf, public_address, safe_name
 from bot.knowledge.sources.web.addresses import listed_urls, page_name
@@ -73,7 +73,7 @@ def everything(root: Path) -> set[str]:
         ("x.md. .", "x.md"),
     ],
 )
-def test_a_strangers_name_is_cut_down_to_one_that_is_safe_everywhere(name: str, safe: str) -> None:
+def test_file_name_is_reduced_to_one_safe_on_every_platform(name: str, safe: str) -> None:
     assert safe_name(name) == safe
 
 
@@ -86,7 +86,7 @@ def test_a_name_of_no_known_format_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["urls.txt", "URLS.TXT", "../urls.txt", ".urls.txt", "urls.txt ", "\u200burls.txt"])
-def test_the_list_of_pages_is_not_overwritten_by_a_file(name: str) -> None:
+def test_url_list_is_not_overwritten_by_a_file(name: str) -> None:
     with pytest.raises(DocumentUnreadable, match="list of web pages"):
         safe_name(name)
 
@@ -95,7 +95,7 @@ def test_the_list_of_pages_is_not_overwritten_by_a_file(name: str) -> None:
     st.text(max_size=300).map(lambda text: f"{text}.md")
     | st.text("./\\@~-: \u202e\u200b\x00acon", max_size=20).map(lambda text: f"{text}.md")
 )
-def test_any_name_at_all_becomes_safe_and_stays_so(name: str) -> None:
+def test_safe_name_is_idempotent_for_any_name(name: str) -> None:
     try:
         safe = safe_name(name)
     except DocumentUnreadable:
@@ -113,11 +113,11 @@ def test_any_name_at_all_becomes_safe_and_stays_so(name: str) -> None:
 # --- Files ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_file_stands_in_its_collections_folder_which_is_made_if_it_is_missing(root: Path, shelf: Shelf) -> None:
+def test_file_is_stored_in_its_collections_folder_created_if_missing(root: Path, shelf: Shelf) -> None:
     assert shelf.add("legal", "../terms.md", b"Terms.") == "@legal/terms.md"
     assert shelf.add("", "hours.md", b"Hours.") == "hours.md"
     assert (root / "@legal" / "terms.md").read_bytes() == b"Terms."
-    assert [found.relative for found in listed(root)] == ["@legal/terms.md", "hours.md", "people/leave.md"]
+    assert [found.relative for found in list_known_files(root)] == ["@legal/terms.md", "hours.md", "people/leave.md"]
     assert collection_of("@legal/terms.md") == "legal"
     if os.name == "posix":
         assert stat.S_IMODE((root / "@legal").stat().st_mode) == 0o700
@@ -135,7 +135,7 @@ def test_a_file_of_the_same_name_is_replaced_and_keeps_who_may_read_it(root: Pat
 @pytest.mark.parametrize(
     "name", ["..", ".", "a/b", "../x", "a b", "ä", "x" * 41, "@a", "a\n", "a\x00", ".git", "a.b", "\u202ea"]
 )
-def test_no_collection_is_called_by_what_is_no_plain_name(root: Path, shelf: Shelf, name: str) -> None:
+def test_invalid_collection_name_is_refused(root: Path, shelf: Shelf, name: str) -> None:
     before = everything(root)
     with pytest.raises(DocumentUnreadable, match="no collection may be called that"):
         shelf.add(name, "a.md", b"Text.")
@@ -163,7 +163,7 @@ def test_a_collections_folder_that_is_a_link_is_refused(root: Path, shelf: Shelf
     assert list(outside.iterdir()) == []
 
 
-def test_a_link_in_a_files_place_is_replaced_and_its_target_untouched(root: Path, shelf: Shelf) -> None:
+def test_symlink_with_the_files_name_is_replaced_and_its_target_untouched(root: Path, shelf: Shelf) -> None:
     secret = root.parent / "secret.md"
     secret.write_text("secret")
     (root / "hours.md").symlink_to(secret)
@@ -172,7 +172,7 @@ def test_a_link_in_a_files_place_is_replaced_and_its_target_untouched(root: Path
     assert not (root / "hours.md").is_symlink()
 
 
-def test_a_missing_folder_is_not_made(tmp_path: Path) -> None:
+def test_missing_documents_folder_is_not_created(tmp_path: Path) -> None:
     shelf = Shelf(tmp_path / "not mounted")
     with pytest.raises(StoreUnusable, match="missing"):
         shelf.add("legal", "a.md", b"Text.")
@@ -207,7 +207,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_besides(
         ("http://8.8.8.8/x", "http://8.8.8.8/x"),
     ],
 )
-def test_a_pages_address_stands_on_its_collections_list_in_its_plain_form(
+def test_page_address_is_listed_normalised_in_its_collections_url_list(
     root: Path, shelf: Shelf, url: str, address: str
 ) -> None:
     assert shelf.add_page("legal", url) == address
@@ -239,7 +239,7 @@ def test_a_pages_address_stands_on_its_collections_list_in_its_plain_form(
         "https://team.example/\x00",
     ],
 )
-def test_what_is_no_public_address_of_a_page_is_on_no_list(root: Path, shelf: Shelf, url: str) -> None:
+def test_private_or_invalid_page_address_is_not_added(root: Path, shelf: Shelf, url: str) -> None:
     before = everything(root)
     with pytest.raises(DocumentUnreadable):
         shelf.add_page("", url)
@@ -247,7 +247,7 @@ def test_what_is_no_public_address_of_a_page_is_on_no_list(root: Path, shelf: Sh
 
 
 @given(st.text("htps:/.ab#*? \n\r\u2028\x85é漢%", max_size=30).map(lambda text: f"https://team.example/{text}"))
-def test_any_address_that_is_taken_is_one_line_that_asks_for_that_page_alone(url: str) -> None:
+def test_accepted_address_is_one_line_for_that_page_only(url: str) -> None:
     try:
         address = public_address(url)
     except DocumentUnreadable:
@@ -256,7 +256,7 @@ def test_any_address_that_is_taken_is_one_line_that_asks_for_that_page_alone(url
     assert (wanted.line, wanted.address, wanted.is_tree, wanted.fault) == (2, address, False, "")
 
 
-def test_what_stands_on_a_list_already_stays_word_for_word(root: Path, shelf: Shelf) -> None:
+def test_existing_url_list_lines_stay_unchanged(root: Path, shelf: Shelf) -> None:
     (root / "urls.txt").write_bytes(b"\xef\xbb\xbf# ours\r\nhttps://a.example/docs *\r\nnonsense\r\nhttps://b.example/")
     shelf.add_page("", "https://a.example/docs")
     assert (root / "urls.txt").read_bytes().endswith(b"b.example/")
@@ -287,7 +287,7 @@ def test_a_full_list_takes_no_more(root: Path, shelf: Shelf, monkeypatch: pytest
     assert (root / "urls.txt").read_text() == "https://a.example/\nhttps://b.example/\n"
 
 
-def test_of_pages_that_are_added_side_by_side_none_is_lost(root: Path, shelf: Shelf) -> None:
+def test_concurrently_added_pages_are_all_kept(root: Path, shelf: Shelf) -> None:
     threads = [
         threading.Thread(target=shelf.add_page, args=("", f"https://team.example/{number}")) for number in range(24)
     ]
@@ -301,12 +301,12 @@ def test_of_pages_that_are_added_side_by_side_none_is_lost(root: Path, shelf: Sh
 # --- Removing ------------------------------------------------------------------------------------------------------
 
 
-def test_a_document_is_taken_out_of_the_folder_once(root: Path, shelf: Shelf) -> None:
+def test_document_is_removed_from_the_folder_once(root: Path, shelf: Shelf) -> None:
     shelf.add("legal", "terms.md", b"Terms.")
     assert shelf.remove("@legal/terms.md")
     assert not shelf.remove("@legal/terms.md")
     assert shelf.remove("people/leave.md")
-    assert listed(root) == []
+    assert list_known_files(root) == []
 
 
 @pytest.mark.parametrize(
@@ -332,7 +332,7 @@ def test_a_document_is_taken_out_of_the_folder_once(root: Path, shelf: Shelf) ->
         "people\\leave.md",
     ],
 )
-def test_only_what_the_folder_is_seen_to_hold_is_removed(root: Path, shelf: Shelf, document: str) -> None:
+def test_only_listed_documents_can_be_removed(root: Path, shelf: Shelf, document: str) -> None:
     (root.parent / "secret.md").write_text("secret")
     (root / "linked").symlink_to(root.parent)
     (root / "@legal").mkdir()
@@ -343,13 +343,13 @@ def test_only_what_the_folder_is_seen_to_hold_is_removed(root: Path, shelf: Shel
     assert everything(root) == before
 
 
-def test_a_link_is_removed_and_not_what_it_leads_to(root: Path, shelf: Shelf) -> None:
+def test_symlink_is_removed_and_its_target_kept(root: Path, shelf: Shelf) -> None:
     (root / "twin.md").symlink_to(root / "people" / "leave.md")
     assert shelf.remove("twin.md")
     assert (root / "people" / "leave.md").read_text() == "Ask Ada."
 
 
-def test_a_page_goes_off_its_list_where_a_line_names_it_and_nothing_else(root: Path, shelf: Shelf) -> None:
+def test_page_is_removed_from_the_url_list_only_by_its_exact_line(root: Path, shelf: Shelf) -> None:
     (root / "@legal").mkdir()
     file = root / "@legal" / "urls.txt"
     file.write_text(
@@ -365,7 +365,7 @@ def test_a_page_goes_off_its_list_where_a_line_names_it_and_nothing_else(root: P
     assert file.read_text() == "# ours\nhttps://a.example/one/two\nhttps://a.example/tree *\nnonsense\n"
 
 
-def test_what_was_added_as_a_page_can_be_removed_by_its_documents_name(root: Path, shelf: Shelf) -> None:
+def test_added_page_can_be_removed_by_its_document_name(root: Path, shelf: Shelf) -> None:
     address = shelf.add_page("", "https://team.example/handbook?page=2#part")
     assert shelf.remove(page_name("urls.txt", address))
     assert (root / "urls.txt").read_text() == ""

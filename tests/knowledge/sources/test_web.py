@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bot.domain import IngestionReport
-    from bot.knowledge.sources.web.page_cache import KeptPage
+    from bot.knowledge.sources.web.page_cache import CachedPage
 
 EVERYTHING = frozenset({"", "legal"})
 HERE = "127.0.0.1"
@@ -95,14 +95,14 @@ HERE = "127.0.0.1"
         "127.1",
     ],
 )
-def test_a_machine_that_is_not_on_the_public_internet_is_not_reached(address: str) -> None:
+def test_private_ip_addresses_are_refused(address: str) -> None:
     assert not allowed(address)
 
 
 @pytest.mark.parametrize(
     "address", ["8.8.8.8", "93.184.215.14", "2606:4700::1111", "::ffff:8.8.8.8", "2002:808:808::", "64:ff9b::8.8.8.8"]
 )
-def test_a_machine_on_the_public_internet_is_reached(address: str) -> None:
+def test_public_ip_addresses_are_allowed(address: str) -> None:
     assert allowed(address)
 
 
@@ -136,7 +136,7 @@ def test_an_address_inside_another_is_judged_as_itself(address: object) -> None:
         ("https://example.com/" + "a" * 2_000, "longer"),
     ],
 )
-def test_what_is_no_address_of_a_web_page_is_refused(address: str, reason: str) -> None:
+def test_invalid_web_address_is_refused(address: str, reason: str) -> None:
     with pytest.raises(AddressRefused, match=reason):
         plain_address(address)
 
@@ -152,7 +152,7 @@ def test_a_plain_address_stays_as_it_is(rest: str) -> None:
     assert "#" not in address
 
 
-def test_a_list_holds_addresses_remarks_and_trees() -> None:
+def test_url_list_holds_addresses_comments_and_trees() -> None:
     text = (
         "\ufeff# Ours\n\nhttps://example.com/a#top  # the first\nhttps://example.com/docs/ *\nftp://x/y\nhttps://a b\n"
     )
@@ -171,7 +171,7 @@ def test_an_address_listed_twice_is_wanted_once() -> None:
 
 
 @given(st.text())
-def test_any_text_is_a_list(text: str) -> None:
+def test_url_list_parses_any_text(text: str) -> None:
     assert all(each.fault or plain_address(each.address) == each.address for each in listed_urls(text))
 
 
@@ -207,7 +207,7 @@ def test_a_page_is_below_another_by_host_and_folder(page: str, start: str, *, is
     assert is_below(page, start) is is_so
 
 
-def test_names_of_pages_are_told_from_files() -> None:
+def test_page_names_are_distinguished_from_file_names() -> None:
     assert page_name("@legal/urls.txt", "https://e.com/a/?q=1") == "@legal/urls.txt/e.com/a?q=1"
     assert list_of("@legal/urls.txt/e.com/a") == "@legal/urls.txt"
     assert list_of("urls.txt/e.com") == "urls.txt"
@@ -221,7 +221,7 @@ def test_names_of_pages_are_told_from_files() -> None:
 
 
 @pytest.mark.parametrize("location", ["file:///etc/passwd", "gopher://x/", "http://u:p@h/", "http://h:25/", ""])
-def test_a_site_cannot_send_us_to_what_is_no_web_page(location: str) -> None:
+def test_redirect_to_a_non_web_address_is_refused(location: str) -> None:
     with pytest.raises(AddressRefused):
         redirected("https://example.com/", location)
 
@@ -266,7 +266,7 @@ class Site:
 
         return Reach(self.resolve or resolve, {(HERE, self.port)})
 
-    async def fetched(self, path: str = "/", bounds: Bounds | None = None) -> KeptPage:
+    async def fetched(self, path: str = "/", bounds: Bounds | None = None) -> CachedPage:
         async with Fetcher(self.reach, bounds or Bounds(pause=0)) as fetcher:
             return await fetcher.fetched(self.at(path))
 
@@ -349,7 +349,7 @@ async def test_an_unchanged_page_is_neither_sent_nor_read_again(place: Place) ->
     assert not place.ingestion().has_changed(place.name("/"))
 
 
-async def test_a_changed_page_replaces_what_it_was(place: Place) -> None:
+async def test_changed_page_replaces_its_cached_version(place: Place) -> None:
     place.site.pages["/"] = "<p>Old words.</p>"
     place.list(place.site.at())
     await place.run()
@@ -396,7 +396,7 @@ async def test_a_site_that_does_not_answer_keeps_what_was_fetched(place: Place) 
     assert len(await keyword_hits(place.store(), "refunds holidays", EVERYTHING, top_k=5)) == 2
 
 
-async def test_pages_stay_when_their_start_is_lost_and_what_was_kept_of_it_too(place: Place) -> None:
+async def test_pages_stay_if_their_start_page_is_lost_and_its_cache_too(place: Place) -> None:
     place.site.pages |= {"/": "<p>Refunds.</p><a href=/a>a</a>", "/a": "<p>Holidays.</p>"}
     place.list(place.site.at() + " *")
     await place.run()
@@ -406,7 +406,7 @@ async def test_pages_stay_when_their_start_is_lost_and_what_was_kept_of_it_too(p
     assert (await place.run()).removed == []
 
 
-async def test_a_page_that_is_gone_is_removed_and_said_to_be(place: Place) -> None:
+async def test_page_that_is_gone_is_removed_and_reported(place: Place) -> None:
     place.site.pages |= {"/": "<p>One.</p>", "/two": "<p>Two.</p>"}
     place.list(place.site.at("/"), place.site.at("/two"))
     await place.run()
@@ -481,7 +481,7 @@ async def test_a_run_stops_while_a_site_is_silent(place: Place) -> None:
         "localhost",
     ],
 )
-async def test_no_redirect_leads_into_a_private_network(site: Site, host: str) -> None:
+async def test_redirect_into_a_private_network_is_refused(site: Site, host: str) -> None:
     async def sends_on(_: web.Request) -> web.StreamResponse:
         raise web.HTTPFound(f"http://{host}:{site.port}/secret")
 
@@ -502,7 +502,7 @@ async def test_no_redirect_leads_into_a_private_network(site: Site, host: str) -
 
 
 @pytest.mark.parametrize("answer", [["10.0.0.1"], ["127.0.0.2"], [HERE, "127.0.0.2"], ["::1"], ["fe80::1"]])
-async def test_a_name_that_means_a_private_machine_is_not_fetched(site: Site, answer: list[str]) -> None:
+async def test_host_name_that_resolves_to_a_private_address_is_refused(site: Site, answer: list[str]) -> None:
     async def resolve(_: str) -> list[str]:
         return answer
 
@@ -512,7 +512,7 @@ async def test_a_name_that_means_a_private_machine_is_not_fetched(site: Site, an
     assert site.asked == []
 
 
-async def test_a_name_that_changes_its_meaning_is_judged_at_each_connection(site: Site) -> None:
+async def test_host_name_is_resolved_and_checked_at_each_connection(site: Site) -> None:
     answers = [[HERE], ["127.0.0.2"]]
     looked_up: list[str] = []
 
@@ -538,7 +538,7 @@ async def test_a_numeric_address_in_a_list_is_refused_too(site: Site) -> None:
     assert site.asked == []
 
 
-async def test_a_redirect_in_a_circle_or_without_end_is_left(site: Site) -> None:
+async def test_circular_or_endless_redirect_is_refused(site: Site) -> None:
     async def circle(request: web.Request) -> web.StreamResponse:
         raise web.HTTPFound("/b" if request.path == "/" else "/")
 
@@ -558,13 +558,13 @@ async def test_the_address_of_a_page_is_where_redirects_end(site: Site) -> None:
     assert (await site.fetched()).address == site.at("/new")
 
 
-async def test_a_huge_page_is_left(site: Site) -> None:
+async def test_page_over_the_size_limit_is_refused(site: Site) -> None:
     site.pages["/"] = b"<p>" + b"x" * 300_000
     assert "larger than" in await site.refusal(bounds=Bounds(size=100_000, pause=0))
 
 
 @pytest.mark.parametrize("layers", [1, 2])
-async def test_a_page_that_unpacks_to_a_huge_one_is_left(site: Site, layers: int) -> None:
+async def test_page_that_decompresses_over_the_limit_is_refused(site: Site, layers: int) -> None:
     body = b"0" * 50_000_000
     for _ in range(layers):
         body = gzip.compress(body)
@@ -587,7 +587,7 @@ async def test_a_packed_page_is_unpacked(site: Site) -> None:
     assert (await site.fetched()).body == b"<p>Unpacked.</p>"
 
 
-async def test_a_page_that_trickles_is_left(site: Site) -> None:
+async def test_page_that_is_sent_too_slowly_is_refused(site: Site) -> None:
     async def trickle(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/html"})
         await response.prepare(request)
@@ -599,7 +599,7 @@ async def test_a_page_that_trickles_is_left(site: Site) -> None:
     assert "took longer than" in await site.refusal(bounds=Bounds(seconds=0.4, pause=0))
 
 
-async def test_robots_are_asked_once_and_listened_to(site: Site) -> None:
+async def test_robots_txt_is_fetched_once_and_obeyed(site: Site) -> None:
     site.pages |= {
         "/robots.txt": "User-agent: Docent\nDisallow: /private",
         "/private": "<p>Secret.</p>",
@@ -612,13 +612,13 @@ async def test_robots_are_asked_once_and_listened_to(site: Site) -> None:
     assert site.asked == ["/robots.txt", "/open"]
 
 
-async def test_a_site_whose_robots_cannot_be_read_is_left_for_now(site: Site) -> None:
+async def test_site_with_unreadable_robots_txt_is_skipped(site: Site) -> None:
     site.fails = True
     assert "robots.txt cannot be read now" in await site.refusal()
 
 
 @pytest.mark.parametrize("kind", ["image/png", "application/zip", "application/octet-stream", ""])
-async def test_what_is_no_text_is_left(site: Site, kind: str) -> None:
+async def test_page_with_a_binary_content_type_is_refused(site: Site, kind: str) -> None:
     async def picture(_: web.Request) -> web.StreamResponse:
         return web.Response(body=b"\x89PNG\x00", headers={"Content-Type": kind})
 
@@ -626,14 +626,14 @@ async def test_what_is_no_text_is_left(site: Site, kind: str) -> None:
     assert "of a kind that cannot be read" in await site.refusal()
 
 
-async def test_a_program_that_says_it_is_a_page_is_told_apart_when_it_is_read(place: Place) -> None:
+async def test_binary_served_as_html_is_refused_when_read(place: Place) -> None:
     place.site.pages |= {"/": b"\x7fELF\x00\x01" * 99, "/good": "<p>Good.</p>"}
     place.list(place.site.at("/"), place.site.at("/good"))
     report = await place.run()
     assert (report.new, report.failed) == ([place.name("/good")], {place.name("/"): "binary content"})
 
 
-async def test_text_in_an_older_encoding_is_read_as_the_site_says(site: Site) -> None:
+async def test_text_is_decoded_with_the_charset_of_the_response(site: Site) -> None:
     async def old(_: web.Request) -> web.StreamResponse:
         return web.Response(body="Übung".encode("cp1252"), headers={"Content-Type": "text/plain; charset=windows-1252"})
 
@@ -642,7 +642,7 @@ async def test_text_in_an_older_encoding_is_read_as_the_site_says(site: Site) ->
     assert (page.kind, page.body.decode()) == (".txt", "Übung")
 
 
-async def test_nothing_of_one_page_is_told_to_the_next(site: Site) -> None:
+async def test_no_cookie_of_one_page_is_sent_to_the_next(site: Site) -> None:
     cookies: list[str] = []
 
     async def bakes(request: web.Request) -> web.StreamResponse:

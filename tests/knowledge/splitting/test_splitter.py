@@ -38,7 +38,7 @@ def test_a_passage_knows_the_path_of_its_headings_without_the_title() -> None:
     ]
 
 
-def test_a_passage_carries_what_its_document_says_about_itself() -> None:
+def test_passage_carries_its_documents_metadata() -> None:
     (node,) = SPLITTER.split([document("Thirty days.", page=3, url="https://example.org/x", collection="legal")])
     assert node.metadata == {
         "document": "handbook.md",
@@ -52,7 +52,7 @@ def test_a_passage_carries_what_its_document_says_about_itself() -> None:
     assert node.ref_doc_id == "handbook.md"
 
 
-def test_what_is_searched_is_title_headings_and_text_and_what_is_shown_is_the_text() -> None:
+def test_searched_text_has_title_and_headings_and_shown_text_has_not() -> None:
     (node,) = SPLITTER.split([document("# Handbook\n## Refunds\nThirty days.", page=2)])
     assert searched_text(node) == "Handbook\nRefunds\n\nThirty days."
     assert node.get_content() == "Thirty days."
@@ -103,7 +103,7 @@ def test_a_skipped_heading_level_leaves_no_gap_in_the_path() -> None:
     assert [section.path for section in sections("# A\n#### B\ntext\n## C\nmore")] == [("A", "B"), ("A", "C")]
 
 
-def test_a_heading_without_text_is_kept_where_its_neighbours_are_and_never_stands_alone() -> None:
+def test_heading_without_text_is_joined_to_its_neighbours() -> None:
     nodes = passages("# Handbook\n\n## Refunds\n\nThirty days.\n\n## To be written\n")
     assert [node.text for node in nodes] == ["Thirty days.\n\nTo be written"]
 
@@ -128,7 +128,7 @@ def test_a_title_alone_is_no_passage(text: str) -> None:
         ("snake_case_name", "snake_case_name"),
     ],
 )
-def test_headings_are_shown_without_marks(written: str, plain: str) -> None:
+def test_headings_are_shown_without_markdown(written: str, plain: str) -> None:
     assert plain_heading(written) == plain
 
 
@@ -193,7 +193,7 @@ def test_code_inside_a_list_that_is_never_closed_ends_with_the_list() -> None:
     assert [(section_of(node), node.text) for node in nodes][1:] == [("Refunds", "Thirty days.")]
 
 
-def test_deeply_indented_marks_do_not_close_a_code_block_that_has_no_margin() -> None:
+def test_deeply_indented_fence_does_not_close_an_unindented_code_block() -> None:
     (node,) = passages("```md\n    ```\n# No heading\n```")
     assert section_of(node) == ""
 
@@ -252,7 +252,7 @@ def test_a_line_without_end_in_a_code_block_leaves_no_empty_block() -> None:
 
 
 @pytest.mark.parametrize("text", ["```json\n```", "---\n\n***", "| - | - |", "```\n{}\n```"])
-def test_what_has_no_letter_and_no_digit_is_no_passage(text: str) -> None:
+def test_text_without_letters_or_digits_gives_no_passage(text: str) -> None:
     assert passages(text) == []
 
 
@@ -275,7 +275,7 @@ def words_of(text: str) -> set[str]:
 
 @settings(deadline=None, max_examples=150)
 @given(DOCUMENTS)
-def test_no_word_of_a_document_is_lost(text: str) -> None:
+def test_splitting_loses_no_word(text: str) -> None:
     nodes = passages(text)
     kept = words_of("Handbook") | {word for node in nodes for word in words_of(f"{section_of(node)} {node.text}")}
     assert not nodes or words_of(text) - kept - {"python"} == set()
@@ -295,7 +295,7 @@ def test_a_document_with_text_has_passages_each_bounded_and_none_a_heading_alone
 
 @settings(deadline=None, max_examples=100)
 @given(st.text(max_size=2_000))
-def test_any_text_at_all_can_be_split(text: str) -> None:
+def test_any_text_can_be_split(text: str) -> None:
     text = text.encode("utf-8", "replace").decode()
     assert all(node.text for node in passages(text))
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from benchmarks.knowledge import server
-from bot.knowledge.stores import opened
+from bot.knowledge.stores import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -18,29 +18,29 @@ if TYPE_CHECKING:
     from bot.knowledge.stores.store import Store
 
 
-class Place:
+class IndexLocation:
     """Where one test's index is, and whoever has opened it."""
 
-    def __init__(self, where: Path | str) -> None:
-        self.where = where
-        self._opened = ExitStack()
+    def __init__(self, path_or_url: Path | str) -> None:
+        self.path_or_url = path_or_url
+        self._open_stores = ExitStack()
 
     def open(self, embed_name: str = "model") -> Store:
         """One more view of the same index, as another process would have it."""
-        store = opened(self.where, embed_name)
-        self._opened.callback(store.close)
+        store = open_store(self.path_or_url, embed_name)
+        self._open_stores.callback(store.close)
         return store
 
     def close(self) -> None:
-        self._opened.close()
+        self._open_stores.close()
 
 
 @contextmanager
 def running_server() -> Generator[str]:
     """The URL of a PostgreSQL server with pgvector that lives as long as the block."""
-    if server.missing():
-        pytest.skip(f"no PostgreSQL to try: {', '.join(server.missing())} not installed")
-    with server.running() as url:
+    if server.missing_packages():
+        pytest.skip(f"no PostgreSQL to try: {', '.join(server.missing_packages())} not installed")
+    with server.run_server() as url:
         yield url
 
 
@@ -50,7 +50,7 @@ def server_url() -> Generator[str]:
         yield url
 
 
-def emptied(url: str) -> str:
+def drop_schema(url: str) -> str:
     """The same URL, nothing of ours in its database any more."""
     from sqlalchemy import text  # noqa: PLC0415  # not there without the group tests are run with
     from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415
@@ -67,18 +67,18 @@ def emptied(url: str) -> str:
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[Place]:
+def location(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[IndexLocation]:
     where: Path | str = tmp_path / "state" / "index.sqlite"
     if request.param == "postgres":
-        where = emptied(request.getfixturevalue("server_url"))
-    place = Place(where)
+        where = drop_schema(request.getfixturevalue("server_url"))
+    place = IndexLocation(where)
     yield place
     place.close()
 
 
 @pytest.fixture
-def database(server_url: str) -> Generator[Place]:
+def database(server_url: str) -> Generator[IndexLocation]:
     """PostgreSQL alone."""
-    place = Place(emptied(server_url))
+    place = IndexLocation(drop_schema(server_url))
     yield place
     place.close()

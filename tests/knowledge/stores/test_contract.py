@@ -15,7 +15,7 @@ import pytest
 
 from bot.errors import IngestionRefused, StoreUnusable
 from bot.knowledge.splitting.splitter import passage_hash
-from bot.knowledge.stores.store import NO_EMBEDDING, SPARE_LEAST, Counts
+from bot.knowledge.stores.store import MIN_UNUSED_VECTORS, NO_EMBEDDING, Counts
 from tests.fakes.passages import SHARED_ONLY, by_keywords, filled, keyword_hits, near, node, vector_hits
 
 if TYPE_CHECKING:
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
     from llama_index.core.schema import TextNode
 
-    from tests.knowledge.stores.conftest import Place
+    from tests.knowledge.stores.conftest import IndexLocation
 
-EVERYWHERE = frozenset({"", "a", "b", "legal"})
+ALL_COLLECTIONS = frozenset({"", "a", "b", "legal"})
 
 
-async def test_what_is_stored_is_found_by_the_next_process(place: Place) -> None:
-    filled(place.open(), node("Refunds take thirty days.", section="Refunds"), vectors=[[1, 0]]).close()
-    again = place.open()
+async def test_stored_nodes_are_found_after_reopening(location: IndexLocation) -> None:
+    filled(location.open(), node("Refunds take thirty days.", section="Refunds"), vectors=[[1, 0]]).close()
+    again = location.open()
     (hit,) = await keyword_hits(again, "refund", top_k=3)
     named = {"document": "a.md", "collection": "", "title": "T", "section": "Refunds", "position": 0}
     assert hit.node.metadata == named
@@ -39,9 +39,9 @@ async def test_what_is_stored_is_found_by_the_next_process(place: Place) -> None
     assert again.manifest() == {"a.md": "hash"}
 
 
-async def test_an_empty_index_finds_nothing(place: Place) -> None:
-    store = place.open()
-    store.warm()
+async def test_an_empty_index_finds_nothing(location: IndexLocation) -> None:
+    store = location.open()
+    store.preload()
     assert await by_keywords(store, "refund") == []
     assert await near(store, [1, 0]) == []
     assert (store.counts(), store.manifest()) == (Counts(0, 0, 0), {})
@@ -50,15 +50,15 @@ async def test_an_empty_index_finds_nothing(place: Place) -> None:
 # --- Words ---------------------------------------------------------------------------------------------------------
 
 
-async def test_keywords_find_other_forms_of_a_word_and_the_best_passage_first(place: Place) -> None:
-    store = filled(place.open(), node("Refunded customers."), node("Customers wait."), node("Nothing of it."))
+async def test_keywords_find_other_forms_of_a_word_and_the_best_passage_first(location: IndexLocation) -> None:
+    store = filled(location.open(), node("Refunded customers."), node("Customers wait."), node("Nothing of it."))
     assert await by_keywords(store, "Which customer was refunding?") == ["Refunded customers.", "Customers wait."]
 
 
-async def test_a_word_of_title_or_heading_finds_the_passage(place: Place) -> None:
+async def test_a_word_of_title_or_heading_finds_the_passage(location: IndexLocation) -> None:
     titled = node("Thirty days.", title="Refunds")
     headed = node("Ask Ada.", "b.md", section="Holidays › Sick leave")
-    store = filled(place.open(), titled, headed)
+    store = filled(location.open(), titled, headed)
     assert await by_keywords(store, "refunds") == ["Thirty days."]
     assert await by_keywords(store, "sick") == ["Ask Ada."]
 
@@ -74,13 +74,13 @@ async def test_a_word_of_title_or_heading_finds_the_passage(place: Place) -> Non
         ("user name", "Call getUserName first."),
     ],
 )
-async def test_words_are_found_in_scripts_with_spaces_or_not(place: Place, question: str, text: str) -> None:
-    store = filled(place.open(), node(text), node("完全不同的内容"), node("Something else."))
+async def test_words_are_found_in_scripts_with_spaces_or_not(location: IndexLocation, question: str, text: str) -> None:
+    store = filled(location.open(), node(text), node("完全不同的内容"), node("Something else."))
     assert (await by_keywords(store, question))[:1] == [text]
 
 
-async def test_every_keyword_score_is_above_zero_and_falls(place: Place) -> None:
-    store = filled(place.open(), *(node(f"common word {n} " + "rare " * n) for n in range(6)))
+async def test_every_keyword_score_is_above_zero_and_falls(location: IndexLocation) -> None:
+    store = filled(location.open(), *(node(f"common word {n} " + "rare " * n) for n in range(6)))
     scores = [hit.score or 0.0 for hit in await keyword_hits(store, "common rare", top_k=9)]
     assert len(scores) == 6
     assert all(score > 0 for score in scores)
@@ -90,8 +90,8 @@ async def test_every_keyword_score_is_above_zero_and_falls(place: Place) -> None
 @pytest.mark.parametrize(
     "question", ["'; DROP TABLE nodes; --", '"quoted" OR *', "a:b & c | !d", "\x00", "?!", "%s :x $1"]
 )
-async def test_a_question_is_never_a_command(place: Place, question: str) -> None:
-    store = filled(place.open(), node("quoted"), vectors=[[1.0, 0.0]])
+async def test_query_text_is_never_interpreted_as_query_syntax(location: IndexLocation, question: str) -> None:
+    store = filled(location.open(), node("quoted"), vectors=[[1.0, 0.0]])
     await by_keywords(store, question, frozenset({"", question}))
     await near(store, [1, 0], frozenset({"", question}))
     assert store.counts() == Counts(1, 1, 1)
@@ -100,9 +100,9 @@ async def test_a_question_is_never_a_command(place: Place, question: str) -> Non
 # --- Scope ---------------------------------------------------------------------------------------------------------
 
 
-async def test_nothing_outside_the_collections_is_found(place: Place) -> None:
+async def test_search_finds_nothing_outside_the_collections(location: IndexLocation) -> None:
     nodes = [node("refund shared", "a.md"), node("refund legal", "@legal/b.md", collection="legal")]
-    store = filled(place.open(), *nodes, vectors=[[0, 1], [1, 0]])
+    store = filled(location.open(), *nodes, vectors=[[0, 1], [1, 0]])
     assert await by_keywords(store, "refund") == ["refund shared"]
     assert await near(store, [1, 0]) == ["refund shared"]
     assert await by_keywords(store, "refund", frozenset({"legal"})) == ["refund legal"]
@@ -111,37 +111,37 @@ async def test_nothing_outside_the_collections_is_found(place: Place) -> None:
     assert await near(store, [1, 0], frozenset()) == []
 
 
-async def test_a_scope_does_not_cost_places_among_the_best(place: Place) -> None:
+async def test_scope_filter_does_not_reduce_top_k(location: IndexLocation) -> None:
     others = [node(f"refund {n}", f"@b/{n}.md", collection="b") for n in range(50)]
     mine = [node(f"refund mine {n}", f"@a/{n}.md", collection="a") for n in range(5)]
-    store = filled(place.open(), *others, *mine, vectors=[[1.0, 0.0]] * 50 + [[0.5, 0.5]] * 5)
+    store = filled(location.open(), *others, *mine, vectors=[[1.0, 0.0]] * 50 + [[0.5, 0.5]] * 5)
     assert len(await near(store, [1, 0], frozenset({"a"}))) == 5
     assert len(await by_keywords(store, "refund", frozenset({"a"}))) == 5
 
 
-async def test_collections_that_differ_in_the_last_digit_of_a_discord_id_are_two(place: Place) -> None:
+async def test_collections_that_differ_in_the_last_digit_of_a_discord_id_are_two(location: IndexLocation) -> None:
     first, second = "1100000000000000789", "1100000000000000700"
     nodes = [node(f"refund {name}", f"@{name}/a.md", collection=name) for name in (first, second)]
-    store = filled(place.open(), *nodes, vectors=[[1, 0], [1, 0]])
+    store = filled(location.open(), *nodes, vectors=[[1, 0], [1, 0]])
     assert await by_keywords(store, "refund", frozenset({first})) == [f"refund {first}"]
     assert await near(store, [1, 0], frozenset({second})) == [f"refund {second}"]
 
 
-async def test_quotes_and_stranger_signs_stand_as_they_are_in_every_value(place: Place) -> None:
+async def test_quotes_and_special_characters_are_stored_unchanged(location: IndexLocation) -> None:
     odd = 'O\'Brien "x" \\ %s :p $1 é漢😀 {} --'
-    store = filled(place.open("it's"), node(f"refund {odd}", f"{odd}.md", collection=odd, title=odd, section=odd))
-    store.keep_vectors({odd: [1.0, 0.0]})
+    store = filled(location.open("it's"), node(f"refund {odd}", f"{odd}.md", collection=odd, title=odd, section=odd))
+    store.save_vectors({odd: [1.0, 0.0]})
     (hit,) = await keyword_hits(store, "refund", frozenset({odd}), top_k=2)
     assert hit.node.get_content() == f"refund {odd}"
     assert [hit.node.metadata[key] for key in ("title", "section", "collection")] == [odd] * 3
     assert store.manifest() == {f"{odd}.md": "hash"}
-    assert store.without_vector([odd, "other"]) == {"other"}
+    assert store.missing_vectors([odd, "other"]) == {"other"}
     store.replace({}, [], removed=[f"{odd}.md"])
     assert store.counts() == Counts(0, 0, 0)
 
 
-async def test_signs_that_no_database_takes_are_replaced_and_the_rest_is_kept(place: Place) -> None:
-    store = filled(place.open(), node("refund \x00 half \ud800 sign", title="\x00"))
+async def test_characters_no_database_takes_are_replaced_and_the_rest_is_kept(location: IndexLocation) -> None:
+    store = filled(location.open(), node("refund \x00 half \ud800 sign", title="\x00"))
     (text,) = await by_keywords(store, "refund")
     assert text.startswith("refund ")
     assert text.endswith(" sign")
@@ -150,17 +150,17 @@ async def test_signs_that_no_database_takes_are_replaced_and_the_rest_is_kept(pl
 # --- Vectors -------------------------------------------------------------------------------------------------------
 
 
-async def test_vectors_are_compared_by_direction(place: Place) -> None:
-    store = filled(place.open(), node("east"), node("north"), node("west"), vectors=[[9, 0], [0, 0.1], [-3, 0]])
+async def test_vectors_are_compared_by_direction(location: IndexLocation) -> None:
+    store = filled(location.open(), node("east"), node("north"), node("west"), vectors=[[9, 0], [0, 0.1], [-3, 0]])
     hits = await vector_hits(store, [2, 1], top_k=3)
     assert [hit.node.get_content() for hit in hits] == ["east", "north", "west"]
     assert [hit.score for hit in hits] == pytest.approx([2 / math.sqrt(5), 1 / math.sqrt(5), -2 / math.sqrt(5)])
 
 
-async def test_the_nearest_are_those_of_plain_arithmetic(place: Place) -> None:
+async def test_nearest_vectors_match_a_brute_force_computation(location: IndexLocation) -> None:
     vectors = [[math.sin(n * k + 1) for k in range(8)] for n in range(200)]
     nodes = [node(f"passage {n}", f"{n}.md", collection=str(n % 3)) for n in range(200)]
-    store = filled(place.open(), *nodes, vectors=vectors)
+    store = filled(location.open(), *nodes, vectors=vectors)
     wanted = [math.cos(k) for k in range(8)]
     cosines = {
         each.text: sum(a * b for a, b in zip(vector, wanted, strict=True)) / math.hypot(*vector)
@@ -172,40 +172,42 @@ async def test_the_nearest_are_those_of_plain_arithmetic(place: Place) -> None:
 
 
 @pytest.mark.parametrize("vector", [[], [0.0, 0.0], [math.nan, 1.0], [math.inf, 1.0], [1.0, 2.0, 3.0]])
-async def test_a_vector_that_cannot_be_compared_is_near_nothing(place: Place, vector: list[float]) -> None:
-    assert await near(filled(place.open(), node("east"), vectors=[[1, 0]]), vector) == []
+async def test_vector_that_cannot_be_compared_is_never_found(location: IndexLocation, vector: list[float]) -> None:
+    assert await near(filled(location.open(), node("east"), vectors=[[1, 0]]), vector) == []
 
 
-async def test_vectors_of_another_model_are_never_searched(place: Place) -> None:
-    filled(place.open(), node("east"), vectors=[[1, 0]])
-    other = place.open("another model")
+async def test_vectors_of_another_model_are_never_searched(location: IndexLocation) -> None:
+    filled(location.open(), node("east"), vectors=[[1, 0]])
+    other = location.open("another model")
     assert await near(other, [1, 0]) == []
     assert other.counts() == Counts(1, 1, 0)
 
 
 @pytest.mark.parametrize("bad", [[0.0, 0.0], [math.nan, 1.0], [math.inf, 0.0], []])
-def test_of_a_batch_with_an_unusable_vector_none_is_kept(place: Place, bad: list[float]) -> None:
-    store = place.open()
+def test_batch_with_an_unusable_vector_is_rejected_as_a_whole(location: IndexLocation, bad: list[float]) -> None:
+    store = location.open()
     with pytest.raises(ValueError, match="finite"):
-        store.keep_vectors({"a": [1.0, 0.0], "b": bad})
-    assert store.without_vector(["a", "b"]) == {"a", "b"}
+        store.save_vectors({"a": [1.0, 0.0], "b": bad})
+    assert store.missing_vectors(["a", "b"]) == {"a", "b"}
 
 
-def test_a_batch_of_different_dimensions_is_refused(place: Place) -> None:
+def test_a_batch_of_different_dimensions_is_refused(location: IndexLocation) -> None:
     with pytest.raises(ValueError, match="dimension"):
-        place.open().keep_vectors({"a": [1.0], "b": [1.0, 0.0]})
+        location.open().save_vectors({"a": [1.0], "b": [1.0, 0.0]})
 
 
-def test_a_vector_kept_again_is_the_new_one(place: Place) -> None:
-    store = place.open()
-    store.keep_vectors({"a": [1.0, 0.0]})
-    store.keep_vectors({"a": [0.0, 2.0]})
+def test_saving_a_vector_again_replaces_it(location: IndexLocation) -> None:
+    store = location.open()
+    store.save_vectors({"a": [1.0, 0.0]})
+    store.save_vectors({"a": [0.0, 2.0]})
     assert [(passage, vector.tolist()) for passage, vector in store.vectors()] == [("a", [0.0, 1.0])]
 
 
-def test_a_vector_is_reused_under_another_name_where_there_is_one_and_none_is_overwritten(place: Place) -> None:
-    store = place.open()
-    store.keep_vectors({"old": [1.0, 0.0], "known": [0.0, 1.0]})
+def test_a_vector_is_reused_under_another_name_where_there_is_one_and_none_is_overwritten(
+    location: IndexLocation,
+) -> None:
+    store = location.open()
+    store.save_vectors({"old": [1.0, 0.0], "known": [0.0, 1.0]})
     store.reuse_vectors({"new": "old", "newer": "old", "known": "old", "lost": "never seen"})
     kept = {passage: vector.tolist() for passage, vector in store.vectors()}
     assert kept == {"old": [1.0, 0.0], "new": [1.0, 0.0], "newer": [1.0, 0.0], "known": [0.0, 1.0]}
@@ -215,43 +217,43 @@ def test_a_vector_is_reused_under_another_name_where_there_is_one_and_none_is_ov
 # --- Generations ---------------------------------------------------------------------------------------------------
 
 
-async def test_another_process_sees_a_new_generation_at_its_next_question(place: Place) -> None:
-    reader = filled(place.open(), node("old refund"), node("kept refund", "b.md"), vectors=[[1, 0], [0, 1]])
+async def test_another_process_sees_a_new_generation_at_its_next_question(location: IndexLocation) -> None:
+    reader = filled(location.open(), node("old refund"), node("kept refund", "b.md"), vectors=[[1, 0], [0, 1]])
     assert await near(reader, [1, 0]) == ["old refund", "kept refund"]
-    writer = place.open()
+    writer = location.open()
     fresh = node("new refund")
-    writer.keep_vectors({passage_hash(fresh): [1, 0]})
+    writer.save_vectors({passage_hash(fresh): [1, 0]})
     writer.replace({"a.md": "2"}, [fresh])
     assert await near(reader, [1, 0]) == ["new refund", "kept refund"]
     assert set(await by_keywords(reader, "refund")) == {"new refund", "kept refund"}
     assert reader.generation().number == writer.generation().number == 2
 
 
-async def test_a_replaced_document_is_there_once_and_a_removed_one_not_at_all(place: Place) -> None:
-    store = filled(place.open(), node("refund one"), node("refund two", "b.md"), node("refund three", "c.md"))
+async def test_a_replaced_document_is_there_once_and_a_removed_one_not_at_all(location: IndexLocation) -> None:
+    store = filled(location.open(), node("refund one"), node("refund two", "b.md"), node("refund three", "c.md"))
     store.replace({"a.md": "2"}, [node("refund anew")], removed=["b.md"])
     assert set(await by_keywords(store, "refund")) == {"refund anew", "refund three"}
     assert store.manifest() == {"a.md": "2", "c.md": "hash"}
 
 
-async def test_a_failed_replacement_changes_nothing(place: Place) -> None:
-    store = filled(place.open(), node("refund one"), vectors=[[1, 0]])
+async def test_a_failed_replacement_changes_nothing(location: IndexLocation) -> None:
+    store = filled(location.open(), node("refund one"), vectors=[[1, 0]])
     twin = node("refund twin")
     with pytest.raises(StoreUnusable):
         store.replace({"a.md": "2"}, [twin, twin])
 
-    def breaking_off() -> Iterator[TextNode]:
+    def fail_midway() -> Iterator[TextNode]:
         yield node("refund half")
         raise RuntimeError("no more")
 
     with pytest.raises(RuntimeError):
-        store.replace({"a.md": "2"}, breaking_off())
+        store.replace({"a.md": "2"}, fail_midway())
     assert await by_keywords(store, "refund") == await near(store, [1, 0]) == ["refund one"]
     assert store.manifest() == {"a.md": "hash"}
 
 
-def test_nodes_are_taken_a_batch_at_a_time(place: Place) -> None:
-    store, alive = place.open(), 0
+def test_nodes_are_taken_a_batch_at_a_time(location: IndexLocation) -> None:
+    store, alive = location.open(), 0
     most = 0
 
     class Counted(str):
@@ -275,13 +277,13 @@ def test_nodes_are_taken_a_batch_at_a_time(place: Place) -> None:
     assert most < 2_000
 
 
-async def test_questions_are_answered_from_one_generation_while_another_is_written(place: Place) -> None:
+async def test_questions_are_answered_from_one_generation_while_another_is_written(location: IndexLocation) -> None:
     versions = [[node(f"refund {v} {n}", f"{n}.md") for n in range(20)] for v in range(2)]
     vectors = [[1.0, n / 9 + 0.1] for n in range(20)]
-    store = place.open()
+    store = location.open()
     for version in versions[::-1]:
         filled(store, *version, vectors=vectors)
-        store.keep_vectors({passage_hash(each): vectors[n] for n, each in enumerate(versions[1])})
+        store.save_vectors({passage_hash(each): vectors[n] for n, each in enumerate(versions[1])})
     is_written = threading.Event()
 
     async def ask() -> None:
@@ -292,10 +294,10 @@ async def test_questions_are_answered_from_one_generation_while_another_is_writt
             assert len({hit.node.get_content().split()[1] for hit in hits}) == 1
 
     def write() -> None:
-        writer = place.open()
+        writer = location.open()
         for turn in range(12):
             new = versions[turn % 2]
-            writer.keep_vectors({passage_hash(each): vectors[n] for n, each in enumerate(new)})
+            writer.save_vectors({passage_hash(each): vectors[n] for n, each in enumerate(new)})
             writer.replace({f"{n}.md": "x" for n in range(20)}, new)
         is_written.set()
 
@@ -304,114 +306,114 @@ async def test_questions_are_answered_from_one_generation_while_another_is_writt
 
 @pytest.mark.parametrize("new_vector", [[0.0, 1.0], [0.0, 0.0, 1.0]])
 async def test_the_old_vectors_serve_until_those_of_another_model_are_complete(
-    place: Place, new_vector: list[float]
+    location: IndexLocation, new_vector: list[float]
 ) -> None:
     passages = [node("east"), node("north")]
-    serving = filled(place.open(), *passages, vectors=[[1, 0], [0, 1]])
-    building = place.open("another")
+    serving = filled(location.open(), *passages, vectors=[[1, 0], [0, 1]])
+    building = location.open("another")
     assert {each.text for each in building.nodes_without_vector()} == {"east", "north"}
-    building.keep_vectors({passage_hash(passages[0]): new_vector})
+    building.save_vectors({passage_hash(passages[0]): new_vector})
     assert [each.text for each in building.nodes_without_vector()] == ["north"]
-    for reader in (serving, place.open()):
+    for reader in (serving, location.open()):
         assert await near(reader, [1, 0.1]) == ["east", "north"]
     assert await near(building, new_vector) == []
-    building.keep_vectors({passage_hash(passages[1]): [1.0] * len(new_vector)})
+    building.save_vectors({passage_hash(passages[1]): [1.0] * len(new_vector)})
     building.replace({}, [])
     assert await near(building, new_vector) == ["east", "north"]
     assert building.counts() == Counts(1, 2, 2)
     assert await near(serving, [1, 0]) == []
 
 
-async def test_a_new_dimension_of_the_same_model_does_not_count_as_kept_and_does_not_disturb_what_is_searched(
-    place: Place,
+async def test_new_dimension_of_a_model_counts_as_missing_and_does_not_disturb_search(
+    location: IndexLocation,
 ) -> None:
     east, north = node("east"), node("north")
-    store = filled(place.open(), east, north, vectors=[[1, 0], [0, 1]])
-    store.keep_vectors({passage_hash(east): [1.0, 0.0, 0.0]})
-    assert store.without_vector([passage_hash(east), passage_hash(north)]) == {passage_hash(north)}
+    store = filled(location.open(), east, north, vectors=[[1, 0], [0, 1]])
+    store.save_vectors({passage_hash(east): [1.0, 0.0, 0.0]})
+    assert store.missing_vectors([passage_hash(east), passage_hash(north)]) == {passage_hash(north)}
     assert [each.text for each in store.nodes_without_vector()] == ["north"]
-    for reader in (store, place.open()):
+    for reader in (store, location.open()):
         assert await near(reader, [1, 0]) == ["east", "north"]
         assert reader.counts().embedded == 2
-    store.keep_vectors({passage_hash(north): [0.0, 1.0, 0.0]})
+    store.save_vectors({passage_hash(north): [0.0, 1.0, 0.0]})
     store.replace({}, [])
     assert await near(store, [1, 0]) == []
     assert await near(store, [1, 0, 0]) == ["east", "north"]
 
 
-async def test_a_run_without_a_model_leaves_the_vectors_to_those_who_have_one(place: Place) -> None:
-    store = filled(place.open(), node("east"), vectors=[[1, 0]])
-    filled(place.open(NO_EMBEDDING), node("west", "b.md"))
+async def test_run_without_a_model_leaves_existing_vectors(location: IndexLocation) -> None:
+    store = filled(location.open(), node("east"), vectors=[[1, 0]])
+    filled(location.open(NO_EMBEDDING), node("west", "b.md"))
     assert await near(store, [1, 0]) == ["east"]
     assert store.counts() == Counts(2, 2, 1)
     assert [each.text for each in store.nodes_without_vector()] == ["west"]
 
 
-def test_a_passage_that_comes_back_has_its_vector_still(place: Place) -> None:
+def test_readded_passage_still_has_its_vector(location: IndexLocation) -> None:
     before, after = node("refund five"), node("refund nine")
-    store = filled(place.open(), before, vectors=[[1, 0]])
+    store = filled(location.open(), before, vectors=[[1, 0]])
     filled(store, after, vectors=[[0, 1]])
-    assert store.without_vector([passage_hash(before)]) == set()
+    assert store.missing_vectors([passage_hash(before)]) == set()
     store.replace({}, [], removed=["a.md"])
     store.replace({"a.md": "3"}, [before])
     assert store.counts() == Counts(1, 1, 1)
-    assert store.without_vector([passage_hash(after)]) == set()
+    assert store.missing_vectors([passage_hash(after)]) == set()
 
 
-def test_of_the_vectors_that_nobody_needs_the_oldest_are_forgotten_and_never_one_that_is_needed(place: Place) -> None:
-    store = filled(place.open(), node("east"), vectors=[[1, 0]])
-    spares = {f"spare {n}": [1.0, n] for n in range(SPARE_LEAST)}
-    store.keep_vectors({"oldest": [1.0, 0.0]})
+def test_pruning_drops_the_oldest_unused_vectors_and_never_a_used_one(location: IndexLocation) -> None:
+    store = filled(location.open(), node("east"), vectors=[[1, 0]])
+    spares = {f"spare {n}": [1.0, n] for n in range(MIN_UNUSED_VECTORS)}
+    store.save_vectors({"oldest": [1.0, 0.0]})
     store.replace({}, [])
-    store.keep_vectors(spares)
+    store.save_vectors(spares)
     store.replace({}, [])
-    assert store.without_vector(["oldest", *spares]) == {"oldest"}
-    assert store.without_vector([passage_hash(node("east"))]) == set()
+    assert store.missing_vectors(["oldest", *spares]) == {"oldest"}
+    assert store.missing_vectors([passage_hash(node("east"))]) == set()
 
 
-def test_a_vector_that_no_passage_needs_yet_stays_where_the_store_is_asked_not_to_forget(place: Place) -> None:
-    store = filled(place.open(), node("east"), vectors=[[1, 0]])
-    store.keep_vectors({"early": [1.0, 0.0]})
-    store.replace({"b.md": "1"}, [node("west", "b.md")], forgets=False)
-    assert store.without_vector(["early"]) == set()
+def test_unused_vector_stays_if_pruning_is_disabled(location: IndexLocation) -> None:
+    store = filled(location.open(), node("east"), vectors=[[1, 0]])
+    store.save_vectors({"early": [1.0, 0.0]})
+    store.replace({"b.md": "1"}, [node("west", "b.md")], prune_vectors=False)
+    assert store.missing_vectors(["early"]) == set()
 
 
-def test_each_generation_knows_when_it_was_put_in_place(place: Place) -> None:
-    store = place.open()
+def test_each_generation_knows_when_it_was_put_in_place(location: IndexLocation) -> None:
+    store = location.open()
     assert (store.generation().number, store.generation().built) == (0, None)
     before = datetime.now(UTC).replace(microsecond=0)
     store.replace({"a.md": "1"}, [node("east")])
-    built = place.open().generation().built
+    built = location.open().generation().built
     assert built is not None
     assert before <= built <= datetime.now(UTC)
-    store.keep_vectors({"early": [1.0, 0.0]})
+    store.save_vectors({"early": [1.0, 0.0]})
     assert store.generation().built == built
 
 
-def test_what_is_searchable_is_listed_by_path_inside_the_collections_alone(place: Place) -> None:
+def test_documents_are_listed_by_path_inside_the_collections(location: IndexLocation) -> None:
     dated = node("refund one", "z.md", title="Zoo")
     dated.metadata |= {"modified": "2024-05-01T10:00:00+00:00", "url": "https://team.example/z", "position": 0}
     second = node("refund two", "z.md", title="Zoo", section="Late")
     second.metadata["position"] = 1
     legal = node("refund law", "@legal/a.md", collection="legal", title="Law")
-    store = filled(place.open(), dated, second, legal, node("refund b", "b.md", title="Bee"))
+    store = filled(location.open(), dated, second, legal, node("refund b", "b.md", title="Bee"))
 
-    shared = store.shelved(SHARED_ONLY)
+    shared = store.list_documents(SHARED_ONLY)
     assert [(each.document, each.title, each.collection, each.passages) for each in shared] == [
         ("b.md", "Bee", "", 1),
         ("z.md", "Zoo", "", 2),
     ]
     assert shared[1].date == datetime(2024, 5, 1, 10, tzinfo=UTC)
     assert (shared[1].url, shared[0].url, shared[0].date) == ("https://team.example/z", None, None)
-    assert [each.document for each in store.shelved(frozenset({"legal"}))] == ["@legal/a.md"]
-    assert [each.document for each in store.shelved(EVERYWHERE)] == ["@legal/a.md", "b.md", "z.md"]
-    assert store.shelved(frozenset()) == []
+    assert [each.document for each in store.list_documents(frozenset({"legal"}))] == ["@legal/a.md"]
+    assert [each.document for each in store.list_documents(ALL_COLLECTIONS)] == ["@legal/a.md", "b.md", "z.md"]
+    assert store.list_documents(frozenset()) == []
 
 
-async def test_two_models_on_one_index_do_not_take_each_others_vectors_away(place: Place) -> None:
-    one = filled(place.open("one"), node("east"), vectors=[[1, 0]])
-    two = place.open("two")
-    two.keep_vectors({passage_hash(node("east")): [0.0, 0.0, 1.0]})
+async def test_two_models_on_one_index_keep_their_vectors(location: IndexLocation) -> None:
+    one = filled(location.open("one"), node("east"), vectors=[[1, 0]])
+    two = location.open("two")
+    two.save_vectors({passage_hash(node("east")): [0.0, 0.0, 1.0]})
     for _ in range(3):
         two.replace({}, [])
         assert await near(two, [0, 0, 1]) == ["east"]
@@ -420,8 +422,8 @@ async def test_two_models_on_one_index_do_not_take_each_others_vectors_away(plac
         assert [*one.nodes_without_vector(), *two.nodes_without_vector()] == []
 
 
-async def test_nodes_are_added_or_replaced_by_id(place: Place) -> None:
-    store = place.open()
+async def test_nodes_are_added_or_replaced_by_id(location: IndexLocation) -> None:
+    store = location.open()
     first, second = node("refund one"), node("refund two", "b.md")
     first.embedding, second.embedding = [1.0, 0.0], [0.0, 1.0]
     store.add([first, second])
@@ -437,15 +439,15 @@ async def test_nodes_are_added_or_replaced_by_id(place: Place) -> None:
 # --- Several processes -----------------------------------------------------------------------------------------------
 
 
-def test_only_one_ingestion_at_a_time(place: Place) -> None:
-    one, two = place.open(), place.open()
-    with one.alone(), pytest.raises(IngestionRefused, match="already"), two.alone():
+def test_only_one_ingestion_at_a_time(location: IndexLocation) -> None:
+    one, two = location.open(), location.open()
+    with one.ingestion_lock(), pytest.raises(IngestionRefused, match="already"), two.ingestion_lock():
         pass
-    with two.alone():
+    with two.ingestion_lock():
         pass
 
 
-PROCESS = """
+PROCESS_SCRIPT = """
 import os, signal, sys
 from pathlib import Path
 from bot.knowledge.stores import opened
@@ -474,18 +476,18 @@ with store.alone():
 """
 
 
-def other_process(place: Place, how: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", PROCESS, str(place.where), how]
+def start_process(location: IndexLocation, mode: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", PROCESS_SCRIPT, str(location.path_or_url), mode]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: S603 - ourselves
 
 
-async def test_one_process_reads_while_another_writes(place: Place) -> None:
-    store = filled(place.open(), node("refund old", "0.md"), vectors=[[1, 1]])
-    with other_process(place, "live") as writer:
+async def test_one_process_reads_while_another_writes(location: IndexLocation) -> None:
+    store = filled(location.open(), node("refund old", "0.md"), vectors=[[1, 1]])
+    with start_process(location, "live") as writer:
         assert writer.stdin is not None
         assert writer.stdout is not None
         assert writer.stdout.readline() == "kept\n"
-        with pytest.raises(IngestionRefused), store.alone():
+        with pytest.raises(IngestionRefused), store.ingestion_lock():
             pass
         assert await by_keywords(store, "refund") == await near(store, [1, 1]) == ["refund old"]
         writer.stdin.write("\n")
@@ -498,18 +500,18 @@ async def test_one_process_reads_while_another_writes(place: Place) -> None:
     assert writer.returncode == 0
 
 
-async def test_kill_9_amid_a_replacement_leaves_the_old_generation_and_what_was_paid_for(place: Place) -> None:
-    store = filled(place.open(), node("refund old", "0.md"), vectors=[[1, 1]])
-    with other_process(place, "die") as writer:
+async def test_kill_9_during_a_replacement_keeps_the_old_generation_and_saved_vectors(location: IndexLocation) -> None:
+    store = filled(location.open(), node("refund old", "0.md"), vectors=[[1, 1]])
+    with start_process(location, "die") as writer:
         assert writer.stdout is not None
         assert writer.stdout.read() == "kept\nhalf\n"
     assert writer.returncode == -signal.SIGKILL
-    fresh = place.open()
+    fresh = location.open()
     for reader in (store, fresh):
         assert await by_keywords(reader, "refund") == await near(reader, [1, 1]) == ["refund old"]
         assert reader.manifest() == {"0.md": "hash"}
-    assert fresh.without_vector([passage_hash(node(f"refund new {n}", f"{n}.md")) for n in range(1_200)]) == set()
-    with fresh.alone():
+    assert fresh.missing_vectors([passage_hash(node(f"refund new {n}", f"{n}.md")) for n in range(1_200)]) == set()
+    with fresh.ingestion_lock():
         fresh.replace({"0.md": "2"}, [node("refund newest", "0.md")])
     assert await by_keywords(store, "refund") == ["refund newest"]
 
@@ -517,9 +519,9 @@ async def test_kill_9_amid_a_replacement_leaves_the_old_generation_and_what_was_
 # --- The event loop --------------------------------------------------------------------------------------------------
 
 
-async def test_the_loop_turns_while_the_store_searches(place: Place) -> None:
-    store = filled(place.open(), *(node(f"refund {n}") for n in range(600)), vectors=[[1.0, n] for n in range(600)])
-    search = asyncio.create_task(store.search("refund", [1.0, 5.0], collections=EVERYWHERE, top_k=50))
+async def test_event_loop_is_not_blocked_while_the_store_searches(location: IndexLocation) -> None:
+    store = filled(location.open(), *(node(f"refund {n}") for n in range(600)), vectors=[[1.0, n] for n in range(600)])
+    search = asyncio.create_task(store.search("refund", [1.0, 5.0], collections=ALL_COLLECTIONS, top_k=50))
     turns = 0
     while not search.done():
         turns += 1

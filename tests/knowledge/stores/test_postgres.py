@@ -13,7 +13,7 @@ from sqlalchemy.engine import make_url
 
 from bot.errors import StoreUnusable
 from bot.knowledge.splitting.splitter import passage_hash
-from bot.knowledge.stores import opened
+from bot.knowledge.stores import open_store
 from bot.knowledge.stores.sqlite import SqliteStore
 from tests.fakes.passages import by_keywords, filled, keyword_hits, near, node, vector_hits
 
@@ -24,10 +24,10 @@ from bot.knowledge.stores import postgres  # noqa: E402  # not there without the
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.knowledge.stores.conftest import Place
+    from tests.knowledge.stores.conftest import IndexLocation
 
 
-async def test_scores_are_those_of_fts5(database: Place, tmp_path: Path) -> None:
+async def test_scores_are_those_of_fts5(database: IndexLocation, tmp_path: Path) -> None:
     chance = random.Random(7)  # noqa: S311 - any texts will do
     words = [f"{stem}{end}" for stem in ("refund", "ship", "custom", "hold", "ren") for end in ("", "s", "ing", "ed")]
     words += ["Straße", "naïve", "退款政策", "getUserName", "v2", "日本"]
@@ -50,14 +50,14 @@ async def test_scores_are_those_of_fts5(database: Place, tmp_path: Path) -> None
     fts5.close()
 
 
-def database_rows(store: object, statement: str) -> list[tuple[object, ...]]:
+def query_database(store: object, statement: str) -> list[tuple[object, ...]]:
     assert isinstance(store, postgres.PostgresStore)
-    return [tuple(row) for row in store._rows(text(statement))]
+    return [tuple(row) for row in store._fetch_rows(text(statement))]
 
 
 @pytest.mark.parametrize("dimension", [8, 2_100])
 async def test_many_vectors_get_an_index_that_keeps_to_the_scope(
-    database: Place, monkeypatch: pytest.MonkeyPatch, dimension: int
+    database: IndexLocation, monkeypatch: pytest.MonkeyPatch, dimension: int
 ) -> None:
     monkeypatch.setattr(postgres, "INDEXED_FROM", 300)
     chance = np.random.default_rng(7)
@@ -65,7 +65,7 @@ async def test_many_vectors_get_an_index_that_keeps_to_the_scope(
     rows = chance.normal(size=(count, dimension))
     nodes = [node(f"passage {n}", f"{n}.md", collection=str(n % 50)) for n in range(count)]
     store = filled(database.open(), *nodes, vectors=rows.tolist())
-    names = [name for (name,) in database_rows(store, "SELECT indexname FROM pg_indexes WHERE indexdef LIKE '%hnsw%'")]
+    names = [name for (name,) in query_database(store, "SELECT indexname FROM pg_indexes WHERE indexdef LIKE '%hnsw%'")]
     assert names == [f"vectors_near_{dimension}"]
     hits = await vector_hits(store, rows[3].tolist(), frozenset({"3"}), top_k=6)
     assert len(hits) == 6
@@ -73,11 +73,11 @@ async def test_many_vectors_get_an_index_that_keeps_to_the_scope(
     assert hits[0].score == pytest.approx(1, abs=1e-3)
     assert {hit.node.metadata["collection"] for hit in hits} == {"3"}
     store.replace({}, [])
-    store.warm()
+    store.preload()
 
 
 async def test_vectors_too_long_for_any_index_are_compared_one_by_one(
-    database: Place, monkeypatch: pytest.MonkeyPatch
+    database: IndexLocation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postgres, "INDEXED_FROM", 1)
     east = [1.0] + [0.0] * 4_000
@@ -86,10 +86,10 @@ async def test_vectors_too_long_for_any_index_are_compared_one_by_one(
     assert await near(store, east) == ["east"]
 
 
-async def test_words_cut_in_another_way_are_indexed_anew(database: Place) -> None:
+async def test_changed_analyzer_version_rebuilds_the_keyword_index(database: IndexLocation) -> None:
     store = filled(database.open(), node("Refunds take thirty days."), vectors=[[1, 0]])
     assert isinstance(store, postgres.PostgresStore)
-    with store._writing() as do:
+    with store._write_transaction() as do:
         do(lambda c: c.execute(text("UPDATE docent.generation SET segmentation = 'earlier'")))
         do(lambda c: c.execute(text("UPDATE docent.nodes SET words = ''")))
     assert await by_keywords(store, "refund") == []
@@ -97,11 +97,11 @@ async def test_words_cut_in_another_way_are_indexed_anew(database: Place) -> Non
 
 
 async def test_an_index_of_the_first_version_is_read_on_and_knows_its_age_from_the_next_generation(
-    database: Place,
+    database: IndexLocation,
 ) -> None:
     store = filled(database.open(), node("refund"), vectors=[[1, 0]])
     assert isinstance(store, postgres.PostgresStore)
-    with store._writing() as do:
+    with store._write_transaction() as do:
         do(lambda c: c.execute(text("ALTER TABLE docent.generation DROP COLUMN built")))
         do(lambda c: c.execute(text("UPDATE docent.generation SET version = 1")))
     again = database.open()
@@ -111,53 +111,53 @@ async def test_an_index_of_the_first_version_is_read_on_and_knows_its_age_from_t
     assert database.open().generation().built is not None
 
 
-async def test_an_index_of_another_version_is_named_with_what_to_do(database: Place) -> None:
+async def test_an_index_of_another_version_is_named_with_what_to_do(database: IndexLocation) -> None:
     store = database.open()
     assert isinstance(store, postgres.PostgresStore)
-    with store._writing() as do:
+    with store._write_transaction() as do:
         do(lambda c: c.execute(text("UPDATE docent.generation SET version = 99")))
     with pytest.raises(StoreUnusable, match="another version"):
         database.open()
 
 
-async def test_a_server_that_ends_our_sessions_is_asked_again(database: Place) -> None:
+async def test_closed_database_sessions_are_reopened(database: IndexLocation) -> None:
     store = filled(database.open(), node("refund"), vectors=[[1, 0]])
     other = database.open()
-    database_rows(
+    query_database(
         other, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname <> ''"
     )
     assert await by_keywords(store, "refund") == ["refund"]
 
 
-def test_a_database_that_does_not_exist_is_named(database: Place) -> None:
-    url = make_url(str(database.where)).set(database="nowhere")
+def test_a_database_that_does_not_exist_is_named(database: IndexLocation) -> None:
+    url = make_url(str(database.path_or_url)).set(database="nowhere")
     with pytest.raises(StoreUnusable, match=r"database nowhere on a socket does not exist: create it"):
-        opened(url.render_as_string(hide_password=False), "model")
+        open_store(url.render_as_string(hide_password=False), "model")
 
 
-def test_a_user_that_does_not_exist_is_named_without_the_password(database: Place) -> None:
-    url = make_url(str(database.where)).set(username="stranger", password="s3cret")
+def test_a_user_that_does_not_exist_is_named_without_the_password(database: IndexLocation) -> None:
+    url = make_url(str(database.path_or_url)).set(username="stranger", password="s3cret")
     with pytest.raises(StoreUnusable, match="does not accept the user") as caught:
-        opened(url.render_as_string(hide_password=False), "model")
+        open_store(url.render_as_string(hide_password=False), "model")
     assert "s3cret" not in str(caught.value)
 
 
-def test_a_user_that_may_not_make_a_schema_is_told_who_may(database: Place) -> None:
+def test_user_without_create_privilege_gets_an_error_naming_who_may(database: IndexLocation) -> None:
     admin = database.open()
     assert isinstance(admin, postgres.PostgresStore)
-    with admin._writing() as do:
+    with admin._write_transaction() as do:
         do(lambda c: c.execute(text("DROP SCHEMA docent CASCADE")))
         do(lambda c: c.execute(text("DROP ROLE IF EXISTS guest")))
         do(lambda c: c.execute(text("CREATE ROLE guest LOGIN")))
-    url = make_url(str(database.where)).set(username="guest")
+    url = make_url(str(database.path_or_url)).set(username="guest")
     with pytest.raises(StoreUnusable, match="have its owner run CREATE EXTENSION"):
-        opened(url.render_as_string(hide_password=False), "model")
+        open_store(url.render_as_string(hide_password=False), "model")
 
 
 @pytest.mark.parametrize("url", ["postgres://host/db", "mysql://host/db", "postgresql+asyncpg://host:port/db"])
-def test_an_address_of_another_kind_is_refused(url: str) -> None:
+def test_address_with_another_scheme_is_refused(url: str) -> None:
     with pytest.raises(StoreUnusable, match=r"begins with|cannot be read"):
-        opened(url, "model")
+        open_store(url, "model")
 
 
 def test_a_server_that_is_not_there_is_named() -> None:
@@ -165,10 +165,10 @@ def test_a_server_that_is_not_there_is_named() -> None:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
     with pytest.raises(StoreUnusable, match=r"on 127\.0\.0\.1 cannot be reached: check STORE_URL"):
-        opened(f"postgresql+asyncpg://docent:pw@127.0.0.1:{port}/docent", "model")
+        open_store(f"postgresql+asyncpg://docent:pw@127.0.0.1:{port}/docent", "model")
 
 
-def test_vectors_are_found_by_the_hash_that_their_passage_has(database: Place) -> None:
+def test_vectors_are_found_by_the_hash_that_their_passage_has(database: IndexLocation) -> None:
     east = node("east")
     store = filled(database.open(), east, vectors=[[3, 4]])
     assert [(p, v.tolist()) for p, v in store.vectors()] == [(passage_hash(east), pytest.approx([0.6, 0.8]))]

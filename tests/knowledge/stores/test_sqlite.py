@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from bot.errors import StoreUnusable
 from bot.knowledge.splitting.splitter import passage_hash
-from bot.knowledge.stores import opened
-from bot.knowledge.stores.sqlite import SqliteStore, keyword_query
+from bot.knowledge.stores import open_store
+from bot.knowledge.stores.sqlite import SqliteStore, build_keyword_query
 from bot.knowledge.stores.store import TERM_LIMIT, Counts, Generation
 from tests.fakes.passages import by_keywords, filled, keyword_hits, near, node
 
@@ -28,7 +28,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_a_path_is_opened_as_a_file_that_only_its_owner_can_read(path: Path) -> None:
-    opened(path, "model").close()
+    open_store(path, "model").close()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
@@ -42,17 +42,17 @@ def test_a_path_is_opened_as_a_file_that_only_its_owner_can_read(path: Path) -> 
         ("?!", ""),
     ],
 )
-def test_a_question_becomes_its_telling_words(question: str, query: str) -> None:
-    assert keyword_query(question) == query
+def test_question_is_reduced_to_its_content_words(question: str, query: str) -> None:
+    assert build_keyword_query(question) == query
 
 
 def test_a_question_of_many_words_is_searched_by_the_first() -> None:
-    assert keyword_query(" ".join(f"word{n}" for n in range(500))).count(" OR ") == TERM_LIMIT - 1
+    assert build_keyword_query(" ".join(f"word{n}" for n in range(500))).count(" OR ") == TERM_LIMIT - 1
 
 
 @settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.one_of(st.text(max_size=300), st.text('"*():^-+ANDORNOT aé漢.\x00\ud800', max_size=60)))
-async def test_no_question_at_all_upsets_the_index(path: Path, question: str) -> None:
+async def test_any_question_can_be_searched_without_an_error(path: Path, question: str) -> None:
     store = filled(SqliteStore(path), node("refund a é 漢"))
     hits = await keyword_hits(store, question, top_k=3)
     assert all((hit.score or 0) > 0 for hit in hits)
@@ -109,7 +109,7 @@ PRAGMA journal_mode = WAL;
 """
 
 
-def of_the_first_version(path: Path) -> None:
+def create_first_version(path: Path) -> None:
     path.parent.mkdir()
     connection = sqlite3.connect(path)
     connection.executescript(FIRST_VERSION)
@@ -127,10 +127,10 @@ def of_the_first_version(path: Path) -> None:
     connection.close()
 
 
-async def test_an_index_of_the_first_version_is_brought_up_to_date_and_keeps_what_was_paid_for(
+async def test_index_of_the_first_version_is_migrated_and_keeps_its_vectors(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    of_the_first_version(path)
+    create_first_version(path)
     caplog.set_level(logging.INFO, logger="bot")
     store = SqliteStore(path, "model")
     assert "the words of its 2 passages are indexed anew; its vectors stay" in caplog.text
@@ -160,7 +160,7 @@ async def test_an_index_of_the_second_version_is_read_on_and_knows_its_age_from_
 
 
 def test_an_index_of_the_first_version_without_a_vector_is_brought_up_to_date(path: Path) -> None:
-    of_the_first_version(path)
+    create_first_version(path)
     connection = sqlite3.connect(path)
     connection.execute("DELETE FROM vectors")
     connection.commit()
@@ -168,7 +168,7 @@ def test_an_index_of_the_first_version_without_a_vector_is_brought_up_to_date(pa
     assert SqliteStore(path).generation() == Generation(7, "none", 0)
 
 
-async def test_words_cut_in_another_way_are_indexed_anew(path: Path) -> None:
+async def test_changed_analyzer_version_rebuilds_the_keyword_index(path: Path) -> None:
     filled(SqliteStore(path, "model"), node("Refunds take thirty days."), vectors=[[1, 0]]).close()
     connection = sqlite3.connect(path)
     connection.execute("UPDATE generation SET segmentation = 'some earlier way'")

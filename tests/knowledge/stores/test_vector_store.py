@@ -23,24 +23,26 @@ from bot.knowledge.stores.vector_store import VectorStore
 from tests.fakes.passages import node
 
 if TYPE_CHECKING:
-    from tests.knowledge.stores.conftest import Place
+    from tests.knowledge.stores.conftest import IndexLocation
 
 
 def filters(*parts: MetadataFilter, condition: FilterCondition = FilterCondition.AND) -> MetadataFilters:
     return MetadataFilters(filters=list(parts), condition=condition)
 
 
-def inside(*collections: str) -> MetadataFilter:
+def in_collections(*collections: str) -> MetadataFilter:
     return MetadataFilter(key="collection", value=list(collections), operator=FilterOperator.IN)
 
 
-async def test_an_index_of_llama_index_adds_finds_and_forgets(place: Place) -> None:
-    store = place.open("mock")
+async def test_vector_store_index_adds_finds_and_deletes(location: IndexLocation) -> None:
+    store = location.open("mock")
     face = VectorStore(store)
     index = VectorStoreIndex.from_vector_store(face, embed_model=MockEmbedding(embed_dim=4))
     index.insert_nodes([node("refund one"), node("refund legal", "b.md", collection="legal")])
     assert face.client is store
-    retriever = index.as_retriever(similarity_top_k=5, filters=filters(inside("legal"), inside("legal", "")))
+    retriever = index.as_retriever(
+        similarity_top_k=5, filters=filters(in_collections("legal"), in_collections("legal", ""))
+    )
     assert [hit.node.get_content() for hit in await retriever.aretrieve("refund")] == ["refund legal"]
     await face.adelete("b.md")
     assert store.manifest().keys() == {"a.md"}
@@ -48,8 +50,8 @@ async def test_an_index_of_llama_index_adds_finds_and_forgets(place: Place) -> N
     assert store.counts() == Counts(0, 0, 0)
 
 
-async def test_a_node_without_our_metadata_is_shared_and_found_by_its_words(place: Place) -> None:
-    face = VectorStore(place.open("mock"))
+async def test_node_without_our_metadata_is_shared_and_found_by_keyword(location: IndexLocation) -> None:
+    face = VectorStore(location.open("mock"))
     await face.async_add([TextNode(text="refund from elsewhere", id_="x", embedding=[1.0, 0.0])])
     query = VectorStoreQuery(
         query_str="refunds",
@@ -71,15 +73,13 @@ async def test_a_node_without_our_metadata_is_shared_and_found_by_its_words(plac
             query_embedding=[1.0],
             filters=filters(MetadataFilter(key="collection", value="a", operator=FilterOperator.NE)),
         ),
-        VectorStoreQuery(query_embedding=[1.0], filters=filters(inside("a"), condition=FilterCondition.OR)),
+        VectorStoreQuery(query_embedding=[1.0], filters=filters(in_collections("a"), condition=FilterCondition.OR)),
         VectorStoreQuery(query_embedding=[1.0], filters=MetadataFilters(filters=[])),
         VectorStoreQuery(query_embedding=[1.0], doc_ids=["a.md"]),
-        VectorStoreQuery(query_embedding=[1.0], mode=VectorStoreQueryMode.MMR, filters=filters(inside("a"))),
-        VectorStoreQuery(query_str="no vector", filters=filters(inside("a"))),
+        VectorStoreQuery(query_embedding=[1.0], mode=VectorStoreQueryMode.MMR, filters=filters(in_collections("a"))),
+        VectorStoreQuery(query_str="no vector", filters=filters(in_collections("a"))),
     ],
 )
-async def test_a_restriction_it_does_not_know_is_refused_and_never_passed_over(
-    place: Place, query: VectorStoreQuery
-) -> None:
+async def test_unsupported_metadata_filter_is_refused(location: IndexLocation, query: VectorStoreQuery) -> None:
     with pytest.raises(ValueError, match=r"offered|filtered"):
-        await VectorStore(place.open()).aquery(query)
+        await VectorStore(location.open()).aquery(query)

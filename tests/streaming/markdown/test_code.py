@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.streaming.markdown.code import Code, CodeReader, codes, fence_left_open
-from bot.streaming.markdown.open_marks import is_settled
+from bot.streaming.markdown.code import CodeReader, CodeSpan, find_code_spans, find_open_fence
+from bot.streaming.markdown.open_marks import is_balanced
 
 unhurried = settings(deadline=None)  # machines that run tests are shared, and time is not what these test
 
@@ -16,7 +16,7 @@ marked = st.lists(
 ).map("".join)
 
 
-def code_in(text: str) -> str:
+def mark_code(text: str) -> str:
     """What the reader is sure is code, between bars."""
     reader = CodeReader()
     segments = [*reader.feed(text), *reader.flush()]
@@ -27,7 +27,7 @@ def code_in(text: str) -> str:
 @unhurried
 def test_pieces_of_code_follow_one_another(text: str) -> None:
     place = 0
-    for code in codes(text):
+    for code in find_code_spans(text):
         assert place <= code.start < code.inner <= code.end <= len(text)
         assert text.startswith(code.mark, code.start)
         assert not code.is_closed or text.endswith(code.mark, code.start, code.end)
@@ -37,14 +37,14 @@ def test_pieces_of_code_follow_one_another(text: str) -> None:
 @given(marked)
 @unhurried
 def test_only_the_last_fence_can_be_open_and_closing_it_closes_it(text: str) -> None:
-    assert all(code.is_closed for code in codes(text)[:-1])
-    if fence_left_open(text) is not None:
-        assert fence_left_open(text + "\n```") is None
+    assert all(code.is_closed for code in find_code_spans(text)[:-1])
+    if find_open_fence(text) is not None:
+        assert find_open_fence(text + "\n```") is None
 
 
 @given(marked, st.lists(st.integers(0, 9)))
 @unhurried
-def test_what_is_code_does_not_depend_on_how_the_text_was_cut(text: str, sizes: list[int]) -> None:
+def test_code_detection_does_not_depend_on_chunking(text: str, sizes: list[int]) -> None:
     def letters(pieces: list[str]) -> list[tuple[str, bool]]:
         reader = CodeReader()
         segments = [segment for piece in pieces for segment in reader.feed(piece)] + reader.flush()
@@ -62,10 +62,10 @@ def test_what_is_code_does_not_depend_on_how_the_text_was_cut(text: str, sizes: 
 @pytest.mark.parametrize(
     ("text", "fence"),
     [
-        ("```py\nx", Code(0, 6, 7, "```", "py", is_closed=False)),
-        ("text ```x", Code(5, 8, 9, "```", "", is_closed=False)),
-        ("````md\nx", Code(0, 3, 8, "```", "", is_closed=False)),
-        ("```\na\n``` b\n```c", Code(12, 15, 16, "```", "", is_closed=False)),
+        ("```py\nx", CodeSpan(0, 6, 7, "```", "py", is_closed=False)),
+        ("text ```x", CodeSpan(5, 8, 9, "```", "", is_closed=False)),
+        ("````md\nx", CodeSpan(0, 3, 8, "```", "", is_closed=False)),
+        ("```\na\n``` b\n```c", CodeSpan(12, 15, 16, "```", "", is_closed=False)),
         ("```py\nx\n```", None),
         ("text ```x``` y", None),
         ("`` ``` ``", None),
@@ -73,8 +73,8 @@ def test_what_is_code_does_not_depend_on_how_the_text_was_cut(text: str, sizes: 
         ("``", None),
     ],
 )
-def test_a_fence_left_open(text: str, fence: Code | None) -> None:
-    assert fence_left_open(text) == fence
+def test_open_fence_is_found(text: str, fence: CodeSpan | None) -> None:
+    assert find_open_fence(text) == fence
 
 
 @pytest.mark.parametrize(
@@ -95,18 +95,18 @@ def test_a_fence_left_open(text: str, fence: Code | None) -> None:
     ],
 )
 def test_only_what_every_reading_calls_code_is_code(text: str) -> None:
-    assert code_in(text.replace("|", "")) == text
+    assert mark_code(text.replace("|", "")) == text
 
 
 @pytest.mark.parametrize(
     "line", ["", "plain", "* item", "**a** and *b*", "5 * 3", "snake_case", "[a](b)", "a < b", "||x||"]
 )
-def test_a_settled_line(line: str) -> None:
-    assert is_settled(line)
+def test_line_without_open_marks_is_recognised(line: str) -> None:
+    assert is_balanced(line)
 
 
 @pytest.mark.parametrize(
     "line", ["**a", "a*", "_a", "||x", "~~x", "[a", "a]", "<a", "**a*", "*a **b* c**", "] [", "*a **b** c*"]
 )
-def test_an_unsettled_line(line: str) -> None:
-    assert not is_settled(line)
+def test_line_with_open_marks_is_recognised(line: str) -> None:
+    assert not is_balanced(line)

@@ -8,10 +8,16 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bot.streaming.markdown.code import codes
-from bot.streaming.markdown.convert import RULE, UNFINISHED, Dialect, Rewriter, rewritten
+from bot.streaming.markdown.code import find_code_spans
+from bot.streaming.markdown.convert import (
+    HORIZONTAL_RULE,
+    UNFINISHED_REASONING_NOTE,
+    DiscordMarkdownConverter,
+    MarkdownRewriter,
+    rewrite_markdown,
+)
 from bot.streaming.paging import Pager
-from tests.streaming.markdown.test_links import ADDRESSES, ALLOWED, CODE, GLUE, foreign_links
+from tests.streaming.markdown.test_links import ADDRESSES, ALLOWED, CODE, GLUE, find_foreign_links
 
 unhurried = settings(deadline=None)  # machines that run tests are shared, and time is not what these test
 
@@ -55,7 +61,7 @@ LINES = [
     "x" * 90,
     " " * 45,
 ]
-SIGNS = [
+FRAGMENTS = [
     "`",
     "``",
     "```",
@@ -94,14 +100,14 @@ SIGNS = [
     "word ",
     "漢",
 ]
-hostile = st.lists(st.one_of(st.sampled_from(LINES), st.sampled_from(SIGNS), st.text(max_size=4)), max_size=30).map(
+hostile = st.lists(st.one_of(st.sampled_from(LINES), st.sampled_from(FRAGMENTS), st.text(max_size=4)), max_size=30).map(
     "".join
 )
 
 
-def shown_while_growing(text: str) -> list[str]:
+def render_while_growing(text: str) -> list[str]:
     """What a reader sees after each character, and at the end."""
-    rewriter, given_so_far, states = Rewriter(), "", []
+    rewriter, given_so_far, states = MarkdownRewriter(), "", []
     for letter in text:
         given_so_far += rewriter.feed(letter)
         states.append(given_so_far + rewriter.pending)
@@ -111,21 +117,21 @@ def shown_while_growing(text: str) -> list[str]:
 @given(hostile, st.lists(st.integers(0, 12)))
 @example("`===\n<think>\n", [6])
 @unhurried
-def test_the_result_does_not_depend_on_how_the_text_was_cut(text: str, sizes: list[int]) -> None:
-    rewriter = Rewriter()
+def test_conversion_does_not_depend_on_chunking(text: str, sizes: list[int]) -> None:
+    rewriter = MarkdownRewriter()
     rest, shown = text, ""
     for size in sizes:
         shown += rewriter.feed(rest[:size])
         assert isinstance(rewriter.pending, str)
         rest = rest[size:]
-    assert shown + rewriter.feed(rest) + rewriter.flush() == rewritten(text)
+    assert shown + rewriter.feed(rest) + rewriter.flush() == rewrite_markdown(text)
 
 
 @given(hostile)
 @unhurried
 def test_the_result_does_not_depend_on_being_fed_letter_by_letter(text: str) -> None:
-    rewriter = Rewriter()
-    assert "".join(map(rewriter.feed, text)) + rewriter.flush() == rewritten(text)
+    rewriter = MarkdownRewriter()
+    assert "".join(map(rewriter.feed, text)) + rewriter.flush() == rewrite_markdown(text)
 
 
 @given(
@@ -137,28 +143,28 @@ def test_the_result_does_not_depend_on_being_fed_letter_by_letter(text: str) -> 
 def test_a_fence_s_code_is_exact(pieces: list[str]) -> None:
     code = "".join(pieces) + "\n"
     for fence in ("```", "~~~", "````"):
-        assert rewritten(f"Look:\n\n{fence}py\n{code}{fence}\nend") == f"Look:\n\n```py\n{code}```\nend"
+        assert rewrite_markdown(f"Look:\n\n{fence}py\n{code}{fence}\nend") == f"Look:\n\n```py\n{code}```\nend"
 
 
 @given(st.text(alphabet="ab <>|\\$![]()*_#-", min_size=1, max_size=40).filter(lambda code: "`" not in code))
 @unhurried
 def test_code_within_a_line_is_exact(code: str) -> None:
-    assert rewritten(f"see `{code}` there") == f"see `{code}` there"
+    assert rewrite_markdown(f"see `{code}` there") == f"see `{code}` there"
 
 
 @given(st.text(alphabet="abc DEF.,!?*_#>()0123456789é漢\n", max_size=80))
 @unhurried
-def test_plain_words_are_left_alone(text: str) -> None:
+def test_plain_text_is_unchanged(text: str) -> None:
     lines = text.split("\n")
     plain = all(re.match(r"\s*(?:[*_#>\d]|\Z)", line) is None for line in lines)
-    assert not plain or rewritten(text) == text
+    assert not plain or rewrite_markdown(text) == text
 
 
 @given(hostile)
 @unhurried
-def test_rewriting_twice_changes_no_code(text: str) -> None:
-    once = rewritten(f"{text}\n\n```\n{text.replace('`', '').replace('~', '')}\n```\n")
-    closed = [code for code in codes(once) if code.is_fence and code.is_closed]
+def test_converting_twice_changes_no_code(text: str) -> None:
+    once = rewrite_markdown(f"{text}\n\n```\n{text.replace('`', '').replace('~', '')}\n```\n")
+    closed = [code for code in find_code_spans(once) if code.is_fence and code.is_closed]
     assert all("```" not in once[code.inner : code.end - 3] for code in closed)
 
 
@@ -171,9 +177,9 @@ def test_rewriting_twice_changes_no_code(text: str) -> None:
         ("#hashtag and #### in a line", "#hashtag and #### in a line"),
         ("Title\n=====\ntext", "# Title\ntext"),
         ("Title\n-----\ntext", "## Title\ntext"),
-        ("This is a sentence.\n---\nnext", f"This is a sentence.\n{RULE}\nnext"),
-        ("one\ntwo\n---\n", f"one\ntwo\n{RULE}\n"),
-        ("a\n\n***\n\n- - -\n_ _ _", f"a\n\n{RULE}\n\n{RULE}\n{RULE}"),
+        ("This is a sentence.\n---\nnext", f"This is a sentence.\n{HORIZONTAL_RULE}\nnext"),
+        ("one\ntwo\n---\n", f"one\ntwo\n{HORIZONTAL_RULE}\n"),
+        ("a\n\n***\n\n- - -\n_ _ _", f"a\n\n{HORIZONTAL_RULE}\n\n{HORIZONTAL_RULE}\n{HORIZONTAL_RULE}"),
         ("**bold** start\n* item\n- item\n", "**bold** start\n* item\n- item\n"),
         ("- [ ] a\n- [x] b\n  * [X] c\n- [y] d\n", "- ☐ a\n- ☑ b\n  * ☑ c\n- [y] d\n"),
         ("+ a\n1) b\n  2) c\n3. d\n", "- a\n1. b\n  2. c\n3. d\n"),
@@ -182,8 +188,8 @@ def test_rewriting_twice_changes_no_code(text: str) -> None:
         ("[^1]: a note[^1]", "[^1]: a note[^1]"),
     ],
 )  # fmt: skip
-def test_blocks(written: str, shown: str) -> None:
-    assert rewritten(written) == shown
+def test_blocks_are_converted(written: str, shown: str) -> None:
+    assert rewrite_markdown(written) == shown
 
 
 @pytest.mark.parametrize(
@@ -200,8 +206,8 @@ def test_blocks(written: str, shown: str) -> None:
         ("a ` b <br>\nc <br> ` d\n\n<br>x", "a ` b <br>\nc <br> ` d\n\n\nx"),
     ],
 )
-def test_fences(written: str, shown: str) -> None:
-    assert rewritten(written) == shown
+def test_fences_are_converted(written: str, shown: str) -> None:
+    assert rewrite_markdown(written) == shown
 
 
 @pytest.mark.parametrize(
@@ -228,8 +234,8 @@ def test_fences(written: str, shown: str) -> None:
         ("the <p> tag and `<br>` and <br", "the <p> tag and `<br>` and <br"),
     ],
 )  # fmt: skip
-def test_signs_within_a_line(written: str, shown: str) -> None:
-    assert rewritten(written) == shown
+def test_inline_markup_is_converted(written: str, shown: str) -> None:
+    assert rewrite_markdown(written) == shown
 
 
 @pytest.mark.parametrize(
@@ -243,30 +249,30 @@ def test_signs_within_a_line(written: str, shown: str) -> None:
         ("<think>```\nfence</think>\n# Two", "\n# Two"),
         ("```\n<think>\nshown\n</think>\n```\n", "```\n<think>\nshown\n</think>\n```\n"),
         ("Write `<think>` first.", "Write `<think>` first."),
-        ("Said.\n<think>cut off", f"Said.\n{UNFINISHED}"),
+        ("Said.\n<think>cut off", f"Said.\n{UNFINISHED_REASONING_NOTE}"),
         ("Use <think> to let it think, then\n#### go", "Use <think> to let it think, then\n**go**"),
         ("<think>All I have\n#### said", "All I have\n**said**"),
         ("<think>Only </think>\n<think>thoughts", "\nOnly thoughts"),
         ("<think>Only this</think>", "Only this"),
     ],
 )
-def test_thoughts_are_not_shown_unless_nothing_else_was_said(written: str, shown: str) -> None:
-    assert rewritten(written) == shown
+def test_reasoning_is_hidden_unless_there_is_no_other_text(written: str, shown: str) -> None:
+    assert rewrite_markdown(written) == shown
 
 
 @given(st.sampled_from(["think", "thinking", "Think"]), st.text(alphabet="secrt `|\n#-", max_size=60))
 @unhurried
-def test_a_thought_is_never_seen_on_the_way(tag: str, thought: str) -> None:
-    states = shown_while_growing(f"<{tag}>Q{thought}Q</{tag}>\n\nThe end.")
+def test_reasoning_is_never_shown_while_streaming(tag: str, thought: str) -> None:
+    states = render_while_growing(f"<{tag}>Q{thought}Q</{tag}>\n\nThe end.")
     assert all("Q" not in state and "think" not in state.lower() for state in states)
     assert states[-1].strip() == "The end."
 
 
 @given(hostile)
 @unhurried
-def test_what_was_said_is_never_shown_as_nothing(text: str) -> None:
+def test_visible_text_never_converts_to_an_empty_result(text: str) -> None:
     inert = re.sub(r"(?i)</?[a-z][^>]*>|[\s|`~#\-=+*_:.()\[\]!\d\\]", "", text)
-    assert rewritten(text).strip() or not inert
+    assert rewrite_markdown(text).strip() or not inert
 
 
 @pytest.mark.parametrize(
@@ -277,31 +283,31 @@ def test_what_was_said_is_never_shown_as_nothing(text: str) -> None:
         ("text <thi", "text "),
         ("text <b", "text "),
         ("`co", "`co"),
-        ("---", RULE),
+        ("---", HORIZONTAL_RULE),
         ("#### Dee", "**Dee**"),
     ],
 )
-def test_what_is_held_back_is_shown_without_flicker(written: str, held: str) -> None:
-    assert shown_while_growing(written)[-2].strip() == held.strip()
+def test_pending_text_is_shown_without_flicker(written: str, held: str) -> None:
+    assert render_while_growing(written)[-2].strip() == held.strip()
 
 
 @given(hostile)
 @unhurried
-def test_looking_at_what_is_held_back_changes_nothing(text: str) -> None:
-    assert shown_while_growing(text)[-1] == rewritten(text)
+def test_reading_the_pending_text_changes_nothing(text: str) -> None:
+    assert render_while_growing(text)[-1] == rewrite_markdown(text)
 
 
 @given(hostile)
 @unhurried
-def test_what_is_held_back_is_bounded(text: str) -> None:
-    rewriter = Rewriter()
+def test_converter_buffer_is_bounded(text: str) -> None:
+    rewriter = MarkdownRewriter()
     for start in range(0, 20 * len(text), 7):
         rewriter.feed((text * 20)[start : start + 7])
         assert len(rewriter.pending) < 10_000
 
 
-def test_nothing_but_what_is_held_back_is_rendered_again() -> None:
-    rewriter = Rewriter()
+def test_only_the_pending_text_is_rendered_again() -> None:
+    rewriter = MarkdownRewriter()
     rewriter.feed("| a | b |\n|---|---|\n")
     sizes = []
     for number in range(500):
@@ -313,8 +319,8 @@ def test_nothing_but_what_is_held_back_is_rendered_again() -> None:
 @given(hostile)
 @example(f"[a]({SOURCE}) ![b](https://evil.test)")
 @unhurried
-def test_the_dialect_gives_the_same_piece_by_piece_and_pending_takes_nothing(text: str) -> None:
-    whole, cut = Dialect([SOURCE]), Dialect([SOURCE])
+def test_converter_output_is_the_same_chunk_by_chunk(text: str) -> None:
+    whole, cut = DiscordMarkdownConverter([SOURCE]), DiscordMarkdownConverter([SOURCE])
     shown = ""
     for letter in text:
         shown += cut.feed(letter)
@@ -323,13 +329,13 @@ def test_the_dialect_gives_the_same_piece_by_piece_and_pending_takes_nothing(tex
 
 
 def test_an_image_is_a_link_if_it_is_a_source_s_and_inert_otherwise() -> None:
-    dialect = Dialect([SOURCE])
+    dialect = DiscordMarkdownConverter([SOURCE])
     shown = dialect.feed(f"![a]({SOURCE}) ![b](https://evil.test/p.png) end") + dialect.flush()
     assert shown == f"[a (image)]({SOURCE}) [b (image)] (hxxps://evil[.]test/p.png) end"
 
 
 treacherous = st.lists(
-    st.one_of(*(st.sampled_from(pieces) for pieces in (ADDRESSES, GLUE, CODE, LINES, SIGNS))), max_size=25
+    st.one_of(*(st.sampled_from(pieces) for pieces in (ADDRESSES, GLUE, CODE, LINES, FRAGMENTS))), max_size=25
 ).map("".join)
 
 
@@ -337,20 +343,20 @@ treacherous = st.lists(
 @example("| a |\n|---|\n| http://evil.test |\n| `x` [l](http://evil.test) |\n")
 @example('<b>http://evil.test</b> ![](http://evil.test) <a href="http://evil.test">x</a> <think>http://evil.test')
 @settings(max_examples=50, deadline=None)
-def test_no_foreign_link_is_live_at_any_moment_through_the_whole_chain(text: str) -> None:
-    dialect, pager = Dialect(ALLOWED), Pager(1_000_000)
+def test_foreign_links_are_inert_in_every_state_of_the_whole_chain(text: str) -> None:
+    dialect, pager = DiscordMarkdownConverter(ALLOWED), Pager(1_000_000)
     for letter in text:
         pager.feed(dialect.feed(letter))
-        assert foreign_links(pager.open_page_with(dialect.pending)) == []
+        assert find_foreign_links(pager.open_page_with(dialect.pending)) == []
     pager.feed(dialect.flush())
     pager.flush()
-    assert foreign_links(pager.open_page) == []
+    assert find_foreign_links(pager.open_page) == []
 
 
 @given(st.lists(treacherous, max_size=4).map(" ".join), st.sampled_from([200, 500]))
 @unhurried
-def test_no_foreign_link_is_live_on_any_page_of_the_whole_chain(text: str, limit: int) -> None:
-    dialect, pager = Dialect(["https://example.com"]), Pager(limit)
+def test_foreign_links_are_inert_on_every_page_of_the_whole_chain(text: str, limit: int) -> None:
+    dialect, pager = DiscordMarkdownConverter(["https://example.com"]), Pager(limit)
     pager.feed(dialect.feed(text) + dialect.flush())
     pager.flush()
-    assert [link for page in pager.pages for link in foreign_links(page.shown)] == []
+    assert [link for page in pager.pages for link in find_foreign_links(page.rendered)] == []

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bot.streaming.markdown.links import LinkGuard, defused
+from bot.streaming.markdown.links import LinkGuard, neutralise_links
 from bot.streaming.paging import Pager
 
 unhurried = settings(deadline=None)  # machines that run tests are shared, and time is not what these test
@@ -105,7 +105,7 @@ RULES = [
 ]
 
 
-def live_links(message: str) -> list[str]:
+def find_live_links(message: str) -> list[str]:
     """The addresses that Discord would make live in a message."""
     found: list[str] = []
     place = 0
@@ -114,14 +114,14 @@ def live_links(message: str) -> list[str]:
         if name == "link" and match is not None:
             found.append(match[1])
         elif name == "text" and match is not None:
-            found += live_links(match[1])
+            found += find_live_links(match[1])
         place = match.end() if match is not None else place + 1
     return found
 
 
-def foreign_links(message: str) -> list[str]:
+def find_foreign_links(message: str) -> list[str]:
     """Live links that are nobody's source; what begins with ``hxxp`` or ``http[:]`` leads nowhere."""
-    live = [link for link in live_links(message) if not link.lower().startswith(("hxxp", "https[:]", "http[:]"))]
+    live = [link for link in find_live_links(message) if not link.lower().startswith(("hxxp", "https[:]", "http[:]"))]
     return [link for link in live if not any(is_allowed(link, url) for url in ALLOWED)]
 
 
@@ -130,28 +130,28 @@ def is_allowed(link: str, url: str) -> bool:
 
 
 def test_the_detector_sees_live_links() -> None:
-    assert foreign_links("see http://evil.test/x, HTTPS://a.b <foo:/bar> [a](x:y)") == [
+    assert find_foreign_links("see http://evil.test/x, HTTPS://a.b <foo:/bar> [a](x:y)") == [
         "http://evil.test/x",
         "HTTPS://a.b",
         "foo:/bar",
         "x:y",
     ]
-    assert foreign_links("** `http://evil.test **` || `http://evil.test/2 ||`") == [
+    assert find_foreign_links("** `http://evil.test **` || `http://evil.test/2 ||`") == [
         "http://evil.test",
         "http://evil.test/2",
     ]
-    assert foreign_links(f"```\nhttp://evil.test\n``` `http://evil.test` {SOURCE}.") == []
+    assert find_foreign_links(f"```\nhttp://evil.test\n``` `http://evil.test` {SOURCE}.") == []
 
 
 @given(hostile, st.lists(st.integers(0, 12)))
 @unhurried
-def test_the_result_does_not_depend_on_how_the_text_was_cut(text: str, sizes: list[int]) -> None:
+def test_link_guard_output_does_not_depend_on_chunking(text: str, sizes: list[int]) -> None:
     guard = LinkGuard(ALLOWED)
     rest, given_so_far = text, ""
     for size in sizes:
         given_so_far += guard.feed(rest[:size])
         rest = rest[size:]
-    assert given_so_far + guard.feed(rest) + guard.flush() == defused(text, ALLOWED)
+    assert given_so_far + guard.feed(rest) + guard.flush() == neutralise_links(text, ALLOWED)
 
 
 @given(hostile)
@@ -162,14 +162,14 @@ def test_the_result_does_not_depend_on_how_the_text_was_cut(text: str, sizes: li
 @example(f"[a]({BARE})@evil.test/")
 @example(f"{BARE}。evil.test")
 @unhurried
-def test_no_foreign_link_is_live_at_any_moment(text: str) -> None:
+def test_foreign_links_are_inert_in_every_state(text: str) -> None:
     guard, pager = LinkGuard(ALLOWED), Pager(1_000_000)
     for letter in text:
         pager.feed(guard.feed(letter))
-        assert foreign_links(pager.open_page_with(guard.pending)) == []
+        assert find_foreign_links(pager.open_page_with(guard.pending)) == []
     pager.feed(guard.flush())
     pager.flush()
-    assert foreign_links(pager.open_page) == []
+    assert find_foreign_links(pager.open_page) == []
 
 
 @given(
@@ -178,11 +178,11 @@ def test_no_foreign_link_is_live_at_any_moment(text: str) -> None:
     )
 )
 @unhurried
-def test_no_foreign_link_is_live_on_any_page(text: str) -> None:
+def test_foreign_links_are_inert_on_every_page(text: str) -> None:
     pager = Pager(300)
-    pager.feed(defused(text, ALLOWED))
+    pager.feed(neutralise_links(text, ALLOWED))
     pager.flush()
-    assert [link for page in pager.pages for link in foreign_links(page.shown)] == []
+    assert [link for page in pager.pages for link in find_foreign_links(page.rendered)] == []
 
 
 @given(
@@ -211,11 +211,11 @@ def test_no_foreign_link_is_live_on_any_page(text: str) -> None:
 )
 @example(f"{'x' * 60} **{'y' * 60} z** `http://evil.test **` a", 100)
 @unhurried
-def test_a_mark_that_a_break_leaves_hanging_makes_no_link_in_code_live(text: str, limit: int) -> None:
+def test_unclosed_code_at_a_page_break_makes_no_link_live(text: str, limit: int) -> None:
     pager = Pager(limit)
-    pager.feed(defused(text, ALLOWED))
+    pager.feed(neutralise_links(text, ALLOWED))
     pager.flush()
-    assert [link for page in pager.pages for link in foreign_links(page.shown)] == []
+    assert [link for page in pager.pages for link in find_foreign_links(page.rendered)] == []
 
 
 @pytest.mark.parametrize("start", range(0, 400, 40))
@@ -225,9 +225,9 @@ def test_code_after_code_without_a_blank_is_never_cut_so_that_a_link_in_it_is_li
     spans = joint.join(f"`k{number} > http://evil.test/?q=S`" for number in range(80))
     for length in range(start, start + 40):
         pager = Pager()
-        pager.feed(defused(f"{lead[:length].rstrip()} {spans}\n\nDone.", ALLOWED))
+        pager.feed(neutralise_links(f"{lead[:length].rstrip()} {spans}\n\nDone.", ALLOWED))
         pager.flush()
-        assert [link for page in pager.pages for link in foreign_links(page.shown)] == []
+        assert [link for page in pager.pages for link in find_foreign_links(page.rendered)] == []
 
 
 CODES_AND_MARKS = [
@@ -248,40 +248,40 @@ CODES_AND_MARKS = [
 @example(f"`{'*' * 100} http://evil.test/`*it*", 0, 60, 2_000)
 @example("é**,word`http://evil.test/ **`,**é", 0, 20, 2_000)
 @settings(max_examples=60, deadline=None)
-def test_nothing_said_over_and_over_has_a_live_link_on_any_page(said: str, lead: int, times: int, page: int) -> None:
+def test_repeated_text_has_no_live_link_on_any_page(said: str, lead: int, times: int, page: int) -> None:
     text = "x y " * (lead // 4) + (said * times)[:5_000]
     guard, pager = LinkGuard(ALLOWED, page), Pager(page)
     pager.feed(guard.feed(text) + guard.flush())
     pager.flush()
-    assert [link for page in pager.pages for link in foreign_links(page.shown)] == []
+    assert [link for page in pager.pages for link in find_foreign_links(page.rendered)] == []
 
 
 @given(hostile, hostile)
 @unhurried
-def test_what_is_shown_ahead_is_what_taking_it_in_would_show(text: str, more: str) -> None:
+def test_link_guard_preview_equals_feeding_the_text(text: str, more: str) -> None:
     guard = LinkGuard(ALLOWED)
     guard.feed(text)
-    before, ahead = guard.pending, guard.ahead(more)
+    before, ahead = guard.pending, guard.look_ahead(more)
     assert guard.pending == before
     assert guard.feed(more) + guard.pending == ahead
 
 
 @given(hostile)
 @unhurried
-def test_without_our_marks_the_text_is_the_model_s(text: str) -> None:
+def test_link_guard_output_without_escapes_is_the_models_text(text: str) -> None:
     def plain(shown: str) -> str:
         seen = re.sub("[\u00ad\u200b-\u200f\u2060-\u206f]", "", shown)
         return (
             re.sub(r"[\[\] ]", "", seen).replace("hxxp", "http").replace("HXXP", "HTTP").replace("hxxP", "HTTP").lower()
         )
 
-    assert plain(defused(text, ALLOWED)) == plain(text)
+    assert plain(neutralise_links(text, ALLOWED)) == plain(text)
 
 
 @given(st.text(alphabet="abc DEF.,!?*_`\n#>-()0123456789é漢", max_size=80))
 @unhurried
 def test_text_without_links_is_left_alone(text: str) -> None:
-    assert defused(text, ALLOWED) == text
+    assert neutralise_links(text, ALLOWED) == text
 
 
 @pytest.mark.parametrize(
@@ -300,8 +300,8 @@ def test_text_without_links_is_left_alone(text: str) -> None:
         "C:/Users, 10:30, and/or, a::b, key: value, 3 < 4, e.g. this, http status",
     ],
 )
-def test_what_is_safe_stays_exact(text: str) -> None:
-    assert defused(text, ALLOWED) == text
+def test_safe_text_is_unchanged_by_the_link_guard(text: str) -> None:
+    assert neutralise_links(text, ALLOWED) == text
 
 
 @pytest.mark.parametrize(
@@ -338,7 +338,7 @@ def test_what_is_safe_stays_exact(text: str) -> None:
     ],
 )
 def test_a_foreign_link_is_made_inert(text: str, shown: str) -> None:
-    assert defused(text, ALLOWED).replace("hxxpS", "hxxps").replace("HXXP", "hxxp") == shown
+    assert neutralise_links(text, ALLOWED).replace("hxxpS", "hxxps").replace("HXXP", "hxxp") == shown
 
 
 def test_half_a_link_is_shown_inert_and_a_whole_source_is_live() -> None:
@@ -352,7 +352,7 @@ def test_half_a_link_is_shown_inert_and_a_whole_source_is_live() -> None:
 
 @given(hostile)
 @settings(max_examples=25, deadline=None)
-def test_what_is_held_back_is_bounded(text: str) -> None:
+def test_link_guard_buffer_is_bounded(text: str) -> None:
     guard = LinkGuard(ALLOWED)
     for letter in text * 20:
         guard.feed(letter)

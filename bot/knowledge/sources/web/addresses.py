@@ -141,7 +141,7 @@ def listed_urls(text: str, *, ports: frozenset[int] = PORTS) -> list[Wanted]:
         try:
             address = plain_address(words[0] if is_tree else " ".join(words), ports=ports)
         except AddressRefused as error:
-            wanted[f"line {number}"] = Wanted(number, words[0][:_LONGEST_ADDRESS], fault=error.words)
+            wanted[f"line {number}"] = Wanted(number, words[0][:_LONGEST_ADDRESS], fault=error.user_message)
             continue
         if address not in wanted or (is_tree and not wanted[address].is_tree):
             wanted[address] = Wanted(number, address, is_tree)
@@ -159,7 +159,7 @@ def redirected(address: str, location: str, *, ports: frozenset[int] = PORTS) ->
     try:
         return plain_address(_joined(address, location), ports=ports)
     except AddressRefused as error:
-        raise AddressRefused(f"the site sends us on to an address that is {error.words}") from error
+        raise AddressRefused(f"the site sends us on to an address that is {error.user_message}") from error
 
 
 def links(page: str, base: str, *, ports: frozenset[int] = PORTS) -> list[str]:

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from bot.errors import DocumentUnreadable, StoreUnusable
-from bot.knowledge.readers.text import decoded
-from bot.knowledge.sources.folder import Found, read_bytes
+from bot.knowledge.readers.text import decode_text
+from bot.knowledge.sources.folder import FileEntry, read_bytes
 from bot.knowledge.sources.web.addresses import Wanted, is_below, links, list_of, listed_urls, page_name
 from bot.knowledge.sources.web.fetcher import Bounds, Fetcher, PageGone, PageOutOfReach, Reach
-from bot.knowledge.sources.web.page_cache import KeptPage, forget_other_pages, keep_page, kept_page
+from bot.knowledge.sources.web.page_cache import CachedPage, delete_other_pages, load_cached_page, save_cached_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -61,7 +61,7 @@ class WebPages:
     def gathered(
         self,
         root: Path,
-        lists: Iterable[Found],
+        lists: Iterable[FileEntry],
         indexed: Collection[str],
         note: Callable[[], None],
         *,
@@ -78,9 +78,9 @@ class WebPages:
         wanted: list[tuple[str, Wanted]] = []
         for found in lists:
             try:
-                text = "" if not (found.size or found.fault) else decoded(read_bytes(root, found.relative))
+                text = "" if not (found.size or found.fault) else decode_text(read_bytes(root, found.relative))
             except DocumentUnreadable as error:
-                made.failed[found.relative] = error.words
+                made.failed[found.relative] = error.user_message
                 made.kept.update(name for name in indexed if list_of(name) == found.relative)
                 continue
             asked = listed_urls(text, ports=self._reach.ports)
@@ -92,7 +92,7 @@ class WebPages:
         if not forgets:
             return made
         try:
-            forget_other_pages(self.folder, {*made.hashed, *made.failed, *made.kept, *indexed})
+            delete_other_pages(self.folder, {*made.hashed, *made.failed, *made.kept, *indexed})
         except OSError as error:
             raise self._unwritable() from error
         return made
@@ -111,21 +111,21 @@ class WebPages:
             finally:
                 await crawl.end(task)
 
-    def known(self, document: str) -> KeptPage | None:
+    def known(self, document: str) -> CachedPage | None:
         """What was fetched of a page, if anything is kept."""
         try:
-            return kept_page(self.folder, document)
+            return load_cached_page(self.folder, document)
         except DocumentUnreadable:
             return None
 
-    def keep(self, document: str, page: KeptPage) -> None:
+    def keep(self, document: str, page: CachedPage) -> None:
         """Keep a page for later.
 
         Raises:
             StoreUnusable: there is no writing.
         """
         try:
-            keep_page(self.folder, document, page)
+            save_cached_page(self.folder, document, page)
         except OSError as error:
             raise self._unwritable() from error
 
@@ -218,7 +218,7 @@ class _Crawl:
             self._pages.keep(document, page)
         return _Visit(document, page.address, self._links(page), page.digest)
 
-    def _links(self, page: KeptPage) -> list[str]:
+    def _links(self, page: CachedPage) -> list[str]:
         if page.kind != ".html":
             return []
         return links(page.body.decode("utf-8", "replace"), page.address, ports=self._ports)
@@ -229,7 +229,7 @@ class _Crawl:
         if isinstance(visit.fault, PageGone):
             self._gone.add(document)
             if is_asked_for:
-                self._made.failed[line] = visit.fault.words
+                self._made.failed[line] = visit.fault.user_message
             return
         if visit.hashed is not None and document not in self._made.hashed:
             if (listed, visit.address) in self._ends:
@@ -239,7 +239,7 @@ class _Crawl:
         if visit.fault is not None:
             is_known = visit.hashed is not None or document in self._indexed
             if is_known or is_asked_for or isinstance(visit.fault, PageOutOfReach):
-                self._made.failed[document] = visit.fault.words + (_STAYS if is_known else "")
+                self._made.failed[document] = visit.fault.user_message + (_STAYS if is_known else "")
 
 
 def _host(listed: str, address: str) -> str:

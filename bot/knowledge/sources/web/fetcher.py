@@ -19,7 +19,7 @@ from yarl import URL
 
 from bot.errors import DocumentUnreadable
 from bot.knowledge.sources.web.addresses import PORTS, AddressRefused, allowed, plain_address, redirected
-from bot.knowledge.sources.web.page_cache import KeptPage
+from bot.knowledge.sources.web.page_cache import CachedPage
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -168,7 +168,7 @@ class Fetcher:
         await asyncio.gather(*self._robots.values(), return_exceptions=True)
         await self._session.close()
 
-    async def fetched(self, address: str, before: KeptPage | None = None) -> KeptPage:
+    async def fetched(self, address: str, before: CachedPage | None = None) -> CachedPage:
         """The page as it is now; ``before`` itself where the site says that it has not changed.
 
         Raises:
@@ -189,7 +189,7 @@ class Fetcher:
             raise kind(f"the site answers {response.status}")
         return _page(response)
 
-    async def _response(self, address: str, before: KeptPage | None) -> _Response:
+    async def _response(self, address: str, before: CachedPage | None) -> _Response:
         """Follow redirects to their end, each step judged like the first, and allowed by its own robots.txt."""
         seen = {address}
         for _ in range(REDIRECTS + 1):
@@ -299,7 +299,7 @@ def _leads_on(response: _Response) -> bool:
     return response.status in {301, 302, 303, 307, 308}
 
 
-def _conditions(before: KeptPage) -> dict[str, str]:
+def _conditions(before: CachedPage) -> dict[str, str]:
     known = {"If-None-Match": before.etag, "If-Modified-Since": before.stamp}
     return {name: value for name, value in known.items() if value}
 
@@ -331,7 +331,7 @@ def _reason(error: BaseException) -> str:
     return f"cannot be fetched ({type(error).__name__})"
 
 
-def _page(response: _Response) -> KeptPage:
+def _page(response: _Response) -> CachedPage:
     """What an answer holds, if it is of a kind that can be read."""
     spoken, _, parameters = response.headers.get("Content-Type", "").partition(";")
     kind = _kind(spoken.strip().lower(), URL(response.address).path, response.body)
@@ -340,7 +340,7 @@ def _page(response: _Response) -> KeptPage:
     if kind != ".pdf" and charset and _SPOKEN_ENCODINGS.fullmatch(charset[1]):
         body = _as_utf8(body, charset[1])
     stamp = response.headers.get("Last-Modified", "")[:100]
-    return KeptPage(response.address, kind, body, _iso(stamp), response.headers.get("ETag", "")[:500], stamp)
+    return CachedPage(response.address, kind, body, _iso(stamp), response.headers.get("ETag", "")[:500], stamp)
 
 
 def _kind(spoken: str, path: str, body: bytes) -> str:

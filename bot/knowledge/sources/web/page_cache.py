@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bot.errors import DocumentUnreadable
-from bot.knowledge.sources.folder import opened
+from bot.knowledge.sources.folder import read_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _SUFFIX: Final = ".page"
-_MAKE: Final = 1
+_FORMAT_VERSION: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
-class KeptPage:
+class CachedPage:
     """A page as it was fetched: its final ``address``, its ``kind`` as a file's ending, and its bytes.
 
     ``modified`` is ISO 8601; ``etag`` and ``stamp`` are what the site wants to hear to say that nothing has changed.
@@ -40,30 +40,30 @@ class KeptPage:
         return hashlib.sha256(f"{self.address}\n{self.kind}\n".encode() + self.body).digest()
 
 
-def kept_page(folder: Path, document: str) -> KeptPage:
+def load_cached_page(folder: Path, document: str) -> CachedPage:
     """The page that is kept under a document's name.
 
     Raises:
         DocumentUnreadable: there is none, or it is of another make.
     """
-    head, _, body = opened(folder, _file_name(document)).data.partition(b"\n")
+    head, _, body = read_file(folder, _file_name(document)).data.partition(b"\n")
     try:
         fields = json.loads(head)
-        if fields.pop("make") != _MAKE or fields.pop("document") != document:
+        if fields.pop("make") != _FORMAT_VERSION or fields.pop("document") != document:
             raise DocumentUnreadable("the page has not been fetched yet")
-        return KeptPage(body=body, **fields)
+        return CachedPage(body=body, **fields)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DocumentUnreadable("the page has not been fetched yet") from error
 
 
-def keep_page(folder: Path, document: str, page: KeptPage) -> None:
+def save_cached_page(folder: Path, document: str, page: CachedPage) -> None:
     """Keep a page in place of what was kept under its name before: all of it or, if the disk is full, nothing.
 
     Raises:
         OSError: it cannot be written.
     """
     fields = {name: value for name, value in asdict(page).items() if name != "body"}
-    head = json.dumps({"make": _MAKE, "document": document, **fields}).encode()
+    head = json.dumps({"make": _FORMAT_VERSION, "document": document, **fields}).encode()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     number, name = tempfile.mkstemp(dir=folder)
     try:
@@ -75,7 +75,7 @@ def keep_page(folder: Path, document: str, page: KeptPage) -> None:
         raise
 
 
-def forget_other_pages(folder: Path, documents: Iterable[str]) -> None:
+def delete_other_pages(folder: Path, documents: Iterable[str]) -> None:
     """Delete what is kept of pages that are none of these."""
     if not folder.is_dir():
         return
