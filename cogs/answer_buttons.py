@@ -111,7 +111,7 @@ class Answers(commands.Cog):
             own = await self._visibility.scope_for_interaction(interaction, is_private=True)
             if not record.scope.collections <= own.collections:
                 return NO_ACCESS
-        if action is not ButtonAction.STOP and self._answer_service.is_writing(record.key):
+        if action is not ButtonAction.STOP and self._answer_service.is_writing(record.answer_id):
             return STILL_WRITING
         return ""
 
@@ -132,23 +132,23 @@ class Answers(commands.Cog):
                 await send_ephemeral(interaction, THANKS)
             case ButtonAction.THUMBS_DOWN:
                 await self._vote(interaction, record, is_up=False)
-                await interaction.response.send_modal(_build_comment_modal(record.key))
+                await interaction.response.send_modal(_build_comment_modal(record.answer_id))
             case ButtonAction.FEEDBACK_MODAL:
                 await self._vote(interaction, record, is_up=False, comment=_read_comment(interaction))
                 await send_ephemeral(interaction, THANKS)
 
     async def _stop(self, interaction: discord.Interaction[Any], record: AnswerRecord) -> None:
         # The model first, Discord afterwards: every word it still says costs money.
-        if self._answer_service.stop(record.key, interaction.user.display_name):
+        if self._answer_service.stop(record.answer_id, interaction.user.display_name):
             await interaction.response.defer()
-        elif record.fate is AnswerStatus.WRITING and not self._answer_service.is_writing(record.key):
+        elif record.status is AnswerStatus.WRITING and not self._answer_service.is_writing(record.answer_id):
             await self._finish_interrupted(interaction, record)
         else:
             await send_ephemeral(interaction, ALREADY_ENDED)
 
     async def _finish_interrupted(self, interaction: discord.Interaction[Any], record: AnswerRecord) -> None:
         """End a message that was left half-written when the bot was killed, and offer to ask again."""
-        closed = replace(record, fate=AnswerStatus.RESTARTING, ended_at=self._clock())
+        closed = replace(record, status=AnswerStatus.RESTARTING, ended_at=self._clock())
         await interaction.response.edit_message(
             content=append_note(interaction.message.content if interaction.message else "", INTERRUPTED_NOTE),
             view=_build_view(answer_buttons.build_final_buttons(closed)),
@@ -163,13 +163,13 @@ class Answers(commands.Cog):
         Not over the old one: what people have read, quoted and judged stays, a second failure destroys nothing, and the
         new answer has a fresh interaction's quarter of an hour and its own lane.
         """
-        if record.key in self._regenerating:
+        if record.answer_id in self._regenerating:
             await send_ephemeral(interaction, ALREADY_REGENERATING)
             return
         if record.attached:
             await send_ephemeral(interaction, ATTACH_AGAIN)
             return
-        self._regenerating.add(record.key)
+        self._regenerating.add(record.answer_id)
         try:
             is_private = _is_ephemeral(interaction)
             own = await self._visibility.scope_for_interaction(interaction, is_private=is_private)
@@ -188,7 +188,7 @@ class Answers(commands.Cog):
                     again, lambda controls: InteractionSurface(interaction, components=controls)
                 )
         finally:
-            self._regenerating.discard(record.key)
+            self._regenerating.discard(record.answer_id)
 
     async def _vote(
         self, interaction: discord.Interaction[Any], record: AnswerRecord, *, is_up: bool, comment: str | None = None
@@ -198,7 +198,7 @@ class Answers(commands.Cog):
         Raises:
             RecordsUnusable: it cannot be counted.
         """
-        vote = Vote(record.key, interaction.user.id, is_up=is_up, at=self._clock(), words=comment)
+        vote = Vote(record.answer_id, interaction.user.id, is_up=is_up, at=self._clock(), comment=comment)
         if not await self._records.save_vote(vote):
             raise RecordsUnusable("A vote came for an answer that is not remembered.")
 

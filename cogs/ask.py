@@ -168,8 +168,8 @@ class Ask(commands.Cog):
     ) -> None:
         """Answer in a thread opened for the question, whose id then is the answer's key: who goes on there finds it."""
         client, key = interaction.client, str(thread.id)
-        moved = replace(record, key=key, channel_id=thread.id)
-        self._answer_service.rename(record.key, key)
+        moved = replace(record, answer_id=key, channel_id=thread.id)
+        self._answer_service.rename(record.answer_id, key)
         await self._answer_service.ask(
             moved,
             lambda controls: ChannelSurface(client, thread.id, nonce_seed=key, components=controls),

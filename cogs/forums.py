@@ -105,7 +105,7 @@ class Forums(commands.Cog):
         if isinstance(channel, discord.abc.GuildChannel | discord.Thread) and not can_write(channel):
             return post.message_ids
         record = AnswerRecord(
-            key=str(message.id),
+            answer_id=str(message.id),
             question=post.text,
             asker_id=message.author.id,
             guild_id=guild.id,
@@ -130,7 +130,7 @@ class Forums(commands.Cog):
                 self._client,
                 channel.id,
                 # A page that was removed must not be found again by its nonce.
-                nonce_seed=f"{record.key}/{post.revision}",
+                nonce_seed=f"{record.answer_id}/{post.revision}",
                 reference=message.to_reference(fail_if_not_exists=False),
                 components=components,
                 reused_message_ids=post.message_ids,

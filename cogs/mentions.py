@@ -180,7 +180,7 @@ class Mentions(commands.Cog):
             return
         tracked_question.channel_id = channel.id if is_first else tracked_question.channel_id
         record = replace(record, channel_id=tracked_question.channel_id)
-        key = record.key
+        key = record.answer_id
 
         def make_surface(components: Components) -> ChannelSurface:
             return self._open_surfaces.setdefault(key, self._make_surface(message, tracked_question, components))
@@ -234,7 +234,7 @@ class Mentions(commands.Cog):
 
     async def _build_record(self, message: discord.Message, tracked_question: TrackedQuestion) -> AnswerRecord:
         return AnswerRecord(
-            key=str(message.id),
+            answer_id=str(message.id),
             question=tracked_question.text,
             asker_id=message.author.id,
             guild_id=message.guild.id if message.guild else None,

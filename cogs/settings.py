@@ -37,7 +37,10 @@ RESET = "`{name}` is as if nobody had chosen it."
 @app_commands.guild_only()
 @app_commands.default_permissions(manage_guild=True)
 class GuildSettingsCog(commands.GroupCog, group_name="settings", group_description="What is chosen for this server"):
-    """What admins choose. ``reads_messages``: the bot may read what does not mention it; ``clock``: Unix seconds."""
+    """What admins choose.
+
+    ``reads_messages``: the bot may read what does not mention it; ``clock``: Unix seconds.
+    """
 
     def __init__(  # noqa: PLR0913 - what it joins, each by name
         self,

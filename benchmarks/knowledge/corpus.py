@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bot.knowledge.splitting.splitter import passage_hash, passage_node
+from bot.knowledge.splitting.splitter import build_passage_node, hash_passage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,7 +69,7 @@ class Corpus:
                 "position": number % PASSAGES_PER_DOCUMENT,
             }
             text = f"{edition} {self.sample_words(number, WORDS_PER_PASSAGE)}".strip()
-            yield passage_node(text, metadata, node_id=str(number))
+            yield build_passage_node(text, metadata, node_id=str(number))
 
     def sample_words(self, seed: int, count: int) -> str:
         """Some words, the common ones more often."""
@@ -88,4 +88,4 @@ class Corpus:
 
     def make_vectors(self, nodes: list[TextNode]) -> dict[str, list[float]]:
         """Each passage's vector under its hash."""
-        return {passage_hash(node): self.make_vector(int(node.node_id)) for node in nodes}
+        return {hash_passage(node): self.make_vector(int(node.node_id)) for node in nodes}

@@ -30,7 +30,7 @@ _PROBE_INTERVAL = 0.001  # seconds between two looks at how late the event loop 
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """What is measured. ``place`` is a path, or a database's address."""
+    """What is measured. ``location`` is a path, or a database's address."""
 
     store: str
     location: str

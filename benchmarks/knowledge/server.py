@@ -43,7 +43,7 @@ def run_server() -> Generator[str]:
     """The server's URL. A process of its own waits for this one's end, and then stops the server and deletes its data.
 
     Raises:
-        ImportError: something is ``missing()``.
+        ImportError: something is ``missing_packages()``.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # where the session has no folder for sockets, it says so, and takes another

@@ -45,7 +45,7 @@ class Bot(Protocol):
 
 
 def make_bot(contender: Contender, model: Model, *, crowd: int = 0) -> Bot:
-    """The contender, with this model to ask; ``crowd`` as in ``Scene``."""
+    """The contender, with this model to ask; ``crowd`` as in ``Scenario``."""
     return Docent(model, crowd) if contender.is_docent else EverySecondBot(model)
 
 

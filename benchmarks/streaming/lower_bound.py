@@ -3,7 +3,7 @@
 A lane lets ``limit`` edits through in ``period`` seconds, so that a text which flows on can change every
 ``period / limit`` seconds. A character waits for the next edit, half that distance on average as it may come at any
 moment between two, and then travels for one ``latency``. Somebody who knew beforehand where the text ends could spend a
-whole window on it and do better: that is ``bound``, which no bot can count on.
+whole window on it and do better: that is ``compute_optimal_delay``, which no bot can count on.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ _CURVE_POINTS = 400
 
 @dataclass(frozen=True, slots=True)
 class ModelOutput:
-    """What the model said: its deltas with the time at which it said them. ``hung_up_at``: when it was cancelled."""
+    """What the model said: its deltas with the time at which it said them. ``cancelled_at``: when it was cancelled."""
 
     deltas: tuple[tuple[float, str], ...]
     cancelled_at: float | None = None
@@ -58,9 +58,11 @@ class Metrics:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What it took. ``cpu``: seconds of the bot's thread per answer. ``held``: the longest the bot's loop was held.
+    """What it took.
 
-    ``cancel``: seconds until the model was hung up on; None where nobody had a reason to.
+    ``cpu``: seconds of the bot's thread per answer. ``loop_blocked``: the longest the bot's loop was held.
+
+    ``cancel_seconds``: seconds until the model was hung up on; None where nobody had a reason to.
     """
 
     requests: float

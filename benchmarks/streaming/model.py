@@ -28,7 +28,7 @@ _SOURCE = Source(1, "handbook.md", "Handbook", "What the handbook says.", sectio
 
 @dataclass(slots=True)
 class ScriptRun:
-    """One script being told. ``began_at``: when the first delta is said; ``heard``: how many deltas were taken."""
+    """One script being told. ``began_at``: when the first delta is said; ``taken``: how many deltas were taken."""
 
     script: Script
     began_at: float | None = None

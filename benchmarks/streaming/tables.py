@@ -36,7 +36,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One thing to be reached: ``limit`` is the most that ``reached`` may be, in ``unit``."""
+    """One thing to be reached: ``limit`` is the most that ``measured`` may be, in ``unit``."""
 
     label: str
     measured: float

@@ -68,7 +68,10 @@ def generate_text(answer: int, length: int, *, is_fenced: bool = False) -> str:
 
 
 def make_script(text: str, rate: float, *, delta_size: int = 4) -> Script:
-    """The text in deltas of ``size`` characters, ``rate`` characters a second; ``inf`` says everything at once."""
+    """The text in deltas of ``delta_size`` characters.
+
+    ``rate`` characters a second; ``inf`` says everything at once.
+    """
     starts = range(0, len(text), delta_size)
     return Script(tuple(Delta(start / rate, text[start : start + delta_size]) for start in starts))
 

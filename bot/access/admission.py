@@ -62,7 +62,10 @@ class GuildSettingsStore:
 
 
 class Admission:
-    """Lets questions in. ``estimate`` is what an answer is taken to cost in tokens; ``clock`` gives Unix seconds."""
+    """Lets questions in.
+
+    ``estimate`` is what an answer is taken to cost in tokens; ``clock`` gives Unix seconds.
+    """
 
     def __init__(  # noqa: PLR0913 - what is looked at, each with its default
         self,
@@ -103,8 +106,11 @@ class Admission:
             places = " ".join(f"<#{channel}>" for channel in sorted(chosen.channels))
             return f"On this server I answer in {places}; in other channels to you alone, with `/ask private:True`."
         if self._max_question_characters and len(record.question) > self._max_question_characters:
-            return f"The question has {len(record.question):,} characters; {self._max_question_characters:,} are the most here."
-        spending = UsageRecord(record.key, record.asker_id, record.guild_id, self._clock(), self._estimate)
+            return (
+                f"The question has {len(record.question):,} characters. "
+                f"The limit here is {self._max_question_characters:,}."
+            )
+        spending = UsageRecord(record.answer_id, record.asker_id, record.guild_id, self._clock(), self._estimate)
         refused = self._ledger.admit(spending, chosen.limits_for(self._limits, roles))
         return refused.message if isinstance(refused, Rejection) else ""
 
@@ -141,4 +147,4 @@ class Admission:
             write = self._records.commit_usage if usage_record.is_settled else self._records.add_usage
             await write(usage_record)
         except RecordsUnusable as error:
-            _log.warning("What answer %s costs is not written down: %s", usage_record.key, error.user_message)
+            _log.warning("What answer %s costs is not written down: %s", usage_record.answer_id, error.user_message)

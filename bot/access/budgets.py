@@ -100,7 +100,7 @@ class Ledger:
         if refusal is None:
             for whose in _rate_limit_keys(usage_record):
                 self._recent_questions[whose].append(usage_record.at)
-            self._reserved[usage_record.key] = self._pending[usage_record.key] = usage_record
+            self._reserved[usage_record.answer_id] = self._pending[usage_record.answer_id] = usage_record
             self._day.add(usage_record, usage_record.tokens)
         return refusal
 
@@ -108,7 +108,7 @@ class Ledger:
         """What was reserved under one key is claimed under another."""
         if spending := self._pending.pop(answer_id, None):
             del self._reserved[answer_id]
-            self._reserved[new_answer_id] = self._pending[new_answer_id] = replace(spending, key=new_answer_id)
+            self._reserved[new_answer_id] = self._pending[new_answer_id] = replace(spending, answer_id=new_answer_id)
 
     def reserve(self, answer_id: str) -> UsageRecord | None:
         """An answer that was let in begins; None if it was not let in."""
@@ -155,7 +155,8 @@ class Ledger:
         here = sum(other.guild_id == usage_record.guild_id for other in self._reserved.values())
         if limits.guild_at_once and usage_record.guild_id is not None and here >= limits.guild_at_once:
             return Rejection(
-                f"{_format_count(here, 'answer')} in this server {_is_or_are(here)} being written; wait for one of them."
+                f"{_format_count(here, 'answer')} in this server {_is_or_are(here)} being written; "
+                "wait for one of them."
             )
         return None
 
@@ -177,7 +178,7 @@ class Ledger:
             recent = {who: times for who, times in self._recent_questions.items() if times and now - times[-1] < MINUTE}
             self._recent_questions = defaultdict(deque, recent)
         for spent in [spent for spent in self._pending.values() if now - spent.at > RESERVATION_TIMEOUT]:
-            del self._pending[spent.key], self._reserved[spent.key]
+            del self._pending[spent.answer_id], self._reserved[spent.answer_id]
             if _day_number(spent.at) == self._day.day_number:
                 self._day.add(spent, -spent.tokens)
 

@@ -20,7 +20,8 @@ _NO_IDS: frozenset[int] = frozenset()
 class Rule:
     """Who may see one collection, by Discord's ids; one that names nobody opens to nobody.
 
-    ``guilds`` alone: every member of these. With ``roles``, ``users`` or ``channels`` beside them: of these only those
+    ``guilds`` alone: every member of these. With ``roles``, ``users`` or ``channels`` beside them: of these only
+    those
     who have one of the roles, or are one of the users, or ask in one of the channels or its threads.
     """
 
@@ -40,7 +41,7 @@ class Person:
     """Somebody who asks or clicks. ``guilds`` and ``roles`` are those that count here.
 
     In a guild these are that guild and the roles in it; between two people, all that the person shares with the bot.
-    ``may_manage``: the right to manage this guild's server. ``is_operator``: one of those who run the bot.
+    ``can_manage_guild``: the right to manage this guild's server. ``is_operator``: one of those who run the bot.
     """
 
     user_id: int
@@ -66,7 +67,7 @@ class Audience:
 class Location:
     """Where something is said. ``channels`` are the channel's id and, of a thread, that of the channel it lies in.
 
-    ``readers`` is None where only the one who asks reads it.
+    ``audience`` is None where only the one who asks reads it.
     """
 
     guild_id: int | None = None
@@ -119,7 +120,7 @@ def is_admin(admins: Admins, person: Person) -> bool:
 def can_manage(rules: Mapping[str, Rule], collection: str, person: Person, *, guild_count: int) -> bool:
     """Whether an admin may add to a collection and take from it: the shared one only where no other guild shares it.
 
-    ``served`` is the number of guilds the bot is in.
+    ``guild_count`` is the number of guilds the bot is in.
     """
     if person.is_operator:
         return True

@@ -57,7 +57,8 @@ def format_import_result(added: Sequence[str], rejected: Mapping[str, str]) -> s
 def _format_line(document: DocumentInfo) -> str:
     date = f" · <t:{int(document.date.timestamp())}:d>" if document.date else ""
     title = escape_markdown(_truncate(document.title, _TITLE_LENGTH))
-    return f"- {escape_markdown(_truncate(document.document, _NAME_LENGTH))} · {title} · {_format_count(document.passages, 'passage')}{date}"
+    name = escape_markdown(_truncate(document.document, _NAME_LENGTH))
+    return f"- {name} · {title} · {_format_count(document.passages, 'passage')}{date}"
 
 
 def _truncate(text: str, length: int) -> str:

@@ -26,7 +26,7 @@ _BOM = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True, slots=True)
 class FeedbackExport:
-    """A file of votes; ``left_out`` is how many of the earliest had no room."""
+    """A file of votes; ``omitted`` is how many of the earliest had no room."""
 
     content: bytes
     votes: int

@@ -118,11 +118,12 @@ def build_page(clusters: Sequence[QuestionCluster], number: int) -> Page:
 
 
 def format_page(page: Page, days: int, *, is_truncated: bool = False) -> str:
-    """A page in Discord's Markdown. ``is_cut``: there are more gaps than were looked at."""
+    """A page in Discord's Markdown. ``is_truncated``: there are more gaps than were looked at."""
     within_days = f"in the last {_format_count(days, 'day')}"
     if not page.clusters:
         return f"No question asked {within_days} waits for an answer in the documents."
-    head = f"**{_format_count(page.gap_count, 'question')} without a good answer {within_days}, {_format_count(page.cluster_count, 'topic')}**"
+    questions, topics = _format_count(page.gap_count, "question"), _format_count(page.cluster_count, "topic")
+    head = f"**{questions} without a good answer {within_days}, {topics}**"
     entries = [_format_entry(page.first + place, topic) for place, topic in enumerate(page.clusters)]
     feet = [f"page {page.number + 1} of {page.last + 1}"] if page.last else []
     feet += ["only the latest questions were looked at"] if is_truncated else []
@@ -136,7 +137,7 @@ def format_label(number: int, cluster: QuestionCluster) -> str:
 
 
 def format_custom_id(action: ButtonAction, days: int, page: int) -> str:
-    """What a control is called, by which ``pressed`` knows it again."""
+    """What a control is called, by which ``parse_custom_id`` knows it again."""
     return f"{_CUSTOM_ID_PREFIX}{action.value}:{days}:{page}"
 
 

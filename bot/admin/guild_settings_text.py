@@ -33,11 +33,12 @@ _MENTION = re.compile(r"<(?P<kind>#|@&)(?P<id>\d{1,20})>")
 
 
 def format_settings(stored: Mapping[str, Json], operator_limits: Limits, *, reads_messages: bool) -> list[str]:
-    """All choices as messages that fit. ``operators`` are the limits that no choice widens."""
+    """All choices as messages that fit. ``operator_limits`` are the limits that no choice widens."""
     lines = ["**What is chosen for this server**"]
     for name, value, purpose in describe_settings(stored):
         lines.append(
-            f"`{name}`: {_format_value(stored.get(name), value) or '–'}\n-# {purpose}{_format_operator_limit(name, operator_limits)}"
+            f"`{name}`: {_format_value(stored.get(name), value) or '–'}\n"
+            f"-# {purpose}{_format_operator_limit(name, operator_limits)}"
         )
         if name == "forums" and value and not reads_messages:
             lines.append(f"-# {FORUMS_UNREADABLE}")

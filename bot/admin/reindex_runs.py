@@ -42,7 +42,10 @@ _ACTION_ROW, _BUTTON, _SECONDARY, _DANGER = 1, 2, 2, 4
 
 
 class ReindexRuns:
-    """Where runs from chat come together: one at a time. ``clock`` gives Unix seconds, ``interval`` is in seconds."""
+    """Where runs from chat come together: one at a time.
+
+    ``clock`` gives Unix seconds, ``interval`` is in seconds.
+    """
 
     def __init__(
         self,
@@ -237,11 +240,11 @@ class _RunMessage:
             await self.surface.post(Post(text, is_last=is_last))
 
     def streaming(self) -> Sequence[dict[str, Any]]:
-        """As ``Controls.while_writing``."""
+        """As ``Components.streaming``."""
         return [_build_button_row(CANCEL_PREFIX + self.run.id, "Cancel", _DANGER)]
 
     def final(self, message_ids: Sequence[int]) -> Sequence[dict[str, Any]]:  # noqa: ARG002 - as the protocol has it
-        """As ``Controls.afterwards``."""
+        """As ``Components.final``."""
         return (
             [_build_button_row(FAILURES_PREFIX + self.run.id, "What could not be read", _SECONDARY)]
             if self.has_failures
@@ -249,7 +252,7 @@ class _RunMessage:
         )
 
     async def on_complete(self, location: MessageLocation) -> None:
-        """As ``Controls.finished``."""
+        """As ``Components.on_complete``."""
 
 
 def _resumed_surface(client: discord.Client, run: Run) -> Callable[[Components], Surface]:

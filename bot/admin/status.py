@@ -18,7 +18,8 @@ _FAILED_STATUSES = (AnswerStatus.FAILED, AnswerStatus.STALLED, AnswerStatus.OUT_
 class BuildInfo:
     """What this bot is made of, in plain words that hold no secret.
 
-    ``writes`` and ``embeds`` name a model and its host; ``index`` and ``records`` say where each is kept.
+    ``language_model`` and ``embedding_model`` name a model and its host; ``index`` and ``records`` say where
+    each is kept.
     """
 
     version: str
@@ -40,7 +41,8 @@ class Budget:
 class StatusReport:
     """Everything as it is now. ``library`` and ``today`` are words where the figures cannot be had.
 
-    ``today`` are the answers of one guild since midnight, ``here`` is that guild's budget; ``whole`` is everybody's
+    ``today`` are the answers of one guild since midnight, ``guild_budget`` is that guild's budget; ``total_budget`` is
+    everybody's
     together, None for those whose business it is not.
     """
 

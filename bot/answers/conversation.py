@@ -46,7 +46,7 @@ class HistoryMessage:
 def with_history(
     question: Question, history: Sequence[HistoryMessage], visible_scope: Scope, *, speaker: str, speaker_id: int
 ) -> Question:
-    """A question with what was said before it, the oldest first, as far as that may be ``told`` now.
+    """A question with what was said before it, the oldest first, as far as that may be ``visible_scope`` now.
 
     One that shares no documents with the answers before it is none that follows: it stands by itself.
     """
@@ -89,10 +89,10 @@ def trim_history(
     A long answer is cut: it must not push out the question it answers.
 
     Args:
-        said: What was said, the oldest first.
+        history: What was said, the oldest first.
         scope: What may be told now; answers that were drawn from more are left out. None leaves out none.
-        room: Tokens that all of it may take up.
-        count: Tokens of a text; without one they are estimated.
+        max_tokens: Tokens that all of it may take up.
+        count_tokens: Tokens of a text; without one they are estimated.
     """
     count_tokens = count_tokens or estimate_tokens
     longest = max_tokens // 2
@@ -143,8 +143,8 @@ def extract_question(
 
     Args:
         content: The message as Discord has it.
-        addressed: The marks by which the bot is addressed ("<@1>"), taken off wherever they stand.
-        names: What is read in place of any other mark: "<@2>" → "@Ben".
+        bot_mentions: The marks by which the bot is addressed ("<@1>"), taken off wherever they stand.
+        mention_names: What is read in place of any other mark: "<@2>" → "@Ben".
     """
     text = content
     if bot_mentions:

@@ -176,7 +176,8 @@ def _measure_line(line: str) -> int:
 def _format_file(sources: Sequence[Source]) -> str:
     """All passages as they stand in the documents, for a file."""
     parts = (
-        f"# [{source.number}] {format_location(_format_title(source), source)}\n\n{strip_invisible(source.passage).strip()}\n"
+        f"# [{source.number}] {format_location(_format_title(source), source)}\n\n"
+        f"{strip_invisible(source.passage).strip()}\n"
         for source in sources
     )
     return "\n".join(parts)

@@ -1,6 +1,6 @@
 """Answers stand in a line: so many run side by side, the rest move up, and each knows how many go before it.
 
-``Line`` decides, purely; ``QueuedDriver`` makes the others wait and tells their readers where they stand.
+``AnswerQueue`` decides, purely; ``QueuedDriver`` makes the others wait and tells their readers where they stand.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _TEENS = range(10, 20)
 
 @dataclass(frozen=True, slots=True)
 class QueueTicket:
-    """One who stands in the line. ``asker`` and ``place`` are Discord's ids; ``since`` is in seconds.
+    """One who stands in the line. ``asker_id`` and ``channel_id`` are Discord's ids; ``joined_at`` is in seconds.
 
     ``is_thread``: what is said in that place is one conversation, so that a question there may rest on the one before.
     """
@@ -118,7 +118,7 @@ class QueuedDriver:
         channel_id: int,
         is_thread: bool = False,
     ) -> EndReason:
-        """As ``Driver.run``, in turn. ``asker`` and ``place`` (a channel) are Discord's ids."""
+        """As ``Driver.run``, in turn. ``asker_id`` and ``channel_id`` (a channel) are Discord's ids."""
         now = asyncio.get_running_loop().time()
         ticket = self._queue.join(asker_id=asker_id, channel_id=channel_id, now=now, is_thread=is_thread)
         try:

@@ -47,7 +47,8 @@ INTERRUPTED_NOTE = "-# Interrupted. Docent was restarted: ask again."
 class AnswerService:
     """Where every way of asking comes together.
 
-    ``library`` reads the files that come with questions. ``limit`` answers run side by side, the rest wait in line.
+    ``library`` reads the files that come with questions. ``limit`` answers run side by side, the rest wait in
+    line.
     ``admission`` says whether a question may be asked at all. ``clock`` gives Unix seconds.
     """
 
@@ -125,7 +126,8 @@ class AnswerService:
     ) -> EndReason:
         """Answer the question of a record that holds nothing but the question, on the surface made for its controls.
 
-        ``prepare`` completes the question once it is its turn, with what was said before by then. ``foreseen`` is an
+        ``enrich`` completes the question once it is its turn, with what was said before by then. ``automatic_answer``
+        is an
         answer that is ready to be told. ``is_thread``: the place is one conversation, in which a person's question
         waits for the one before it.
 
@@ -147,32 +149,36 @@ class AnswerService:
         *,
         is_thread: bool,
     ) -> EndReason:
-        await self._admission.reserve(record.key)
+        await self._admission.reserve(record.answer_id)
         prepared = _EnrichingAnswerer(self._answerer, record.scope, enrich, automatic_answer)
         question = await self._build_question(record)
         telling = AnswerSession(prepared, question, is_automatic=record.is_automatic, clock=self._clock)
-        running = self._running[record.key] = _RunningAnswer(record, telling, prepared)
+        running = self._running[record.answer_id] = _RunningAnswer(record, telling, prepared)
         # Before its end, so that its buttons know what was asked should the process be killed; it waits for nothing.
         noting = asyncio.create_task(self._save_answer(record))
         try:
             cause = await self._driver.run(
                 telling,
                 make_surface(running),
-                answer_id=record.key,
+                answer_id=record.answer_id,
                 asker_id=record.asker_id,
                 channel_id=record.channel_id,
                 is_thread=is_thread,
             )
             await noting
             ended = replace(running.snapshot, ended_at=self._clock())
-            await self._save_answer(replace(ended, fate=AnswerStatus.LOST) if isinstance(cause, Lost) else ended)
+            await self._save_answer(replace(ended, status=AnswerStatus.LOST) if isinstance(cause, Lost) else ended)
         finally:
-            if self._running.get(record.key) is running:  # a question that was edited is asked again under its key
-                del self._running[record.key]
+            if (
+                self._running.get(record.answer_id) is running
+            ):  # a question that was edited is asked again under its key
+                del self._running[record.answer_id]
             running.is_over.set()
-            await self._admission.commit(record.key, telling.usage)
+            await self._admission.commit(record.answer_id, telling.usage)
         _log.info(
-            "Answer %s: %s", record.key, f"lost, {cause.error}" if isinstance(cause, Lost) else type(cause).__name__
+            "Answer %s: %s",
+            record.answer_id,
+            f"lost, {cause.error}" if isinstance(cause, Lost) else type(cause).__name__,
         )
         return cause
 
@@ -231,13 +237,15 @@ class AnswerService:
             _log.warning("Answers that were left half-written cannot be looked for: %s", error.user_message)
             return
         ended = [
-            await self._finish_interrupted_answer(record, client) for record in left if record.key not in self._running
+            await self._finish_interrupted_answer(record, client)
+            for record in left
+            if record.answer_id not in self._running
         ]
         if ended:
             _log.info("Half-written answers of a process that was killed: %d, ended: %d", len(ended), sum(ended))
 
     async def _finish_interrupted_answer(self, record: AnswerRecord, client: discord.Client) -> bool:
-        leftovers = UnfinishedMessages(client, record.channel_id, answer_id=record.key)
+        leftovers = UnfinishedMessages(client, record.channel_id, answer_id=record.answer_id)
         for _ in range(_MAX_TRIES):
             try:
                 return await self._finish_unfinished_message(record, leftovers)
@@ -246,40 +254,40 @@ class AnswerService:
             except SurfaceGone:
                 return False
             except Exception:  # noqa: BLE001 - one that fails must not keep the others open
-                _log.exception("Answer %s is left half-written", record.key)
+                _log.exception("Answer %s is left half-written", record.answer_id)
                 return False
         return False
 
     async def _finish_unfinished_message(self, record: AnswerRecord, unfinished_messages: UnfinishedMessages) -> bool:
-        found = await unfinished_messages.find(answer_buttons.format_custom_id(ButtonAction.STOP, record.key))
+        found = await unfinished_messages.find(answer_buttons.format_custom_id(ButtonAction.STOP, record.answer_id))
         if found is None:
             return False
         await self._inner_driver.wait_for_edit_slot(unfinished_messages.bucket)
-        current = await self._records.load_answer(record.key)
-        if current is None or current.ended_at is not None or record.key in self._running:
+        current = await self._records.load_answer(record.answer_id)
+        if current is None or current.ended_at is not None or record.answer_id in self._running:
             return False  # somebody has pressed its button meanwhile, or asked it anew
-        ended = replace(current, fate=AnswerStatus.RESTARTING, ended_at=self._clock())
+        ended = replace(current, status=AnswerStatus.RESTARTING, ended_at=self._clock())
         await unfinished_messages.finish(found, INTERRUPTED_NOTE, answer_buttons.build_final_buttons(ended))
         await self._save_answer(ended)
         return True
 
     async def _build_question(self, record: AnswerRecord) -> Question:
         chosen = await self.load_guild_settings(record.guild_id)
-        return Question(record.question, record.key, record.scope, style=chosen.style)
+        return Question(record.question, record.answer_id, record.scope, style=chosen.style)
 
     async def _save_answer(self, record: AnswerRecord) -> None:
         try:
             await self._records.save_answer(record)
         except RecordsUnusable as error:
-            _log.warning("Answer %s is not remembered: %s", record.key, error.user_message)
+            _log.warning("Answer %s is not remembered: %s", record.answer_id, error.user_message)
         except Exception:  # noqa: BLE001 - the answer is told whatever fails here
-            _log.exception("Answer %s is not remembered", record.key)
+            _log.exception("Answer %s is not remembered", record.answer_id)
 
 
 def record_from_interaction(interaction: discord.Interaction[Any], question: str, scope: Scope) -> AnswerRecord:
     """A question that comes with an interaction, as a record without an answer; its key is the interaction's id."""
     return AnswerRecord(
-        key=str(interaction.id),
+        answer_id=str(interaction.id),
         question=question,
         asker_id=interaction.user.id,
         guild_id=interaction.guild_id,
@@ -329,21 +337,21 @@ class _RunningAnswer:
             text=self.session.text,
             sources=tuple(self.session.sources),
             searched_for=self.session.searched_for,
-            fate=self.session.status,
+            status=self.session.status,
             usage=self.session.usage,
             first_word_at=self.session.first_word_at,
             message_ids=self.message_ids,
         )
 
     def streaming(self) -> Sequence[dict[str, Any]]:
-        """As ``Controls.while_writing``."""
-        return answer_buttons.build_streaming_buttons(self.record.key)
+        """As ``Components.streaming``."""
+        return answer_buttons.build_streaming_buttons(self.record.answer_id)
 
     def final(self, message_ids: Sequence[int]) -> Sequence[dict[str, Any]]:
-        """As ``Controls.afterwards``."""
+        """As ``Components.final``."""
         self.message_ids = tuple(message_ids)
         return answer_buttons.build_final_buttons(self.snapshot)
 
     async def on_complete(self, location: MessageLocation) -> None:
-        """As ``Controls.finished``."""
+        """As ``Components.on_complete``."""
         self.message_ids = location.message_ids

@@ -58,7 +58,9 @@ async def reindex(settings: Settings, terminal: Terminal, *, dry_run: bool, forc
 
 
 async def evaluate(settings: Settings, terminal: Terminal, file: Path, *, documents: Path | None = None) -> None:
-    """Measure how well the questions in ``file`` are answered; with ``documents``, from an index made for them alone.
+    """Measure how well the questions in ``file`` are answered.
+
+    With ``documents``, from an index made for them alone.
 
     Raises:
         DocentError: the questions cannot be read, or name documents that are not searchable.
@@ -81,13 +83,13 @@ async def _run_evaluation(settings: Settings, terminal: Terminal, knowledge: Kno
         text = await asyncio.to_thread(file.read_text, encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise DocentError(f"{file} cannot be read; it must be a text file in UTF-8.") from error
-    given = evaluation.cases(text, file.name)
-    collections = await asyncio.to_thread(knowledge.collections)
+    given = evaluation.parse_questions(text, file.name)
+    collections = await asyncio.to_thread(knowledge.list_collections)
     with terminal.show_progress("Asking", len(given)) as show:
-        found = await evaluation.evaluated(knowledge, given, file.name, scope=Scope(collections), on_progress=show)
+        found = await evaluation.evaluate(knowledge, given, file.name, scope=Scope(collections), on_progress=show)
     log = settings.state_dir / "evaluations.jsonl"
-    terminal.show_evaluation(found, evaluation.previous(log, file.name))
-    evaluation.keep(log, found, datetime.now(UTC).isoformat(timespec="seconds"))
+    terminal.show_evaluation(found, evaluation.load_previous(log, file.name))
+    evaluation.append_run(log, found, datetime.now(UTC).isoformat(timespec="seconds"))
 
 
 async def migrate_store(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 
     from bot.domain import Answer, Attachment, DocumentInfo, IngestionReport, LibraryState, Progress, Question, Scope
-    from bot.knowledge import EmbeddingChoice, KnowledgeBase, LanguageModelChoice, Local
+    from bot.knowledge import EmbeddingChoice, KnowledgeBase, LanguageModelChoice, LocalEmbeddingChoice
     from bot.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ class LazyLibrary:
         return is_open and self._knowledge_task.result().cancel()
 
     async def list_documents(self, scope: Scope) -> Sequence[DocumentInfo]:
-        """As ``KnowledgeBase.shelved``."""
+        """As ``KnowledgeBase.list_documents``."""
         return await (await self.get_knowledge_base()).list_documents(scope)
 
     async def read(self, name: str, content: bytes) -> Attachment:
@@ -165,12 +165,12 @@ def choose_language_model(settings: Settings) -> LanguageModelChoice | None:
     )
 
 
-def choose_embedding_model(settings: Settings) -> EmbeddingChoice | Local | None:
+def choose_embedding_model(settings: Settings) -> EmbeddingChoice | LocalEmbeddingChoice | None:
     """Which model embeds; None where none does."""
-    from bot.knowledge import EmbeddingChoice, Local  # noqa: PLC0415  # as above
+    from bot.knowledge import EmbeddingChoice, LocalEmbeddingChoice  # noqa: PLC0415  # as above
 
     if settings.embedding == "none":
         return None
     if settings.embedding == "local":
-        return Local()
+        return LocalEmbeddingChoice()
     return EmbeddingChoice(settings.embedding, settings.embedding_url, settings.embedding_key)

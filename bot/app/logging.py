@@ -69,7 +69,10 @@ class _JsonFormatter(logging.Formatter):
 def configure(
     level: str, log_format: Literal["text", "json"], secrets: Iterable[str], stream: TextIO | None = None
 ) -> None:
-    """Send every log line to ``stream`` (standard error by default), formatted and redacted. Call it once, first."""
+    """Send every log line to ``stream`` (standard error by default), formatted and redacted.
+
+    Call it once, first.
+    """
     inner = (
         _JsonFormatter()
         if log_format == "json"

@@ -52,7 +52,7 @@ class Terminal:
 
     @contextmanager
     def show_spinner(self, message: str) -> Generator[None]:
-        """A spinner beside ``words`` while something takes a while; silent where nobody watches."""
+        """A spinner beside ``message`` while something takes a while; silent where nobody watches."""
         with self.error_output.status(Text(message)):
             yield
 

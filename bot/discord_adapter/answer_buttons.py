@@ -27,7 +27,10 @@ _RED = 4
 
 
 class ButtonAction(Enum):
-    """What pressing a button does. ``MISSING`` is no button: it is the form behind the thumb that points down."""
+    """What pressing a button does.
+
+    ``FEEDBACK_MODAL`` is no button: it is the form behind the thumb that points down.
+    """
 
     STOP = "stop"
     REGENERATE = "again"
@@ -47,7 +50,7 @@ class ButtonId:
 
 
 def format_custom_id(action: ButtonAction, answer_id: str) -> str:
-    """What a button is called, by which ``pressed`` knows it again; at most 36 characters."""
+    """What a button is called, by which ``parse_custom_id`` knows it again; at most 36 characters."""
     return f"{_PREFIX}{action.value}:{answer_id}"
 
 
@@ -71,19 +74,21 @@ def build_streaming_buttons(answer_id: str) -> list[dict[str, Any]]:
 
 def build_final_buttons(record: AnswerRecord) -> list[dict[str, Any]]:
     """The buttons below an answer that has come to its end, whichever; where nothing was said there is little to do."""
-    again = _build_button(ButtonAction.REGENERATE, record.key, "Retry" if record.fate.is_interrupted else "Regenerate")
+    again = _build_button(
+        ButtonAction.REGENERATE, record.answer_id, "Retry" if record.status.is_interrupted else "Regenerate"
+    )
     if not record.text.strip():
         return [_build_row(again)] if _can_be_asked(record.question) else []
     if record.is_automatic:
         return [_build_row(*_build_automatic_answer_buttons(record))]
-    sources = [_build_button(ButtonAction.SOURCES, record.key, "Sources")] if record.sources else []
+    sources = [_build_button(ButtonAction.SOURCES, record.answer_id, "Sources")] if record.sources else []
     return [
         _build_row(
             again,
             *sources,
-            _build_button(ButtonAction.COPY, record.key, "Copy"),
-            _build_button(ButtonAction.THUMBS_UP, record.key, emoji="👍"),
-            _build_button(ButtonAction.THUMBS_DOWN, record.key, emoji="👎"),
+            _build_button(ButtonAction.COPY, record.answer_id, "Copy"),
+            _build_button(ButtonAction.THUMBS_UP, record.answer_id, emoji="👍"),
+            _build_button(ButtonAction.THUMBS_DOWN, record.answer_id, emoji="👎"),
         )
     ]
 
@@ -96,9 +101,9 @@ def _can_be_asked(question: str) -> bool:
 def _build_automatic_answer_buttons(record: AnswerRecord) -> list[dict[str, Any]]:
     """Below an answer nobody asked for: whether it was one. They are the two thumbs in plain words."""
     return [
-        _build_button(ButtonAction.THUMBS_UP, record.key, "Solved", style=_GREEN),
-        _build_button(ButtonAction.THUMBS_DOWN, record.key, "Not helpful"),
-        *([_build_button(ButtonAction.SOURCES, record.key, "Sources")] if record.sources else []),
+        _build_button(ButtonAction.THUMBS_UP, record.answer_id, "Solved", style=_GREEN),
+        _build_button(ButtonAction.THUMBS_DOWN, record.answer_id, "Not helpful"),
+        *([_build_button(ButtonAction.SOURCES, record.answer_id, "Sources")] if record.sources else []),
     ]
 
 

@@ -48,7 +48,8 @@ _COMPARED_FIELDS = (
 class DocentClient(commands.Bot):
     """A discord.py client with the given cogs, and nobody ever mentioned.
 
-    A cog that has to write where nothing was asked of it comes as a function of the client. A cog's ``menus`` go into
+    A cog that has to write where nothing was asked of it comes as a function of the client. A cog's
+    ``menus`` go into
     the tree with its commands. ``driver`` is the one the cogs run their answers with: it is closed before the
     connection is. ``reads_messages`` asks for the only privileged intent there is a use for: messages' content.
     ``once_ready`` is what is to be done when Discord is reached for the first time, beside everything else;

@@ -188,7 +188,7 @@ class MessageHistory:
         record = await self.find_record(message)
         if record is None:
             self._prepend(history, self._parse_answer_message(message) if is_above else None)
-        elif int(record.key) < question_id and message.id == min(record.message_ids, default=message.id):
+        elif int(record.answer_id) < question_id and message.id == min(record.message_ids, default=message.id):
             history.appendleft(self._message_from_record(record))
             if message.interaction_metadata:
                 history.appendleft(_question_from_record(record, _get_asker_name(message)))
@@ -198,8 +198,8 @@ class MessageHistory:
         if answer.interaction_metadata:
             return None
         question = await self.fetch_reply_target(answer)
-        if question is None and record.key.isdecimal():
-            question = await self._fetch_message(answer.channel, int(record.key))
+        if question is None and record.answer_id.isdecimal():
+            question = await self._fetch_message(answer.channel, int(record.answer_id))
         return question if question and question.content else None
 
     async def _fetch_reference(self, message: discord.Message) -> discord.MessageReference | None:
@@ -229,7 +229,7 @@ class MessageHistory:
         return self._make_own_message(text, is_finished=is_finished) if text else None
 
     def _message_from_record(self, record: AnswerRecord) -> HistoryMessage:
-        is_finished = record.fate is not AnswerStatus.WRITING and not record.fate.is_interrupted
+        is_finished = record.status is not AnswerStatus.WRITING and not record.status.is_interrupted
         return self._make_own_message(record.text.strip(), is_finished=is_finished, scope=record.scope)
 
     def _make_own_message(self, text: str, *, is_finished: bool, scope: Scope | None = None) -> HistoryMessage:

@@ -51,7 +51,7 @@ _SERVER_ERROR = 500
 class MessagePayload:
     """How a message is to look: its text, its components (None: as they are), and a file in Markdown.
 
-    Files that it has already stay, unless one is attached or ``drops_files`` says otherwise.
+    Files that it has already stay, unless one is attached or ``clears_attachments`` says otherwise.
     """
 
     text: str
@@ -149,7 +149,7 @@ class InteractionEndpoint:
 
 @dataclass(slots=True)
 class ChannelEndpoint:
-    """With the bot's own right in a channel; ``key`` is the answer's.
+    """With the bot's own right in a channel; ``nonce_seed`` is the answer's.
 
     A page is created once: a second try carries the first one's nonce, for which Discord returns the message that the
     first may have made. If that was to look otherwise, an edit brings it up to date; the edit's headers tell the lane.

@@ -54,7 +54,7 @@ def bucket_of(method: str, path: str) -> str | None:
 def create_rate_limit_trace(
     rate_limiter: RateLimiter, clock: Callable[[], float] = time.monotonic
 ) -> aiohttp.TraceConfig:
-    """What ``Client(http_trace=…)`` takes so that ``lanes`` know of all requests and learn from every answer's headers.
+    """Return a trace for ``Client(http_trace=…)`` that tells the rate limiter of each request and its headers.
 
     ``clock`` must be the one the driver reads, in seconds.
     """

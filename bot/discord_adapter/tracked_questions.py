@@ -25,7 +25,7 @@ _DISCORD_ERRORS = (discord.HTTPException, aiohttp.ClientError, OSError)
 
 @dataclass(slots=True)
 class TrackedQuestion:
-    """One question by message, and where its answer stands. ``rounds`` counts how often the question has changed."""
+    """One question by message, and where its answer stands. ``revision`` counts how often the question has changed."""
 
     text: str
     channel_id: int

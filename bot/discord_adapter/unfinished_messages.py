@@ -39,7 +39,7 @@ class UnfinishedMessages:
 
     @property
     def bucket(self) -> str:
-        """The channel's lane, which ``end`` spends from."""
+        """The channel's lane, which ``finish`` spends from."""
         return self._endpoint.bucket
 
     async def find(self, custom_id: str) -> UnfinishedMessage | None:

@@ -34,7 +34,10 @@ async def _load_no_rules() -> Mapping[str, Rule]:
 
 
 class Visibility:
-    """Who may be told what, where. ``rules`` gives every collection's rule as it is now; ``clock`` is in seconds."""
+    """Who may be told what, where.
+
+    ``rules`` gives every collection's rule as it is now; ``clock`` is in seconds.
+    """
 
     def __init__(
         self,

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
 
     from bot.domain import LibraryState
-    from bot.knowledge import EmbeddingChoice, LanguageModelChoice, Local
+    from bot.knowledge import EmbeddingChoice, LanguageModelChoice, LocalEmbeddingChoice
     from bot.settings import Settings
 
 __all__ = [
@@ -55,12 +55,13 @@ async def run_checks(
     index: Awaitable[LibraryState | str],
     *,
     language_model: LanguageModelChoice | None,
-    embedding_model: EmbeddingChoice | Local | None,
+    embedding_model: EmbeddingChoice | LocalEmbeddingChoice | None,
     is_offline: bool = False,
 ) -> Sequence[CheckResult]:
     """Every check, side by side.
 
-    ``index`` gives the library's state, or the words of why it cannot be opened. ``writes`` and ``embeds`` are the
+    ``index`` gives the library's state, or the words of why it cannot be opened. ``language_model`` and
+    ``embedding_model`` are the
     models that the settings choose. With ``is_offline`` nothing is asked of Discord, nor of a model's server.
     """
     async with aiohttp.ClientSession(timeout=TIMEOUT) as session:

@@ -116,7 +116,10 @@ async def check_guilds(client: discord.Client) -> Sequence[CheckResult]:
 
 
 async def _check_guild(client: discord.Client, listed: discord.Guild, deadline: float) -> CheckResult:
-    """One guild, by the rights that discord.py itself works out; ``end`` is when to give up, by the loop's clock."""
+    """One guild, by the rights that discord.py itself works out.
+
+    ``deadline`` is when to give up, by the loop's clock.
+    """
     try:
         async with asyncio.timeout_at(deadline):
             guild = await client.fetch_guild(listed.id, with_counts=False)

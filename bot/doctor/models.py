@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import aiohttp
     from pydantic import SecretStr
 
-    from bot.knowledge import EmbeddingChoice, LanguageModelChoice, Local
-    from bot.knowledge.models.probe import Proof
+    from bot.knowledge import EmbeddingChoice, LanguageModelChoice, LocalEmbeddingChoice
+    from bot.knowledge.models.probe import ProbeResult
     from bot.settings import Settings
 
 _NOT_PROBED: Final = "Without --offline it is asked for one word, to prove it."
@@ -48,13 +48,13 @@ class _Server:
         seen = f"{self.name} at {self.host}: {self.data_sent} there (not asked: --offline)"
         return CheckResult(self.subject, "note", seen, _NOT_PROBED)
 
-    def report_success(self, probe: Proof, action: str) -> CheckResult:
+    def report_success(self, probe: ProbeResult, action: str) -> CheckResult:
         if probe.host == self.host:
             return CheckResult(self.subject, "well", f"{action}: {self.data_sent} there")
         seen = f"{action}, to which {self.host} sent the request on: {self.data_sent} to both"
         return CheckResult(self.subject, "note", seen, f"If that is not what you want, correct {self.url_setting}.")
 
-    async def report_failure(self, session: aiohttp.ClientSession, probe: Proof) -> CheckResult:
+    async def report_failure(self, session: aiohttp.ClientSession, probe: ProbeResult) -> CheckResult:
         """What the bot would say of the fault, and what the server says it has."""
         if isinstance(probe.fault, SettingsInvalid):
             return CheckResult(
@@ -97,7 +97,7 @@ async def check_model(
         return server.report_skipped()
     from bot.knowledge.models import probe  # noqa: PLC0415  # LlamaIndex, which whoever made the choice has loaded
 
-    proof = await probe.written(choice, settings.model_patience)
+    proof = await probe.probe_llm(choice, settings.model_patience)
     if isinstance(proof.fault, ModelResponseEmpty):
         return CheckResult(
             "Model", "note", f"{proof.host} answered, but wrote nothing", "Try `ask` to see what it writes."
@@ -110,7 +110,7 @@ async def check_model(
 async def check_embeddings(
     session: aiohttp.ClientSession,
     settings: Settings,
-    choice: EmbeddingChoice | Local | None,
+    choice: EmbeddingChoice | LocalEmbeddingChoice | None,
     *,
     is_offline: bool = False,
 ) -> CheckResult:
@@ -133,7 +133,7 @@ async def check_embeddings(
     )
     if is_offline:
         return server.report_skipped()
-    proof = await probe.embedded(choice, settings.model_patience)
+    proof = await probe.probe_embedding(choice, settings.model_patience)
     if proof.fault is not None:
         return await server.report_failure(session, proof)
     return server.report_success(proof, f"1 word was embedded by {proof.host} as {choice.name}")
@@ -144,7 +144,7 @@ async def _check_local_embeddings() -> CheckResult:
 
     subject = "Embeddings"
     try:
-        numbers = await probe.embedded_here()
+        numbers = await probe.probe_local_embedding()
     except (ImportError, OSError) as error:
         return CheckResult(subject, "ill", f"local, but it does not run here ({type(error).__name__})", _INSTALL)
     if numbers is None:

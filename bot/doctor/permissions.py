@@ -61,7 +61,10 @@ PERMISSION_USES: Final = (
     ),
     PermissionUse("add_reactions", "Add Reactions", "it cannot mark what it must not answer"),
 )
-"""What each permission is for. Of these, those in ``PERMISSIONS`` are asked for, and missed where they lack."""
+"""What each permission is for.
+
+Of these, those in ``REQUIRED_PERMISSIONS`` are asked for, and missed where they lack.
+"""
 
 _PERMISSION_NAMES: Final = {"manage_guild": "Manage Server", "moderate_members": "Time Out Members"}
 

@@ -60,11 +60,11 @@ class ResponseStyle:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One question, as it was asked. ``key`` names it once and for all: an interaction's or message's id.
+    """One question, as it was asked. ``answer_id`` names it once and for all: an interaction's or message's id.
 
     ``conversation`` is what was said before, the oldest first, no longer than a model may be given; ``speaker`` is who
-    asks, by the name that person has in it. ``attached`` are documents that came with the question: read as part of
-    it, never indexed. ``manner`` is how the place it is asked in wants to be answered.
+    asks, by the name that person has in it. ``attachments`` are documents that came with the question: read as part of
+    it, never indexed. ``style`` is how the place it is asked in wants to be answered.
     """
 
     text: str
@@ -80,8 +80,10 @@ class Question:
 class Source:
     """One passage the answer may rest on. ``number`` is the n of its [n] marks, from 1.
 
-    ``document`` is the path relative to the documents' folder, with ``/``. ``section`` is the path of headings, joined
-    by " › ", without the title; ``page`` counts from 1, as does ``line``, on which the passage begins where the file is
+    ``document`` is the path relative to the documents' folder, with ``/``. ``section`` is the path of headings,
+    joined
+    by " › ", without the title; ``page`` counts from 1, as does ``line``, on which the passage begins where the
+    file is
     made of lines. ``url`` is where the document itself says it lives.
     ``date`` is when the document was last changed before it was read; ``is_changed``: the file is another one by now.
     """

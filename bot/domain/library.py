@@ -31,7 +31,8 @@ class IngestionReport:
 
     ``nodes`` counts the passages of what is new or changed, ``embedded`` those that went to the embedding model;
     ``failed`` maps a document that was passed over to its reason. ``moved`` maps old names to new ones where a file
-    is the same under another name; they are among ``removed`` and ``new`` as well. ``tokens`` and ``dollars`` are what
+    is the same under another name; they are among ``removed`` and ``new`` as well. ``tokens`` and
+    ``dollars`` are what
     a dry run expects the embedding to take; ``dollars`` is None where the model's price is not known.
     """
 
@@ -50,7 +51,9 @@ class IngestionReport:
 
 @dataclass(frozen=True, slots=True)
 class LibraryState:
-    """What is searchable now, and the run in progress, if any. ``embedding`` is the model's name, or "none".
+    """What is searchable now, and the run in progress, if any.
+
+    ``embedding`` is the model's name, or "none".
 
     ``generation`` counts the index's states; ``built_at`` is when the present one was put in place.
     """

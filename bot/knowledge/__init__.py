@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bot.knowledge.knowledge_base import KnowledgeBase
-    from bot.knowledge.models.local import Local
+    from bot.knowledge.models.local import LocalEmbeddingChoice
     from bot.knowledge.models.openai import EmbeddingChoice, LanguageModelChoice
 
-__all__ = ["EmbeddingChoice", "KnowledgeBase", "LanguageModelChoice", "Local"]
+__all__ = ["EmbeddingChoice", "KnowledgeBase", "LanguageModelChoice", "LocalEmbeddingChoice"]
 
-_ROOMS = {
+_LAZY_IMPORTS = {
     "EmbeddingChoice": "bot.knowledge.models.openai",
     "KnowledgeBase": "bot.knowledge.knowledge_base",
     "LanguageModelChoice": "bot.knowledge.models.openai",
@@ -25,6 +25,6 @@ _ROOMS = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _ROOMS:
+    if name not in _LAZY_IMPORTS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_ROOMS[name]), name)
+    return getattr(import_module(_LAZY_IMPORTS[name]), name)

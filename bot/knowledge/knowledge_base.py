@@ -22,27 +22,27 @@ from bot.domain import (
     collection_of,
 )
 from bot.errors import DocentError, IndexBuilding, IndexEmpty, NothingFound, QuestionInvalid
-from bot.knowledge.answering.condense_question import self_contained, stands_alone
-from bot.knowledge.answering.extractive import quoted
-from bot.knowledge.answering.retrieval import FusedRetriever, nearest_titles
-from bot.knowledge.answering.synthesis import Reading, readable, written
-from bot.knowledge.ingestion.attachments import read_attached, searched_with
+from bot.knowledge.answering.condense_question import condense_question, is_self_contained
+from bot.knowledge.answering.extractive import extract_answer
+from bot.knowledge.answering.retrieval import FusedRetriever, list_nearest_titles
+from bot.knowledge.answering.synthesis import PromptContext, fit_context, synthesize
+from bot.knowledge.ingestion.attachments import build_search_query, read_attachment
 from bot.knowledge.ingestion.ingestion import BATCH, IN_FLIGHT, Ingestion
-from bot.knowledge.models.local import Local, LocalEmbedding, local_embedding
+from bot.knowledge.models.local import LocalEmbedding, LocalEmbeddingChoice, load_local_embedding
 from bot.knowledge.models.openai import (
     ANSWER_TOKENS,
-    MODEL_FAULTS,
+    MODEL_ERRORS,
     EmbeddingChoice,
     LanguageModelChoice,
     RemoteEmbedding,
     StreamingModel,
-    embedding_model,
-    language_model,
-    named_fault,
+    build_embedding_model,
+    build_language_model,
+    map_model_error,
 )
 from bot.knowledge.readers import collections_in
-from bot.knowledge.sources.document_folder import Shelf, ensure_name, safe_name
-from bot.knowledge.splitting.splitter import token_count
+from bot.knowledge.sources.document_folder import DocumentFolder, sanitize_file_name, validate_collection_name
+from bot.knowledge.splitting.splitter import count_tokens
 from bot.knowledge.stores import FILE_NAME, open_store
 from bot.knowledge.stores.store import NO_EMBEDDING
 from bot.text.citations import escape_markdown
@@ -66,12 +66,12 @@ SPOOL_NAME: Final = "reading.sqlite"
 LOCAL_BATCH: Final = 16
 """Passages embedded at once on this machine: few, so that a run can be stopped soon."""
 
-READ_AT_ONCE: Final = 2
+MAX_CONCURRENT_READS: Final = 2
 """Files that came with questions and are read side by side: each has a child process of its own."""
 
 KEYWORDS_ONLY: Final = "Searched by keywords only: the embedding model did not answer."
 
-_NAMED = 3  # documents named in a complaint; the others are counted
+_MAX_LISTED_DOCUMENTS = 3  # documents named in a complaint; the others are counted
 _log = logging.getLogger(__name__)
 
 
@@ -83,7 +83,7 @@ class KnowledgeBase:
         *,
         root: Path,
         store: Store,
-        language: StreamingModel | None,
+        llm: StreamingModel | None,
         embedding: BaseEmbedding | None,
         window: int,
         answer_tokens: int = ANSWER_TOKENS,
@@ -94,17 +94,17 @@ class KnowledgeBase:
         self._root = root
         self._store = store
         self._reranker = reranker
-        self._language = language
+        self._llm = llm
         self._embedding = embedding
         self._window = window
         self._answer_tokens = answer_tokens
         self._running: Progress | None = None
-        self._shelf = Shelf(root)
-        self._endings: set[Event] = set()
+        self._document_folder = DocumentFolder(root)
+        self._stop_events: set[Event] = set()
         self._closed = Event()
-        self._reading = asyncio.Semaphore(READ_AT_ONCE)
+        self._read_semaphore = asyncio.Semaphore(MAX_CONCURRENT_READS)
         batch, in_flight = (LOCAL_BATCH, 1) if isinstance(embedding, LocalEmbedding) else (BATCH, IN_FLIGHT)
-        embed = None if embedding is None else _embedder(embedding)
+        embed = None if embedding is None else _build_embed_texts(embedding)
         self._ingestion = Ingestion(
             root,
             store,
@@ -121,15 +121,16 @@ class KnowledgeBase:
         cls,
         root: Path,
         state: Path,
-        language: LanguageModelChoice | None,
-        embedding: EmbeddingChoice | Local | None,
+        llm: LanguageModelChoice | None,
+        embedding: EmbeddingChoice | LocalEmbeddingChoice | None,
         *,
         store_url: str | None = None,
         embed_tokens_per_run: int | None = None,
     ) -> Self:
         """Open the index and make every model ready, so that the first question is as quick as the later ones.
 
-        Blocks for some seconds: call it in a thread. ``Local`` where the extra is not installed means keywords only.
+        Blocks for some seconds: call it in a thread. ``LocalEmbeddingChoice`` where the extra is not installed means
+        keywords only.
         The index is a file in ``state``, or a database where ``store_url`` names one. One run sends no more than
         ``embed_tokens_per_run`` to an embedding model that is not on this machine.
 
@@ -137,19 +138,19 @@ class KnowledgeBase:
             StoreUnusable: the index cannot be opened.
             SettingsInvalid: a model cannot be used as it was chosen.
         """
-        model = _opened_embedding(embedding)
+        model = _load_embedding(embedding)
         store = open_store(store_url or state / FILE_NAME, NO_EMBEDDING if model is None else model.model_name)
         store.preload()
-        token_count("A first count loads the tokenizer.")
+        count_tokens("A first count loads the tokenizer.")
         if isinstance(model, LocalEmbedding):
             model.get_query_embedding("A first run sizes the session's buffers.")
         return cls(
             root=root,
             store=store,
-            language=None if language is None else language_model(language),
+            llm=None if llm is None else build_language_model(llm),
             embedding=model,
-            window=0 if language is None else language.window,
-            answer_tokens=ANSWER_TOKENS if language is None else language.longest_answer,
+            window=0 if llm is None else llm.window,
+            answer_tokens=ANSWER_TOKENS if llm is None else llm.max_answer_tokens,
             embed_tokens_per_run=embed_tokens_per_run,
             spool=state / SPOOL_NAME,
         )
@@ -164,60 +165,62 @@ class KnowledgeBase:
             ContextTooLong: not one passage fits into the model's window beside the question.
             StoreUnusable: the index cannot be read.
         """
-        question = _plain(question)
-        asked = _checked(question.text)
-        rewriter = None if self._language is None else self._language.watched()
+        question = _sanitize_question(question)
+        asked = _validate_question_text(question.text)
+        rewriter = None if self._llm is None else self._llm.with_usage()
         # What came with the question is what it points at, not what was said before.
-        text = asked if question.attachments else (await self_contained(question, rewriter)).strip()
-        retriever = self.retriever(question.scope)
-        hits = await retriever.aretrieve(searched_with(text, question.attachments))
+        text = asked if question.attachments else (await condense_question(question, rewriter)).strip()
+        retriever = self.as_retriever(question.scope)
+        hits = await retriever.aretrieve(build_search_query(text, question.attachments))
         if not hits or retriever.evidence.is_empty:
-            await self._explain_nothing(nearest_titles(hits), has_files=bool(question.attachments))
+            await self._raise_if_unanswerable(list_nearest_titles(hits), has_files=bool(question.attachments))
             hits = []
-        if self._language is not None:
-            answer = await self._written(self._language, text, hits, question)
+        if self._llm is not None:
+            answer = await self._synthesize(self._llm, text, hits, question)
         else:
             embedding = None if retriever.is_keywords_only else self._embedding
-            answer = await quoted(text, hits, embedding, cosines=retriever.cosines, attached=question.attachments)
+            answer = await extract_answer(
+                text, hits, embedding, cosines=retriever.cosines, attachments=question.attachments
+            )
         answer.notice = KEYWORDS_ONLY if retriever.is_keywords_only else ""
         if rewriter is not None:
-            answer.tallies = (rewriter.tally, *answer.tallies)
+            answer.usage_counters = (rewriter.usage_counter, *answer.usage_counters)
         answer.searched_for = "" if text == asked else text
         # One word, or a question that points at something unsaid, is covered by any passage that happens to hold it.
-        answer.is_confident = retriever.evidence.is_clear and stands_alone(text)
-        answer.sources = await asyncio.to_thread(self._compared, answer.sources)
+        answer.is_confident = retriever.evidence.is_clear and is_self_contained(text)
+        answer.sources = await asyncio.to_thread(self._mark_changed, answer.sources)
         return answer
 
-    async def _written(
+    async def _synthesize(
         self, model: StreamingModel, text: str, hits: Sequence[NodeWithScore], question: Question
     ) -> StreamedAnswer:
         asked = question.text.strip()
         put = text if text == asked else f"{asked}\nThat is: {text}"
         reading = await asyncio.to_thread(  # counting the tokens of long files takes more time than the loop has
-            readable,
+            fit_context,
             hits,
             put,
             window=self._window,
             answer_tokens=self._answer_tokens,
-            beside=Reading(files=question.attachments, manner=question.style),
+            extra_context=PromptContext(files=question.attachments, style=question.style),
         )
-        return await written(put, reading, model)
+        return await synthesize(put, reading, model)
 
     @property
     def has_model(self) -> bool:
         """Whether a model writes the answers; otherwise documents are quoted."""
-        return self._language is not None
+        return self._llm is not None
 
     @property
     def embedding(self) -> BaseEmbedding | None:
         """The model that embeds, None for keywords only."""
         return self._embedding
 
-    def retriever(self, scope: Scope) -> FusedRetriever:
+    def as_retriever(self, scope: Scope) -> FusedRetriever:
         """What finds the passages of one question."""
         return FusedRetriever(self._store, self._embedding, scope, reranker=self._reranker)
 
-    def collections(self) -> frozenset[str]:
+    def list_collections(self) -> frozenset[str]:
         """Every collection there is something to search in, or a folder for it. It blocks: call it in a thread."""
         return frozenset(map(collection_of, self._store.manifest())) | collections_in(self._root)
 
@@ -229,9 +232,10 @@ class KnowledgeBase:
         """
         missing = sorted(set(documents) - set(await asyncio.to_thread(self._store.manifest)))
         if missing:
-            more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
+            more = f" and {len(missing) - _MAX_LISTED_DOCUMENTS} more" if len(missing) > _MAX_LISTED_DOCUMENTS else ""
             raise DocentError(
-                f"{', '.join(missing[:_NAMED])}{more} cannot be searched: reindex, or name the folder they are in."
+                f"{', '.join(missing[:_MAX_LISTED_DOCUMENTS])}{more} cannot be searched: "
+                "reindex, or name the folder they are in."
             )
 
     async def state(self) -> LibraryState:
@@ -268,31 +272,31 @@ class KnowledgeBase:
         """
         ending = Event()
 
-        def note(progress: Progress) -> None:
+        def report_progress(progress: Progress) -> None:
             if not ending.is_set():
                 self._running = progress
             if on_progress is not None:
                 on_progress(progress)
 
         run = partial(self._ingestion.run, collection=collection, full=full, dry_run=dry_run, force=force)
-        self._endings.add(ending)
+        self._stop_events.add(ending)
         try:
-            report = await asyncio.to_thread(run, on_progress=note, ending=ending)
+            report = await asyncio.to_thread(run, on_progress=report_progress, ending=ending)
             await asyncio.to_thread(self._store.preload)
         except asyncio.CancelledError:
             ending.set()  # the thread does not know that nobody waits for it
             raise
         finally:
-            self._endings.discard(ending)
-            if not self._endings:  # one that was refused is not the one in progress
+            self._stop_events.discard(ending)
+            if not self._stop_events:  # one that was refused is not the one in progress
                 self._running = None
         return report
 
     def cancel(self) -> bool:
         """Have the run in progress end soon with IngestionRefused, the old index still serving; False if none is."""
-        for ending in self._endings:
+        for ending in self._stop_events:
             ending.set()
-        return bool(self._endings)
+        return bool(self._stop_events)
 
     async def read(self, name: str, content: bytes) -> Attachment:
         """A file that came with a question, read in a child process with limits; nothing of it is kept.
@@ -300,8 +304,8 @@ class KnowledgeBase:
         Raises:
             DocumentUnreadable: it is damaged, locked, too large or of no known format; the words say which.
         """
-        async with self._reading:
-            return await asyncio.to_thread(read_attached, name, content, is_stopped=self._closed.is_set)
+        async with self._read_semaphore:
+            return await asyncio.to_thread(read_attachment, name, content, is_stopped=self._closed.is_set)
 
     async def list_documents(self, scope: Scope) -> Sequence[DocumentInfo]:
         """The searchable documents inside a scope, by path.
@@ -318,9 +322,9 @@ class KnowledgeBase:
             DocumentUnreadable: it cannot be read, the words say why; or no collection may be called that.
             StoreUnusable: the folder cannot be written.
         """
-        ensure_name(collection)
-        await self.read(safe_name(name), content)
-        return await asyncio.to_thread(self._shelf.add, collection, name, content)
+        validate_collection_name(collection)
+        await self.read(sanitize_file_name(name), content)
+        return await asyncio.to_thread(self._document_folder.add, collection, name, content)
 
     async def add_page(self, collection: str, url: str) -> str:
         """Put a web page's address on the collection's list; gives the address as it stands there.
@@ -329,7 +333,7 @@ class KnowledgeBase:
             DocumentUnreadable: it is no public http or https address, or no collection may be called that.
             StoreUnusable: the folder cannot be written.
         """
-        return await asyncio.to_thread(self._shelf.add_page, collection, url)
+        return await asyncio.to_thread(self._document_folder.add_page, collection, url)
 
     async def remove(self, document: str) -> bool:
         """Take a document's file out of the folder, or a page off its list; False if there is none.
@@ -337,35 +341,35 @@ class KnowledgeBase:
         Raises:
             StoreUnusable: the folder cannot be written.
         """
-        return await asyncio.to_thread(self._shelf.remove, document)
+        return await asyncio.to_thread(self._document_folder.remove, document)
 
     async def close(self) -> None:
         """Stop a run, and give back the connections to models and index. Nothing may be asked afterwards."""
         self._closed.set()
         self._ingestion.stop()
-        if self._language is not None:
-            await self._language.aclose()
+        if self._llm is not None:
+            await self._llm.aclose()
         if isinstance(self._embedding, RemoteEmbedding):
             await self._embedding.aclose()
         await asyncio.to_thread(self._store.close)
 
-    def _compared(self, sources: Sequence[Source]) -> tuple[Source, ...]:
+    def _mark_changed(self, sources: Sequence[Source]) -> tuple[Source, ...]:
         """The sources, marked where a document's file is another one by now. Only a file with a new date is read."""
         dates = {source.document: source.date for source in sources if source.date is not None}
         changed = {
             document
             for document, date in dates.items()
-            if _modified(self._root / document) != date and self._ingestion.has_changed(document)
+            if _read_modified_time(self._root / document) != date and self._ingestion.has_changed(document)
         }
         return tuple(replace(source, is_changed=source.document in changed) for source in sources)
 
-    async def _explain_nothing(self, nearest: Sequence[str], *, has_files: bool) -> None:
+    async def _raise_if_unanswerable(self, nearest: Sequence[str], *, has_files: bool) -> None:
         """Raise what is to be said, unless there are documents and the question can be answered from its own files."""
         state = await self.state()
         if state.nodes and has_files:
             return
         if state.nodes:
-            raise NothingFound(_not_found(nearest), nearest=nearest)
+            raise NothingFound(_format_not_found(nearest), nearest=nearest)
         if state.running is not None:
             done, total = state.running.files_done, state.running.files_total
             raise IndexBuilding(f"The documents are being read for the first time: {done} of {total} files so far.")
@@ -374,13 +378,13 @@ class KnowledgeBase:
         )
 
 
-def _not_found(nearest: Sequence[str]) -> str:
+def _format_not_found(nearest: Sequence[str]) -> str:
     if not nearest:
         return "The documents do not speak of this. Try other words."
     return f"I did not find this in the documents. What comes nearest: {', '.join(map(escape_markdown, nearest))}."
 
 
-def _modified(path: Path) -> datetime | None:
+def _read_modified_time(path: Path) -> datetime | None:
     """When a file was last changed, to the second; None if it is gone."""
     try:
         return datetime.fromtimestamp(int(path.stat().st_mtime), UTC)
@@ -388,7 +392,7 @@ def _modified(path: Path) -> datetime | None:
         return None
 
 
-def _plain(question: Question) -> Question:
+def _sanitize_question(question: Question) -> Question:
     """The question, and what was said before it, without signs that the model would read and nobody saw."""
     said = [
         Turn(strip_invisible(turn.speaker), strip_invisible(turn.text), turn.is_answer)
@@ -402,7 +406,7 @@ def _plain(question: Question) -> Question:
     )
 
 
-def _checked(text: str) -> str:
+def _validate_question_text(text: str) -> str:
     if not text.strip():
         raise QuestionInvalid("The question is empty. Write what you would like to know.")
     if len(text) > QUESTION_LIMIT:
@@ -410,12 +414,12 @@ def _checked(text: str) -> str:
     return text.strip()
 
 
-def _opened_embedding(choice: EmbeddingChoice | Local | None) -> BaseEmbedding | None:
+def _load_embedding(choice: EmbeddingChoice | LocalEmbeddingChoice | None) -> BaseEmbedding | None:
     match choice:
         case EmbeddingChoice():
-            return embedding_model(choice)
-        case Local():
-            model = local_embedding()
+            return build_embedding_model(choice)
+        case LocalEmbeddingChoice():
+            model = load_local_embedding()
             if model is None:
                 _log.warning("the extra 'local' is not installed: documents are searched by keywords only")
             return model
@@ -423,13 +427,13 @@ def _opened_embedding(choice: EmbeddingChoice | Local | None) -> BaseEmbedding |
             return None
 
 
-def _embedder(embedding: BaseEmbedding) -> Callable[[Sequence[str]], list[list[float]]]:
+def _build_embed_texts(embedding: BaseEmbedding) -> Callable[[Sequence[str]], list[list[float]]]:
     """The embedding of many texts, its faults put into our words."""
 
     def embed(texts: Sequence[str]) -> list[list[float]]:
         try:
             return embedding.get_text_embedding_batch(list(texts))
-        except MODEL_FAULTS as error:
-            raise named_fault(error) from error
+        except MODEL_ERRORS as error:
+            raise map_model_error(error) from error
 
     return embed

@@ -20,7 +20,9 @@ The stand-in, from the inside out::
     gateway.py       the WebSocket: identify, dispatch, resume; dispatches.py: what a bot hears of what happens
     standin.py       the server that holds them together
 
-The page is ``page.py`` (who may come in, what is served) with ``feed.py`` and ``views.py`` (what a browser is told),
-``offers.py``, ``fields.py`` and ``figures.py`` (commands; buttons and forms; what an answer cost), ``rendering.py``
+The page is ``page.py`` (who may come in, what is served) with ``feed.py`` and ``views.py`` (what a browser is
+told),
+``offers.py``, ``fields.py`` and ``figures.py`` (commands; buttons and forms; what an answer cost),
+``rendering.py``
 (Markdown), ``acts.py`` and ``asked.py`` (what a person does there). Nothing here knows the bot, nor discord.py.
 """

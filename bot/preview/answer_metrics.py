@@ -34,7 +34,7 @@ def measure_answer(pages: Sequence[Message], asked_at: float, rate_limited_at: S
     Args:
         pages: its messages, oldest first.
         asked_at: when it was asked for, in Unix seconds.
-        throttled: when requests were answered with 429, in Unix seconds; those from ``asked_at`` on are counted.
+        rate_limited_at: when requests were answered with 429, in Unix seconds; those from ``asked_at`` on are counted.
     """
     if not pages:
         return AnswerMetrics()

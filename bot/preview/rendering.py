@@ -389,7 +389,7 @@ def _format_timestamp(moment: datetime, style: str) -> str:
 
 
 def format_relative_time(seconds: float) -> str:
-    """How far a moment is from now, in words: ``relative(-120)`` is "2 minutes ago"."""
+    """How far a moment is from now, in words: ``format_relative_time(-120)`` is "2 minutes ago"."""
     distance = abs(seconds)
     size, unit = next(((size, unit) for size, unit in _TIME_UNITS if distance >= size), (1, "second"))
     count = int(distance // size)

@@ -21,7 +21,8 @@ ANONYMOUS = 0
 class AnswerStatus(Enum):
     """What became of an answer.
 
-    ``WRITING`` in the records is an answer that is under way, or was when the bot died. ``NOT_FOUND`` is a gap: a
+    ``WRITING_CURSOR`` in the records is an answer that is under way, or was when the bot died. ``NOT_FOUND`` is a gap:
+    a
     question the documents hold no answer to.
     """
 
@@ -58,7 +59,7 @@ class AnswerRecord:
     words. ``is_automatic``: nobody asked the bot for it. ``attached`` are the names of files that came along.
     """
 
-    key: str
+    answer_id: str
     question: str
     asker_id: int
     guild_id: int | None
@@ -69,7 +70,7 @@ class AnswerRecord:
     searched_for: str = ""
     text: str = ""
     sources: tuple[Source, ...] = ()
-    fate: AnswerStatus = AnswerStatus.WRITING
+    status: AnswerStatus = AnswerStatus.WRITING
     ended_at: float | None = None
     usage: Usage = field(default_factory=Usage)
     first_word_at: float | None = None
@@ -81,27 +82,28 @@ class AnswerRecord:
 class Vote:
     """What one person thinks of one answer; a later vote of theirs takes its place. ``at`` is in Unix seconds.
 
-    ``words`` is what they missed; None leaves what they said before, if the thumb still points the same way.
+    ``comment`` is what they missed; None leaves what they said before, if the thumb still points the same way.
     """
 
-    key: str
+    answer_id: str
     user_id: int
     is_up: bool
     at: float
-    words: str | None = None
+    comment: str | None = None
 
     def merge(self, previous: Vote | None) -> Vote:
         """This vote with the words said before, where it brings none and means the same."""
-        if self.words is None and previous is not None and previous.is_up == self.is_up:
-            return replace(self, words=previous.words)
+        if self.comment is None and previous is not None and previous.is_up == self.is_up:
+            return replace(self, comment=previous.comment)
         return self
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A question the documents did not answer, or not to somebody's liking; ``key`` is its answer's.
+    """A question the documents did not answer, or not to somebody's liking; ``answer_id`` is its answer's.
 
-    ``question`` is in words that stand alone, ``words`` what those who voted it down missed, the first of them first.
+    ``question`` is in words that stand alone, ``comment`` what those who voted it down missed, the first of them
+    first.
     """
 
     answer_id: str
@@ -157,10 +159,11 @@ class Statistics:
 class UsageRecord:
     """The tokens of one answer: an estimate when it begins, the real figure once it is settled.
 
-    ``key`` and ``at`` name it together: a question that was edited is answered, and paid for, again under its key.
+    ``answer_id`` and ``at`` name it together: a question that was edited is answered, and paid for, again under its
+    key.
     """
 
-    key: str
+    answer_id: str
     user_id: int
     guild_id: int | None
     at: float

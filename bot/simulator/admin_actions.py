@@ -113,7 +113,8 @@ class AdminActions(WorldState):
     def set_command_permission(self, guild_id: int, name: str, target_id: int, *, is_offered: bool = True) -> None:
         """Let a server's own settings decide who is offered a command, whatever it asks for by default.
 
-        ``whom`` is the id of a user, of a role or, for everybody, of the guild. Nothing is refused on the way to the
+        ``target_id`` is the id of a user, of a role or, for everybody, of the guild. Nothing is refused on the way to
+        the
         bot: whoever uses a command is heard.
         """
         self.command_permissions.setdefault((guild_id, name), {})[target_id] = is_offered

@@ -31,8 +31,8 @@ def is_offered(
         command: as it is registered; its ``default_member_permissions`` count where the server set nothing.
         guild: the guild.
         user_id: the member.
-        may: what they may do in the channel.
-        settings: what the server set itself, by the id of a user, a role or, for everybody, the guild.
+        permissions: what they may do in the channel.
+        command_permissions: what the server set itself, by the id of a user, a role or, for everybody, the guild.
     """
     contexts = command.get("contexts")
     if Permission.USE_APPLICATION_COMMANDS not in permissions or (

@@ -84,7 +84,7 @@ def _mentions_everyone(state: MessageState) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class DiscordSerializer:
-    """Writes what ``world`` holds; ``origin`` is where its files are served from, without a slash at the end."""
+    """Writes what ``world`` holds; ``base_url`` is where its files are served from, without a slash at the end."""
 
     world: World
     base_url: str

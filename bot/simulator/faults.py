@@ -19,7 +19,7 @@ class FailureKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """The next ``times`` requests whose method and path match get into ``trouble``.
+    """The next ``times`` requests whose method and path match get into ``kind``.
 
     ``path`` is a regular expression, searched in the path behind the API's version. With ``is_applied`` the request
     takes effect first and only its reply is lost. ``retry_after`` is in seconds, for a 429.

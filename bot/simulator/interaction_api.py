@@ -84,7 +84,7 @@ class InteractionResponses(BotRequests):
         return interaction
 
     def find_response(self, token: str, message_id: int | None) -> Message:
-        """The original response (None), or a follow-up; raises Refusal 10008 and those of ``interaction_of``."""
+        """The original response (None), or a follow-up; raises Refusal 10008 and those of ``find_interaction``."""
         interaction = self.find_interaction(token)
         message = self.messages.get(message_id or interaction.original_response_id or 0)
         belongs = message is not None and (

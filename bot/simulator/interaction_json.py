@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class InteractionSerializer:
-    """Writes the interactions of the world behind ``wire``."""
+    """Writes the interactions of the world behind ``serializer``."""
 
     serializer: DiscordSerializer
 

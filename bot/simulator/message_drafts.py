@@ -69,7 +69,7 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """The message in a request; None where the request does not name a part. ``kept_files`` are ids."""
+    """The message in a request; None where the request does not name a part. ``kept_file_ids`` are ids."""
 
     content: str | None = None
     embeds: tuple[Json, ...] | None = None

@@ -52,7 +52,7 @@ class MessageState:
 
 @dataclass(slots=True)
 class Message:
-    """One message with all its states, oldest first. ``audience`` is the only user who sees an ephemeral one.
+    """One message with all its states, oldest first. ``visible_to_user_id`` is the only user who sees an ephemeral one.
 
     ``webhook_id`` is the webhook's that wrote it, under a name of its own.
     """

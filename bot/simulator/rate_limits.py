@@ -48,7 +48,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """What a request is counted in: ``lane`` names one counter, ``hash`` is what Discord calls it in the header.
+    """What a request is counted in: ``name`` names one counter, ``hash`` is what Discord calls it in the header.
 
     Two lanes may carry the same hash: creating and editing messages do.
     """

@@ -60,8 +60,8 @@ class DiscordSimulator:
     """Discord on loopback: ``async with StandIn() as standin``, then point a client at its two addresses.
 
     Args:
-        world: what it stands in front of; by default ``World.populated()``.
-        limits: the rate limits at the start; ``standin.counters.limits`` can be changed on the way.
+        world: what it stands in front of; by default ``World.create_default()``.
+        limits: the rate limits at the start; ``simulator.counters.limits`` can be changed on the way.
         latency: seconds that everything takes in each direction.
         faults: what goes wrong; more can be added on the way.
         clock: Unix seconds, for a world that is made here.

@@ -19,7 +19,7 @@ class Post:
     """A new message: the next page.
 
     ``is_sealed``: the page stays as it is from now on. ``is_last``: with this action the whole answer is visible,
-    closing words included. ``attached``: the whole answer's exact Markdown, to be attached as a file.
+    closing words included. ``attachment_text``: the whole answer's exact Markdown, to be attached as a file.
     """
 
     text: str

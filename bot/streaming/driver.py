@@ -51,7 +51,7 @@ class Driver:
         return len(self._open_runs)
 
     async def run(self, text_source: TextSource, surface: Surface, *, answer_id: str, status: str = "") -> EndReason:
-        """Tell one answer to its end, on this surface; ``key`` is what ``stop`` knows it by.
+        """Tell one answer to its end, on this surface; ``answer_id`` is what ``stop`` knows it by.
 
         ``status`` is the first status line, where it is not the usual one.
         After ``close`` nothing is asked of a model any more: all that is told is that the bot is going down.

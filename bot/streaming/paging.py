@@ -102,7 +102,7 @@ class Pager:
     """Growing text → pages. Fed piece by piece it gives what the whole text would give.
 
     Raises:
-        ValueError: the limit is below ``SHORTEST_LIMIT``.
+        ValueError: the limit is below ``MIN_PAGE_LIMIT``.
     """
 
     def __init__(self, limit: int = PAGE_LIMIT) -> None:
@@ -286,7 +286,7 @@ def paginate(text: str, limit: int = PAGE_LIMIT) -> list[str]:
 
 
 def _split_at_length(text: str, max_length: int) -> tuple[str, str]:
-    """The shortest beginning that is wider than ``room`` code units, and the rest."""
+    """The shortest beginning that is wider than ``max_length`` code units, and the rest."""
     count = min(len(text), max_length + 1)
     units = utf16_length(text[:count])
     while count and units - utf16_length(text[count - 1]) > max_length:
@@ -337,7 +337,7 @@ class _BreakFinder:
         self._balance_changes: dict[int, list[tuple[int, bool]]] = {}
 
     def find_latest(self, pattern: re.Pattern[str], min_fill: float, is_good: Callable[[int], bool]) -> int | None:
-        """The last match that leaves at least ``share`` of the page filled, as the place to break before."""
+        """The last match that leaves at least ``min_fill`` of the page filled, as the place to break before."""
         floor = max(self._first, int(min_fill * self.last))
         places = [found.start() if found[0].isspace() else found.end() for found in pattern.finditer(self._rest)]
         return next((place for place in reversed(places) if floor <= place <= self.last and is_good(place)), None)

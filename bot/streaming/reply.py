@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PageLimits:
-    """How much is posted: so many ``pages`` of text, ``page`` UTF-16 code units each; the rest comes as a file.
+    """How much is posted: so many ``max_pages`` of text.
+
+    ``page_length`` UTF-16 code units each; the rest comes as a file.
 
     Where no file may be attached, it is posted in further pages: nothing is lost.
     """
@@ -36,7 +38,8 @@ class PageLimits:
 class Pace:
     """How fast a reply changes, in seconds.
 
-    ``shortest``: between two edits of a message. ``patience``: how long first words wait for a word's end. ``linger``:
+    ``min_interval``: between two edits of a message. ``first_words_wait``: how long first words wait for a word's end.
+    ``status_dwell``:
     how long a status line stands, because a model that soon speaks needs the edit more. ``tick``: how often it counts
     the seconds (slower after five ticks). ``stall``: the silence that is announced.
     """
@@ -75,7 +78,8 @@ _LENGTH_STEP = 500
 class Reply:
     """One answer as it appears. All times are seconds on one clock that never runs backwards.
 
-    One action is under way at a time: after ``begun`` nothing is due until ``performed`` or ``failed`` is told.
+    One action is under way at a time: after ``action_started`` nothing is due until ``action_succeeded`` or
+    ``action_failed`` is told.
     Text that goes on beyond the ``extent`` is not posted: the last message says how much it is, and carries the whole.
     """
 
@@ -141,7 +145,7 @@ class Reply:
     ) -> None:
         """Show another status line while there is no text.
 
-        ``links`` are the URLs that stay live in the text; ``rewriting`` is done to it before anything else.
+        ``allowed_urls`` are the URLs that stay live in the text; ``text_filter`` is done to it before anything else.
 
         Raises:
             RuntimeError: links or a rewriting are given although text has been received.

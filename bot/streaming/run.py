@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 class Deadlines:
     """How long an answer may take, in seconds, counted on content: a delta that is empty is none.
 
-    ``call`` and ``last_words`` are the surface's: one post or edit, and how long the finished answer is tried again.
+    ``call`` and ``final_retry`` are the surface's: one post or edit, and how long the finished answer is tried again.
     ``reserve`` is left of a surface that does not last when its answer is ended, for the closing words.
     """
 

@@ -1,7 +1,8 @@
 # ruff: noqa: RUF001 - Russian letters look like others
 """Text goes in, the words it is searched by come out: one cut for passages and questions, with spaces or without.
 
-A passage is stored as ``indexed`` text, a question is asked as ``terms``; a store that folds case, drops diacritics and
+A passage is stored as ``index_text`` text, a question is asked as ``extract_query_terms``; a store that folds case,
+drops diacritics and
 stems English (FTS5's porter over unicode61, say) then meets the same words on both sides. Pure.
 """
 

@@ -37,7 +37,7 @@ class UnwritableRecords(MemoryRecords):
     """Records on a disk that is full."""
 
     async def add_usage(self, usage_record: UsageRecord) -> None:
-        raise RecordsUnusable(f"What answer {usage_record.key} costs cannot be written.")
+        raise RecordsUnusable(f"What answer {usage_record.answer_id} costs cannot be written.")
 
     async def load_guild_settings(self, guild_id: int) -> Mapping[str, Json]:
         raise RecordsUnusable(f"The settings of {guild_id} cannot be read.")

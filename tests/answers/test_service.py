@@ -92,7 +92,7 @@ class Scene:
         return message
 
     def statuses(self) -> Sequence[AnswerStatus]:
-        return [record.fate for record in self.records._answers.values()]
+        return [record.status for record in self.records._answers.values()]
 
     async def finish_interrupted(self) -> None:
         await self.answer_service.finish_interrupted(self.client)
@@ -190,7 +190,9 @@ async def test_running_answer_is_not_treated_as_unfinished() -> None:
         message = scene.create_interrupted("Refunds ▌")
         (record,) = scene.records._answers.values()
         surface = FakeSurface(Server(), "channel:1")
-        slow = AnswerService(FakeAnswerer(Script(["Two weeks."], search=0.5)), Driver(RateLimiter()), scene.records)
+        slow = AnswerService(
+            FakeAnswerer(Script(["Two weeks."], search_seconds=0.5)), Driver(RateLimiter()), scene.records
+        )
         answer = asyncio.create_task(slow.ask(record, lambda _: surface))
         await wait_until(lambda: bool(surface.pages))
         await slow.finish_interrupted(scene.client)

@@ -22,7 +22,7 @@ from bot.app.terminal import Terminal
 from bot.errors import DocentError
 from bot.settings import list_setting_names, load
 from tests.fakes.deployment import write_documents
-from tests.fakes.openai_server import Close, OpenAIServer, key_refused, spoken
+from tests.fakes.openai_server import OpenAIServer, StreamEnd, make_completion, make_invalid_key_error
 
 if TYPE_CHECKING:
     from tests.fakes.openai_server import Script
@@ -198,7 +198,7 @@ async def run_ask(monkeypatch: pytest.MonkeyPatch, script: Script) -> int:
 
 
 async def test_ask_lets_a_model_write(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    assert await run_ask(monkeypatch, spoken("Five working days [1].")) == 0
+    assert await run_ask(monkeypatch, make_completion("Five working days [1].")) == 0
     shown = capsys.readouterr().out
     assert "Five working days [1]." in shown
     assert "https://wiki.example/refunds" in shown
@@ -207,14 +207,14 @@ async def test_ask_lets_a_model_write(monkeypatch: pytest.MonkeyPatch, capsys: p
 async def test_failing_model_is_reported_with_status_1(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert await run_ask(monkeypatch, key_refused()) == 1
+    assert await run_ask(monkeypatch, make_invalid_key_error()) == 1
     assert "key" in capsys.readouterr().err
 
 
 async def test_text_before_a_model_failure_is_shown(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert await run_ask(monkeypatch, spoken("Five working", close=Close.RESET)) == 1
+    assert await run_ask(monkeypatch, make_completion("Five working", end=StreamEnd.RESET)) == 1
     assert "Five working" in capsys.readouterr().out
 
 

@@ -14,7 +14,7 @@ from bot.app.terminal import Terminal
 from bot.doctor import CheckResult
 from bot.domain import AnswerOutcome, IngestionReport, Progress, Source, Usage
 from bot.errors import ModelInterrupted, Problem
-from bot.knowledge.evaluation import Evaluation, Score, Told
+from bot.knowledge.evaluation import AnswerStats, Evaluation, Score
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -177,8 +177,8 @@ def test_check_results_cannot_send_terminal_escapes() -> None:
 def test_an_evaluation_with_answers_shows_both_tables_and_what_changed() -> None:
     output = io.StringIO()
     score = Score(0.5, 0.75, 1.0, 0.66, 0.012, 0.03)
-    now = Evaluation("set.jsonl", 4, "local", {"fused": score}, Told(1.0, 0.5, 0.25, 0.0), 3, 0.667)
-    before = Evaluation("set.jsonl", 4, "local", {"fused": replace(score, mrr=0.61)}, Told(0.75, 0.5, 0.25, 0.0))
+    now = Evaluation("set.jsonl", 4, "local", {"fused": score}, AnswerStats(1.0, 0.5, 0.25, 0.0), 3, 0.667)
+    before = Evaluation("set.jsonl", 4, "local", {"fused": replace(score, mrr=0.61)}, AnswerStats(0.75, 0.5, 0.25, 0.0))
 
     Terminal(Console(file=output, width=100)).show_evaluation(now, before)
 

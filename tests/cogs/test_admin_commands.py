@@ -12,7 +12,7 @@ from bot.discord_adapter.visibility import ADMINS_ONLY
 from bot.domain import DocumentInfo, LibraryState, Scope, Usage
 from bot.records import AnswerRecord, AnswerStatus, MemoryRecords, Vote
 from bot.simulator.world import ALL_PERMISSIONS, NO_PERMISSIONS, InteractionKind, Permission, World
-from cogs.feedback import NO_FEEDBACK as NO_FEEDBACK
+from cogs.feedback import NO_FEEDBACK
 from cogs.forget import NOTHING_STORED as NOTHING_LEFT
 from cogs.gaps import SELECTION_CHANGED
 from tests.cogs.test_reindex import world_with_admin
@@ -56,14 +56,14 @@ async def fill_records(world: World) -> MemoryRecords:
                 7,
                 at + int(key),
                 scope=scope,
-                fate=fate,
+                status=fate,
                 ended_at=at + 20,
                 first_word_at=at + int(key) + 2,
                 sources=(HANDBOOK,) if fate is AnswerStatus.COMPLETE else (),
                 usage=Usage(100, 20),
             )
         )
-    await records.save_vote(Vote("6", ada, is_up=False, at=at, words="=1+1 for gift cards"))
+    await records.save_vote(Vote("6", ada, is_up=False, at=at, comment="=1+1 for gift cards"))
     await records.save_vote(Vote("4", ada, is_up=True, at=at))
     return records
 
@@ -278,7 +278,7 @@ async def test_admin_commands_check_permissions_even_if_they_are_offered(ben: Ad
     if ben.is_offered is not None:
         for name in {command.split()[0] for command in COMMANDS}:
             world.set_command_permission(guild_id, name, ben_id, is_offered=ben.is_offered)
-    library = FakeLibrary(LibraryState(1, 2, "none"), shelf=[DocumentInfo("refunds.md", "Refunds")])
+    library = FakeLibrary(LibraryState(1, 2, "none"), documents=[DocumentInfo("refunds.md", "Refunds")])
     async with running_bot(world=world, library=library, admins=ben.build_admins(world, role.id)) as talk:
         for command, options in COMMANDS.items():
             given = {name: world.find_user("Ada").id if name == "member" else value for name, value in options.items()}
@@ -307,7 +307,9 @@ async def test_forget_in_direct_messages_deletes_the_data_of_that_channel() -> N
     world = World.create_default()
     records = await fill_records(world)
     ada = world.find_user("Ada").id
-    await records.save_answer(AnswerRecord("7", "Between us?", ada, None, 7, world.clock(), fate=AnswerStatus.COMPLETE))
+    await records.save_answer(
+        AnswerRecord("7", "Between us?", ada, None, 7, world.clock(), status=AnswerStatus.COMPLETE)
+    )
     async with running_bot(world=world, records=records) as talk:
         await wait_until(lambda: bool(world.commands.get(None)))
         direct = talk.open_direct_message("Ada")

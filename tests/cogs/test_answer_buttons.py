@@ -176,7 +176,7 @@ async def test_asker_and_moderators_can_stop_an_answer_and_its_text_stays(who: s
         assert "▌" not in content
         await wait_until(lambda: not scene.bot or not scene.bot.driver.open_answers)
         record = await scene.load_record()
-    assert record.fate is AnswerStatus.STOPPED
+    assert record.status is AnswerStatus.STOPPED
     assert content.startswith(record.text.strip())
 
 
@@ -217,7 +217,7 @@ async def test_question_is_saved_before_its_answer() -> None:
     async with answer_in_progress() as scene:
         record = await scene.records.load_answer(scene.answer_id)
         assert record
-        assert (record.fate, record.text, record.question) == (AnswerStatus.WRITING, "", "How long do refunds take?")
+        assert (record.status, record.text, record.question) == (AnswerStatus.WRITING, "", "How long do refunds take?")
 
 
 async def test_answer_deleted_while_streaming_is_saved_as_lost() -> None:
@@ -229,7 +229,7 @@ async def test_answer_deleted_while_streaming_is_saved_as_lost() -> None:
         await asyncio.sleep(0.05)
         record = await scene.records.load_answer(key)
     assert record
-    assert record.fate is AnswerStatus.LOST
+    assert record.status is AnswerStatus.LOST
     assert record.text.startswith("word0 ")
 
 
@@ -247,7 +247,7 @@ async def test_regenerate_posts_a_new_answer_below_the_old_one(who: str) -> None
         assert scene.answer.current_state == before
         new = scene.public_messages()[1]
         assert new.current_state.content == before.content
-        first, second = scene.answerer.asked
+        first, second = scene.answerer.questions
         assert second.text == first.text
         assert second.answer_id == str(new.interaction_id) != first.answer_id
         await wait_until(lambda: not scene.bot or not scene.bot.driver.open_answers)
@@ -260,26 +260,26 @@ async def test_regenerate_posts_a_new_answer_below_the_old_one(who: str) -> None
 async def test_regenerated_follow_up_uses_its_condensed_question() -> None:
     async with finished_answer(replace(ANSWER_SCRIPT, searched_for="How long do refunds to Norway take?")) as scene:
         scene.press("Regenerate")
-        await wait_until(lambda: len(scene.answerer.asked) == 2)
-        assert scene.answerer.asked[1].text == "How long do refunds to Norway take?"
+        await wait_until(lambda: len(scene.answerer.questions) == 2)
+        assert scene.answerer.questions[1].text == "How long do refunds to Norway take?"
         await wait_until(lambda: not scene.bot or not scene.bot.driver.open_answers)
 
 
 async def test_regenerate_by_another_member_is_refused() -> None:
     async with finished_answer() as scene:
         assert await scene.wait_for_reply(scene.press("Regenerate", "Ben")) == answer_buttons.ASKER_ONLY
-        assert len(scene.answerer.asked) == 1
+        assert len(scene.answerer.questions) == 1
 
 
 async def test_regenerate_runs_once_however_often_it_is_pressed() -> None:
     async with finished_answer(Script(["Two ", Pause(0.5), "weeks [1]."])) as scene:
         scene.press("Regenerate")
-        await wait_until(lambda: len(scene.answerer.asked) == 2)
+        await wait_until(lambda: len(scene.answerer.questions) == 2)
         assert await scene.wait_for_reply(scene.press("Regenerate")) == answer_buttons.ALREADY_REGENERATING
         await wait_until(
             lambda: len(scene.public_messages()) == 2 and "Regenerate" in scene.find_buttons(scene.public_messages()[1])
         )
-        assert len(scene.answerer.asked) == 2
+        assert len(scene.answerer.questions) == 2
 
 
 async def test_click_delivered_twice_is_handled_once() -> None:
@@ -290,13 +290,13 @@ async def test_click_delivered_twice_is_handled_once() -> None:
             lambda: len(scene.public_messages()) == 2 and "Copy" in scene.find_buttons(scene.public_messages()[1])
         )
         await asyncio.sleep(0.1)
-        assert len(scene.answerer.asked) == 2
+        assert len(scene.answerer.questions) == 2
 
 
 async def test_interrupted_answer_is_saved_and_offers_retry() -> None:
     async with finished_answer(BROKEN_SCRIPT) as scene:
         record = await scene.load_record()
-        assert (record.text, record.fate) == ("Refunds take", AnswerStatus.FAILED)
+        assert (record.text, record.status) == ("Refunds take", AnswerStatus.FAILED)
         assert next(iter(scene.find_buttons())) == "Retry"
         scene.press("Retry")
         await wait_until(
@@ -353,7 +353,7 @@ async def test_helpful_vote_is_saved_and_thanked_for_ephemerally() -> None:
     async with finished_answer() as scene:
         assert await scene.wait_for_reply(scene.press("👍", "Ben")) == answer_buttons.THANKS
         (vote,) = await scene.records.load_votes(scene.answer_id)
-    assert (vote.user_id, vote.is_up, vote.words) == (scene.world.find_user("Ben").id, True, None)
+    assert (vote.user_id, vote.is_up, vote.comment) == (scene.world.find_user("Ben").id, True, None)
 
 
 async def test_not_helpful_vote_is_saved_and_opens_the_feedback_modal() -> None:
@@ -366,7 +366,7 @@ async def test_not_helpful_vote_is_saved_and_opens_the_feedback_modal() -> None:
         submitted = scene.world.submit_modal(interaction.id, {"words": "  The price, @everyone. "})
         assert await scene.wait_for_reply(submitted) == answer_buttons.THANKS
         (vote,) = await scene.records.load_votes(scene.answer_id)
-    assert vote.words == "The price, @everyone."
+    assert vote.comment == "The price, @everyone."
 
 
 async def test_feedback_comment_is_truncated_at_the_modals_limit() -> None:
@@ -375,7 +375,7 @@ async def test_feedback_comment_is_truncated_at_the_modals_limit() -> None:
         await scene.wait_until_acknowledged(interaction)
         await scene.wait_for_reply(scene.world.submit_modal(interaction.id, {"words": "x" * 5_000}))
         (vote,) = await scene.records.load_votes(scene.answer_id)
-    assert vote.words == "x" * 1_000
+    assert vote.comment == "x" * 1_000
 
 
 async def test_a_vote_may_be_changed_and_each_person_has_one() -> None:
@@ -414,12 +414,12 @@ async def test_all_buttons_work_after_a_restart(tmp_path: Path) -> None:
                 == answer_buttons.THANKS
             )
             (vote,) = await records.load_votes(scene.answer_id)
-            assert (vote.is_up, vote.words) == (False, "The price.")
+            assert (vote.is_up, vote.comment) == (False, "The price.")
             scene.press("Regenerate", "Ada")
             await wait_until(
                 lambda: len(scene.public_messages()) == 2 and "Copy" in scene.find_buttons(scene.public_messages()[1])
             )
-            assert answerer.asked[-1].text == "How long?"
+            assert answerer.questions[-1].text == "How long?"
 
 
 @asynccontextmanager
@@ -446,7 +446,7 @@ async def test_an_answer_cut_off_by_a_crash_is_closed_and_can_be_asked_again() -
         await wait_until(
             lambda: len(scene.public_messages()) == 2 and "Copy" in scene.find_buttons(scene.public_messages()[1])
         )
-    assert scene.answerer.asked[0].text == "How long?"
+    assert scene.answerer.questions[0].text == "How long?"
 
 
 @pytest.mark.parametrize(
@@ -494,7 +494,7 @@ async def test_button_of_an_expired_answer_reports_it_as_gone() -> None:
         await scene.records.delete_before(time.time() + 60)
         for label in ("Regenerate", "Sources", "Copy", "👍", "👎"):
             assert await scene.wait_for_reply(scene.press(label)) == answer_buttons.NO_RECORD
-        assert len(scene.answerer.asked) == 1
+        assert len(scene.answerer.questions) == 1
 
 
 @pytest.mark.parametrize("deed", ButtonAction)

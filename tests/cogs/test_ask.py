@@ -37,7 +37,7 @@ async def test_the_question_reaches_the_answerer_once_under_the_interactions_id(
     async with bot_in_guild(Script(["Two weeks [1]."])) as table:
         interaction = table.ask("How long?")
         await table.wait_until_done()
-        (question,) = table.answerer.asked
+        (question,) = table.answerer.questions
     assert question.text == "How long?"
     assert question.answer_id == str(interaction.id)
 
@@ -88,7 +88,7 @@ async def test_failed_acknowledgement_starts_no_search(caplog: pytest.LogCapture
         table.simulator.faults.add(Fault(FailureKind.STATUS, "POST", "/callback", status=404))
         interaction = table.ask()
         await table.wait_until_done()
-        assert not table.answerer.asked
+        assert not table.answerer.questions
         assert not table.channel_messages()
     (line,) = [record.getMessage() for record in caplog.records if record.name.startswith("bot.discord_adapter")]
     assert str(interaction.id) in line
@@ -102,7 +102,7 @@ async def test_interaction_delivered_twice_is_answered_once() -> None:
         table.simulator.world.emit(InteractionCreated(interaction.created_at, interaction))
         await asyncio.sleep(0.2)
         assert len(table.find_requests("/callback")) == 1
-        assert len(table.answerer.asked) == 1
+        assert len(table.answerer.questions) == 1
 
 
 async def test_deleting_the_answer_message_closes_the_model_connection(caplog: pytest.LogCaptureFixture) -> None:

@@ -34,7 +34,7 @@ def use_ask(
 
 async def wait_for_answers(talk: RunningBot, count: int = 1) -> None:
     """Wait until so many answers have been told."""
-    await wait_until(lambda: len(talk.answerer.asked) == count)
+    await wait_until(lambda: len(talk.answerer.questions) == count)
     await talk.wait_until_idle()
 
 
@@ -64,7 +64,7 @@ async def test_a_private_answer_can_be_stopped_and_asked_again_in_private() -> N
         world.press(table.channel_messages()[0].id, format_custom_id(ButtonAction.STOP, str(used.id)), ada)
         await table.wait_until_done()
         world.press(table.channel_messages()[0].id, format_custom_id(ButtonAction.REGENERATE, str(used.id)), ada)
-        await wait_until(lambda: len(table.answerer.asked) == 2)
+        await wait_until(lambda: len(table.answerer.questions) == 2)
         await wait_until(
             lambda: any("word3" in message.current_state.content for message in table.channel_messages()[1:])
         )
@@ -99,7 +99,7 @@ async def test_follow_up_in_the_created_thread_knows_the_conversation() -> None:
         await wait_for_answers(talk)
         thread = talk.world.channels[talk.bot_messages()[0].id]
         await talk.wait_for_answer(talk.say("Ben", f"{talk.bot_mention} and on weekends?", channel=thread))
-        asked = talk.answerer.asked[1]
+        asked = talk.answerer.questions[1]
     assert asked.conversation == (Turn("Ada", REFUNDS), Turn("Docent", f"You asked: {REFUNDS}", is_answer=True))
 
 
@@ -154,7 +154,7 @@ async def test_ask_in_a_thread_knows_its_history_and_creates_no_thread(reads_mes
         await wait_until(
             lambda: any(message.current_state.content == NO_THREAD_HERE for message in talk.bot_messages(thread))
         )
-        asked = talk.answerer.asked[1]
+        asked = talk.answerer.questions[1]
     assert asked.speaker == "Ada"
     assert asked.conversation == (Turn("Ben", REFUNDS), Turn("Docent", f"You asked: {REFUNDS}", is_answer=True))
 
@@ -164,7 +164,7 @@ async def test_ask_in_a_channel_has_no_history() -> None:
         await talk.wait_for_answer(talk.say("Ben", f"{talk.bot_mention} {REFUNDS}"))
         use_ask(talk, "and on weekends?")
         await wait_for_answers(talk, 2)
-        assert not talk.answerer.asked[1].conversation
+        assert not talk.answerer.questions[1].conversation
 
 
 async def test_a_private_answer_in_a_thread_stays_out_of_its_conversation() -> None:
@@ -175,7 +175,7 @@ async def test_a_private_answer_in_a_thread_stays_out_of_its_conversation() -> N
         await talk.wait_for_answer(talk.say("Ben", f"{talk.bot_mention} and on weekends?", channel=thread))
         use_ask(talk, "and at night?", channel=thread)
         await wait_for_answers(talk, 3)
-        asked = talk.answerer.asked
+        asked = talk.answerer.questions
     assert asked[1].conversation == ()
     assert all("earn" not in turn.text for turn in asked[2].conversation)
 
@@ -194,7 +194,7 @@ async def test_ask_is_offered_in_direct_messages_if_allowed() -> None:
             "You asked: and on weekends?",
             NO_THREAD_HERE,
         ]
-    assert [turn.text for turn in talk.answerer.asked[1].conversation] == [REFUNDS, f"You asked: {REFUNDS}"]
+    assert [turn.text for turn in talk.answerer.questions[1].conversation] == [REFUNDS, f"You asked: {REFUNDS}"]
 
 
 async def test_ask_in_direct_messages_is_neither_offered_nor_answered_if_disabled() -> None:
@@ -206,4 +206,4 @@ async def test_ask_in_direct_messages_is_neither_offered_nor_answered_if_disable
         use_ask(talk, channel=direct)
         await wait_until(lambda: bool(talk.bot_messages(direct)))
         assert [message.current_state.content for message in talk.bot_messages(direct)] == [NO_DIRECT_MESSAGES]
-        assert not talk.answerer.asked
+        assert not talk.answerer.questions

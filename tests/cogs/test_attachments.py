@@ -32,9 +32,9 @@ def use_ask(talk: RunningBot, **options: object) -> Interaction:
 async def test_a_file_given_to_a_command_is_read_as_part_of_the_question() -> None:
     async with running_bot() as talk:
         use_ask(talk, attachment=CONTRACT)
-        await wait_until(lambda: len(talk.answerer.asked) == 1)
+        await wait_until(lambda: len(talk.answerer.questions) == 1)
         await talk.wait_until_idle()
-        assert talk.answerer.asked[0].attachments == (Attachment("contract.txt", "Paid within 90 days."),)
+        assert talk.answerer.questions[0].attachments == (Attachment("contract.txt", "Paid within 90 days."),)
         assert not talk.library.added
 
 
@@ -43,7 +43,7 @@ async def test_attachments_of_a_mention_are_read_too() -> None:
         ada = talk.world.find_user("Ada").id
         message = talk.world.say(talk.general.id, ada, f"{talk.bot_mention} {QUESTION}", files=[CONTRACT, CONTRACT])
         await talk.wait_for_answer(message)
-        assert [each.name for each in talk.answerer.asked[0].attachments] == ["contract.txt"] * 2
+        assert [each.name for each in talk.answerer.questions[0].attachments] == ["contract.txt"] * 2
 
 
 async def test_unreadable_attachment_is_reported_and_no_model_is_called() -> None:
@@ -56,7 +56,7 @@ async def test_unreadable_attachment_is_reported_and_no_model_is_called() -> Non
                 "contract.txt was not read: binary content." in m.current_state.content for m in talk.bot_messages()
             )
         )
-        assert not talk.answerer.asked
+        assert not talk.answerer.questions
 
 
 async def test_missing_or_too_large_attachment_is_reported() -> None:
@@ -74,13 +74,13 @@ async def test_missing_or_too_large_attachment_is_reported() -> None:
         await wait_until(
             lambda: any("At most 3 files are read" in m.current_state.content for m in talk.bot_messages())
         )
-        assert not talk.answerer.asked
+        assert not talk.answerer.questions
 
 
 async def test_regenerate_asks_to_attach_the_file_again() -> None:
     async with running_bot(EchoAnswerer(scripts={QUESTION: ANSWER_SCRIPT})) as talk:
         asked = use_ask(talk, attachment=CONTRACT)
-        await wait_until(lambda: len(talk.answerer.asked) == 1)
+        await wait_until(lambda: len(talk.answerer.questions) == 1)
         await talk.wait_until_idle()
         (answer,) = talk.bot_messages()
         talk.world.press(

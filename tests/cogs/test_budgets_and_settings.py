@@ -25,14 +25,14 @@ def use_ask(talk: RunningBot, who: str = "Ada", **options: object) -> None:
 async def test_command_over_its_budget_gets_an_ephemeral_reset_time_and_costs_nothing() -> None:
     async with running_bot(limits=ONE_A_MINUTE) as talk:
         use_ask(talk)
-        await wait_until(lambda: len(talk.answerer.asked) == 1)
+        await wait_until(lambda: len(talk.answerer.questions) == 1)
         use_ask(talk)
         await wait_until(lambda: any("You may ask 1 question a minute." in words for words in ephemeral_texts(talk)))
         assert "You can ask again <t:" in ephemeral_texts(talk)[-1]
         use_ask(talk, "Ben")
-        await wait_until(lambda: len(talk.answerer.asked) == 2)
+        await wait_until(lambda: len(talk.answerer.questions) == 2)
         await talk.wait_until_idle()
-        assert len(talk.answerer.asked) == 2
+        assert len(talk.answerer.questions) == 2
 
 
 async def test_mention_over_its_budget_gets_the_reset_time_too() -> None:
@@ -45,7 +45,7 @@ async def test_mention_over_its_budget_gets_the_reset_time_too() -> None:
                 "You may ask 1 question a minute." in m.current_state.content for m in talk.bot_messages(direct)
             )
         )
-        assert len(talk.answerer.asked) == 1
+        assert len(talk.answerer.questions) == 1
 
 
 async def test_allowed_channels_bind_public_answers_but_not_ephemeral_ones() -> None:
@@ -55,9 +55,9 @@ async def test_allowed_channels_bind_public_answers_but_not_ephemeral_ones() -> 
         await talk.admission.guild_settings.set(guild_id, "channels", [str(other.id)])
         use_ask(talk)
         await wait_until(lambda: any(f"I answer in <#{other.id}>" in words for words in ephemeral_texts(talk)))
-        assert not talk.answerer.asked
+        assert not talk.answerer.questions
         use_ask(talk, private=True)
-        await wait_until(lambda: len(talk.answerer.asked) == 1)
+        await wait_until(lambda: len(talk.answerer.questions) == 1)
         await talk.wait_for_answer(talk.say("Ada", f"{talk.bot_mention} {QUESTION}", channel=other), channel=other)
 
 
@@ -67,8 +67,11 @@ async def test_guild_language_and_tone_are_passed_with_each_question() -> None:
         await talk.admission.guild_settings.set(guild_id, "language", "German")
         await talk.admission.guild_settings.set(guild_id, "tone", "Short.")
         use_ask(talk)
-        await wait_until(lambda: len(talk.answerer.asked) == 1)
-        assert (talk.answerer.asked[0].style.language, talk.answerer.asked[0].style.tone) == ("German", "Short.")
+        await wait_until(lambda: len(talk.answerer.questions) == 1)
+        assert (talk.answerer.questions[0].style.language, talk.answerer.questions[0].style.tone) == (
+            "German",
+            "Short.",
+        )
 
 
 async def test_guild_defaults_for_private_and_thread_yield_to_the_command() -> None:
@@ -76,16 +79,16 @@ async def test_guild_defaults_for_private_and_thread_yield_to_the_command() -> N
         house, guild_id = talk.admission.guild_settings, talk.general.guild_id or 0
         await house.set(guild_id, "private", True)
         use_ask(talk)
-        await wait_until(lambda: len(talk.answerer.asked) == 1)
+        await wait_until(lambda: len(talk.answerer.questions) == 1)
         await talk.wait_until_idle()
         assert all(message.visible_to_user_id is not None for message in talk.bot_messages())
         await house.set(guild_id, "threads", True)
         use_ask(talk)
-        await wait_until(lambda: len(talk.answerer.asked) == 2)
+        await wait_until(lambda: len(talk.answerer.questions) == 2)
         await talk.wait_until_idle()
         assert PRIVATE_HERE not in ephemeral_texts(talk)
         use_ask(talk, private=False)
-        await wait_until(lambda: len(talk.answerer.asked) == 3)
+        await wait_until(lambda: len(talk.answerer.questions) == 3)
         await talk.wait_until_idle()
         assert any(channel.parent_id == talk.general.id for channel in talk.world.channels.values())
 
@@ -93,9 +96,9 @@ async def test_guild_defaults_for_private_and_thread_yield_to_the_command() -> N
 async def test_answer_record_holds_timing_and_usage() -> None:
     async with running_bot(EchoAnswerer(scripts={QUESTION: Script(["Two weeks."], sources=())})) as talk:
         use_ask(talk)
-        await wait_until(lambda: len(talk.answerer.asked) == 1)
+        await wait_until(lambda: len(talk.answerer.questions) == 1)
         await talk.wait_until_idle()
-        record = await talk.records.load_answer(talk.answerer.asked[0].answer_id)
+        record = await talk.records.load_answer(talk.answerer.questions[0].answer_id)
     assert record is not None
     assert record.first_word_at is not None
     assert record.first_word_at >= record.asked_at

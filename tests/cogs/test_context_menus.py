@@ -57,7 +57,7 @@ async def test_the_edited_question_is_answered_to_the_audience_chosen(audience: 
         message = talk.say("Ben", "refunds")
         interaction = await open_modal(talk, message)
         talk.world.submit_modal(interaction.id, {QUESTION: "How long do refunds take?", AUDIENCE: audience})
-        await wait_until(lambda: bool(talk.answerer.asked))
+        await wait_until(lambda: bool(talk.answerer.questions))
         await talk.wait_until_idle()
         (answer,) = talk.bot_messages()
     assert answer.current_state.content == "You asked: How long do refunds take?"
@@ -96,9 +96,9 @@ async def ask_by_menu(talk: RunningBot, message: Message, *, count: int = 2) -> 
     """What Ada asks with the form on a message, which she hands in as it is."""
     interaction = await open_modal(talk, message)
     talk.world.submit_modal(interaction.id, {QUESTION: find_fields(interaction)[QUESTION]["value"], AUDIENCE: PRIVATE})
-    await wait_until(lambda: len(talk.answerer.asked) == count)
+    await wait_until(lambda: len(talk.answerer.questions) == count)
     await talk.wait_until_idle()
-    return talk.answerer.asked[-1]
+    return talk.answerer.questions[-1]
 
 
 class BrokenRules(dict[str, Rule]):
@@ -133,9 +133,9 @@ async def test_modal_submitted_twice_is_answered_once() -> None:
         interaction = await open_modal(talk, talk.say("Ben", "refunds"))
         sent = talk.world.submit_modal(interaction.id, {QUESTION: "refunds?", AUDIENCE: PRIVATE})
         talk.world.emit(InteractionCreated(sent.created_at, sent))
-        await wait_until(lambda: bool(talk.answerer.asked))
+        await wait_until(lambda: bool(talk.answerer.questions))
         await talk.wait_until_idle()
-        assert len(talk.answerer.asked) == 1
+        assert len(talk.answerer.questions) == 1
 
 
 async def test_modal_left_open_by_a_restart_asks_to_be_opened_again() -> None:

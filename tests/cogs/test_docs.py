@@ -30,7 +30,7 @@ DOCUMENTS = (
 
 
 def create_library(documents: tuple[DocumentInfo, ...] = DOCUMENTS) -> FakeLibrary:
-    return FakeLibrary(LibraryState(len(documents), 10, "none"), shelf=documents)
+    return FakeLibrary(LibraryState(len(documents), 10, "none"), documents=documents)
 
 
 def build_rules(world: World) -> dict[str, Rule]:

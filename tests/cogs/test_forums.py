@@ -90,7 +90,7 @@ async def test_a_new_post_is_answered_below_it_and_marked_as_automatic() -> None
     async with help_forums() as desk:
         post = desk.create_post()
         answer = await desk.wait_for_answer(post)
-        (question,) = desk.talk.answerer.asked
+        (question,) = desk.talk.answerer.questions
         labels = [button.get("label") for button in answer.current_state.components[0]["components"]]
         record = await desk.talk.records.load_answer(str(post.id))
     assert question.text == f"{POST_TITLE}\n{POST_TEXT}"
@@ -104,7 +104,7 @@ async def test_a_new_post_is_answered_below_it_and_marked_as_automatic() -> None
 async def test_forum_post_is_answered_with_everybodys_scope() -> None:
     async with help_forums() as desk:
         await desk.wait_for_answer(desk.create_post())
-        assert desk.talk.answerer.asked[0].scope.collections == {SHARED, "team"}
+        assert desk.talk.answerer.questions[0].scope.collections == {SHARED, "team"}
 
 
 @pytest.mark.parametrize("script", [VAGUE_SCRIPT, Script(refusal=NothingFound("The documents do not speak of it."))])
@@ -122,13 +122,13 @@ async def test_other_forums_and_later_messages_are_left_alone() -> None:
         await desk.wait_for_answer(post)
         desk.talk.say("Ben", "Anyone?", channel=desk.talk.world.channels[post.channel_id])
         await desk.talk.wait_until_idle()
-        assert len(desk.talk.answerer.asked) == 1
+        assert len(desk.talk.answerer.questions) == 1
 
 
 async def test_without_the_intent_a_post_cannot_be_read_and_is_left_alone() -> None:
     async with help_forums(reads_messages=False) as desk:
         assert not await desk.wait_for_replies(desk.create_post())
-        assert not desk.talk.answerer.asked
+        assert not desk.talk.answerer.questions
 
 
 async def test_forum_post_that_mentions_the_bot_is_answered_once_as_a_mention() -> None:
@@ -136,7 +136,7 @@ async def test_forum_post_that_mentions_the_bot_is_answered_once_as_a_mention() 
         post = desk.create_post(text=f"{desk.talk.bot_mention} {POST_TEXT}")
         await wait_until(lambda: bool(desk.talk.bot_messages(desk.talk.world.channels[post.channel_id])))
         assert len(await desk.wait_for_replies(post)) == 1
-        assert len(desk.talk.answerer.asked) == 1
+        assert len(desk.talk.answerer.questions) == 1
 
 
 async def test_a_help_channels_messages_are_posts_but_replies_are_not() -> None:
@@ -148,7 +148,7 @@ async def test_a_help_channels_messages_are_posts_but_replies_are_not() -> None:
         talk.reply_without_ping("Ada", "I think so too", first)
         await talk.wait_until_idle()
         assert AUTOMATIC_NOTE in answer.current_state.content
-        assert len(talk.answerer.asked) == 1
+        assert len(talk.answerer.questions) == 1
 
 
 async def test_a_post_over_the_budget_is_left_alone() -> None:
@@ -223,7 +223,7 @@ async def test_an_edit_that_is_too_late_or_not_followed_leaves_the_answer(*, is_
             forums._clock = lambda: time.time() + 121
         desk.talk.edit_message(post, "Something else?")
         assert await desk.wait_for_replies(post) == [answer]
-        assert len(desk.talk.answerer.asked) == 1
+        assert len(desk.talk.answerer.questions) == 1
 
 
 async def test_deleting_a_post_deletes_its_automatic_answer() -> None:

@@ -32,7 +32,7 @@ async def test_a_mention_is_answered_with_a_reply_that_pings_nobody(reads_messag
     async with running_bot(reads_messages=reads_messages) as talk:
         question = talk.say("Ada", f"How long do refunds take, {talk.bot_mention}?")
         answer = await talk.wait_for_answer(question)
-        (asked,) = talk.answerer.asked
+        (asked,) = talk.answerer.questions
     assert asked.text == "How long do refunds take, ?"
     assert asked.answer_id == str(question.id)
     assert answer.current_state.content == f"You asked: {asked.text}"
@@ -49,7 +49,7 @@ async def test_messages_without_a_mention_of_the_bot_are_not_answered(reads_mess
         talk.say("Ben", f"<@{talk.world.find_user('Ada').id}> @everyone")
         await talk.wait_until_idle()
         assert not talk.bot_messages()
-        assert not talk.answerer.asked
+        assert not talk.answerer.questions
 
 
 async def test_bots_are_ignored_unless_allowed_by_name() -> None:
@@ -60,14 +60,14 @@ async def test_bots_are_ignored_unless_allowed_by_name() -> None:
         talk.say("Foe", f"{talk.bot_mention} ignored?")
         answer = await talk.wait_for_answer(talk.say("Friend", f"{talk.bot_mention} answered?"))
     assert answer.current_state.content == "You asked: answered?"
-    assert len(talk.answerer.asked) == 1
+    assert len(talk.answerer.questions) == 1
 
 
 async def test_webhooks_are_ignored_unless_allowed_by_name() -> None:
     async with running_bot(options=MentionOptions(bots=frozenset({"Friend"}))) as talk:
         written = [_send_by_webhook(talk, name, f"{talk.bot_mention} {name}?") for name in ("Foe", "Friend")]
         await talk.wait_for_answer(written[1])
-    assert [question.text for question in talk.answerer.asked] == ["Friend?"]
+    assert [question.text for question in talk.answerer.questions] == ["Friend?"]
 
 
 def _send_by_webhook(talk: RunningBot, name: str, text: str) -> Message:
@@ -85,7 +85,7 @@ async def test_a_mention_in_reply_to_somebody_asks_about_that_message_where_it_c
     async with running_bot(reads_messages=reads_messages) as talk:
         said = talk.say("Ben", "Refunds of more than 1,000 euros need a signature")
         await talk.wait_for_answer(talk.say("Ada", f"{talk.bot_mention} whose?", to=said))
-        (asked,) = talk.answerer.asked
+        (asked,) = talk.answerer.questions
     assert asked.text == (
         "whose?\n\n> Refunds of more than 1,000 euros need a signature" if reads_messages else "whose?"
     )
@@ -95,7 +95,7 @@ async def test_a_mention_alone_answers_the_message_replied_to() -> None:
     async with running_bot(reads_messages=True) as talk:
         said = talk.say("Ben", "How long do refunds take?")
         await talk.wait_for_answer(talk.say("Ada", talk.bot_mention, to=said))
-    assert [question.text for question in talk.answerer.asked] == ["How long do refunds take?"]
+    assert [question.text for question in talk.answerer.questions] == ["How long do refunds take?"]
 
 
 @both_intents
@@ -103,7 +103,7 @@ async def test_a_mention_alone_says_how_to_ask(reads_messages: bool) -> None:
     async with running_bot(reads_messages=reads_messages) as talk:
         answer = await talk.wait_for_answer(talk.say("Ada", f" {talk.bot_mention} {talk.bot_mention} "))
         assert answer.current_state.content == HOW_TO_ASK
-        assert not talk.answerer.asked
+        assert not talk.answerer.questions
 
 
 async def test_bare_mention_completed_by_an_edit_is_answered_in_place() -> None:
@@ -111,7 +111,7 @@ async def test_bare_mention_completed_by_an_edit_is_answered_in_place() -> None:
         message = talk.say("Ada", talk.bot_mention)
         told = await talk.wait_for_answer(message)
         talk.edit_message(message, f"{talk.bot_mention} How long do refunds take?")
-        await wait_until(lambda: bool(talk.answerer.asked))
+        await wait_until(lambda: bool(talk.answerer.questions))
         await talk.wait_until_idle()
         assert talk.bot_messages() == [told]
         assert told.current_state.content == "You asked: How long do refunds take?"
@@ -123,7 +123,7 @@ async def test_usage_hint_is_not_part_of_the_history() -> None:
     async with running_bot() as talk:
         told = await talk.wait_for_answer(talk.say("Ada", talk.bot_mention))
         await talk.wait_for_answer(talk.say("Ada", "How long do refunds take?", to=told))
-        (asked,) = talk.answerer.asked
+        (asked,) = talk.answerer.questions
     assert asked.conversation == ()
 
 
@@ -139,7 +139,7 @@ async def test_reply_to_an_answer_is_a_follow_up_with_history(reads_messages: bo
     async with running_bot(reads_messages=reads_messages) as talk:
         first = await talk.wait_for_answer(talk.say("Ada", f"{talk.bot_mention} How long do refunds take?"))
         await talk.wait_for_answer(talk.say("Ada", "and on weekends?", to=first))
-        asked = talk.answerer.asked[1]
+        asked = talk.answerer.questions[1]
     assert asked.text == "and on weekends?"
     assert asked.speaker == "Ada"
     assert asked.conversation == (
@@ -157,7 +157,7 @@ async def test_follow_up_has_the_history_from_before_a_restart(*, is_remembered:
     world.commands.clear()
     async with running_bot(records=records if is_remembered else None, world=world) as talk:
         await talk.wait_for_answer(talk.say("Ada", "and on weekends?", to=first))
-        (asked,) = talk.answerer.asked
+        (asked,) = talk.answerer.questions
     assert [turn.text for turn in asked.conversation] == [
         "How long do refunds take?",
         "You asked: How long do refunds take?",
@@ -169,11 +169,11 @@ async def test_reply_to_a_command_answer_knows_its_question(reads_messages: bool
     async with running_bot(reads_messages=reads_messages) as talk:
         ben = talk.world.find_user("Ben").id
         talk.world.use_command(talk.general.id, ben, "ask", {"question": "How long do refunds take?"})
-        await wait_until(lambda: bool(talk.answerer.asked))
+        await wait_until(lambda: bool(talk.answerer.questions))
         await talk.wait_until_idle()
         (first,) = talk.bot_messages()
         await talk.wait_for_answer(talk.say("Ada", "and on weekends?", to=first))
-        asked = talk.answerer.asked[1]
+        asked = talk.answerer.questions[1]
     assert asked.conversation[0] == Turn("Ben", "How long do refunds take?")
     assert asked.conversation[1].text == "You asked: How long do refunds take?"
 
@@ -191,7 +191,7 @@ async def test_a_reply_to_any_page_of_a_long_answer_knows_the_question_after_a_r
     world.commands.clear()
     async with running_bot(records=records, world=world) as talk:
         await talk.wait_for_answer(talk.say("Ada", "and on weekends?", to=pages[page]))
-        (asked,) = talk.answerer.asked
+        (asked,) = talk.answerer.questions
     question, answer = asked.conversation
     assert question == Turn("Ada", "Much?")
     assert answer.text.count("word") > 400
@@ -210,7 +210,7 @@ async def test_in_a_thread_only_answers_are_read_back_not_notes_or_other_command
     world.commands.clear()
     async with running_bot(world=world, reads_messages=reads_messages) as talk:
         await talk.wait_for_answer(talk.say("Ada", f"{talk.bot_mention} and on weekends?", channel=thread))
-        (asked,) = talk.answerer.asked
+        (asked,) = talk.answerer.questions
     assert asked.conversation == (
         Turn("Ada", "How long do refunds take?"),
         Turn("Docent", "You asked: How long do refunds take?", is_answer=True),
@@ -221,11 +221,11 @@ async def test_reply_to_the_thread_link_continues_the_answer_in_the_thread() -> 
     async with running_bot() as talk:
         ben = talk.world.find_user("Ben").id
         talk.world.use_command(talk.general.id, ben, "ask", {"question": "How long do refunds take?", "thread": True})
-        await wait_until(lambda: bool(talk.answerer.asked))
+        await wait_until(lambda: bool(talk.answerer.questions))
         await talk.wait_until_idle()
         (way,) = talk.bot_messages()
         await talk.wait_for_answer(talk.say("Ada", "and on weekends?", to=way))
-        asked = talk.answerer.asked[1]
+        asked = talk.answerer.questions[1]
     assert asked.conversation == (
         Turn("Ben", "How long do refunds take?"),
         Turn("Docent", "You asked: How long do refunds take?", is_answer=True),
@@ -239,7 +239,7 @@ async def test_a_reply_that_pings_nobody_is_a_follow_up_only_with_the_intent(rea
         talk.reply_without_ping("Ada", "and on weekends?", first)
         await talk.wait_until_idle()
         await talk.wait_until_idle()
-    assert len(talk.answerer.asked) == 1 + reads_messages
+    assert len(talk.answerer.questions) == 1 + reads_messages
 
 
 @both_intents
@@ -256,7 +256,7 @@ async def test_six_follow_ups_each_have_the_history_before_them(reads_messages: 
         last: Message | None = None
         for question in questions:
             last = await talk.wait_for_answer(talk.say("Ada", f"{talk.bot_mention} {question}", to=last))
-        asked = talk.answerer.asked
+        asked = talk.answerer.questions
     assert [question.text for question in asked] == questions
     for number, given in enumerate(asked):
         spoken = [turn.text for turn in given.conversation if not turn.is_answer]
@@ -271,7 +271,7 @@ async def test_two_members_in_one_thread_are_distinguished(reads_messages: bool)
         await talk.wait_for_answer(talk.say("Ada", f"{talk.bot_mention} How long do refunds take?", channel=thread))
         await talk.wait_for_answer(talk.say("Ben", f"{talk.bot_mention} Who signs contracts?", channel=thread))
         await talk.wait_for_answer(talk.say("Ada", f"{talk.bot_mention} and on weekends?", channel=thread))
-        asked = talk.answerer.asked[2]
+        asked = talk.answerer.questions[2]
     assert asked.speaker == "Ada"
     assert [(turn.speaker, turn.text) for turn in asked.conversation if not turn.is_answer] == [
         ("Ada", "How long do refunds take?"),
@@ -286,7 +286,7 @@ async def test_two_members_with_the_same_name_are_distinguished() -> None:
         talk.world.add_member(guild_id, other.id)
         await talk.wait_for_answer(talk.say("Ada", f"{talk.bot_mention} How long do refunds take?", channel=thread))
         await talk.wait_for_answer(talk.world.say(thread.id, other.id, f"{talk.bot_mention} and on weekends?"))
-        asked = talk.answerer.asked[1]
+        asked = talk.answerer.questions[1]
     assert asked.conversation[0].speaker == "Ada"
     assert asked.speaker == "Ada 2"
 
@@ -296,7 +296,7 @@ async def test_interrupted_answer_is_not_part_of_the_history() -> None:
     async with running_bot(EchoAnswerer(scripts={"How long do refunds take?": broken})) as talk:
         first = await talk.wait_for_answer(talk.say("Ada", f"{talk.bot_mention} How long do refunds take?"))
         await talk.wait_for_answer(talk.say("Ada", "and on weekends?", to=first))
-        asked = talk.answerer.asked[1]
+        asked = talk.answerer.questions[1]
     assert asked.conversation == (Turn("Ada", "How long do refunds take?"),)
 
 
@@ -305,7 +305,7 @@ async def test_a_private_answer_never_enters_a_public_conversation() -> None:
         thread = talk.open_thread()
         await talk.wait_for_answer(talk.say("Ada", "What does Ben earn?", channel=talk.open_direct_message("Ada")))
         await talk.wait_for_answer(talk.say("Ada", f"{talk.bot_mention} and on weekends?", channel=thread))
-        private, public = talk.answerer.asked
+        private, public = talk.answerer.questions
     assert private.text == "What does Ben earn?"
     assert public.conversation == ()
 
@@ -342,10 +342,10 @@ async def test_a_second_question_by_the_same_person_in_a_thread_waits_for_the_fi
             lambda: any(m.current_state.content.startswith("You are 1st in line") for m in talk.bot_messages(thread))
         )
         await wait_until(lambda: "asked" in talk.bot_messages(thread)[0].current_state.content)
-        assert len(talk.answerer.asked) == 1
+        assert len(talk.answerer.questions) == 1
         await talk.wait_for_answer(first)
         await talk.wait_for_answer(second)
-        asked = talk.answerer.asked[1]
+        asked = talk.answerer.questions[1]
     assert asked.text == "and on weekends?"
     assert [turn.text for turn in asked.conversation] == [
         "How long do refunds take?",
@@ -359,8 +359,8 @@ async def test_direct_messages_are_answered_where_the_operator_allows_them(reads
         direct = talk.open_direct_message("Ada")
         await talk.wait_for_answer(talk.say("Ada", "How long do refunds take?", channel=direct))
         await talk.wait_for_answer(talk.say("Ada", "and on weekends?", channel=direct))
-    assert [question.text for question in talk.answerer.asked] == ["How long do refunds take?", "and on weekends?"]
-    assert [turn.speaker for turn in talk.answerer.asked[1].conversation] == ["Ada", "Docent"]
+    assert [question.text for question in talk.answerer.questions] == ["How long do refunds take?", "and on weekends?"]
+    assert [turn.speaker for turn in talk.answerer.questions[1].conversation] == ["Ada", "Docent"]
 
 
 async def test_disabled_direct_messages_are_reported_once() -> None:
@@ -371,7 +371,7 @@ async def test_disabled_direct_messages_are_reported_once() -> None:
         await wait_until(lambda: bool(talk.bot_messages(direct)))
         await talk.wait_until_idle()
         assert [message.current_state.content for message in talk.bot_messages(direct)] == [NO_DIRECT_MESSAGES]
-        assert not talk.answerer.asked
+        assert not talk.answerer.questions
 
 
 async def test_message_delivered_twice_is_answered_once() -> None:
@@ -382,7 +382,7 @@ async def test_message_delivered_twice_is_answered_once() -> None:
         talk.world.emit(MessageCreated(question.created_at, question))
         await talk.wait_until_idle()
         assert len(talk.bot_messages()) == 1
-        assert len(talk.answerer.asked) == 1
+        assert len(talk.answerer.questions) == 1
 
 
 async def test_missing_send_permission_is_reported_by_direct_message(caplog: pytest.LogCaptureFixture) -> None:
@@ -392,7 +392,7 @@ async def test_missing_send_permission_is_reported_by_direct_message(caplog: pyt
         direct = talk.open_direct_message("Ada")
         await wait_until(lambda: bool(talk.bot_messages(direct)))
         assert "I may not write there" in talk.bot_messages(direct)[0].current_state.content
-        assert not talk.answerer.asked
+        assert not talk.answerer.questions
         assert not [call for call in talk.find_requests("POST", "/messages") if call.status == 403]
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
@@ -404,7 +404,7 @@ async def test_a_forum_post_is_answered_in_the_post_and_is_one_conversation(read
         answer = await talk.wait_for_answer(post)
         thread = talk.world.channels[post.channel_id]
         await talk.wait_for_answer(talk.say("Ben", f"{talk.bot_mention} and on weekends?", channel=thread))
-        asked = talk.answerer.asked[1]
+        asked = talk.answerer.questions[1]
     assert answer.channel_id == post.id
     assert asked.speaker == "Ben"
     assert asked.conversation == (
@@ -431,7 +431,7 @@ async def test_locked_thread_is_reported_by_direct_message(caplog: pytest.LogCap
         direct = talk.open_direct_message("Ada")
         await wait_until(lambda: bool(talk.bot_messages(direct)))
         assert talk.bot_messages(direct)[0].current_state.content == THREAD_LOCKED.format(place=f"<#{thread.id}>")
-        assert not talk.answerer.asked
+        assert not talk.answerer.questions
         assert not talk.bot_messages(thread)
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
@@ -495,7 +495,7 @@ async def test_a_question_edited_soon_is_answered_anew_in_place() -> None:
         question = talk.say("Ada", f"{talk.bot_mention} How long do refunds tkae?")
         answer = await talk.wait_for_answer(question)
         talk.edit_message(question, f"{talk.bot_mention} How long do refunds take?")
-        await wait_until(lambda: len(talk.answerer.asked) == 2)
+        await wait_until(lambda: len(talk.answerer.questions) == 2)
         await talk.wait_until_idle()
         assert [message.id for message in talk.bot_messages()] == [answer.id]
     assert answer.current_state.content == "You asked: How long do refunds take?"
@@ -506,7 +506,7 @@ async def test_a_question_edited_while_it_is_answered_is_answered_anew_in_place(
         question = talk.say("Ada", f"{talk.bot_mention} Refunds?")
         await wait_until(lambda: any("word3" in message.current_state.content for message in talk.bot_messages()))
         talk.edit_message(question, f"{talk.bot_mention} Holidays?")
-        await wait_until(lambda: len(talk.answerer.asked) == 2)
+        await wait_until(lambda: len(talk.answerer.questions) == 2)
         await talk.wait_until_idle()
         contents = [message.current_state.content for message in talk.bot_messages()]
     assert contents == ["You asked: Holidays?"]
@@ -538,7 +538,7 @@ async def test_an_edit_that_is_too_late_or_not_followed_changes_nothing(manners:
             talk.world.messages[question.id] = question
         talk.edit_message(question, f"{talk.bot_mention} Holidays?")
         await talk.wait_until_idle()
-        assert len(talk.answerer.asked) == 1
+        assert len(talk.answerer.questions) == 1
 
 
 async def test_deleting_the_question_removes_the_answer() -> None:
@@ -586,7 +586,7 @@ async def test_user_text_is_passed_as_data_not_as_template() -> None:
     async with running_bot(reads_messages=True) as talk:
         said = talk.say("Ben", text)
         await talk.wait_for_answer(talk.say("Ada", f"{talk.bot_mention} {text}", to=said))
-        (asked,) = talk.answerer.asked
+        (asked,) = talk.answerer.questions
     assert asked.text == f"{text}\n\n> {text}"
     assert asked.scope.collections == {""}
 
@@ -646,7 +646,7 @@ async def test_twenty_short_answers_in_three_channels_are_exact_without_a_429(
         await talk.wait_until_idle()
         statuses = {request.status for request in talk.simulator.requests}
     assert 429 not in statuses
-    assert len(talk.answerer.asked) == 20
+    assert len(talk.answerer.questions) == 20
 
 
 def _is_answered_somewhere(talk: RunningBot, question: Message) -> bool:

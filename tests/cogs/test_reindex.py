@@ -36,7 +36,7 @@ REPORT = IngestionReport(
 
 
 def create_library(files: int = 3, pace: float = 0.02) -> FakeLibrary:
-    return FakeLibrary(LibraryState(files, 10, "none"), REPORT, pace=pace)
+    return FakeLibrary(LibraryState(files, 10, "none"), REPORT, seconds_per_file=pace)
 
 
 def world_with_admin(world: World | None = None) -> World:
@@ -106,7 +106,7 @@ async def test_a_run_is_cancelled_by_an_admin_and_by_nobody_else() -> None:
         (message,) = public_messages(talk)
         talk.world.press(message.id, f"{CANCEL_PREFIX}{run.id}", talk.world.find_user("Ben").id)
         await wait_until(lambda: ADMINS_ONLY in ephemeral_texts(talk))
-        assert talk.library.cancelled == 0
+        assert talk.library.cancel_count == 0
         talk.world.press(message.id, f"{CANCEL_PREFIX}{run.id}", talk.world.find_user("Ada").id)
         await wait_until(lambda: "**Cancelled by Ada.**" in message.current_state.content)
         assert not await talk.records.unfinished_runs()

@@ -38,9 +38,9 @@ class ScopedGuild:
 
     async def wait_for_scope(self, count: int = 1) -> frozenset[str]:
         """The scope of the last of so many questions, once it is answered."""
-        await wait_until(lambda: len(self.talk.answerer.asked) == count)
+        await wait_until(lambda: len(self.talk.answerer.questions) == count)
         await self.talk.wait_until_idle()
-        return self.talk.answerer.asked[-1].scope.collections
+        return self.talk.answerer.questions[-1].scope.collections
 
     def find_channel(self, name: str) -> Channel:
         return {"general": self.talk.general, "back-room": self.back_room, "lobby": self.lobby}[name]
@@ -139,7 +139,7 @@ async def test_chosen_collection_outside_the_history_is_searched_without_history
         ada = world.find_user("Ada").id
         world.use_command(thread.id, ada, "ask", {"question": "and on weekends?", "collection": "@pay"})
         assert await here.wait_for_scope(2) == {"pay"}
-        assert talk.answerer.asked[1].conversation == ()
+        assert talk.answerer.questions[1].conversation == ()
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ async def test_a_collection_not_everybody_here_may_see_is_answered_to_the_asker_
                 "no collection of that name" in message.current_state.content for message in here.talk.bot_messages()
             )
         )
-        assert len(here.talk.answerer.asked) == 1
+        assert len(here.talk.answerer.questions) == 1
 
 
 async def test_regenerate_uses_the_scope_of_the_clicker() -> None:
@@ -206,7 +206,7 @@ async def test_follow_up_regenerated_with_a_smaller_scope_uses_its_own_text() ->
         here.rules["pay"] = Rule()
         world.press(answer.id, format_custom_id(ButtonAction.REGENERATE, str(asked.id)), ada)
         await here.wait_for_scope(2)
-        assert talk.answerer.asked[-1].text == QUESTION
+        assert talk.answerer.questions[-1].text == QUESTION
 
 
 async def test_answer_outside_the_askers_current_scope_is_not_in_the_history() -> None:
@@ -220,11 +220,11 @@ async def test_answer_outside_the_askers_current_scope_is_not_in_the_history() -
         for count, is_heard in ((2, True), (3, False)):
             talk.world.use_command(thread.id, ada, "ask", {"question": "and on weekends?", "collection": "@team"})
             await here.wait_for_scope(count)
-            turns = talk.answerer.asked[-1].conversation
+            turns = talk.answerer.questions[-1].conversation
             assert any("As the list says" in turn.text for turn in turns) == is_heard
             here.rules["pay"] = Rule()
         await talk.wait_for_answer(talk.say("Ada", f"{talk.bot_mention} and at night?", channel=thread), channel=thread)
-        assert all("As the list says" not in turn.text for turn in talk.answerer.asked[-1].conversation)
+        assert all("As the list says" not in turn.text for turn in talk.answerer.questions[-1].conversation)
 
 
 async def test_sources_and_copy_need_a_scope_that_still_covers_them() -> None:

@@ -21,7 +21,7 @@ from bot.records import AnswerRecord, AnswerStatus
 from tests.fakes.answerer import HANDBOOK
 
 UNANSWERED = AnswerRecord("12", "How long?", asker_id=7, guild_id=8, channel_id=9, asked_at=1_000.0)
-ANSWERED = replace(UNANSWERED, text="Two weeks [1].", sources=(HANDBOOK,), fate=AnswerStatus.COMPLETE)
+ANSWERED = replace(UNANSWERED, text="Two weeks [1].", sources=(HANDBOOK,), status=AnswerStatus.COMPLETE)
 
 
 def button_labels(record: AnswerRecord) -> list[str]:
@@ -41,21 +41,21 @@ def test_complete_answer_has_regenerate_sources_copy_and_vote_buttons() -> None:
 
 @pytest.mark.parametrize("fate", [fate for fate in AnswerStatus if fate.is_interrupted])
 def test_interrupted_answer_has_the_retry_button(fate: AnswerStatus) -> None:
-    assert button_labels(replace(ANSWERED, fate=fate))[0] == "Retry"
+    assert button_labels(replace(ANSWERED, status=fate))[0] == "Retry"
 
 
 @pytest.mark.parametrize("fate", [AnswerStatus.CUT_AT_LENGTH, AnswerStatus.FILTERED])
 def test_answer_ended_by_the_model_has_the_regenerate_button(fate: AnswerStatus) -> None:
-    assert button_labels(replace(ANSWERED, fate=fate))[0] == "Regenerate"
+    assert button_labels(replace(ANSWERED, status=fate))[0] == "Regenerate"
 
 
 def test_empty_answer_has_no_copy_or_vote_buttons() -> None:
-    assert button_labels(replace(ANSWERED, text=" \n", fate=AnswerStatus.FAILED)) == ["Retry"]
+    assert button_labels(replace(ANSWERED, text=" \n", status=AnswerStatus.FAILED)) == ["Retry"]
 
 
 @pytest.mark.parametrize("question", [" ", "why " * 550])
 def test_answer_that_would_be_refused_again_has_no_retry_button(question: str) -> None:
-    assert build_final_buttons(replace(UNANSWERED, question=question, fate=AnswerStatus.FAILED)) == []
+    assert build_final_buttons(replace(UNANSWERED, question=question, status=AnswerStatus.FAILED)) == []
 
 
 def test_answer_without_passages_has_no_sources_button() -> None:

@@ -18,7 +18,7 @@ from bot.settings import list_setting_names, load
 from bot.simulator.server import DiscordSimulator
 from bot.simulator.world import DEFAULT_PERMISSIONS, Permission
 from tests.fakes.deployment import build_environment, ingest_documents, write_documents
-from tests.fakes.openai_server import OpenAIServer, key_refused
+from tests.fakes.openai_server import OpenAIServer, make_invalid_key_error
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -109,8 +109,8 @@ async def test_a_healthy_bot_is_one_line_each_and_the_invite_link(tmp_path: Path
 
 @pytest.mark.parametrize("is_watched", [True, False])
 async def test_every_error_is_printed_with_a_remedy_and_without_a_key(tmp_path: Path, is_watched: bool) -> None:
-    async with DiscordSimulator() as standin, OpenAIServer(key_refused()) as model:
-        model.embedding_refusal = key_refused()
+    async with DiscordSimulator() as standin, OpenAIServer(make_invalid_key_error()) as model:
+        model.embedding_error = make_invalid_key_error()
         world = standin.world
         guild = world.add_guild("The very long name of a server by the sea \x1b[31m")
         world.edit_role(guild.id, world.bot.id, DEFAULT_PERMISSIONS | Permission.ADMINISTRATOR)

@@ -10,18 +10,18 @@ import pytest
 from aiohttp import web
 
 from bot.doctor import check_embeddings, check_model
-from bot.knowledge import EmbeddingChoice, LanguageModelChoice, Local
+from bot.knowledge import EmbeddingChoice, LanguageModelChoice, LocalEmbeddingChoice
 from bot.settings import list_setting_names, load
 from tests.fakes.openai_server import (
-    Close,
+    Completion,
+    ErrorResponse,
     OpenAIServer,
-    Refusal,
-    Speech,
-    credit_used_up,
-    key_refused,
-    model_missing,
-    rate_limited,
-    spoken,
+    StreamEnd,
+    make_completion,
+    make_invalid_key_error,
+    make_model_not_found_error,
+    make_quota_error,
+    make_rate_limit_error,
 )
 
 if TYPE_CHECKING:
@@ -41,7 +41,9 @@ def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def server() -> AsyncIterator[OpenAIServer]:
-    async with OpenAIServer(spoken("Hello there, what would you like to know?"), models=["llama3:latest"]) as server:
+    async with OpenAIServer(
+        make_completion("Hello there, what would you like to know?"), models=["llama3:latest"]
+    ) as server:
         yield server
 
 
@@ -73,7 +75,7 @@ async def test_the_model_writes_one_token_and_its_host_is_named(server: OpenAISe
     found = await run_model_check(make_settings(server.url))
     assert (found.state, found.remedy) == ("well", "")
     assert f"1 token was written by {host_of(server)} as fake: every question" in found.detail
-    (chat,) = server.chats
+    (chat,) = server.chat_requests
     assert chat.body["max_tokens"] == 1
     assert chat.body["stream"]
 
@@ -82,7 +84,7 @@ async def test_embedding_probe_embeds_one_word_and_names_its_host(server: OpenAI
     found = await run_embeddings_check(make_settings(server.url))
     assert (found.state, found.remedy) == ("well", "")
     assert f"1 word was embedded by {host_of(server)} as e: the text of every document" in found.detail
-    (request,) = server.embeddings
+    (request,) = server.embedding_requests
     assert request.body["input"] == ["Hello"]
 
 
@@ -93,12 +95,12 @@ async def test_a_host_is_the_same_however_its_address_is_written(server: OpenAIS
 
 
 async def test_reasoning_model_passes_the_probe_with_its_first_reasoning_delta(server: OpenAIServer) -> None:
-    server.script = Speech([], reasoning=["Hm"], close=Close.STALL)
+    server.script = Completion([], reasoning=["Hm"], end=StreamEnd.STALL)
     assert (await run_model_check(make_settings(server.url))).state == "well"
 
 
 async def test_probe_closes_the_stream_after_the_first_word(server: OpenAIServer) -> None:
-    server.script = spoken("One two three", between=30)
+    server.script = make_completion("One two three", delta_delay=30)
     assert (await run_model_check(make_settings(server.url))).state == "well"
 
 
@@ -107,9 +109,9 @@ async def test_documents_and_questions_may_go_to_two_hosts(server: OpenAIServer)
         settings = make_settings(server.url, embed_base_url=other.url)
         assert host_of(other) in (await run_embeddings_check(settings)).detail
         assert host_of(server) in (await run_model_check(settings)).detail
-        assert not other.chats
-        assert not server.embeddings
-        assert other.embeddings[0].headers["Authorization"] != f"Bearer {KEY}"
+        assert not other.chat_requests
+        assert not server.embedding_requests
+        assert other.embedding_requests[0].headers["Authorization"] != f"Bearer {KEY}"
 
 
 async def test_redirect_to_another_host_is_detected() -> None:
@@ -143,17 +145,17 @@ async def test_redirect_to_another_host_is_detected() -> None:
 @pytest.mark.parametrize(
     ("refusal", "words", "remedy"),
     [
-        (key_refused(), "does not accept the key", "OPENAI_API_KEY"),
-        (credit_used_up(), "no credit left", "Top the account up"),
-        (rate_limited(7), "too much to do. Try again in 7 s", "look again"),
-        (model_missing(), "no such model", "_MODEL"),
-        (Refusal(500), "in trouble", "OPENAI_BASE_URL"),
+        (make_invalid_key_error(), "does not accept the key", "OPENAI_API_KEY"),
+        (make_quota_error(), "no credit left", "Top the account up"),
+        (make_rate_limit_error(7), "too much to do. Try again in 7 s", "look again"),
+        (make_model_not_found_error(), "no such model", "_MODEL"),
+        (ErrorResponse(500), "in trouble", "OPENAI_BASE_URL"),
     ],
 )
 async def test_refusal_by_the_host_is_an_error_with_our_own_message(
-    server: OpenAIServer, refusal: Refusal, words: str, remedy: str
+    server: OpenAIServer, refusal: ErrorResponse, words: str, remedy: str
 ) -> None:
-    server.script = server.embedding_refusal = refusal
+    server.script = server.embedding_error = refusal
     for found in (
         await run_model_check(make_settings(server.url)),
         await run_embeddings_check(make_settings(server.url)),
@@ -166,7 +168,7 @@ async def test_refusal_by_the_host_is_an_error_with_our_own_message(
 
 
 async def test_unknown_model_name_is_an_error_that_lists_the_known_ones(server: OpenAIServer) -> None:
-    server.script = model_missing()
+    server.script = make_model_not_found_error()
     assert "It has: llama3:latest." in (await run_model_check(make_settings(server.url, llm_model="llama4"))).remedy
     assert "It has" not in (await run_model_check(make_settings(server.url, llm_model="llama3"))).remedy
 
@@ -181,14 +183,14 @@ async def test_unreachable_model_host_is_an_error() -> None:
 
 
 async def test_silent_model_host_times_out(server: OpenAIServer) -> None:
-    server.script = Speech([], close=Close.STALL)
+    server.script = Completion([], end=StreamEnd.STALL)
     found = await run_model_check(make_settings(server.url, model_patience=5))
     assert found.state == "ill"
     assert "no answer within 5 seconds" in found.detail
 
 
 async def test_model_that_ends_without_text_is_noted(server: OpenAIServer) -> None:
-    server.script = Speech([])
+    server.script = Completion([])
     found = await run_model_check(make_settings(server.url))
     assert (found.state, found.detail) == ("note", f"{host_of(server)} answered, but wrote nothing")
     assert found.remedy
@@ -218,7 +220,7 @@ async def test_offline_mode_names_the_hosts_and_sends_no_request(server: OpenAIS
 async def test_without_a_model_and_with_local_embeddings_no_text_leaves_the_machine() -> None:
     async with aiohttp.ClientSession() as session:
         assert "no question leaves this machine" in (await check_model(session, load(None), None)).detail
-        local = await check_embeddings(session, load(None), Local())
+        local = await check_embeddings(session, load(None), LocalEmbeddingChoice())
         assert (local.state, local.detail[:43]) == ("well", "1 word was embedded on this machine: no tex")
         none = await check_embeddings(session, load(None, embed_model="none"), None)
         assert (none.state, none.remedy) == ("note", "EMBED_MODEL=local finds more.")
@@ -227,6 +229,6 @@ async def test_without_a_model_and_with_local_embeddings_no_text_leaves_the_mach
 async def test_a_local_model_that_is_not_installed_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bot.knowledge.models.local._PACKAGE", "no_such_package")
     async with aiohttp.ClientSession() as session:
-        found = await check_embeddings(session, load(None), Local())
+        found = await check_embeddings(session, load(None), LocalEmbeddingChoice())
     assert found.state == "note"
     assert "--extra local" in found.remedy

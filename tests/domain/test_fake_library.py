@@ -18,7 +18,7 @@ LEGAL = Scope(frozenset({"legal"}))
 
 
 async def test_added_and_removed_documents_take_effect_at_the_next_run() -> None:
-    fake = FakeLibrary(LibraryState(2, 9, "none"), shelf=[DocumentInfo("old.md", "Old", passages=3)])
+    fake = FakeLibrary(LibraryState(2, 9, "none"), documents=[DocumentInfo("old.md", "Old", passages=3)])
     library: Library = fake
     assert await library.add("legal", "terms.md", b"Terms.") == "@legal/terms.md"
     assert await library.remove("old.md")
@@ -36,7 +36,7 @@ async def test_added_and_removed_documents_take_effect_at_the_next_run() -> None
 
 
 async def test_slow_run_reports_progress_is_exclusive_and_can_be_cancelled() -> None:
-    library = FakeLibrary(LibraryState(50, 9, "none"), pace=0.01)
+    library = FakeLibrary(LibraryState(50, 9, "none"), seconds_per_file=0.01)
     seen: list[Progress] = []
     assert not library.cancel()
     running = asyncio.create_task(library.reindex(on_progress=seen.append))
@@ -48,7 +48,7 @@ async def test_slow_run_reports_progress_is_exclusive_and_can_be_cancelled() -> 
     assert library.cancel()
     with pytest.raises(IngestionRefused, match="stopped"):
         await running
-    assert ((await library.state()).running, library.cancelled) == (None, 1)
+    assert ((await library.state()).running, library.cancel_count) == (None, 1)
     assert (await library.reindex()).unchanged == 50
 
 

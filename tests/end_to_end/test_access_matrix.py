@@ -23,7 +23,7 @@ from bot.simulator.rate_limits import Limits, RateLimitCounters
 from bot.simulator.world import Channel, ChannelKind, InteractionKind
 from cogs.answer_buttons import ALREADY_REGENERATING
 from tests.fakes.deployment import deploy
-from tests.fakes.openai_server import spoken
+from tests.fakes.openai_server import make_completion
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from bot.simulator.world import Interaction, Message, World
     from tests.fakes.deployment import Deployment
-    from tests.fakes.openai_server import Request, Speech
+    from tests.fakes.openai_server import Completion, Request
 
 COLLECTION_WORDS: Final = {
     "shared": "marzipan",  # for everybody
@@ -123,12 +123,13 @@ def find_collections(text: str) -> Collections:
     return frozenset(name for name, word in COLLECTION_WORDS.items() if word in text.lower())
 
 
-def echo_passages(request: Request) -> Speech:
+def echo_passages(request: Request) -> Completion:
     """A model that says whatever it was given, and of which table."""
     found = sorted(find_collections(request.prompt))
     marks = "".join(f"[{number}]" for number, _ in enumerate(found, start=1))
-    return spoken(
-        f"The supper at table {_parse_table_number(request.prompt)} is {' '.join(COLLECTION_WORDS[name] for name in found)} {marks}."
+    return make_completion(
+        f"The supper at table {_parse_table_number(request.prompt)} is "
+        f"{' '.join(COLLECTION_WORDS[name] for name in found)} {marks}."
     )
 
 
@@ -139,7 +140,7 @@ def _parse_table_number(text: str) -> int:
 
 @dataclass(slots=True)
 class AccessMatrix:
-    """Everybody and everything; ``cells`` is what was found in the table's cells, ``wanted`` what is to be."""
+    """Everybody and everything; ``actual`` is what was found in the table's cells, ``expected`` what is to be."""
 
     bot: Deployment
     channels: dict[str, Channel]

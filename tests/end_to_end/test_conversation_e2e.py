@@ -8,14 +8,14 @@ import pytest
 
 from bot.settings import list_setting_names
 from tests.fakes.deployment import deploy
-from tests.fakes.openai_server import spoken
+from tests.fakes.openai_server import make_completion
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from bot.simulator.world import Message
     from tests.fakes.deployment import Deployment
-    from tests.fakes.openai_server import Request, Speech
+    from tests.fakes.openai_server import Completion, Request
 
 
 @pytest.fixture(autouse=True)
@@ -24,10 +24,10 @@ def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def respond(request: Request) -> Speech:
+def respond(request: Request) -> Completion:
     if "now asks:" in request.prompt:
-        return spoken("Which refunds want the signature of Lotte?")
-    return spoken("A refund is paid within five working days [1].", before=4.0)
+        return make_completion("Which refunds want the signature of Lotte?")
+    return make_completion("A refund is paid within five working days [1].", first_delay=4.0)
 
 
 def send_message(bot: Deployment, text: str, *, to: Message | None = None, who: str = "Ada") -> Message:
@@ -51,10 +51,10 @@ async def test_follow_up_is_searched_and_shown_as_a_standalone_question(tmp_path
         first = await wait_for_reply(
             bot, send_message(bot, f"<@{bot.simulator.world.bot.id}> How long does a refund take?")
         )
-        assert len(bot.model.chats) == 1
+        assert len(bot.model.chat_requests) == 1
         second = await wait_for_reply(bot, send_message(bot, "and who signs large ones?", to=first))
         states = [state.content for state in second.states]
-        rewriting, answering = bot.model.chats[1:]
+        rewriting, answering = bot.model.chat_requests[1:]
     assert "Ada: How long does a refund take?" in rewriting.prompt
     assert "A refund is paid within five working days" in rewriting.prompt
     assert "Which refunds want the signature of Lotte?" in answering.prompt
@@ -63,7 +63,9 @@ async def test_follow_up_is_searched_and_shown_as_a_standalone_question(tmp_path
 
 
 async def test_follow_up_without_a_model_searches_with_the_previous_question(tmp_path: Path) -> None:
-    async with deploy(tmp_path, spoken(""), embed_model="none", openai_base_url=None, openai_api_key=None) as bot:
+    async with deploy(
+        tmp_path, make_completion(""), embed_model="none", openai_base_url=None, openai_api_key=None
+    ) as bot:
         first = await wait_for_reply(
             bot, send_message(bot, f"<@{bot.simulator.world.bot.id}> Who signs refunds of more than 1,000 euros?")
         )
@@ -88,16 +90,16 @@ SIX_TURNS = [
 ]
 
 
-def rewrite_and_answer(request: Request) -> Speech:
+def rewrite_and_answer(request: Request) -> Completion:
     """Rewrites what the conversation it is given makes clear, and answers a question by its own words alone."""
     before, is_rewriting, asked = request.prompt.rpartition("now asks: ")
     for question, meant, answer in SIX_TURNS:
         if is_rewriting and question in asked:
             clear = "dishwasher" if "dishwasher" in meant else "refund"
-            return spoken(meant if clear in before.partition("----- conversation")[2] else question)
+            return make_completion(meant if clear in before.partition("----- conversation")[2] else question)
         if not is_rewriting and request.prompt.endswith(meant or question):
-            return spoken(answer)
-    return spoken("The documents do not say so.")
+            return make_completion(answer)
+    return make_completion("The documents do not say so.")
 
 
 @pytest.mark.parametrize("reads_messages", ["false", "true"], ids=["without intent", "with intent"])
@@ -108,18 +110,20 @@ async def test_six_turns_whose_third_depends_on_the_first_are_answered(tmp_path:
             text = question if answers else f"<@{bot.simulator.world.bot.id}> {question}"
             answers.append(await wait_for_reply(bot, send_message(bot, text, to=answers[-1] if answers else None)))
             assert answers[-1].current_state.content.startswith(answer.removesuffix("[1]."))
-        rewritings = [request.prompt for request in bot.model.chats if "now asks:" in request.prompt]
+        rewritings = [request.prompt for request in bot.model.chat_requests if "now asks:" in request.prompt]
         assert len(rewritings) == sum(bool(meant) for _, meant, _ in SIX_TURNS)
         assert all(question in rewritings[-1] for question, _, _ in SIX_TURNS)
 
 
-def answer_by_speaker(request: Request) -> Speech:
+def answer_by_speaker(request: Request) -> Completion:
     """Understands each speaker by that speaker's own questions."""
     if "Ada now asks: and above 1,000 euros?" in request.prompt and "Ada: Who signs refunds?" in request.prompt:
-        return spoken("Who signs refunds above 1,000 euros?")
+        return make_completion("Who signs refunds above 1,000 euros?")
     if "Ben now asks: and who switches it on?" in request.prompt and "Ben: When does the dish" in request.prompt:
-        return spoken("Who switches the dishwasher on?")
-    return spoken(f"{'Lotte' if 'refunds' in request.prompt.rpartition('Question')[2] else 'Whoever is last'} [1].")
+        return make_completion("Who switches the dishwasher on?")
+    return make_completion(
+        f"{'Lotte' if 'refunds' in request.prompt.rpartition('Question')[2] else 'Whoever is last'} [1]."
+    )
 
 
 @pytest.mark.parametrize("reads_messages", ["false", "true"], ids=["without intent", "with intent"])
@@ -138,11 +142,13 @@ async def test_two_members_in_one_thread_each_follow_up_on_their_own_question(
         for who, question, meant in turns:
             asked = world.say(thread.id, world.find_user(who).id, f"<@{world.bot.id}> {question}")
             await wait_for_reply(bot, asked)
-            assert bot.model.chats[-1].prompt.endswith(meant or question)
+            assert bot.model.chat_requests[-1].prompt.endswith(meant or question)
 
 
 async def test_two_members_without_a_model_each_follow_up_on_their_own_question(tmp_path: Path) -> None:
-    async with deploy(tmp_path, spoken(""), embed_model="none", openai_base_url=None, openai_api_key=None) as bot:
+    async with deploy(
+        tmp_path, make_completion(""), embed_model="none", openai_base_url=None, openai_api_key=None
+    ) as bot:
         world = bot.simulator.world
         thread = world.create_thread(world.find_channel("general").id, "a thread")
         answers = [

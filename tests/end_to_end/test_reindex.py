@@ -14,7 +14,7 @@ from bot.settings import load
 from bot.simulator.server import DiscordSimulator
 from bot.simulator.world import Permission
 from tests.fakes.deployment import build_environment, ingest_documents, write_documents
-from tests.fakes.openai_server import OpenAIServer, spoken
+from tests.fakes.openai_server import OpenAIServer, make_completion
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -100,7 +100,7 @@ async def running_process(
 async def test_two_thousand_files_with_a_cancel_a_kill_and_a_resume_while_a_hundred_questions_are_answered(
     tmp_path: Path,
 ) -> None:
-    async with DiscordSimulator() as standin, OpenAIServer(spoken(ANSWER_TEXT)) as model:
+    async with DiscordSimulator() as standin, OpenAIServer(make_completion(ANSWER_TEXT)) as model:
         environ = build_environment(standin, model, write_documents(tmp_path)) | {
             "CONCURRENT_ANSWERS": "50",
         }
@@ -129,7 +129,7 @@ async def test_two_thousand_files_with_a_cancel_a_kill_and_a_resume_while_a_hund
             await wait_until(lambda: len(team.finished_answers()) == QUESTIONS)
         assert message.current_state.content.startswith("-# Resumed after a restart.")
         assert all(ANSWER_TEXT.partition("[")[0] in answer.current_state.content for answer in team.finished_answers())
-        texts = [text for request in model.embeddings for text in request.body["input"] if "library" in text]
+        texts = [text for request in model.embedding_requests for text in request.body["input"] if "library" in text]
         # The kill may cost the batches that were under way: three of 32 passages.
         assert len(set(texts)) == FILES
         assert len(texts) <= FILES + 96

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bot.errors import SettingsInvalid
-from bot.knowledge.models.local import local_embedding
+from bot.knowledge.models.local import load_local_embedding
 from bot.settings import list_setting_names, load
 from bot.simulator.faults import FailureKind, Fault
 from bot.simulator.server import DiscordSimulator
@@ -26,7 +26,15 @@ from tests.fakes.deployment import (
     ingest_documents,
     write_documents,
 )
-from tests.fakes.openai_server import Close, OpenAIServer, Speech, credit_used_up, key_refused, rate_limited, spoken
+from tests.fakes.openai_server import (
+    Completion,
+    OpenAIServer,
+    StreamEnd,
+    make_completion,
+    make_invalid_key_error,
+    make_quota_error,
+    make_rate_limit_error,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -56,10 +64,10 @@ def link_citations(text: str) -> str:
 
 async def test_a_question_becomes_a_streamed_sourced_exact_answer(tmp_path: Path) -> None:
     words = "A refund is paid within five working days [1]. " * 6
-    async with deploy(tmp_path, spoken(words.strip(), before=1.5, between=0.03)) as bot:
+    async with deploy(tmp_path, make_completion(words.strip(), first_delay=1.5, delta_delay=0.03)) as bot:
         content = await bot.ask_and_wait()
         states = [state.content for state in bot.channel_messages()[0].states]
-        (chat,) = bot.model.chats
+        (chat,) = bot.model.chat_requests
         wire = [request for request in bot.simulator.requests if "/webhooks/" in request.path]
     assert content == f"{link_citations(words.strip())}\n\n{FOOTER}"
     assert len(states) > 4
@@ -70,7 +78,7 @@ async def test_a_question_becomes_a_streamed_sourced_exact_answer(tmp_path: Path
 
 
 async def test_an_answer_of_6000_characters_with_a_fence_goes_on_in_further_messages(tmp_path: Path) -> None:
-    async with deploy(tmp_path, spoken(FENCED, between=0.002)) as bot:
+    async with deploy(tmp_path, make_completion(FENCED, delta_delay=0.002)) as bot:
         await bot.ask_and_wait()
         pages = [message.current_state.content for message in bot.channel_messages()]
         states = [state.content for message in bot.channel_messages() for state in message.states]
@@ -86,13 +94,13 @@ async def test_an_answer_of_6000_characters_with_a_fence_goes_on_in_further_mess
 @pytest.mark.parametrize(
     ("script", "words"),
     [
-        (key_refused(), "key"),
-        (credit_used_up(), "quota|credit"),
-        (rate_limited(12), "12 s"),
-        (Speech([]), "without|no answer"),
+        (make_invalid_key_error(), "key"),
+        (make_quota_error(), "quota|credit"),
+        (make_rate_limit_error(12), "12 s"),
+        (Completion([]), "without|no answer"),
     ],
 )
-async def test_empty_model_output_is_explained(tmp_path: Path, script: Speech, words: str) -> None:
+async def test_empty_model_output_is_explained(tmp_path: Path, script: Completion, words: str) -> None:
     async with deploy(tmp_path, script) as bot:
         content = await bot.ask_and_wait()
     assert re.search(words, content, re.IGNORECASE)
@@ -100,16 +108,16 @@ async def test_empty_model_output_is_explained(tmp_path: Path, script: Speech, w
     assert "http" not in content.replace("https://wiki.example/refunds", "")
 
 
-@pytest.mark.parametrize("close", [Close.RESET, Close.ERROR_EVENT, Close.UNFINISHED, Close.BROKEN_JSON])
-async def test_text_stays_when_the_model_connection_breaks(tmp_path: Path, close: Close) -> None:
-    async with deploy(tmp_path, spoken("A refund is paid within", between=0.05, close=close)) as bot:
+@pytest.mark.parametrize("close", [StreamEnd.RESET, StreamEnd.ERROR_EVENT, StreamEnd.UNFINISHED, StreamEnd.BROKEN_JSON])
+async def test_text_stays_when_the_model_connection_breaks(tmp_path: Path, close: StreamEnd) -> None:
+    async with deploy(tmp_path, make_completion("A refund is paid within", delta_delay=0.05, end=close)) as bot:
         content = await bot.ask_and_wait()
     assert content.startswith("A refund is paid within")
     assert "-# Interrupted" in content
 
 
 async def test_a_model_cut_off_at_its_length_limit_says_so(tmp_path: Path) -> None:
-    async with deploy(tmp_path, Speech(["A refund [1]"], finish_reason="length")) as bot:
+    async with deploy(tmp_path, Completion(["A refund [1]"], finish_reason="length")) as bot:
         content = await bot.ask_and_wait()
     assert content.startswith(f"A refund {MARK}")
     assert "length limit" in content
@@ -117,7 +125,7 @@ async def test_a_model_cut_off_at_its_length_limit_says_so(tmp_path: Path) -> No
 
 async def test_only_links_of_sources_are_live_in_every_state(tmp_path: Path) -> None:
     said = "See https://evil.example/?q=secret and [here](https://evil.example) or https://wiki.example/refunds [1]."
-    async with deploy(tmp_path, Speech(list(said), between=0.03)) as bot:
+    async with deploy(tmp_path, Completion(list(said), delta_delay=0.03)) as bot:
         content = await bot.ask_and_wait()
         states = [state.content for message in bot.channel_messages() for state in message.states]
     assert not [state for state in states if re.search(r"https?://(?!wiki\.example/refunds)\w", state)]
@@ -126,7 +134,7 @@ async def test_only_links_of_sources_are_live_in_every_state(tmp_path: Path) -> 
 
 async def test_transient_discord_failures_are_invisible_to_the_reader(tmp_path: Path) -> None:
     words = "A refund is paid within five working days. " * 20 + "[1]"
-    async with deploy(tmp_path, spoken(words, between=0.01)) as bot:
+    async with deploy(tmp_path, make_completion(words, delta_delay=0.01)) as bot:
         for trouble in (FailureKind.RESET, FailureKind.RATE_LIMITED, FailureKind.HTML_PAGE):
             bot.simulator.faults.add(Fault(trouble, "PATCH", "/webhooks/", status=503, retry_after=0.4))
         content = await bot.ask_and_wait()
@@ -136,7 +144,7 @@ async def test_transient_discord_failures_are_invisible_to_the_reader(tmp_path: 
 
 async def test_a_gateway_lost_in_mid_answer_is_not_noticed_by_the_reader(tmp_path: Path) -> None:
     words = "A refund is paid within five working days [1]. " * 8
-    async with deploy(tmp_path, spoken(words.strip(), between=0.04)) as bot:
+    async with deploy(tmp_path, make_completion(words.strip(), delta_delay=0.04)) as bot:
         bot.ask()
         await bot.wait_until(
             lambda: (
@@ -154,14 +162,16 @@ async def test_a_gateway_lost_in_mid_answer_is_not_noticed_by_the_reader(tmp_pat
 
 
 async def test_unmatched_question_is_reported_without_calling_the_model(tmp_path: Path) -> None:
-    async with deploy(tmp_path, spoken("Nonsense."), embed_model="none") as bot:
+    async with deploy(tmp_path, make_completion("Nonsense."), embed_model="none") as bot:
         content = await bot.ask_and_wait("xylophone zeppelin quasar")
-        assert bot.model.chats == []
+        assert bot.model.chat_requests == []
     assert "do not speak of" in content
 
 
 async def test_without_a_model_the_documents_are_quoted(tmp_path: Path) -> None:
-    async with deploy(tmp_path, spoken(""), embed_model="none", openai_base_url=None, openai_api_key=None) as bot:
+    async with deploy(
+        tmp_path, make_completion(""), embed_model="none", openai_base_url=None, openai_api_key=None
+    ) as bot:
         content = await bot.ask_and_wait("When does the dishwasher run?")
         assert bot.model.requests == []
     assert content.startswith("**No model is set: quoting your documents**")
@@ -169,7 +179,7 @@ async def test_without_a_model_the_documents_are_quoted(tmp_path: Path) -> None:
     assert "Kitchen" in content
 
 
-@pytest.mark.skipif(local_embedding() is None, reason="the extra 'local' is not installed (Python 3.14 and newer)")
+@pytest.mark.skipif(load_local_embedding() is None, reason="the extra 'local' is not installed (Python 3.14 and newer)")
 async def test_questions_never_block_the_event_loop_for_100_ms(tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.fakes.held_loop", str(tmp_path)),
@@ -191,7 +201,7 @@ async def test_questions_never_block_the_event_loop_for_100_ms(tmp_path: Path) -
 
 async def test_ten_people_at_once_are_each_answered_exactly_without_a_429(tmp_path: Path) -> None:
     words = "A refund is paid within five working days [1]. " * 10
-    async with deploy(tmp_path, spoken(words.strip(), between=0.02)) as bot:
+    async with deploy(tmp_path, make_completion(words.strip(), delta_delay=0.02)) as bot:
         for _ in range(10):
             bot.ask()
         await bot.wait_until(
@@ -205,7 +215,7 @@ async def test_ten_people_at_once_are_each_answered_exactly_without_a_429(tmp_pa
 
 
 async def test_ten_who_mention_it_in_the_same_moment_are_each_answered_to_within_a_second(tmp_path: Path) -> None:
-    answer = spoken("A refund is paid within five working days [1].", before=0.5)
+    answer = make_completion("A refund is paid within five working days [1].", first_delay=0.5)
     async with deploy(tmp_path, answer) as bot:
         world = bot.simulator.world
         channel = world.find_channel("general")
@@ -230,7 +240,7 @@ async def test_ten_who_mention_it_in_the_same_moment_are_each_answered_to_within
 
 
 async def test_an_empty_index_is_filled_at_start_while_questions_are_answered_honestly(tmp_path: Path) -> None:
-    async with deploy(tmp_path, spoken("Five days [1]."), is_indexed=False) as bot:
+    async with deploy(tmp_path, make_completion("Five days [1]."), is_indexed=False) as bot:
         async with asyncio.timeout(30):
             while not (content := await bot.ask_and_wait()).startswith(f"Five days {MARK}."):
                 assert re.search("being read for the first time|no documents", content)
@@ -238,7 +248,7 @@ async def test_an_empty_index_is_filled_at_start_while_questions_are_answered_ho
 
 async def test_a_token_discord_refuses_is_one_sentence_about_the_setting(tmp_path: Path) -> None:
     with pytest.raises(SettingsInvalid, match="DISCORD_TOKEN is not accepted by Discord"):
-        async with deploy(tmp_path, spoken(""), discord_token="wrong"):
+        async with deploy(tmp_path, make_completion(""), discord_token="wrong"):
             raise AssertionError("it must not get here")
 
 
@@ -268,7 +278,7 @@ async def running_process(
 
 
 async def test_answer_of_a_killed_process_is_finished_at_the_next_start(tmp_path: Path) -> None:
-    speech = spoken("A refund is paid within five working days. " * 50, between=0.1)
+    speech = make_completion("A refund is paid within five working days. " * 50, delta_delay=0.1)
     async with DiscordSimulator() as standin, OpenAIServer(speech) as model:
         bot = Deployment(standin, model, None, asyncio.Event())  # type: ignore[arg-type]  # the process has its own
         async with running_process(standin, model, tmp_path) as process:
@@ -299,7 +309,7 @@ async def test_answer_of_a_killed_process_is_finished_at_the_next_start(tmp_path
 async def test_a_signal_finishes_open_answers_as_interrupted_and_exits_with_0(
     tmp_path: Path, number: signal.Signals
 ) -> None:
-    speech = spoken("A refund is paid within five working days. " * 50, between=0.1)
+    speech = make_completion("A refund is paid within five working days. " * 50, delta_delay=0.1)
     async with (
         DiscordSimulator() as standin,
         OpenAIServer(speech) as model,

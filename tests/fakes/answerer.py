@@ -51,7 +51,7 @@ class Script:
     """What the model is given, from the moment the first delta is awaited; each delta is a token it has written."""
     refusal: Exception | None = None
     """Raised by ``answer`` itself, before there is an answer."""
-    search: float = 0.0
+    search_seconds: float = 0.0
     """Seconds that finding the passages takes."""
 
 
@@ -112,12 +112,12 @@ class FakeAnswerer:
 
     def __init__(self, script: Script) -> None:
         self._script = script
-        self.asked: list[Question] = []
+        self.questions: list[Question] = []
         self.answers: list[FakeAnswer] = []
 
     async def answer(self, question: Question) -> FakeAnswer:
-        self.asked.append(question)
-        await asyncio.sleep(self._script.search)
+        self.questions.append(question)
+        await asyncio.sleep(self._script.search_seconds)
         if self._script.refusal:
             raise self._script.refusal
         self.answers.append(FakeAnswer(self._script))
@@ -146,20 +146,20 @@ class FakeLibrary:
         state: LibraryState,
         report: IngestionReport | None = None,
         *,
-        shelf: Sequence[DocumentInfo] = (),
-        pace: float = 0.0,
+        documents: Sequence[DocumentInfo] = (),
+        seconds_per_file: float = 0.0,
     ) -> None:
         self._state = state
         self._report = report or IngestionReport(unchanged=state.documents, nodes=state.nodes)
-        self._shelf = {each.document: each for each in shelf}
-        self._pace = pace
+        self._documents = {each.document: each for each in documents}
+        self._seconds_per_file = seconds_per_file
         self._is_cancelled = False
         self.files: dict[str, bytes] = {}
         self.pages: list[tuple[str, str]] = []
         self.runs: list[Run] = []
         self.added: list[str] = []
         self.removed: list[str] = []
-        self.cancelled = 0
+        self.cancel_count = 0
         self.unreadable: dict[str, str] = {}
         self.refusal: Exception | None = None
 
@@ -182,43 +182,43 @@ class FakeLibrary:
             raise self.refusal
         self._is_cancelled = False
         try:
-            await self._go_through(on_progress)
+            await self._report_files(on_progress)
         finally:
             self._state = replace(self._state, running=None)
         if not dry_run:
-            self._settle(collection)
+            self._apply_changes(collection)
         return replace(self._report, is_dry_run=dry_run)
 
-    async def _go_through(self, on_progress: Callable[[Progress], None] | None) -> None:
+    async def _report_files(self, on_progress: Callable[[Progress], None] | None) -> None:
         total = self._state.documents
         for done in range(total + 1):
             progress = Progress(files_done=done, files_total=total)
             self._state = replace(self._state, running=progress)
             if on_progress:
                 on_progress(progress)
-            await asyncio.sleep(self._pace)
+            await asyncio.sleep(self._seconds_per_file)
             if self._is_cancelled:
                 raise IngestionRefused("The run was stopped; the old index still serves.")
 
-    def _settle(self, collection: str | None) -> None:
+    def _apply_changes(self, collection: str | None) -> None:
         """What was added and removed becomes what is searched."""
         for document in self.files:
-            if collection in {None, _collection(document)}:
-                self._shelf[document] = DocumentInfo(document, document, _collection(document), passages=1)
+            if collection in {None, _parse_collection(document)}:
+                self._documents[document] = DocumentInfo(document, document, _parse_collection(document), passages=1)
         for document in self.removed:
-            if collection in {None, _collection(document)}:
-                self._shelf.pop(document, None)
+            if collection in {None, _parse_collection(document)}:
+                self._documents.pop(document, None)
         self._state = replace(self._state, generation=self._state.generation + 1)
 
     def cancel(self) -> bool:
         if self._state.running is None:
             return False
-        self.cancelled += 1
+        self.cancel_count += 1
         self._is_cancelled = True
         return True
 
     async def list_documents(self, scope: Scope) -> list[DocumentInfo]:
-        inside = [each for each in self._shelf.values() if each.collection in scope.collections]
+        inside = [each for each in self._documents.values() if each.collection in scope.collections]
         return sorted(inside, key=lambda each: each.document)
 
     async def read(self, name: str, content: bytes) -> Attachment:
@@ -242,7 +242,7 @@ class FakeLibrary:
         return url
 
     async def remove(self, document: str) -> bool:
-        if document not in self._shelf and document not in self.files:
+        if document not in self._documents and document not in self.files:
             return False
         self.files.pop(document, None)
         self.removed.append(document)
@@ -253,6 +253,6 @@ class FakeLibrary:
             raise DocumentUnreadable(self.unreadable[name])
 
 
-def _collection(document: str) -> str:
+def _parse_collection(document: str) -> str:
     folder, slash, _ = document.partition("/")
     return folder.removeprefix("@") if slash and folder.startswith("@") else SHARED

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.fakes.deployment import deploy
-from tests.fakes.openai_server import spoken
+from tests.fakes.openai_server import make_completion
 
 if TYPE_CHECKING:
     from tests.fakes.deployment import Deployment
@@ -52,7 +52,7 @@ async def main(folder: Path) -> None:
     """Ask, the first time while everything is being opened and read, and say how long the loop was held."""
     watch = LoopMonitor()
     async with deploy(
-        folder, spoken(""), is_indexed=False, embed_model="local", openai_base_url=None, openai_api_key=None
+        folder, make_completion(""), is_indexed=False, embed_model="local", openai_base_url=None, openai_api_key=None
     ) as bot:
         watching = asyncio.create_task(watch.run())
         for question in QUESTIONS:

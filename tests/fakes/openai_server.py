@@ -29,7 +29,7 @@ DIMENSION = 64
 """Length of the vectors that ``/v1/embeddings`` gives."""
 
 
-class Close(Enum):
+class StreamEnd(Enum):
     """What happens after the last delta."""
 
     DONE = "finish reason, usage, [DONE]"
@@ -42,21 +42,24 @@ class Close(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Speech:
-    """A streamed completion. ``before`` and ``between`` are seconds: before the first byte, and between two deltas."""
+class Completion:
+    """A streamed completion.
+
+    ``first_delay`` and ``delta_delay`` are seconds: before the first byte, and between two deltas.
+    """
 
     deltas: Sequence[str]
-    before: float = 0.0
-    between: float = 0.0
+    first_delay: float = 0.0
+    delta_delay: float = 0.0
     reasoning: Sequence[str] = ()
-    close: Close = Close.DONE
+    end: StreamEnd = StreamEnd.DONE
     finish_reason: str = "stop"
     error: Mapping[str, Any] = field(default_factory=lambda: {"message": "The engine caught fire.", "code": None})
     has_usage: bool = True
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class ErrorResponse:
     """An HTTP error in place of a completion; ``retry_after`` is sent as a header, in seconds."""
 
     status: int
@@ -65,37 +68,39 @@ class Refusal:
     retry_after: float | None = None
 
 
-Script = Speech | Refusal | Callable[["Request"], Speech | Refusal]
+Script = Completion | ErrorResponse | Callable[["Request"], Completion | ErrorResponse]
 
 
-def spoken(text: str, *, before: float = 0.0, between: float = 0.0, close: Close = Close.DONE) -> Speech:
+def make_completion(
+    text: str, *, first_delay: float = 0.0, delta_delay: float = 0.0, end: StreamEnd = StreamEnd.DONE
+) -> Completion:
     """The text in deltas of a word each; they join to the text exactly."""
-    return Speech(re.findall(r"\s*\S+|\s+", text), before=before, between=between, close=close)
+    return Completion(re.findall(r"\s*\S+|\s+", text), first_delay=first_delay, delta_delay=delta_delay, end=end)
 
 
-def key_refused() -> Refusal:
+def make_invalid_key_error() -> ErrorResponse:
     """The key is wrong."""
-    return Refusal(401, "invalid_api_key", "Incorrect API key provided: sk-secret.")
+    return ErrorResponse(401, "invalid_api_key", "Incorrect API key provided: sk-secret.")
 
 
-def credit_used_up() -> Refusal:
+def make_quota_error() -> ErrorResponse:
     """The account has no quota left."""
-    return Refusal(429, "insufficient_quota", "You exceeded your current quota.")
+    return ErrorResponse(429, "insufficient_quota", "You exceeded your current quota.")
 
 
-def rate_limited(retry_after: float | None = None) -> Refusal:
+def make_rate_limit_error(retry_after: float | None = None) -> ErrorResponse:
     """Too many requests."""
-    return Refusal(429, "rate_limit_exceeded", "Slow down.", retry_after)
+    return ErrorResponse(429, "rate_limit_exceeded", "Slow down.", retry_after)
 
 
-def model_missing() -> Refusal:
+def make_model_not_found_error() -> ErrorResponse:
     """There is no such model."""
-    return Refusal(404, "model_not_found", "The model does not exist.")
+    return ErrorResponse(404, "model_not_found", "The model does not exist.")
 
 
-def context_exceeded() -> Refusal:
+def make_context_length_error() -> ErrorResponse:
     """The prompt is longer than the model's window."""
-    return Refusal(400, "context_length_exceeded", "Maximum context length is 8192 tokens.")
+    return ErrorResponse(400, "context_length_exceeded", "Maximum context length is 8192 tokens.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +117,7 @@ class Request:
         return "\n\n".join(str(message["content"]) for message in self.body.get("messages", ()))
 
 
-def vector_of(text: str) -> list[float]:
+def embed_text(text: str) -> list[float]:
     """A unit vector in which texts that share words are close: words hashed into ``DIMENSION`` bins."""
     bins = [0.0] * DIMENSION
     for word in re.findall(r"\w+", text.lower()):
@@ -121,12 +126,12 @@ def vector_of(text: str) -> list[float]:
     return [value / norm for value in bins] if norm else [1.0, *bins[1:]]
 
 
-def _chunk(delta: Mapping[str, Any], finish_reason: str | None = None) -> dict[str, Any]:
+def _make_chunk(delta: Mapping[str, Any], finish_reason: str | None = None) -> dict[str, Any]:
     choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
     return {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "fake", "choices": [choice]}
 
 
-def _error(message: str, code: str | None) -> dict[str, Any]:
+def _make_error(message: str, code: str | None) -> dict[str, Any]:
     return {"error": {"message": message, "type": "error", "param": None, "code": code}}
 
 
@@ -138,8 +143,8 @@ class OpenAIServer:
     """
 
     def __init__(self, script: Script | None = None, *, models: Sequence[str] = ("fake",)) -> None:
-        self.script: Script = script or spoken("Hello.")
-        self.embedding_refusal: Refusal | None = None
+        self.script: Script = script or make_completion("Hello.")
+        self.embedding_error: ErrorResponse | None = None
         self.requests: list[Request] = []
         self.disconnects = 0
         self.disconnected = asyncio.Event()
@@ -153,12 +158,12 @@ class OpenAIServer:
         return f"http://127.0.0.1:{self._port}/v1"
 
     @property
-    def chats(self) -> list[Request]:
+    def chat_requests(self) -> list[Request]:
         """The requests for a completion."""
         return [request for request in self.requests if request.path == "/v1/chat/completions"]
 
     @property
-    def embeddings(self) -> list[Request]:
+    def embedding_requests(self) -> list[Request]:
         """The requests for embeddings."""
         return [request for request in self.requests if request.path == "/v1/embeddings"]
 
@@ -181,63 +186,63 @@ class OpenAIServer:
         if self._runner is not None:
             await self._runner.cleanup()
 
-    async def _recorded(self, request: web.Request) -> Request:
+    async def _record_request(self, request: web.Request) -> Request:
         record = Request(request.path, dict(request.headers), await request.json())
         self.requests.append(record)
         return record
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
-        record = await self._recorded(request)
+        record = await self._record_request(request)
         script = self.script(record) if callable(self.script) else self.script
-        if isinstance(script, Refusal):
-            return self._refused(script)
+        if isinstance(script, ErrorResponse):
+            return self._respond_with_error(script)
         try:
-            return await self._speak(request, script)
+            return await self._stream_completion(request, script)
         except (asyncio.CancelledError, ConnectionResetError):
             self.disconnects += 1
             self.disconnected.set()
             raise
 
-    async def _speak(self, request: web.Request, speech: Speech) -> web.StreamResponse:
-        await asyncio.sleep(speech.before)
+    async def _stream_completion(self, request: web.Request, completion: Completion) -> web.StreamResponse:
+        await asyncio.sleep(completion.first_delay)
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
-        await self._say(response, _chunk({"role": "assistant", "content": ""}))
-        for thought in speech.reasoning:
-            await self._say(response, _chunk({"reasoning_content": thought}))
-        for delta in speech.deltas:
-            await self._say(response, _chunk({"content": delta}))
-            await asyncio.sleep(speech.between)
-        await self._close(request, response, speech)
+        await self._send_event(response, _make_chunk({"role": "assistant", "content": ""}))
+        for thought in completion.reasoning:
+            await self._send_event(response, _make_chunk({"reasoning_content": thought}))
+        for delta in completion.deltas:
+            await self._send_event(response, _make_chunk({"content": delta}))
+            await asyncio.sleep(completion.delta_delay)
+        await self._end_stream(request, response, completion)
         return response
 
-    async def _say(self, response: web.StreamResponse, event: Mapping[str, Any]) -> None:
+    async def _send_event(self, response: web.StreamResponse, event: Mapping[str, Any]) -> None:
         await response.write(b"data: " + json.dumps(event).encode() + b"\n\n")
 
-    async def _close(self, request: web.Request, response: web.StreamResponse, speech: Speech) -> None:
-        match speech.close:
-            case Close.DONE:
-                await self._finish(response, speech)
-            case Close.UNFINISHED:
+    async def _end_stream(self, request: web.Request, response: web.StreamResponse, completion: Completion) -> None:
+        match completion.end:
+            case StreamEnd.DONE:
+                await self._finish(response, completion)
+            case StreamEnd.UNFINISHED:
                 await response.write(b"data: [DONE]\n\n")
-            case Close.RESET:
+            case StreamEnd.RESET:
                 await asyncio.sleep(0.05)  # lets what was written leave the machine first
                 if request.transport is not None:
                     request.transport.abort()
-            case Close.STALL:
+            case StreamEnd.STALL:
                 await asyncio.Event().wait()
-            case Close.KEEP_ALIVE:
+            case StreamEnd.KEEP_ALIVE:
                 await self._keep_alive(response)
-            case Close.ERROR_EVENT:
-                await self._say(response, {"error": dict(speech.error)})
-            case Close.BROKEN_JSON:
+            case StreamEnd.ERROR_EVENT:
+                await self._send_event(response, {"error": dict(completion.error)})
+            case StreamEnd.BROKEN_JSON:
                 await response.write(b'data: {"choices": [\n\n')
 
-    async def _finish(self, response: web.StreamResponse, speech: Speech) -> None:
-        await self._say(response, _chunk({}, speech.finish_reason))
-        if speech.has_usage:
-            usage = {"prompt_tokens": 100, "completion_tokens": len(speech.deltas), "total_tokens": 0}
-            await self._say(response, {**_chunk({}), "choices": [], "usage": usage})
+    async def _finish(self, response: web.StreamResponse, completion: Completion) -> None:
+        await self._send_event(response, _make_chunk({}, completion.finish_reason))
+        if completion.has_usage:
+            usage = {"prompt_tokens": 100, "completion_tokens": len(completion.deltas), "total_tokens": 0}
+            await self._send_event(response, {**_make_chunk({}), "choices": [], "usage": usage})
         await response.write(b"data: [DONE]\n\n")
 
     async def _keep_alive(self, response: web.StreamResponse) -> None:
@@ -245,18 +250,18 @@ class OpenAIServer:
             await response.write(b": still here\n\n")
             await asyncio.sleep(0.05)
 
-    def _refused(self, refusal: Refusal) -> web.Response:
-        headers = {} if refusal.retry_after is None else {"Retry-After": f"{refusal.retry_after:g}"}
-        return web.json_response(_error(refusal.message, refusal.code), status=refusal.status, headers=headers)
+    def _respond_with_error(self, error: ErrorResponse) -> web.Response:
+        headers = {} if error.retry_after is None else {"Retry-After": f"{error.retry_after:g}"}
+        return web.json_response(_make_error(error.message, error.code), status=error.status, headers=headers)
 
     async def _embed(self, request: web.Request) -> web.Response:
-        record = await self._recorded(request)
-        if self.embedding_refusal is not None:
-            return self._refused(self.embedding_refusal)
+        record = await self._record_request(request)
+        if self.embedding_error is not None:
+            return self._respond_with_error(self.embedding_error)
         texts = record.body["input"]
-        vectors = [vector_of(text) for text in ([texts] if isinstance(texts, str) else texts)]
+        vectors = [embed_text(text) for text in ([texts] if isinstance(texts, str) else texts)]
         data = [
-            {"object": "embedding", "index": index, "embedding": _encoded(vector, record.body)}
+            {"object": "embedding", "index": index, "embedding": _encode_vector(vector, record.body)}
             for index, vector in enumerate(vectors)
         ]
         usage = {"prompt_tokens": len(vectors), "total_tokens": len(vectors)}
@@ -268,7 +273,7 @@ class OpenAIServer:
         return web.json_response({"object": "list", "data": data})
 
 
-def _encoded(vector: list[float], body: Mapping[str, Any]) -> list[float] | str:
+def _encode_vector(vector: list[float], body: Mapping[str, Any]) -> list[float] | str:
     if body.get("encoding_format") != "base64":
         return vector
     return base64.b64encode(struct.pack(f"<{DIMENSION}f", *vector)).decode()

@@ -55,7 +55,7 @@ class EchoAnswerer(FakeAnswerer):
         self._scripts = dict(scripts or {})
 
     async def answer(self, question: Question) -> FakeAnswer:
-        self.asked.append(question)
+        self.questions.append(question)
         self.answers.append(FakeAnswer(self._scripts.get(question.text) or self._create_echo_script(question.text)))
         return self.answers[-1]
 

@@ -47,9 +47,10 @@ class Window:
 
 @dataclass(slots=True)
 class Server:
-    """What all surfaces share: the windows, and what ``lanes`` are told from the headers of every response.
+    """What all surfaces share: the windows, and what ``rate_limiter`` are told from the headers of every response.
 
-    ``latency`` is one way, in seconds. With ``holds_last`` a call that spends the last token returns only at the
+    ``latency`` is one way, in seconds. With ``waits_on_last_token`` a call that spends the last token returns only at
+    the
     window's end, as discord.py's do. Lanes are counted in ``windows``; those not named get 5 per 5 s (2 s for an
     interaction's edits).
     """

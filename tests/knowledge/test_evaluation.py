@@ -14,33 +14,33 @@ from pydantic import SecretStr
 
 from bot.domain import Scope
 from bot.errors import DocentError
-from bot.knowledge import KnowledgeBase, LanguageModelChoice, Local
+from bot.knowledge import KnowledgeBase, LanguageModelChoice, LocalEmbeddingChoice
 from bot.knowledge.evaluation import (
     FUSED,
     KEYWORDS,
-    Case,
+    AnswerStats,
+    EvalQuestion,
     Evaluation,
     Score,
-    Told,
-    cases,
-    evaluated,
-    keep,
-    previous,
-    scored,
+    append_run,
+    compute_score,
+    evaluate,
+    load_previous,
+    parse_questions,
 )
-from bot.knowledge.models.local import local_embedding
-from tests.fakes.openai_server import OpenAIServer, key_refused, spoken
+from bot.knowledge.models.local import load_local_embedding
+from tests.fakes.openai_server import OpenAIServer, make_completion, make_invalid_key_error
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
 REPOSITORY = Path(__file__).parents[2]
-COMMITTED = (Path(__file__).parent / "questions.jsonl").read_text(encoding="utf-8")
+QUESTIONS_FILE_TEXT = (Path(__file__).parent / "questions.jsonl").read_text(encoding="utf-8")
 
 
 def test_a_set_is_a_json_object_a_line() -> None:
     text = '{"question": "Q?", "source": "a.md"}\n\n{"question": "R?", "source": "b.md", "answers": ["yes"], "n": 1}\n'
-    assert cases(text, "set") == [Case("Q?", "a.md"), Case("R?", "b.md", ("yes",))]
+    assert parse_questions(text, "set") == [EvalQuestion("Q?", "a.md"), EvalQuestion("R?", "b.md", ("yes",))]
 
 
 @pytest.mark.parametrize(
@@ -48,25 +48,27 @@ def test_a_set_is_a_json_object_a_line() -> None:
 )
 def test_malformed_line_is_reported(line: str) -> None:
     with pytest.raises(DocentError, match="set, line 2"):
-        cases('{"question": "Q?", "source": "a.md"}\n' + line, "set")
+        parse_questions('{"question": "Q?", "source": "a.md"}\n' + line, "set")
 
 
 def test_unanswerable_question_has_no_source() -> None:
-    assert cases('{"question": "Q?", "source": null}', "set") == [Case("Q?", None)]
+    assert parse_questions('{"question": "Q?", "source": null}', "set") == [EvalQuestion("Q?", None)]
 
 
 def test_an_empty_set_is_refused() -> None:
     with pytest.raises(DocentError, match="no questions"):
-        cases("\n", "set")
+        parse_questions("\n", "set")
 
 
 def test_scores_are_shares_of_all_questions_and_a_miss_counts_as_zero() -> None:
-    assert scored([(1, 0.1), (2, 0.2), (4, 0.3), (None, 9.0)]) == Score(0.25, 0.5, 0.75, (1 + 0.5 + 0.25) / 4, 0.2, 9.0)
+    assert compute_score([(1, 0.1), (2, 0.2), (4, 0.3), (None, 9.0)]) == Score(
+        0.25, 0.5, 0.75, (1 + 0.5 + 0.25) / 4, 0.2, 9.0
+    )
 
 
 @given(st.lists(st.tuples(st.none() | st.integers(1, 10), st.floats(0, 100)), min_size=1))
 def test_scores_are_ordered_and_bounded(found: list[tuple[int | None, float]]) -> None:
-    score = scored(found)
+    score = compute_score(found)
     assert 0 <= score.hit_1 <= score.hit_3 <= score.hit_5 <= 1
     assert score.hit_1 <= score.mrr + 1e-9 <= 1 + 2e-9
     assert score.p50 <= score.p95
@@ -74,114 +76,118 @@ def test_scores_are_ordered_and_bounded(found: list[tuple[int | None, float]]) -
 
 def test_the_last_run_over_the_same_set_is_found_again_whatever_else_the_log_holds(tmp_path: Path) -> None:
     log = tmp_path / "state" / "evaluations.jsonl"
-    assert previous(log, "a") is None
+    assert load_previous(log, "a") is None
     score = Score(0.5, 0.6, 0.7, 0.55, 0.01, 0.02)
     runs = [
         Evaluation("a", 4, "none", {KEYWORDS: score}),
-        Evaluation("a", 5, "none", {KEYWORDS: score}, Told(1.0, 0.5, 0.25, 0.0)),
+        Evaluation("a", 5, "none", {KEYWORDS: score}, AnswerStats(1.0, 0.5, 0.25, 0.0)),
         Evaluation("b", 6, "none", {}, None, 2, 0.5),
     ]
     for run in runs:
-        keep(log, run, "2025-05-03T10:00:00+00:00")
+        append_run(log, run, "2025-05-03T10:00:00+00:00")
     with log.open("a", encoding="utf-8") as lines:
         lines.write('{"name": "a", "searches": 3}\n{"name": "a", "que')
 
-    assert previous(log, "a") == runs[1]
-    assert previous(log, "b") == runs[2]
+    assert load_previous(log, "a") == runs[1]
+    assert load_previous(log, "b") == runs[2]
 
 
 def test_unwritable_log_is_reported(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("a file where a folder should be")
     with pytest.raises(DocentError, match="cannot be written"):
-        keep(tmp_path / "state" / "evaluations.jsonl", Evaluation("a", 1, "none"), "now")
+        append_run(tmp_path / "state" / "evaluations.jsonl", Evaluation("a", 1, "none"), "now")
 
 
 @asynccontextmanager
-async def searchable(
-    tmp_path: Path, *, language: LanguageModelChoice | None = None, embedding: Local | None = None
+async def open_searchable(
+    tmp_path: Path, *, llm: LanguageModelChoice | None = None, embedding: LocalEmbeddingChoice | None = None
 ) -> AsyncGenerator[KnowledgeBase]:
-    base = KnowledgeBase.open(REPOSITORY / "data" / "documents", tmp_path, language, embedding)
+    base = KnowledgeBase.open(REPOSITORY / "data" / "documents", tmp_path, llm, embedding)
     await base.reindex()
     yield base
     await base.close()
 
 
 async def test_a_document_that_is_not_searchable_is_named_before_anything_is_measured(tmp_path: Path) -> None:
-    async with searchable(tmp_path) as base:
+    async with open_searchable(tmp_path) as base:
         with pytest.raises(DocentError, match=r"lost\.md cannot be searched"):
-            await evaluated(base, [Case("Q?", "lost.md")], "set", scope=Scope(), on_progress=lambda _: None)
+            await evaluate(base, [EvalQuestion("Q?", "lost.md")], "set", scope=Scope(), on_progress=lambda _: None)
 
 
 async def test_with_a_model_every_question_is_answered_and_judged(tmp_path: Path) -> None:
     given = [
-        Case("Who may approve a refund of more than 1,000 euros?", "refunds.md", ("Lotte  Vermeer",)),
-        Case("When are passport scans deleted?", "running/security.md", ("30 days",)),
-        Case("Which zebra sang operettas?", "welcome.md"),
+        EvalQuestion("Who may approve a refund of more than 1,000 euros?", "refunds.md", ("Lotte  Vermeer",)),
+        EvalQuestion("When are passport scans deleted?", "running/security.md", ("30 days",)),
+        EvalQuestion("Which zebra sang operettas?", "welcome.md"),
     ]
     done: list[int] = []
-    async with OpenAIServer(spoken("It is Lotte Vermeer [1].")) as server:
-        async with searchable(tmp_path, language=LanguageModelChoice("fake", server.url, SecretStr("k"))) as base:
-            found = await evaluated(base, given, "set", scope=Scope(), on_progress=done.append)
-        assert len(server.chats) == 2  # nothing was found for the third, so no model was asked
+    async with OpenAIServer(make_completion("It is Lotte Vermeer [1].")) as server:
+        async with open_searchable(tmp_path, llm=LanguageModelChoice("fake", server.url, SecretStr("k"))) as base:
+            found = await evaluate(base, given, "set", scope=Scope(), on_progress=done.append)
+        assert len(server.chat_requests) == 2  # nothing was found for the third, so no model was asked
 
     assert done == [1, 2, 3]
     assert (found.name, found.questions, list(found.searches)) == ("set", 3, [KEYWORDS])
-    assert found.told == Told(grounded=2 / 3, right=1 / 3, refused=1 / 3, failed=0.0)
+    assert found.told == AnswerStats(grounded=2 / 3, right=1 / 3, refused=1 / 3, failed=0.0)
 
 
 @pytest.mark.parametrize(("said", "turned_away"), [("It is Ada [1].", 0.5), ("[0] That is not in them.", 1.0)])
 async def test_refused_unanswerable_questions_are_counted(tmp_path: Path, said: str, turned_away: float) -> None:
-    given = [Case("Which zebra sang operettas?", None), Case("Who approves a refund of a car?", None)]
+    given = [EvalQuestion("Which zebra sang operettas?", None), EvalQuestion("Who approves a refund of a car?", None)]
     async with (
-        OpenAIServer(spoken(said)) as server,
-        searchable(tmp_path, language=LanguageModelChoice("fake", server.url, SecretStr("k"))) as base,
+        OpenAIServer(make_completion(said)) as server,
+        open_searchable(tmp_path, llm=LanguageModelChoice("fake", server.url, SecretStr("k"))) as base,
     ):
-        found = await evaluated(base, given, "set", scope=Scope(), on_progress=lambda _: None)
+        found = await evaluate(base, given, "set", scope=Scope(), on_progress=lambda _: None)
     assert (found.unanswerable, found.turned_away) == (2, turned_away)
     assert (found.searches, found.told) == ({}, None)
 
 
 async def test_low_confidence_quotes_count_as_refusals_without_a_model(tmp_path: Path) -> None:
-    async with searchable(tmp_path) as base:
-        given = [Case("Which zebra sang operettas?", None)]
-        found = await evaluated(base, given, "set", scope=Scope(), on_progress=lambda _: None)
+    async with open_searchable(tmp_path) as base:
+        given = [EvalQuestion("Which zebra sang operettas?", None)]
+        found = await evaluate(base, given, "set", scope=Scope(), on_progress=lambda _: None)
     assert (found.unanswerable, found.turned_away) == (1, 1.0)
 
 
 @pytest.mark.parametrize(("text", "grounded"), [("No marks.", 0.0), ("Made up [99].", 0.0), ("Both [1][99].", 0.0)])
 async def test_answer_without_a_valid_citation_is_not_grounded(tmp_path: Path, text: str, grounded: float) -> None:
     async with (
-        OpenAIServer(spoken(text)) as server,
-        searchable(tmp_path, language=LanguageModelChoice("fake", server.url, SecretStr("k"))) as base,
+        OpenAIServer(make_completion(text)) as server,
+        open_searchable(tmp_path, llm=LanguageModelChoice("fake", server.url, SecretStr("k"))) as base,
     ):
-        case = Case("When are passport scans deleted?", "running/security.md")
-        found = await evaluated(base, [case], "set", scope=Scope(), on_progress=lambda _: None)
+        case = EvalQuestion("When are passport scans deleted?", "running/security.md")
+        found = await evaluate(base, [case], "set", scope=Scope(), on_progress=lambda _: None)
     assert found.told is not None
     assert found.told.grounded == grounded
 
 
 async def test_a_model_that_fails_is_counted_as_failed(tmp_path: Path) -> None:
     async with (
-        OpenAIServer(key_refused()) as server,
-        searchable(tmp_path, language=LanguageModelChoice("fake", server.url, SecretStr("k"))) as base,
+        OpenAIServer(make_invalid_key_error()) as server,
+        open_searchable(tmp_path, llm=LanguageModelChoice("fake", server.url, SecretStr("k"))) as base,
     ):
-        case = Case("When are passport scans deleted?", "running/security.md")
-        found = await evaluated(base, [case], "set", scope=Scope(), on_progress=lambda _: None)
-    assert found.told == Told(0.0, 0.0, 0.0, 1.0)
+        case = EvalQuestion("When are passport scans deleted?", "running/security.md")
+        found = await evaluate(base, [case], "set", scope=Scope(), on_progress=lambda _: None)
+    assert found.told == AnswerStats(0.0, 0.0, 0.0, 1.0)
 
 
 async def test_keyword_scores_on_the_committed_set_do_not_regress(tmp_path: Path) -> None:
-    async with searchable(tmp_path) as base:
-        found = await evaluated(base, cases(COMMITTED, "set"), "set", scope=Scope(), on_progress=lambda _: None)
+    async with open_searchable(tmp_path) as base:
+        found = await evaluate(
+            base, parse_questions(QUESTIONS_FILE_TEXT, "set"), "set", scope=Scope(), on_progress=lambda _: None
+        )
     assert found.searches[KEYWORDS].hit_1 >= 0.5
     assert found.searches[KEYWORDS].mrr >= 0.58
     assert found.told is None
 
 
-@pytest.mark.skipif(local_embedding() is None, reason="the extra 'local' is not installed (Python 3.14 and newer)")
+@pytest.mark.skipif(load_local_embedding() is None, reason="the extra 'local' is not installed (Python 3.14 and newer)")
 async def test_vectors_find_paraphrases_on_the_committed_set(tmp_path: Path) -> None:
-    async with searchable(tmp_path, embedding=Local()) as base:
-        found = await evaluated(base, cases(COMMITTED, "set"), "set", scope=Scope(), on_progress=lambda _: None)
+    async with open_searchable(tmp_path, embedding=LocalEmbeddingChoice()) as base:
+        found = await evaluate(
+            base, parse_questions(QUESTIONS_FILE_TEXT, "set"), "set", scope=Scope(), on_progress=lambda _: None
+        )
     both, keywords = found.searches[FUSED], found.searches[KEYWORDS]
     assert both.hit_1 >= 0.87, found
     assert both.mrr >= 0.92, found
@@ -189,5 +195,5 @@ async def test_vectors_find_paraphrases_on_the_committed_set(tmp_path: Path) -> 
 
 
 def test_every_question_of_the_committed_set_is_asked_once() -> None:
-    questions = [json.loads(line)["question"] for line in COMMITTED.splitlines()]
+    questions = [json.loads(line)["question"] for line in QUESTIONS_FILE_TEXT.splitlines()]
     assert len(set(questions)) == len(questions) == 24

@@ -21,10 +21,16 @@ from bot.errors import (
     NothingFound,
     QuestionInvalid,
 )
-from bot.knowledge import EmbeddingChoice, KnowledgeBase, LanguageModelChoice, Local
+from bot.knowledge import EmbeddingChoice, KnowledgeBase, LanguageModelChoice, LocalEmbeddingChoice
 from bot.knowledge.knowledge_base import KEYWORDS_ONLY
-from bot.knowledge.models.local import local_embedding
-from tests.fakes.openai_server import OpenAIServer, Speech, model_missing, rate_limited, spoken
+from bot.knowledge.models.local import load_local_embedding
+from tests.fakes.openai_server import (
+    Completion,
+    OpenAIServer,
+    make_completion,
+    make_model_not_found_error,
+    make_rate_limit_error,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -46,26 +52,26 @@ def root(tmp_path: Path) -> Path:
 
 
 @asynccontextmanager
-async def opened(
-    root: Path, language: LanguageModelChoice | None = None, embedding: EmbeddingChoice | None = None
+async def open_knowledge_base(
+    root: Path, llm: LanguageModelChoice | None = None, embedding: EmbeddingChoice | None = None
 ) -> AsyncGenerator[KnowledgeBase]:
-    base = await asyncio.to_thread(KnowledgeBase.open, root, root.parent / "state", language, embedding)
+    base = await asyncio.to_thread(KnowledgeBase.open, root, root.parent / "state", llm, embedding)
     yield base
     await base.close()
 
 
-def everything(root: Path) -> list[Path]:
+def list_files(root: Path) -> list[Path]:
     return sorted(root.rglob("*"))
 
 
-async def text_of(answer: Answer) -> str:
+async def read_answer(answer: Answer) -> str:
     return "".join([delta async for delta in answer.deltas()])
 
 
 async def test_from_documents_to_a_streamed_sourced_answer(root: Path) -> None:
     async with (
-        OpenAIServer(spoken("It is red [1].")) as server,
-        opened(
+        OpenAIServer(make_completion("It is red [1].")) as server,
+        open_knowledge_base(
             root,
             LanguageModelChoice("fake", server.url, KEY),
             EmbeddingChoice("fake-embedding", server.url, KEY),
@@ -80,14 +86,14 @@ async def test_from_documents_to_a_streamed_sourced_answer(root: Path) -> None:
         assert (first.document, first.title, first.section) == ("kettle.md", "Tea", "Kettle")
         assert first.url == "https://tea.example/"
         assert answer.notice == ""
-        assert await text_of(answer) == "It is red [1]."
+        assert await read_answer(answer) == "It is red [1]."
         assert answer.usage == Usage(100, 4)
         state = await base.state()
         assert (state.documents, state.nodes, state.embedding, state.running) == (3, 3, "fake-embedding", None)
 
 
 async def test_answer_never_uses_a_collection_outside_the_scope(root: Path) -> None:
-    async with opened(root) as base:
+    async with open_knowledge_base(root) as base:
         await base.reindex()
 
         everyone = await base.answer(Question("Where is the gold kettle?", "1"))
@@ -99,14 +105,14 @@ async def test_answer_never_uses_a_collection_outside_the_scope(root: Path) -> N
 
 @pytest.mark.parametrize("text", ["", " \n\t", "x" * 2_001])
 async def test_empty_or_too_long_question_is_refused_with_a_message(root: Path, text: str) -> None:
-    async with opened(root) as base:
+    async with open_knowledge_base(root) as base:
         with pytest.raises(QuestionInvalid, match=r"empty|2,000"):
             await base.answer(Question(text, "1"))
 
 
 async def test_empty_index_ingesting_index_and_unmatched_question_are_distinguished(root: Path) -> None:
     seen: list[type[Exception]] = []
-    async with opened(root) as base:
+    async with open_knowledge_base(root) as base:
         loop = asyncio.get_running_loop()
 
         async def ask() -> None:
@@ -129,7 +135,7 @@ async def test_empty_index_ingesting_index_and_unmatched_question_are_distinguis
 async def test_unmatched_question_names_the_nearest_documents_and_calls_no_model(
     root: Path,
 ) -> None:
-    async with OpenAIServer(spoken("Nonsense.")) as server:
+    async with OpenAIServer(make_completion("Nonsense.")) as server:
         base = await asyncio.to_thread(
             KnowledgeBase.open,
             root,
@@ -142,32 +148,32 @@ async def test_unmatched_question_names_the_nearest_documents_and_calls_no_model
         with pytest.raises(NothingFound, match="Tea") as caught:
             await base.answer(Question(question, "1"))
         await base.close()
-        assert server.chats == []
+        assert server.chat_requests == []
     assert caught.value.nearest == ("Tea",)
 
 
 async def test_a_source_is_marked_when_its_file_has_changed_since_and_not_when_it_was_only_touched(root: Path) -> None:
-    async with opened(root) as base:
+    async with open_knowledge_base(root) as base:
         await base.reindex()
 
-        async def source() -> Source:
+        async def load_source() -> Source:
             return (await base.answer(Question("Which colour has the kettle?", "1"))).sources[0]
 
-        fresh = await source()
+        fresh = await load_source()
         assert fresh.date is not None
         assert not fresh.is_changed
 
         os.utime(root / "kettle.md", (1_000_000_000, 1_000_000_000))
-        assert not (await source()).is_changed
+        assert not (await load_source()).is_changed
         (root / "kettle.md").write_text("# Tea\n\nThe kettle is blue now.\n")
         os.utime(root / "kettle.md", (1_000_000_000, 1_000_000_000))
-        assert (await source()).is_changed
+        assert (await load_source()).is_changed
         (root / "kettle.md").unlink()
-        assert (await source()).is_changed
+        assert (await load_source()).is_changed
 
 
 async def test_follow_up_is_searched_by_its_condensed_question(root: Path) -> None:
-    async with opened(root) as base:
+    async with open_knowledge_base(root) as base:
         await base.reindex()
         before = (Turn("Ada", "Which colour has the kettle?"), Turn("Docent", "Red.", is_answer=True))
 
@@ -180,17 +186,17 @@ async def test_follow_up_is_searched_by_its_condensed_question(root: Path) -> No
 
 
 async def test_condensing_a_follow_up_counts_in_the_usage(root: Path) -> None:
-    said = {True: Speech(["Where is the kettle?"], has_usage=False), False: spoken("In the kitchen [1].")}
+    said = {True: Completion(["Where is the kettle?"], has_usage=False), False: make_completion("In the kitchen [1].")}
     async with (
         OpenAIServer(lambda request: said["now asks" in request.prompt]) as server,
-        opened(root, LanguageModelChoice("fake", server.url, KEY)) as base,
+        open_knowledge_base(root, LanguageModelChoice("fake", server.url, KEY)) as base,
     ):
         await base.reindex()
         before = (Turn("Ada", "Which colour has the kettle?"), Turn("Docent", "Red.", is_answer=True))
 
         answer = await base.answer(Question("And where is it?", "1", conversation=before))
         rewriting = answer.usage
-        await text_of(answer)
+        await read_answer(answer)
 
         assert answer.searched_for == "Where is the kettle?"
         assert (rewriting.prompt > 100, rewriting.completion) == (True, 5)
@@ -198,10 +204,10 @@ async def test_condensing_a_follow_up_counts_in_the_usage(root: Path) -> None:
 
 
 async def test_answers_without_a_model_use_no_tokens(root: Path) -> None:
-    async with opened(root) as base:
+    async with open_knowledge_base(root) as base:
         await base.reindex()
         answer = await base.answer(Question("Which colour has the kettle?", "1"))
-        await text_of(answer)
+        await read_answer(answer)
         assert answer.usage == Usage(0, 0)
 
 
@@ -209,8 +215,8 @@ async def test_question_unmatched_in_the_documents_is_answered_from_its_attachme
     root: Path,
 ) -> None:
     async with (
-        OpenAIServer(spoken("It crossed under the ice, as your file says.")) as server,
-        opened(root, LanguageModelChoice("fake", server.url, KEY)) as base,
+        OpenAIServer(make_completion("It crossed under the ice, as your file says.")) as server,
+        open_knowledge_base(root, LanguageModelChoice("fake", server.url, KEY)) as base,
     ):
         await base.reindex()
         attached = await base.read("log.md", b"# Log\n\nThe submarine crossed under the ice.\n")
@@ -219,22 +225,22 @@ async def test_question_unmatched_in_the_documents_is_answered_from_its_attachme
 
         assert answer.sources == ()
         assert not answer.is_confident
-        assert await text_of(answer) == "It crossed under the ice, as your file says."
-        assert "File: log.md\n# Log\n\nThe submarine crossed under the ice." in server.chats[0].prompt
+        assert await read_answer(answer) == "It crossed under the ice, as your file says."
+        assert "File: log.md\n# Log\n\nThe submarine crossed under the ice." in server.chat_requests[0].prompt
         assert not (root / "log.md").exists()
         assert (await base.state()).documents == 3
 
 
 async def test_an_empty_index_stays_empty_whatever_file_comes_with_a_question(root: Path) -> None:
-    async with opened(root) as base:
+    async with open_knowledge_base(root) as base:
         with pytest.raises(IndexEmpty):
             await base.answer(Question("Summarise this", "1", attachments=(Attachment("a.md", "Text."),)))
 
 
 async def test_question_that_refers_to_its_file_searches_by_it_and_is_not_condensed(root: Path) -> None:
     async with (
-        OpenAIServer(spoken("Yes [1].")) as server,
-        opened(root, LanguageModelChoice("fake", server.url, KEY)) as base,
+        OpenAIServer(make_completion("Yes [1].")) as server,
+        open_knowledge_base(root, LanguageModelChoice("fake", server.url, KEY)) as base,
     ):
         await base.reindex()
         attached = (Attachment("plan.md", "Our bicycles are to be kept in the cellar."),)
@@ -243,17 +249,17 @@ async def test_question_that_refers_to_its_file_searches_by_it_and_is_not_conden
 
         assert [source.document for source in answer.sources] == ["bicycle.md"]
         assert answer.searched_for == ""
-        await text_of(answer)
-        assert len(server.chats) == 1
-        assert server.chats[0].prompt.endswith("Question: Is this right?")
+        await read_answer(answer)
+        assert len(server.chat_requests) == 1
+        assert server.chat_requests[0].prompt.endswith("Question: Is this right?")
 
 
 async def test_without_a_model_the_file_is_quoted_under_its_name_and_is_no_source(root: Path) -> None:
-    async with opened(root) as base:
+    async with open_knowledge_base(root) as base:
         await base.reindex()
         attached = (Attachment("my *plan*.md", "Bicycles are kept in the attic from May on. Cats sleep."),)
         answer = await base.answer(Question("Where are the bicycles kept from May on?", "1", attachments=attached))
-        text = await text_of(answer)
+        text = await read_answer(answer)
         alone = await base.answer(
             Question("Which submarine crossed?", "2", attachments=(Attachment("s.md", "A submarine."),))
         )
@@ -262,21 +268,21 @@ async def test_without_a_model_the_file_is_quoted_under_its_name_and_is_no_sourc
         assert [source.document for source in answer.sources] == ["bicycle.md"]
         assert "[0]" not in text
         assert alone.sources == ()
-        assert "**Your attachment s.md**\n> A submarine." in await text_of(alone)
+        assert "**Your attachment s.md**\n> A submarine." in await read_answer(alone)
 
 
 async def test_the_old_index_answers_while_a_new_one_is_made(root: Path) -> None:
     documents: list[set[str]] = []
-    async with opened(root) as base:
+    async with open_knowledge_base(root) as base:
         await base.reindex()
         (root / "kettle.md").write_text("# Tea\n\nThe kettle is blue now.\n")
         loop = asyncio.get_running_loop()
 
-        def asked_meanwhile(_: Progress) -> None:
+        def ask_meanwhile(_: Progress) -> None:
             answer = asyncio.run_coroutine_threadsafe(base.answer(Question("kettle", "1")), loop).result(10)
             documents.append({source.passage for source in answer.sources})
 
-        report = await base.reindex(on_progress=asked_meanwhile)
+        report = await base.reindex(on_progress=ask_meanwhile)
         after = await base.answer(Question("kettle", "1"))
 
         assert list(report.changed) == ["kettle.md"]
@@ -286,44 +292,44 @@ async def test_the_old_index_answers_while_a_new_one_is_made(root: Path) -> None
 
 async def test_a_failing_embedding_model_leaves_keywords_and_a_notice(root: Path) -> None:
     async with (
-        OpenAIServer(spoken("Red [1].")) as server,
-        opened(
+        OpenAIServer(make_completion("Red [1].")) as server,
+        open_knowledge_base(
             root, LanguageModelChoice("fake", server.url, KEY), EmbeddingChoice("fake-embedding", server.url, KEY)
         ) as base,
     ):
         await base.reindex()
-        server.embedding_refusal = rate_limited()
+        server.embedding_error = make_rate_limit_error()
 
         answer = await base.answer(Question("kettle", "1"))
 
         assert answer.notice == KEYWORDS_ONLY
-        assert await text_of(answer) == "Red [1]."
+        assert await read_answer(answer) == "Red [1]."
 
 
 async def test_an_embedding_model_that_fails_a_reindex_is_named_and_a_later_run_succeeds(root: Path) -> None:
     async with (
         OpenAIServer() as server,
-        opened(root, None, EmbeddingChoice("fake-embedding", server.url, KEY)) as base,
+        open_knowledge_base(root, None, EmbeddingChoice("fake-embedding", server.url, KEY)) as base,
     ):
-        server.embedding_refusal = model_missing()
+        server.embedding_error = make_model_not_found_error()
         with pytest.raises(ModelUnknown, match="EMBED_MODEL"):
             await base.reindex()
         assert (await base.state()).running is None
 
-        server.embedding_refusal = None
+        server.embedding_error = None
         assert (await base.reindex()).embedded == 3
 
 
 async def test_a_run_in_progress_is_cancelled_and_the_next_one_runs(root: Path) -> None:
-    async with opened(root) as base:
+    async with open_knowledge_base(root) as base:
         assert not base.cancel()
         loop, outcomes = asyncio.get_running_loop(), list[bool]()
 
-        async def cancelled() -> bool:
+        async def cancel_run() -> bool:
             return base.cancel()
 
         def cancel(_: Progress) -> None:
-            outcomes.append(asyncio.run_coroutine_threadsafe(cancelled(), loop).result(10))
+            outcomes.append(asyncio.run_coroutine_threadsafe(cancel_run(), loop).result(10))
 
         with pytest.raises(IngestionRefused, match="stopped"):
             await base.reindex(on_progress=cancel)
@@ -333,7 +339,7 @@ async def test_a_run_in_progress_is_cancelled_and_the_next_one_runs(root: Path) 
 
 
 async def test_run_without_a_waiting_caller_ends(root: Path) -> None:
-    async with opened(root) as base:
+    async with open_knowledge_base(root) as base:
         begun = threading.Event()
 
         def slowly(_: Progress) -> None:
@@ -354,20 +360,20 @@ async def test_run_without_a_waiting_caller_ends(root: Path) -> None:
 
 
 async def test_a_second_run_that_is_refused_does_not_hide_the_first(root: Path) -> None:
-    async with opened(root) as base:
+    async with open_knowledge_base(root) as base:
         loop, seen = asyncio.get_running_loop(), list[object]()
 
-        async def look() -> None:
+        async def reindex_again() -> None:
             with suppress(IngestionRefused):
                 await base.reindex()
             seen.append((await base.state()).running)
 
-        await base.reindex(on_progress=lambda _: asyncio.run_coroutine_threadsafe(look(), loop).result(10))
+        await base.reindex(on_progress=lambda _: asyncio.run_coroutine_threadsafe(reindex_again(), loop).result(10))
         assert None not in seen
 
 
 async def test_the_state_says_which_generation_serves_and_since_when(root: Path) -> None:
-    async with opened(root) as base:
+    async with open_knowledge_base(root) as base:
         state = await base.state()
         assert (state.generation, state.built_at) == (0, None)
         began = datetime.now(UTC).replace(microsecond=0)
@@ -380,10 +386,10 @@ async def test_the_state_says_which_generation_serves_and_since_when(root: Path)
 
 async def test_a_collection_without_documents_is_a_collection(root: Path) -> None:
     (root / "@empty").mkdir()
-    async with opened(root) as base:
-        assert base.collections() == {"board", "empty"}
+    async with open_knowledge_base(root) as base:
+        assert base.list_collections() == {"board", "empty"}
         await base.reindex()
-        assert base.collections() == {"", "board", "empty"}
+        assert base.list_collections() == {"", "board", "empty"}
         assert list((await base.reindex(collection="empty")).new) == []  # nothing to read, and no complaint
 
 
@@ -395,18 +401,18 @@ async def test_embedding_limit_binds_remote_models_but_not_local_ones(root: Path
         )
         with pytest.raises(IngestionRefused, match="EMBED_TOKENS_PER_RUN allows 3;"):
             await base.reindex()
-        assert server.embeddings == []
+        assert server.embedding_requests == []
         await base.close()
-    if local_embedding() is not None:
+    if load_local_embedding() is not None:
         base = await asyncio.to_thread(
-            KnowledgeBase.open, root, root.parent / "other", None, Local(), embed_tokens_per_run=3
+            KnowledgeBase.open, root, root.parent / "other", None, LocalEmbeddingChoice(), embed_tokens_per_run=3
         )
         assert (await base.reindex()).embedded == 3
         await base.close()
 
 
 async def test_added_document_is_searchable_after_the_next_run_and_listed_in_its_scope(root: Path) -> None:
-    async with opened(root) as base:
+    async with open_knowledge_base(root) as base:
         await base.reindex()
         document = await base.add("legal", "../Terms.md", b"# Terms\n\nSubmarines are not insured.\n")
         assert document == "@legal/Terms.md"
@@ -449,15 +455,15 @@ async def test_added_document_is_searchable_after_the_next_run_and_listed_in_its
     ],
 )
 async def test_unreadable_document_is_not_added(root: Path, name: str, content: bytes, words: str) -> None:
-    before = everything(root)
-    async with opened(root) as base:
+    before = list_files(root)
+    async with open_knowledge_base(root) as base:
         with pytest.raises(DocumentUnreadable, match=words):
             await base.add("legal", name, content)
-    assert everything(root) == before
+    assert list_files(root) == before
 
 
 async def test_web_page_is_added_to_the_url_list_and_removed(root: Path) -> None:
-    async with opened(root) as base:
+    async with open_knowledge_base(root) as base:
         assert await base.add_page("legal", "https://team.example/terms#a") == "https://team.example/terms"
         assert (root / "@legal" / "urls.txt").read_text() == "https://team.example/terms\n"
         assert await base.remove("@legal/urls.txt/team.example/terms")
@@ -465,7 +471,7 @@ async def test_web_page_is_added_to_the_url_list_and_removed(root: Path) -> None
 
 
 async def test_one_run_at_a_time(root: Path) -> None:
-    async with opened(root) as base:
+    async with open_knowledge_base(root) as base:
         runs = await asyncio.gather(*(base.reindex() for _ in range(4)), return_exceptions=True)
 
         assert any(not isinstance(run, BaseException) for run in runs)
@@ -474,8 +480,8 @@ async def test_one_run_at_a_time(root: Path) -> None:
 
 async def test_first_question_blocks_the_event_loop_at_most_100_ms(root: Path) -> None:
     async with (
-        OpenAIServer(spoken("Red [1].")) as server,
-        opened(
+        OpenAIServer(make_completion("Red [1].")) as server,
+        open_knowledge_base(
             root, LanguageModelChoice("fake", server.url, KEY), EmbeddingChoice("fake-embedding", server.url, KEY)
         ) as base,
     ):
@@ -491,7 +497,7 @@ async def test_first_question_blocks_the_event_loop_at_most_100_ms(root: Path) -
                 worst = max(worst, time.thread_time() - began)
 
         watcher = asyncio.create_task(watch())
-        await text_of(await base.answer(Question("Which colour has the kettle?", "1")))
+        await read_answer(await base.answer(Question("Which colour has the kettle?", "1")))
         watcher.cancel()
 
         assert worst < 0.1

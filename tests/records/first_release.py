@@ -56,7 +56,7 @@ INSERT INTO answers ("key", question, asker_id, guild_id, channel_id, asked_at, 
 
 
 def expected_answer(answer_id: str) -> AnswerRecord:
-    """What ``write`` wrote under a key, as it reads today."""
+    """What ``write_answers`` wrote under a key, as it reads today."""
     return AnswerRecord(
         answer_id,
         "Wie lange?",
@@ -69,14 +69,14 @@ def expected_answer(answer_id: str) -> AnswerRecord:
         searched_for="How long do refunds take?",
         text="Two **weeks** [1].\n",
         sources=(Source(1, "handbook.md", "Handbook", "Refunds take 14 days.", section="Refunds"),),
-        fate=AnswerStatus.COMPLETE,
+        status=AnswerStatus.COMPLETE,
         ended_at=1_004.5,
     )
 
 
 def expected_vote(answer_id: str) -> Vote:
     """Likewise."""
-    return Vote(answer_id, 7, is_up=False, at=2_001.0, words="The price.")
+    return Vote(answer_id, 7, is_up=False, at=2_001.0, comment="The price.")
 
 
 def create_file(path: Path, *, version: int | None = 1, with_votes: bool = True) -> None:

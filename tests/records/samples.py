@@ -21,7 +21,7 @@ ANSWER = replace(
     searched_for="How long do refunds take?",
     text="Two **weeks** [1].\n",
     sources=(HANDBOOK, TRAVEL),
-    fate=AnswerStatus.COMPLETE,
+    status=AnswerStatus.COMPLETE,
     ended_at=1_004.5,
     usage=Usage(prompt=900, completion=40),
     first_word_at=1_000.75,
@@ -34,4 +34,4 @@ DOWN = Vote("1", user_id=ADA, is_up=False, at=2_001.0)
 
 def make_question(answer_id: str, text: str = "How long?", **other: Any) -> AnswerRecord:
     """A question the documents held no answer to, unless ``other`` says what else."""
-    return replace(QUESTION, key=answer_id, question=text, **({"fate": AnswerStatus.NOT_FOUND} | other))
+    return replace(QUESTION, answer_id=answer_id, question=text, **({"status": AnswerStatus.NOT_FOUND} | other))

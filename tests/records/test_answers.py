@@ -24,7 +24,7 @@ async def test_saved_answer_is_loaded_unchanged(records: Records) -> None:
 
 async def test_unfinished_answers_are_listed_latest_first(records: Records) -> None:
     await records.save_answer(ANSWER)
-    open_ones = [replace(QUESTION, key=str(n), asked_at=1_000.0 + n) for n in range(2, 6)]
+    open_ones = [replace(QUESTION, answer_id=str(n), asked_at=1_000.0 + n) for n in range(2, 6)]
     for record in open_ones:
         await records.save_answer(record)
     assert await records.unfinished_answers(1_003.0, 10) == [open_ones[3], open_ones[2], open_ones[1]]
@@ -32,10 +32,10 @@ async def test_unfinished_answers_are_listed_latest_first(records: Records) -> N
 
 
 async def test_expired_answers_are_deleted_with_their_votes(records: Records) -> None:
-    young = replace(ANSWER, key="2", asked_at=1_500.0)
+    young = replace(ANSWER, answer_id="2", asked_at=1_500.0)
     for record in (ANSWER, young):
         await records.save_answer(record)
-        await records.save_vote(replace(UP, key=record.key))
+        await records.save_vote(replace(UP, answer_id=record.answer_id))
     assert await records.delete_before(1_500.0) == 1
     assert await records.load_answer("1") is None
     assert not await records.load_votes("1")
@@ -55,7 +55,7 @@ async def test_usage_and_ended_runs_expire_after_40_days_and_the_audit_log_after
             await records.save_run(Run(f"open {days}", GUILD, 9, ADMIN, then))
             await records.save_audit_entry(AuditEntry(then, GUILD, ADMIN, f"{days} days ago"))
         assert await records.delete_before(backend.now - DAY) == 0
-        assert [each.key for each in await records.load_usage(0)] == ["39", "1"]
+        assert [each.answer_id for each in await records.load_usage(0)] == ["39", "1"]
         assert [act.name for act in await records.load_audit_log(GUILD, 9)] == [
             f"{days} days ago" for days in (1, 39, 41, 300)
         ]
@@ -70,7 +70,7 @@ async def test_usage_and_ended_runs_expire_after_40_days_and_the_audit_log_after
 async def test_memory_keeps_the_latest_thousand() -> None:
     records = MemoryRecords()
     for n in range(1_001):
-        await records.save_answer(replace(ANSWER, key=str(n)))
+        await records.save_answer(replace(ANSWER, answer_id=str(n)))
     assert await records.load_answer("0") is None
     assert await records.load_answer("1")
     assert await records.load_answer("1000")
@@ -87,9 +87,9 @@ async def save_answers_in_two_guilds(records: Records) -> None:
         ("ben here", BEN, GUILD),
         ("ben there", BEN, ELSEWHERE),
     ):
-        await records.save_answer(replace(ANSWER, key=key, asker_id=asker, guild_id=guild))
+        await records.save_answer(replace(ANSWER, answer_id=key, asker_id=asker, guild_id=guild))
         for voter in (ADA, BEN):
-            await records.save_vote(replace(UP, key=key, user_id=voter))
+            await records.save_vote(replace(UP, answer_id=key, user_id=voter))
 
 
 ANSWER_IDS = ("ada here", "ada there", "ada direct", "ben here", "ben there")
@@ -128,7 +128,7 @@ async def test_user_data_is_deleted_everywhere(records: Records) -> None:
 async def test_deleted_user_keeps_todays_usage_and_no_other_trace(backend: RecordsBackend) -> None:
     backend.now = 10 * DAY
     today, before = (UsageRecord("1", ADA, GUILD, at, 500, is_settled=True) for at in (9.5 * DAY, 7 * DAY))
-    others = replace(before, key="2", user_id=BEN), replace(before, key="3", guild_id=ELSEWHERE)
+    others = replace(before, answer_id="2", user_id=BEN), replace(before, answer_id="3", guild_id=ELSEWHERE)
     async with backend.open() as records:
         for spending in (today, before, *others):
             await records.commit_usage(spending)
@@ -155,9 +155,11 @@ async def test_statistics_count_answers_by_status_with_tokens_and_latency(record
     ):
         seen_at = None if wait is None else 1_000.0 + wait
         usage = Usage(prompt=10, completion=n)
-        await records.save_answer(make_question(str(n), guild_id=guild, fate=fate, first_word_at=seen_at, usage=usage))
+        await records.save_answer(
+            make_question(str(n), guild_id=guild, status=fate, first_word_at=seen_at, usage=usage)
+        )
     await records.save_answer(make_question("old", asked_at=999.0))
-    for vote in (UP, replace(UP, user_id=BEN), replace(UP, key="4", is_up=False), replace(UP, key="old")):
+    for vote in (UP, replace(UP, user_id=BEN), replace(UP, answer_id="4", is_up=False), replace(UP, answer_id="old")):
         await records.save_vote(vote)
     assert await records.load_statistics(GUILD, 1_000.0) == Statistics(
         4, {AnswerStatus.COMPLETE: 3, AnswerStatus.NOT_FOUND: 1}, median_first_word=2.0, tokens=46, ups=2

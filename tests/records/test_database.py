@@ -38,9 +38,9 @@ from bot.records import SqlRecords
 from tests.records.samples import ANSWER
 
 async def main():
-    async with SqlRecords.opened_file(Path(sys.argv[1])) as records:
+    async with SqlRecords.open_file(Path(sys.argv[1])) as records:
         for n in itertools.count():
-            await records.remember(replace(ANSWER, key=str(n), text="word " * 2_000))
+            await records.save_answer(replace(ANSWER, answer_id=str(n), text="word " * 2_000))
             print(n, flush=True)
 
 asyncio.run(main())
@@ -76,7 +76,7 @@ any_records = st.builds(
     searched_for=texts,
     text=texts,
     sources=st.lists(sources, max_size=3).map(tuple),
-    fate=st.sampled_from(AnswerStatus),
+    status=st.sampled_from(AnswerStatus),
     ended_at=st.none() | times,
     usage=st.builds(Usage, prompt=tokens, completion=tokens),
     first_word_at=st.none() | times,
@@ -90,7 +90,7 @@ any_records = st.builds(
 async def test_any_answer_record_round_trips(persistent_backend: RecordsBackend, record: AnswerRecord) -> None:
     async with persistent_backend.open() as records:
         await records.save_answer(record)
-        assert await records.load_answer(record.key) == record
+        assert await records.load_answer(record.answer_id) == record
 
 
 async def test_characters_no_database_takes_do_not_prevent_saving(persistent_backend: RecordsBackend) -> None:
@@ -98,12 +98,12 @@ async def test_characters_no_database_takes_do_not_prevent_saving(persistent_bac
     broken = replace(ANSWER, text="half \ud83d", question="\udc00?\x00", sources=(passage,), attached=("\ud83d\x00",))
     async with persistent_backend.open() as records:
         await records.save_answer(broken)
-        await records.save_vote(replace(DOWN, words="\ud83d\x00!"))
+        await records.save_vote(replace(DOWN, comment="\ud83d\x00!"))
         record, votes = await records.load_answer("1"), await records.load_votes("1")
     assert record
     assert (record.text, record.question) == ("half ?", "??\ufffd")
     assert (record.sources, record.attached) == (broken.sources, broken.attached)
-    assert [vote.words for vote in votes] == ["?\ufffd!"]
+    assert [vote.comment for vote in votes] == ["?\ufffd!"]
 
 
 async def test_records_survive_a_restart(persistent_backend: RecordsBackend) -> None:
@@ -158,7 +158,10 @@ async def test_two_processes_see_what_the_other_wrote(persistent_backend: Record
     async with persistent_backend.open() as one, persistent_backend.open() as other:
         for n in range(20):
             await asyncio.gather(
-                *(each.save_answer(replace(ANSWER, key=f"{n} {name}")) for name, each in (("a", one), ("b", other)))
+                *(
+                    each.save_answer(replace(ANSWER, answer_id=f"{n} {name}"))
+                    for name, each in (("a", one), ("b", other))
+                )
             )
             assert await one.load_answer(f"{n} b")
             assert await other.load_answer(f"{n} a")
@@ -167,14 +170,14 @@ async def test_two_processes_see_what_the_other_wrote(persistent_backend: Record
 async def test_concurrent_comment_and_vote_are_both_saved(persistent_backend: RecordsBackend) -> None:
     async with persistent_backend.open() as records:
         await records.save_answer(ANSWER)
-        with_words = replace(DOWN, words="Why?")
+        with_words = replace(DOWN, comment="Why?")
         await asyncio.gather(*(records.save_vote(vote) for vote in (DOWN, with_words, *[DOWN] * 20)))
-        assert [vote.words for vote in await records.load_votes("1")] == ["Why?"]
+        assert [vote.comment for vote in await records.load_votes("1")] == ["Why?"]
 
 
 async def test_two_hundred_concurrent_saves_do_not_block_the_event_loop(persistent_backend: RecordsBackend) -> None:
     async with persistent_backend.open() as records:
-        answers = [replace(ANSWER, key=str(n), text="word " * 2_000) for n in range(200)]
+        answers = [replace(ANSWER, answer_id=str(n), text="word " * 2_000) for n in range(200)]
         beats: list[float] = []
 
         async def beat() -> None:
@@ -183,10 +186,10 @@ async def test_two_hundred_concurrent_saves_do_not_block_the_event_loop(persiste
                 await asyncio.sleep(0)
 
         beating = asyncio.create_task(beat())
-        spent = [UsageRecord(answer.key, ADA, GUILD, 1_000.0, 10) for answer in answers]
+        spent = [UsageRecord(answer.answer_id, ADA, GUILD, 1_000.0, 10) for answer in answers]
         await asyncio.gather(*map(records.save_answer, answers), *map(records.add_usage, spent))
         beating.cancel()
-        assert all([await records.load_answer(answer.key) == answer for answer in answers])
+        assert all([await records.load_answer(answer.answer_id) == answer for answer in answers])
         assert len(await records.load_usage(0)) == len(answers)
         assert len(beats) > len(answers), "other tasks had their turn between the writes"
 
@@ -194,7 +197,7 @@ async def test_two_hundred_concurrent_saves_do_not_block_the_event_loop(persiste
 async def test_cancelled_write_does_not_block_others(file_backend: RecordsBackend) -> None:
     async with file_backend.open() as records:
         for n in range(30):
-            writing = asyncio.create_task(records.save_answer(replace(ANSWER, key=str(n))))
+            writing = asyncio.create_task(records.save_answer(replace(ANSWER, answer_id=str(n))))
             for _ in range(n):
                 await asyncio.sleep(0)
             writing.cancel()

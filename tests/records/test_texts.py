@@ -21,10 +21,10 @@ PLANTED_ANSWER = replace(
     text="planted-answer",
     sources=(Source(1, "handbook.md", "Handbook", "planted-passage", section="Refunds", page=3),),
     attached=("planted-name.pdf",),
-    fate=AnswerStatus.NOT_FOUND,
+    status=AnswerStatus.NOT_FOUND,
     ended_at=1_004.5,
 )
-PLANTED_VOTE = replace(DOWN, words="planted-words")
+PLANTED_VOTE = replace(DOWN, comment="planted-words")
 
 
 async def read_disk(backend: RecordsBackend) -> bytes:
@@ -81,7 +81,7 @@ async def test_without_texts_answers_are_still_found_half_written_and_counted(fi
 
 async def test_gap_without_a_stored_text_is_not_listed(file_backend: RecordsBackend) -> None:
     async with file_backend.open_sql() as records:
-        await records.save_answer(replace(PLANTED_ANSWER, key="before"))
+        await records.save_answer(replace(PLANTED_ANSWER, answer_id="before"))
     async with file_backend.open_sql(keeps_texts=False) as records:
         await records.save_answer(PLANTED_ANSWER)
         assert [gap.answer_id for gap in await records.load_gaps(GUILD, 0, 9)] == ["before"]
@@ -90,11 +90,11 @@ async def test_gap_without_a_stored_text_is_not_listed(file_backend: RecordsBack
 
 async def test_the_latest_thousand_answers_have_their_texts(file_backend: RecordsBackend) -> None:
     async with file_backend.open_sql(keeps_texts=False) as records:
-        await records.save_answer(replace(PLANTED_ANSWER, key="first"))
-        await records.save_answer(replace(PLANTED_ANSWER, key="second"))
-        await records.save_answer(replace(PLANTED_ANSWER, key="first"))
+        await records.save_answer(replace(PLANTED_ANSWER, answer_id="first"))
+        await records.save_answer(replace(PLANTED_ANSWER, answer_id="second"))
+        await records.save_answer(replace(PLANTED_ANSWER, answer_id="first"))
         for n in range(MEMORY_LIMIT - 1):
-            records._text_redactor.redact_record(replace(PLANTED_ANSWER, key=str(n)))
+            records._text_redactor.redact_record(replace(PLANTED_ANSWER, answer_id=str(n)))
         first, second = await records.load_answer("first"), await records.load_answer("second")
     assert first
     assert first.text == PLANTED_ANSWER.text
@@ -105,7 +105,7 @@ async def test_the_latest_thousand_answers_have_their_texts(file_backend: Record
 async def test_deleted_user_data_is_deleted_from_memory_too(file_backend: RecordsBackend) -> None:
     async with file_backend.open_sql(keeps_texts=False) as records:
         for key in ("1", "2"):
-            await records.save_answer(replace(PLANTED_ANSWER, key=key, asked_at=float(key)))
+            await records.save_answer(replace(PLANTED_ANSWER, answer_id=key, asked_at=float(key)))
         assert await records.delete_before(2.0) == 1
         assert await records.delete_person(ADA, everywhere=True) == DeletionCount(answers=1)
         assert await records.load_answer("1") is None
@@ -115,8 +115,8 @@ async def test_deleted_user_data_is_deleted_from_memory_too(file_backend: Record
 async def test_deleted_texts_are_wiped_from_the_file(file_backend: RecordsBackend) -> None:
     async with file_backend.open_sql() as records:
         for n in range(50):
-            await records.save_answer(replace(ANSWER, key=f"other {n}", asker_id=1, text="word " * n * 50))
-            await records.save_answer(replace(PLANTED_ANSWER, key=str(n), text="planted " * n * 20))
+            await records.save_answer(replace(ANSWER, answer_id=f"other {n}", asker_id=1, text="word " * n * 50))
+            await records.save_answer(replace(PLANTED_ANSWER, answer_id=str(n), text="planted " * n * 20))
         await records.save_vote(PLANTED_VOTE)
         await records.delete_person(ADA, everywhere=True)
         assert b"planted" not in await read_disk(file_backend)

@@ -38,8 +38,8 @@ from bot.records import SqlRecords
 from tests.records.samples import ANSWER
 
 async def main():
-    async with SqlRecords.opened_file(Path(sys.argv[1])) as records:
-        await records.remember(replace(ANSWER, key=sys.argv[2]))
+    async with SqlRecords.open_file(Path(sys.argv[1])) as records:
+        await records.save_answer(replace(ANSWER, answer_id=sys.argv[2]))
 
 print("ready", flush=True)
 sys.stdin.readline()
@@ -51,7 +51,7 @@ from pathlib import Path
 from bot.records import SqlRecords
 
 async def main():
-    async with SqlRecords.opened_file(Path(sys.argv[1])):
+    async with SqlRecords.open_file(Path(sys.argv[1])):
         pass
 
 asyncio.run(main())
@@ -102,7 +102,7 @@ async def test_records_of_the_first_release_are_kept_and_writable(file_backend: 
         assert len(await records.load_gaps(GUILD, 0, 1_000)) == len(keys)
         assert await records.close_gaps(GUILD, keys, ADMIN, 3_000.0) == len(keys)
         await records.save_answer(ANSWER)
-        assert await records.load_answer(ANSWER.key) == ANSWER
+        assert await records.load_answer(ANSWER.answer_id) == ANSWER
     assert not await find_schema_differences(file_backend)
 
 

@@ -26,15 +26,15 @@ async def test_each_person_has_one_vote_which_they_may_change(records: Records) 
 async def test_comment_stays_with_a_repeated_vote_and_goes_when_it_changes(records: Records) -> None:
     await records.save_answer(ANSWER)
     for vote, words_after in (
-        (replace(DOWN, words="The price."), "The price."),
+        (replace(DOWN, comment="The price."), "The price."),
         (DOWN, "The price."),
-        (replace(DOWN, words=""), ""),
-        (replace(DOWN, words="The date."), "The date."),
+        (replace(DOWN, comment=""), ""),
+        (replace(DOWN, comment="The date."), "The date."),
         (UP, None),
         (DOWN, None),
     ):
         await records.save_vote(vote)
-        assert [vote.words for vote in await records.load_votes("1")] == [words_after]
+        assert [vote.comment for vote in await records.load_votes("1")] == [words_after]
 
 
 async def test_vote_on_an_unknown_answer_is_not_saved(records: Records) -> None:
@@ -57,19 +57,19 @@ async def test_gaps_are_what_was_not_found_or_voted_down_the_latest_first(record
     for record in (
         make_question("not found", "Parking?", asked_at=1_001.0, scope=board),
         make_question(
-            "voted down", "Food?", asked_at=1_002.0, fate=AnswerStatus.COMPLETE, searched_for="What food is there?"
+            "voted down", "Food?", asked_at=1_002.0, status=AnswerStatus.COMPLETE, searched_for="What food is there?"
         ),
-        make_question("voted up", asked_at=1_003.0, fate=AnswerStatus.COMPLETE),
-        make_question("answered", asked_at=1_004.0, fate=AnswerStatus.COMPLETE),
-        make_question("failed", asked_at=1_005.0, fate=AnswerStatus.FAILED),
+        make_question("voted up", asked_at=1_003.0, status=AnswerStatus.COMPLETE),
+        make_question("answered", asked_at=1_004.0, status=AnswerStatus.COMPLETE),
+        make_question("failed", asked_at=1_005.0, status=AnswerStatus.FAILED),
         make_question("too old", asked_at=999.0),
     ):
         await records.save_answer(record)
     for vote in (
-        Vote("voted down", ADA, is_up=False, at=2_003.0, words="Vegan."),
-        Vote("voted down", BEN, is_up=False, at=2_001.0, words="Halal."),
+        Vote("voted down", ADA, is_up=False, at=2_003.0, comment="Vegan."),
+        Vote("voted down", BEN, is_up=False, at=2_001.0, comment="Halal."),
         Vote("voted down", 71, is_up=False, at=2_000.0),
-        Vote("voted down", 72, is_up=False, at=2_000.5, words=""),
+        Vote("voted down", 72, is_up=False, at=2_000.5, comment=""),
         Vote("voted down", 73, is_up=True, at=2_000.0),
         Vote("voted up", BEN, is_up=True, at=2_000.0),
     ):
@@ -107,7 +107,7 @@ async def test_gaps_feedback_and_marking_done_stay_inside_their_guild(
 ) -> None:
     for guild in PLACES:
         await records.save_answer(make_question(f"in {guild}", guild_id=guild))
-        await records.save_vote(replace(DOWN, key=f"in {guild}"))
+        await records.save_vote(replace(DOWN, answer_id=f"in {guild}"))
     assert [gap.answer_id for gap in await records.load_gaps(place_asked, 0, 10)] == [f"in {place_asked}"]
     assert [each.answer_id for each in await records.load_feedback(place_asked, 0)] == [f"in {place_asked}"]
     assert await records.close_gaps(place_asked, [f"in {guild}" for guild in PLACES], ADMIN, 3_000.0) == 1
@@ -116,7 +116,7 @@ async def test_gaps_feedback_and_marking_done_stay_inside_their_guild(
 
 
 async def test_gap_marked_done_stays_done_after_its_answer_is_saved_again(records: Records) -> None:
-    for record in (make_question("1"), make_question("2"), make_question("found", fate=AnswerStatus.COMPLETE)):
+    for record in (make_question("1"), make_question("2"), make_question("found", status=AnswerStatus.COMPLETE)):
         await records.save_answer(record)
     assert await records.close_gaps(GUILD, {"1", "found", "unknown"}, ADMIN, 3_000.0) == 1
     assert await records.close_gaps(GUILD, ["1"], ADMIN, 3_001.0) == 0
@@ -132,7 +132,7 @@ async def test_feedback_lists_votes_with_their_answers_oldest_first(records: Rec
     travel = replace(ANSWER.sources[1], number=3)
     await records.save_answer(replace(ANSWER, sources=(*ANSWER.sources, travel)))
     await records.save_answer(make_question("2", "Parking?"))
-    late, early = replace(DOWN, words="The price."), Vote("2", BEN, is_up=False, at=1_990.0)
+    late, early = replace(DOWN, comment="The price."), Vote("2", BEN, is_up=False, at=1_990.0)
     for vote in (late, early, Vote("2", 71, is_up=True, at=1_900.0)):
         await records.save_vote(vote)
     assert await records.load_feedback(GUILD, 1_950.0) == [

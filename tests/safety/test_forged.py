@@ -17,7 +17,7 @@ from bot.settings import list_setting_names
 from bot.simulator.world import ALL_PERMISSIONS, InteractionCreated, InteractionKind
 from cogs.docs import hash_document
 from tests.fakes.deployment import deploy
-from tests.fakes.openai_server import spoken
+from tests.fakes.openai_server import make_completion
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -115,7 +115,7 @@ class Scene:
 
 @asynccontextmanager
 async def answered_scene(folder: Path, caplog: pytest.LogCaptureFixture) -> AsyncGenerator[Scene]:
-    async with deploy(folder, spoken("Five days [1]."), embed_model="none") as bot:
+    async with deploy(folder, make_completion("Five days [1]."), embed_model="none") as bot:
         world = bot.simulator.world
         other = world.add_guild("Elsewhere")
         elsewhere = world.add_channel(other.id, "elsewhere")
@@ -260,7 +260,7 @@ async def test_repeated_interactions_are_handled_once(tmp_path: Path, caplog: py
         for click in clicks:
             here.replay(click)
         await here.wait_until_answered(clicks)
-        await here.bot.wait_until(lambda: len(here.bot.model.chats) == 2)
+        await here.bot.wait_until(lambda: len(here.bot.model.chat_requests) == 2)
         forgetting = here.forge(f"forget:{ada}", "Ada")
         here.replay(forgetting)
         await here.wait_until_answered([forgetting])
@@ -269,7 +269,7 @@ async def test_repeated_interactions_are_handled_once(tmp_path: Path, caplog: py
         await asyncio.sleep(0.5)
         callbacks = [request for request in here.bot.simulator.requests if "/interactions/" in request.path]
         statuses = {request.status for request in here.bot.simulator.requests}
-    assert len(here.bot.model.chats) == 2
+    assert len(here.bot.model.chat_requests) == 2
     assert len(callbacks) == len({request.path for request in callbacks})
     assert all(status < 300 for status in statuses)
     assert here.error_messages() == []

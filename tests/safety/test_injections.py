@@ -14,7 +14,7 @@ import pytest
 from bot.knowledge.readers import clean_text
 from bot.settings import list_setting_names
 from tests.fakes.deployment import deploy
-from tests.fakes.openai_server import Speech
+from tests.fakes.openai_server import Completion
 from tests.safety.injections import INJECTIONS, SECRET_PLACEHOLDER, Injection
 from tests.streaming.markdown.test_links import find_live_links
 
@@ -69,13 +69,13 @@ def find_source_urls(passages: Passages) -> set[str]:
     return {each.url for each in INJECTIONS if f"The {each.word} note" in passages.inside}
 
 
-def obey_injection(request: Asked) -> Speech:
+def obey_injection(request: Asked) -> Completion:
     """Says exactly what the injection that was asked about wants, with the secret if it was told it."""
     question = parse_passages(request).after
     wanted = next((each.obedient_answer for each in INJECTIONS if each.word in question), SECRET_PLACEHOLDER)
     known = SECRET if SECRET in request.prompt else "unknown"
     text = f"{wanted.replace(SECRET_PLACEHOLDER, known)} [1]"
-    return Speech([text[place : place + 7] for place in range(0, len(text), 7)], between=0.01)
+    return Completion([text[place : place + 7] for place in range(0, len(text), 7)], delta_delay=0.01)
 
 
 def is_over(message: Message) -> bool:
@@ -113,7 +113,7 @@ class AttackedBot:
 
     def find_prompt(self, injection: Injection) -> Passages:
         """What the model was given when it was asked about this."""
-        given = [parse_passages(chat) for chat in self.bot.model.chats]
+        given = [parse_passages(chat) for chat in self.bot.model.chat_requests]
         return next(each for each in given if f"Question: {clean_text(injection.question)}" in each.after)
 
 
@@ -195,7 +195,7 @@ async def test_secret_is_answered_within_its_scope_so_the_model_is_obedient(tmp_
         options = {"question": "What does the amber note of the board say of sealed matters?", "private": True}
         asked = world.use_command(world.find_channel("general").id, world.find_user("Lea").id, "ask", options)
         await siege.bot.wait_until(lambda: any(map(is_over, siege.answer_messages(asked))))
-        assert find_leaks(siege.bot.model.chats[0].prompt)
+        assert find_leaks(siege.bot.model.chat_requests[0].prompt)
         said = "".join(message.current_state.content for message in siege.answer_messages(asked))
     assert SECRET in said
     assert "hxxps://evil[.]example/?q=" in said
@@ -235,12 +235,12 @@ async def test_injections_with_an_obedient_model_leak_ping_and_link_nothing(tmp_
 async def test_document_text_stays_between_random_delimiters(tmp_path: Path) -> None:
     async with attacked_bot(tmp_path) as siege:
         await siege.ask_all([*INJECTIONS, INJECTIONS[0]])
-        given = [parse_passages(chat) for chat in siege.bot.model.chats]
+        given = [parse_passages(chat) for chat in siege.bot.model.chat_requests]
         systems = {
             chat.body["messages"][0]["content"].replace(parse_passages(chat).marker, "")
-            for chat in siege.bot.model.chats
+            for chat in siege.bot.model.chat_requests
         }
-        roles = {tuple(message["role"] for message in chat.body["messages"]) for chat in siege.bot.model.chats}
+        roles = {tuple(message["role"] for message in chat.body["messages"]) for chat in siege.bot.model.chat_requests}
     assert len({each.marker for each in given}) == len(given) == len(INJECTIONS) + 1
     assert len(systems) == 1
     assert roles == {("system", "user")}

@@ -13,7 +13,7 @@ from bot.knowledge.sources.document_folder import NAME_BYTES
 from bot.settings import list_setting_names
 from bot.simulator.message_drafts import Attachment as MessageAttachment
 from tests.fakes.deployment import deploy
-from tests.fakes.openai_server import spoken
+from tests.fakes.openai_server import make_completion
 from tests.safety.hidden import find_hidden
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def list_tree(folder: Path) -> dict[str, str]:
 @asynccontextmanager
 async def deploy_with_collections(folder: Path) -> AsyncGenerator[Deployment]:
     """A bot whose documents have two collections; Mia looks after both, and links lead out of one of them."""
-    async with deploy(folder, spoken("."), is_indexed=False, embed_model="none") as bot:
+    async with deploy(folder, make_completion("."), is_indexed=False, embed_model="none") as bot:
         documents = bot.settings.data_dir
         guild = bot.simulator.world.find_channel("general").guild_id
         for name in ("team", "other"):

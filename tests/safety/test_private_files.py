@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.knowledge.evaluation import Evaluation, keep
+from bot.knowledge.evaluation import Evaluation, append_run
 from bot.knowledge.ingestion.spool import Spool
 from bot.knowledge.sources.web.page_cache import CachedPage, save_cached_page
 from bot.records import SqlRecords
 from bot.settings import list_setting_names
 from tests.fakes.deployment import deploy
-from tests.fakes.openai_server import spoken
+from tests.fakes.openai_server import make_completion
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -56,7 +56,7 @@ def test_files_open_to_others_are_detected(tmp_path: Path) -> None:
 
 async def test_index_spool_and_records_are_private(tmp_path: Path) -> None:
     with clear_umask():
-        async with deploy(tmp_path, spoken("Five days [1].")) as bot:
+        async with deploy(tmp_path, make_completion("Five days [1].")) as bot:
             await bot.ask_and_wait()
             during = find_open_paths(bot.settings.state_dir)
             names = {path.name for path in bot.settings.state_dir.rglob("*")}
@@ -81,8 +81,8 @@ def test_the_spool_is_private(tmp_path: Path) -> None:
 def test_evaluations_are_private(tmp_path: Path) -> None:
     log = tmp_path / "state" / "evaluations.jsonl"
     with clear_umask():
-        keep(log, Evaluation("questions.jsonl", 3, "none"), "2026-01-02T12:00:00Z")
-        keep(log, Evaluation("questions.jsonl", 4, "none"), "2026-01-03T12:00:00Z")
+        append_run(log, Evaluation("questions.jsonl", 3, "none"), "2026-01-02T12:00:00Z")
+        append_run(log, Evaluation("questions.jsonl", 4, "none"), "2026-01-03T12:00:00Z")
     assert len(log.read_text(encoding="utf-8").splitlines()) == 2
     assert find_open_paths(log.parent) == {}
 
@@ -91,7 +91,7 @@ def test_evaluation_log_open_to_others_becomes_private_at_the_next_run(tmp_path:
     log = tmp_path / "evaluations.jsonl"
     log.touch()
     log.chmod(0o666)
-    keep(log, Evaluation("questions.jsonl", 3, "none"), "2026-01-02T12:00:00Z")
+    append_run(log, Evaluation("questions.jsonl", 3, "none"), "2026-01-02T12:00:00Z")
     assert oct(stat.S_IMODE(log.stat().st_mode)) == "0o600"
 
 

@@ -14,10 +14,10 @@ import pytest
 
 from bot.admin.reindex_runs import FAILURES_PREFIX
 from bot.knowledge.sources.web import addresses, fetcher
-from bot.knowledge.sources.web.fetcher import Bounds, Reach, _system_addresses
+from bot.knowledge.sources.web.fetcher import FetchLimits, NetworkPolicy, _resolve_host
 from bot.settings import list_setting_names
 from tests.fakes.deployment import deploy
-from tests.fakes.openai_server import spoken
+from tests.fakes.openai_server import make_completion
 from tests.streaming.markdown.test_links import find_live_links
 
 if TYPE_CHECKING:
@@ -157,16 +157,16 @@ async def open_trap(monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Trap]:
     ports = frozenset({80, 443, trap.port, trap.site_port})
     monkeypatch.setattr(addresses, "PORTS", ports)
     monkeypatch.setattr(fetcher, "PORTS", ports)
-    is_open = Reach.is_open
+    is_open = NetworkPolicy.allows
 
-    def is_open_or_site(reach: Reach, address: str, port: int) -> bool:
+    def is_open_or_site(reach: NetworkPolicy, address: str, port: int) -> bool:
         return (address, port) == (LOOPBACK, trap.site_port) or is_open(reach, address, port)
 
     async def resolve(host: str) -> list[str]:
-        return [LOOPBACK] if host.endswith(".example.com") else await _system_addresses(host)
+        return [LOOPBACK] if host.endswith(".example.com") else await _resolve_host(host)
 
-    monkeypatch.setattr(fetcher, "Bounds", partial(Bounds, pause=0))
-    monkeypatch.setattr(Reach, "is_open", is_open_or_site)
+    monkeypatch.setattr(fetcher, "Bounds", partial(FetchLimits, pause=0))
+    monkeypatch.setattr(NetworkPolicy, "is_open", is_open_or_site)
     monkeypatch.setattr(fetcher, "_system_addresses", resolve)
     async with caught, site:
         yield trap
@@ -228,7 +228,7 @@ async def test_trap_server_records_every_request(monkeypatch: pytest.MonkeyPatch
 async def test_private_network_addresses_are_refused_with_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with open_trap(monkeypatch) as trap, deploy(tmp_path, spoken("."), embed_model="none") as bot:
+    async with open_trap(monkeypatch) as trap, deploy(tmp_path, make_completion("."), embed_model="none") as bot:
         said = {
             address: (await run_command(bot, "docs add", url=address)).current_state.content
             for address in list_forbidden_urls(trap)
@@ -242,11 +242,11 @@ async def test_private_network_addresses_are_refused_with_one_sentence(
 async def test_private_addresses_written_into_the_url_list_are_not_fetched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with open_trap(monkeypatch) as trap, deploy(tmp_path, spoken("."), embed_model="none") as bot:
+    async with open_trap(monkeypatch) as trap, deploy(tmp_path, make_completion("."), embed_model="none") as bot:
         lines = [address.replace("\r\n", " ") for address in list_forbidden_urls(trap)]
         (bot.settings.data_dir / "urls.txt").write_text("\n".join(lines), encoding="utf-8")
         listed = await fetch_failures(bot)
-        wanted = addresses.listed_urls("\n".join(lines))
+        wanted = addresses.parse_url_list("\n".join(lines))
     assert trap.calls == []
     assert len(wanted) > 60
     assert len(listed.splitlines()) == len(wanted)
@@ -255,7 +255,7 @@ async def test_private_addresses_written_into_the_url_list_are_not_fetched(
 async def test_a_public_name_or_page_that_leads_into_a_private_network_is_not_followed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with open_trap(monkeypatch) as trap, deploy(tmp_path, spoken("."), embed_model="none") as bot:
+    async with open_trap(monkeypatch) as trap, deploy(tmp_path, make_completion("."), embed_model="none") as bot:
         trap.redirect_targets = tuple(
             address for address in list_forbidden_urls(trap) if "\r" not in address and address.isascii()
         )

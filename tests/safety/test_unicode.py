@@ -16,14 +16,14 @@ from bot.answers.excerpts import format_sources
 from bot.answers.session import AnswerSession, format_reading_status
 from bot.discord_adapter.history import format_thread_name
 from bot.domain import Attachment, DocumentInfo, Question, ResponseStyle, Scope, Source
-from bot.knowledge.answering.prompts import named_file, numbered_passage, question_prompt
+from bot.knowledge.answering.prompts import build_question_prompt, format_file, format_passage
 from bot.records import AnswerStatus, Feedback, Gap
 from bot.settings import list_setting_names
 from bot.streaming import Stopped
 from bot.text.citations import format_footer
 from tests.fakes.answerer import FakeAnswerer, Script
 from tests.fakes.deployment import deploy, ingest_documents
-from tests.fakes.openai_server import Speech
+from tests.fakes.openai_server import Completion
 from tests.safety.hidden import INVISIBLE_CHARACTERS, LEGITIMATE_SEQUENCES, find_hidden
 
 if TYPE_CHECKING:
@@ -81,13 +81,13 @@ def render_for_people(text: str) -> dict[str, str]:
 
 def render_for_model(text: str) -> dict[str, str]:
     """Everything of documents, files and settings that a model is told, by where it stands."""
-    prompt = question_prompt(
-        "mark", manner=ResponseStyle(text, text), files=[Attachment(text, text)], file_mark="other"
+    prompt = build_question_prompt(
+        "mark", style=ResponseStyle(text, text), files=[Attachment(text, text)], file_delimiter="other"
     )
     messages = prompt.format_messages(context_str="", query_str="")
     return {
-        "passage": numbered_passage(make_source(text)),
-        "file": named_file(Attachment(f"{text}.md", text)),
+        "passage": format_passage(make_source(text)),
+        "file": format_file(Attachment(f"{text}.md", text)),
         "rules and files": "".join(str(message.content) for message in messages),
     }
 
@@ -134,13 +134,13 @@ def collect_texts(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else []
 
 
-def respond_deceptively(request: Request) -> Speech:
+def respond_deceptively(request: Request) -> Completion:
     """A model that hides signs in whatever it writes, the follow-up's line included."""
     is_rewriting = "You turn the last question" in request.prompt
     text = (
         f"How long does the {TRICKY_WORD} take?" if is_rewriting else f"{TRICKY_WORD} in five days [1]. {TRICKY_WORD}"
     )
-    return Speech([text[place : place + 5] for place in range(0, len(text), 5)], before=1.0, between=0.01)
+    return Completion([text[place : place + 5] for place in range(0, len(text), 5)], first_delay=1.0, delta_delay=0.01)
 
 
 async def test_no_request_to_discord_or_the_model_has_invisible_characters(tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ async def test_no_request_to_discord_or_the_model_has_invisible_characters(tmp_p
         await bot.ask_and_wait(f"How long does a {TRICKY_WORD} take, says the note?")
         first = bot.channel_messages()[-1]
         world.say(general, mia, f"<@{world.bot.id}> and {TRICKY_WORD} on weekends?", reply_to=first.id)
-        await bot.wait_until(lambda: len(bot.model.chats) >= 3 and bot._is_idle())
+        await bot.wait_until(lambda: len(bot.model.chat_requests) >= 3 and bot._is_idle())
         pressed = [
             button
             for row in first.current_state.components

@@ -34,7 +34,10 @@ SHORT_RATE, LONG_RATE, FAST_RATE = 200, 90, 300
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What readers saw of some answers at once. ``delay``: mean seconds per character; ``late``: of the last final."""
+    """What readers saw of some answers at once.
+
+    ``delay``: mean seconds per character; ``final_delay``: of the last final.
+    """
 
     delay: float
     freeze: float

@@ -15,8 +15,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from bot.domain import QUESTION_LIMIT
-from bot.knowledge.answering.prompts import follow_up_prompt
-from bot.knowledge.models.openai import MODEL_FAULTS
+from bot.knowledge.answering.prompts import build_condense_prompt
+from bot.knowledge.models.openai import MODEL_ERRORS
 from bot.text.invisible import strip_invisible
 from bot.text.search_terms import extract_stems
 
@@ -28,23 +28,23 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-PATIENCE: Final = 8.0
+CONDENSE_TIMEOUT: Final = 8.0
 """Seconds that a model has to write one line."""
 
-_TELLING: Final = 2
+_MIN_TERMS: Final = 2
 """A question with fewer words that say something is part of another one."""
-_CARRIED: Final = 300
+_MAX_CARRIED_CHARS: Final = 300
 """Characters of the earlier question that are carried over."""
-_LINE: Final = 400
+_MAX_LINE_CHARS: Final = 400
 """Characters of the model's line that are read."""
 
 _PUNCTUATION: Final = "?!.,;:()[]\"'“”«»¿¡？！。，"
 
-_OPENING: Final = re.compile(
+_CONTINUATION: Final = re.compile(
     r"\W*(?:and|but|or|also|what about|how about|what if|und|aber|oder|et|mais|ou|y|pero|и|а|но)\b", re.IGNORECASE
 )
 # "IT" is a department, "how long does it take to …" points at nothing, "that" does so only without a noun of its own.
-_POINTING: Final = re.compile(
+_BACK_REFERENCE: Final = re.compile(
     r"""
     \b(?: (?-i:[Ii]t)(?!\s+(?:take|cost|possible|allowed|okay|ok|necessary|mean)\s+(?:\w+\s+)?(?:to|if|that|when)\b)
         | its|they|them|theirs?|he|she|him|his|hers?|ones|the\s+other|latter|former|otherwise|instead|else
@@ -58,55 +58,55 @@ _POINTING: Final = re.compile(
 )
 
 
-async def self_contained(question: Question, model: StreamingModel | None) -> str:
+async def condense_question(question: Question, model: StreamingModel | None) -> str:
     """The question in words that need no conversation; its own words where they need none."""
-    if not question.conversation or stands_alone(question.text):
+    if not question.conversation or is_self_contained(question.text):
         return question.text
     if model is not None:
         try:
-            async with asyncio.timeout(PATIENCE):
-                line = await _rewritten(question, model)
-        except (*MODEL_FAULTS, TimeoutError) as error:
+            async with asyncio.timeout(CONDENSE_TIMEOUT):
+                line = await _rewrite(question, model)
+        except (*MODEL_ERRORS, TimeoutError) as error:
             _log.warning("Question %s is not rewritten: %s", question.answer_id, type(error).__name__)
         else:
             if line:
                 return line
-    return carried_over(question.text, question.conversation, question.speaker)
+    return append_previous_question(question.text, question.conversation, question.speaker)
 
 
-def stands_alone(text: str) -> bool:
+def is_self_contained(text: str) -> bool:
     """Whether a question can be understood by itself: long enough, and pointing at nothing said before."""
-    if _OPENING.match(text) or _POINTING.search(text):
+    if _CONTINUATION.match(text) or _BACK_REFERENCE.search(text):
         return False
-    return len(set(extract_stems(text))) >= _TELLING
+    return len(set(extract_stems(text))) >= _MIN_TERMS
 
 
-def carried_over(text: str, conversation: Sequence[Turn], speaker: str = "") -> str:
+def append_previous_question(text: str, conversation: Sequence[Turn], speaker: str = "") -> str:
     """The question, and in brackets the words of the one it follows: the speaker's last that stands alone, if any."""
-    if stands_alone(text):
+    if is_self_contained(text):
         return text
     asked = [turn for turn in reversed(conversation) if not turn.is_answer and turn.text.strip()]
     own = [turn for turn in asked if turn.speaker == speaker]
-    candidates = [turn for turn in (*own, *asked) if stands_alone(turn.text)] or own or asked
+    candidates = [turn for turn in (*own, *asked) if is_self_contained(turn.text)] or own or asked
     if not candidates:
         return text
-    earlier = _keywords(candidates[0].text)[:_CARRIED]
+    earlier = _extract_keywords(candidates[0].text)[:_MAX_CARRIED_CHARS]
     room = QUESTION_LIMIT - len(text) - len(" ()")
     return f"{text} ({earlier[:room]})" if room > 0 and earlier not in text else text
 
 
-def _keywords(text: str) -> str:
+def _extract_keywords(text: str) -> str:
     """The words of a question that say what it is about, as they are written there; all of them if none does."""
     telling = set(extract_stems(text))
     words = [word.strip(_PUNCTUATION) for word in text.split()]
     return " ".join([word for word in words if telling.intersection(extract_stems(word))] or words)
 
 
-async def _rewritten(question: Question, model: StreamingModel) -> str:
+async def _rewrite(question: Question, model: StreamingModel) -> str:
     """The model's line; empty where it wrote none that can be used."""
-    messages = follow_up_prompt(secrets.token_hex(8)).format_messages(
-        conversation_str=_as_lines(question.conversation),
-        speaker_str=_on_one_line(question.speaker) or "somebody",
+    messages = build_condense_prompt(secrets.token_hex(8)).format_messages(
+        conversation_str=_format_conversation(question.conversation),
+        speaker_str=_single_line(question.speaker) or "somebody",
         query_str=question.text,
     )
     written = ""
@@ -115,16 +115,16 @@ async def _rewritten(question: Question, model: StreamingModel) -> str:
         async with asyncio.timeout(None) as listening:
             async for response in await model.astream_chat(messages):
                 written += response.delta or ""
-                if len(written) > _LINE:
+                if len(written) > _MAX_LINE_CHARS:
                     listening.reschedule(0)
     lines = [line.strip() for line in strip_invisible(written).strip().splitlines() if line.strip()]
     line = lines[0].strip("\"'“”«»") if lines else ""
-    return line if len(line) <= _LINE else ""
+    return line if len(line) <= _MAX_LINE_CHARS else ""
 
 
-def _as_lines(conversation: Sequence[Turn]) -> str:
-    return "\n".join(f"{_on_one_line(turn.speaker)}: {_on_one_line(turn.text)}" for turn in conversation)
+def _format_conversation(conversation: Sequence[Turn]) -> str:
+    return "\n".join(f"{_single_line(turn.speaker)}: {_single_line(turn.text)}" for turn in conversation)
 
 
-def _on_one_line(text: str) -> str:
+def _single_line(text: str) -> str:
     return " ".join(text.split())

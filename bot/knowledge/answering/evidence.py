@@ -16,20 +16,20 @@ from bot.text.search_terms import extract_stems, find_contained_stems
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-FOREIGN: Final = 0.15
+MIN_COVERAGE: Final = 0.15
 """Below this coverage the passages share nothing with a question but its commonest words."""
 
-FOREIGN_ABROAD: Final = 0.1
+MIN_COVERAGE_NON_LATIN: Final = 0.1
 """The same in other scripts than Latin. Where there are no spaces, pairs of characters are compared: a question has
 many, and a passage that answers it in other words holds few. Of XQuAD's Chinese questions, 298, all have an answer: at
 0.15 11 would be turned away, here none; of 15 about other matters 8 are."""
 
-FAR: Final = 0.25
+MIN_SIMILARITY: Final = 0.25
 """Below this cosine nothing is near. Of MiniLM's questions with an answer none is, of those about other things a third
 are. Models whose cosines are all high never come below it: then a model is asked, which is the safe side."""
 
-SURE: Final = 0.6
-NEAR: Final = 0.45
+CLEAR_COVERAGE: Final = 0.6
+CLEAR_SIMILARITY: Final = 0.45
 """From this coverage on, and this cosine where there is one, the passages speak clearly of the question.
 
 Measured, questions that have an answer against those that have none. XQuAD, questions of one half of the paragraphs and
@@ -48,25 +48,25 @@ class Evidence:
 
     ``coverage`` is the part of the question's words that the best of the passages holds, rare words counting more, from
     0 to 1; ``similarity`` the cosine of the nearest passage, None where no vectors were searched, or where they say
-    nothing. Below ``foreign`` a coverage is that of any passage at all.
+    nothing. Below ``min_coverage`` a coverage is that of any passage at all.
     """
 
     coverage: float
     similarity: float | None = None
-    foreign: float = FOREIGN
+    min_coverage: float = MIN_COVERAGE
 
     @property
     def is_empty(self) -> bool:
         """Whether the passages clearly do not hold the answer: foreign in words, and far in meaning."""
-        return self.coverage < self.foreign and (self.similarity is None or self.similarity < FAR)
+        return self.coverage < self.min_coverage and (self.similarity is None or self.similarity < MIN_SIMILARITY)
 
     @property
     def is_clear(self) -> bool:
         """Whether the passages speak so clearly of the question that they may be shown to people who did not ask."""
-        return self.coverage >= SURE and (self.similarity is None or self.similarity >= NEAR)
+        return self.coverage >= CLEAR_COVERAGE and (self.similarity is None or self.similarity >= CLEAR_SIMILARITY)
 
 
-def coverages(question: str, texts: Sequence[str]) -> list[float]:
+def compute_coverages(question: str, texts: Sequence[str]) -> list[float]:
     """The part of the question's words that each text holds, rare words counting more; from 0 to 1."""
     wanted = set(extract_stems(question))
     bags = [find_contained_stems(wanted, text) for text in texts]

@@ -18,12 +18,12 @@ from llama_index.core.response_synthesizers import BaseSynthesizer
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 
 from bot.domain import AnswerOutcome, FinishReason, Source
-from bot.knowledge.answering.evidence import coverages
-from bot.knowledge.answering.prompts import NO_PASSAGES, heading
-from bot.knowledge.answering.quotable_units import Unit, units
-from bot.knowledge.answering.retrieval import gathered, merged, sources_of
+from bot.knowledge.answering.evidence import compute_coverages
+from bot.knowledge.answering.prompts import NO_PASSAGES, format_heading
+from bot.knowledge.answering.quotable_units import QuotableUnit, split_units
+from bot.knowledge.answering.retrieval import build_sources, group_by_document, merge_adjacent
 from bot.knowledge.answering.synthesis import StreamedAnswer
-from bot.knowledge.models.openai import MODEL_FAULTS
+from bot.knowledge.models.openai import MODEL_ERRORS
 from bot.text.citations import escape_markdown
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
     from bot.domain import Attachment
 
-HEADING: Final = "**No model is set: quoting your documents**"
-DOUBT: Final = "*This may not answer your question.*"
+NO_MODEL_HEADING: Final = "**No model is set: quoting your documents**"
+LOW_CONFIDENCE_NOTE: Final = "*This may not answer your question.*"
 
 PASSAGES_READ: Final = 12
 """Passages searched for quotes; there is no model's window to spare."""
@@ -44,15 +44,15 @@ PASSAGES_READ: Final = 12
 QUOTE_LIMIT: Final = 4
 """Units quoted at most."""
 
-NEAR: Final = 0.8
+MIN_RELATIVE_SCORE: Final = 0.8
 """Quoted is what scores at least this part of the best."""
 
-UNITS_READ: Final = 24
+SHORTLIST_SIZE: Final = 24
 """Units whose meaning is looked at: those that share most with the question in the passages that come first. Each costs
 some ten milliseconds of a processor."""
 
-DOUBTFUL: Final = 0.35
-FARAWAY: Final = 0.3
+LOW_CONFIDENCE_SCORE: Final = 0.35
+LOW_CONFIDENCE_SIMILARITY: Final = 0.3
 """Below this best score, or this cosine of the nearest passage, the answer says that it may be none. On the sample
 documents one right answer of 22 is below, and two of three questions without an answer are, or are turned away."""
 
@@ -70,18 +70,21 @@ SIMILARITY_WEIGHT: Final = 0.8
 
 PASSAGE_SHARE: Final = 0.25
 OVERLAP_WEIGHT: Final = 0.15
-HINT_WEIGHT: Final = 0.15
+ANSWER_TYPE_WEIGHT: Final = 0.15
 
 
-def _any(*alternatives: str) -> re.Pattern[str]:
+def _compile_any(*alternatives: str) -> re.Pattern[str]:
     return re.compile("|".join(alternatives), re.IGNORECASE)
 
 
-_HINTS: Final = (
-    (_any(r"\bwho(m|se)?\b"), re.compile(r"\b[A-Z]\w+ [A-Z]\w+\b|@|\b(?:[Aa]nyone|[Ee]very(?:body|one)|[Nn]obody)\b")),
+_ANSWER_TYPES: Final = (
     (
-        _any(r"\bwhen\b", r"\bwhat time\b", r"\bwhich days?\b", r"\bhow (long|soon|often|fast|quickly|late)\b"),
-        _any(
+        _compile_any(r"\bwho(m|se)?\b"),
+        re.compile(r"\b[A-Z]\w+ [A-Z]\w+\b|@|\b(?:[Aa]nyone|[Ee]very(?:body|one)|[Nn]obody)\b"),
+    ),
+    (
+        _compile_any(r"\bwhen\b", r"\bwhat time\b", r"\bwhich days?\b", r"\bhow (long|soon|often|fast|quickly|late)\b"),
+        _compile_any(
             r"\d",
             r"\b(second|minute|hour|day|week|month|quarter|year)s?\b",
             r"\b(mon|tues|wednes|thurs|fri|satur|sun)days?\b",
@@ -89,24 +92,24 @@ _HINTS: Final = (
         ),
     ),
     (
-        _any(r"\bhow (much|many)\b", r"\b(cost|price|limit|rate|fee|percent(age)?|number)\b"),
-        _any(r"\d", r"\b(one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|dozen|half)\b"),
+        _compile_any(r"\bhow (much|many)\b", r"\b(cost|price|limit|rate|fee|percent(age)?|number)\b"),
+        _compile_any(r"\d", r"\b(one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|dozen|half)\b"),
     ),
-    (_any(r"\b(command|code|script|install|configure)\b"), _any("`", "~~~")),
+    (_compile_any(r"\b(command|code|script|install|configure)\b"), _compile_any("`", "~~~")),
     (
-        _any(r"\bdefaults?\b"),
-        _any(
+        _compile_any(r"\bdefaults?\b"),
+        _compile_any(
             r"\bdefault", r"\b(unless|otherwise|normally|initially|unset|omitted)\b", r"\bnot (given|set|specified)\b"
         ),
     ),
-    (_any(r"\bwhere\b"), re.compile(r"\b(?:in|at|on|under|near|above|below) (?:the )?[A-Z`/]|`|://|#\w")),
+    (_compile_any(r"\bwhere\b"), re.compile(r"\b(?:in|at|on|under|near|above|below) (?:the )?[A-Z`/]|`|://|#\w")),
 )
 """What a question asks for, and what an answer to it looks like. English only; elsewhere no hint is given."""
 
 
-def hint(question: str, text: str) -> float:
+def score_answer_type(question: str, text: str) -> float:
     """1 if the text holds the kind of thing the question asks for (a name, a time, a number …); 0.5 if it asks none."""
-    asked = [answer for wanted, answer in _HINTS if wanted.search(question)]
+    asked = [answer for wanted, answer in _ANSWER_TYPES if wanted.search(question)]
     if not asked:
         return 0.5
     return sum(bool(answer.search(text)) for answer in asked) / len(asked)
@@ -116,40 +119,42 @@ def hint(question: str, text: str) -> float:
 class Quote:
     """A unit, the source it stands in, its place there, and its score."""
 
-    unit: Unit
+    unit: QuotableUnit
     source: Source
-    place: int
+    position: int
     score: float
 
 
-def chosen(quotes: Sequence[Quote]) -> list[Quote]:
+def select_quotes(quotes: Sequence[Quote]) -> list[Quote]:
     """What to quote of all there is, best first: what comes near the best, little of it, nothing twice.
 
     A line that ends in a colon brings along what it introduces.
     """
-    following = {(quote.source, quote.place - 1): quote for quote in quotes}
+    following = {(quote.source, quote.position - 1): quote for quote in quotes}
     kept: list[Quote] = []
     brought: list[Quote] = []
     for quote in sorted(quotes, key=lambda quote: -quote.score):
-        if len(kept) == QUOTE_LIMIT or (kept and quote.score < kept[0].score * NEAR):
+        if len(kept) == QUOTE_LIMIT or (kept and quote.score < kept[0].score * MIN_RELATIVE_SCORE):
             break
-        if quote in brought or any(_is_copy(_words(quote.unit), _words(other.unit)) for other in kept + brought):
+        if quote in brought or any(
+            _is_duplicate(_extract_words(quote.unit), _extract_words(other.unit)) for other in kept + brought
+        ):
             continue
         kept.append(quote)
-        introduced = following.get((quote.source, quote.place)) if quote.unit.text.endswith(":") else None
+        introduced = following.get((quote.source, quote.position)) if quote.unit.text.endswith(":") else None
         if introduced is not None and introduced not in kept:
             brought.append(introduced)
     return kept + brought
 
 
-def _words(unit: Unit) -> list[str]:
+def _extract_words(unit: QuotableUnit) -> list[str]:
     """What a unit says, without its marks: the same in a page, in its source and as plain text. Code stays as it is."""
     if unit.is_block:
-        return unit.whole.split()
-    return re.findall(r"[^\W_]+", re.sub(r"\]\([^)\s]*\)", " ", unit.whole).casefold())
+        return unit.full_text.split()
+    return re.findall(r"[^\W_]+", re.sub(r"\]\([^)\s]*\)", " ", unit.full_text).casefold())
 
 
-def _is_copy(words: Sequence[str], others: Sequence[str]) -> bool:
+def _is_duplicate(words: Sequence[str], others: Sequence[str]) -> bool:
     """Whether all of it is said by the others, or the same but for numbers that one of both lacks: those of notes."""
     if f" {' '.join(words)} " in f" {' '.join(others)} ":
         return True
@@ -158,30 +163,30 @@ def _is_copy(words: Sequence[str], others: Sequence[str]) -> bool:
     return is_alike and (own < theirs or theirs < own)
 
 
-def laid_out(quotes: Sequence[Quote], *, is_doubtful: bool = False) -> Iterator[str]:
+def render_quotes(quotes: Sequence[Quote], *, is_low_confidence: bool = False) -> Iterator[str]:
     """The answer's paragraphs: per source, in the order of the best, its heading with [n] and then what is quoted.
 
     A file that came with the question is no source, and has no number.
     """
     for source in dict.fromkeys(quote.source for quote in quotes):
-        own = sorted((quote for quote in quotes if quote.source == source), key=lambda quote: quote.place)
-        yield f"\n\n**{heading(source)}**" + (f" [{source.number}]" if source.number != UNNUMBERED else "")
+        own = sorted((quote for quote in quotes if quote.source == source), key=lambda quote: quote.position)
+        yield f"\n\n**{format_heading(source)}**" + (f" [{source.number}]" if source.number != UNNUMBERED else "")
         shown: set[str] = set()
         for quote in own:
-            yield from _lines(quote.unit, has_lead=quote.unit.lead not in shown)
-            shown |= {quote.unit.lead, quote.unit.text}
-    if is_doubtful:
-        yield f"\n\n{DOUBT}"
+            yield from _render_unit(quote.unit, has_lead_in=quote.unit.lead_in not in shown)
+            shown |= {quote.unit.lead_in, quote.unit.text}
+    if is_low_confidence:
+        yield f"\n\n{LOW_CONFIDENCE_NOTE}"
 
 
-def _lines(unit: Unit, *, has_lead: bool) -> Iterator[str]:
-    is_table = unit.is_block and unit.lead.startswith("|")
-    if unit.lead and has_lead:
-        yield f"\n\n{unit.lead}" if is_table else f"\n> {unit.lead}"
-    yield f"\n{unit.text}" if unit.is_block else f"\n> {_unmarked(unit.text)}"
+def _render_unit(unit: QuotableUnit, *, has_lead_in: bool) -> Iterator[str]:
+    is_table = unit.is_block and unit.lead_in.startswith("|")
+    if unit.lead_in and has_lead_in:
+        yield f"\n\n{unit.lead_in}" if is_table else f"\n> {unit.lead_in}"
+    yield f"\n{unit.text}" if unit.is_block else f"\n> {_escape_citations(unit.text)}"
 
 
-def _unmarked(text: str) -> str:
+def _escape_citations(text: str) -> str:
     """The text with a document's own [n] made plain: it must not pass for one of ours."""
     return re.sub(r"(?<!\\)\[(?=[\d ,;–-]+\])", r"\\[", text)
 
@@ -189,7 +194,7 @@ def _unmarked(text: str) -> str:
 # --- The synthesizer ---------------------------------------------------------------------------------------------
 
 
-class NoModel(CustomLLM):
+class PlaceholderLLM(CustomLLM):
     """The model of an operator who has set none; LlamaIndex wants one to be there, and nobody asks it."""
 
     @property
@@ -214,23 +219,23 @@ class NoModel(CustomLLM):
         raise NotImplementedError("there is no model")
 
 
-class Quoter(BaseSynthesizer):
+class ExtractiveSynthesizer(BaseSynthesizer):
     """A response synthesizer that quotes. ``found`` belong to the nodes it is given, in the same order."""
 
-    def __init__(self, found: Found, embedding: BaseEmbedding | None) -> None:
-        super().__init__(llm=NoModel(), streaming=True)
-        self._found = found
+    def __init__(self, candidates: Candidates, embedding: BaseEmbedding | None) -> None:
+        super().__init__(llm=PlaceholderLLM(), streaming=True)
+        self._candidates = candidates
         self._embedding = embedding
-        self._is_doubtful = False
+        self._is_low_confidence = False
 
     @property
     def outcome(self) -> AnswerOutcome:
         """How it ended, once its deltas have: with quotes that may be none of the answer, it was not found."""
-        return AnswerOutcome(FinishReason.NOT_FOUND if self._is_doubtful else FinishReason.COMPLETE)
+        return AnswerOutcome(FinishReason.NOT_FOUND if self._is_low_confidence else FinishReason.COMPLETE)
 
     async def aget_response(self, query_str: str, text_chunks: Sequence[str], **_: Any) -> AsyncGenerator[str, None]:  # noqa: ARG002 # as inherited
         """The answer's deltas; ``text_chunks`` are not looked at, for the sources hold the passages unadorned."""
-        return self._deltas(query_str)
+        return self._stream_deltas(query_str)
 
     def get_response(self, query_str: str, text_chunks: Sequence[str], **_: Any) -> str:
         """Refuse: this one only streams.
@@ -246,55 +251,61 @@ class Quoter(BaseSynthesizer):
     def _update_prompts(self, prompts_dict: PromptDictType) -> None:
         pass
 
-    async def _deltas(self, question: str) -> AsyncGenerator[str, None]:
-        yield HEADING
-        quotes = chosen(await self._scored(question))
-        self._is_doubtful = not quotes or quotes[0].score < DOUBTFUL or (self._found.is_far and not self._found.files)
-        for piece in laid_out(quotes, is_doubtful=self._is_doubtful):
+    async def _stream_deltas(self, question: str) -> AsyncGenerator[str, None]:
+        yield NO_MODEL_HEADING
+        quotes = select_quotes(await self._score_units(question))
+        self._is_low_confidence = (
+            not quotes
+            or quotes[0].score < LOW_CONFIDENCE_SCORE
+            or (self._candidates.has_low_similarity and not self._candidates.files)
+        )
+        for piece in render_quotes(quotes, is_low_confidence=self._is_low_confidence):
             for word in re.findall(r"\s*\S+\s*?|\s+", piece):
                 yield word
                 await asyncio.sleep(_WORD_PAUSE)
 
-    async def _scored(self, question: str) -> list[Quote]:
+    async def _score_units(self, question: str) -> list[Quote]:
         """Every unit with its score; one that was not looked at closely has 0."""
-        shared = await asyncio.to_thread(self._shared, question)
+        shared = await asyncio.to_thread(self._score_overlaps, question)
         everything = list(shared)
-        read = promising(everything, {quote: shared[quote] + self._found.rank(quote.source) for quote in everything})
-        similar = await self._similarities(question, read)
+        read = shortlist(
+            everything, {quote: shared[quote] + self._candidates.get_rank_score(quote.source) for quote in everything}
+        )
+        similar = await self._compute_similarities(question, read)
         scored = {
-            quote: replace(quote, score=meaning + OVERLAP_WEIGHT * shared[quote] + HINT_WEIGHT * hinted)
+            quote: replace(quote, score=meaning + OVERLAP_WEIGHT * shared[quote] + ANSWER_TYPE_WEIGHT * hinted)
             for quote, meaning, hinted in zip(
                 read,
                 (SIMILARITY_WEIGHT * shared[quote] for quote in read) if similar is None else similar,
-                (hint(question, quote.unit.text) for quote in read),
+                (score_answer_type(question, quote.unit.text) for quote in read),
                 strict=True,
             )
         }
         return [scored.get(quote, quote) for quote in everything]
 
-    def _shared(self, question: str) -> dict[Quote, float]:
+    def _score_overlaps(self, question: str) -> dict[Quote, float]:
         """Every unit, in order, and the part of the question's words that it holds. A long file takes its time."""
         everything = [
             Quote(unit, source, place, 0.0)
-            for source in (*self._found.sources, *self._found.files)
-            for place, unit in enumerate(units(source.passage))
+            for source in (*self._candidates.sources, *self._candidates.files)
+            for place, unit in enumerate(split_units(source.passage))
         ]
-        titled = [f"{heading(quote.source)}: {quote.unit.whole}" for quote in everything]
-        return dict(zip(everything, coverages(question, titled), strict=True))
+        titled = [f"{format_heading(quote.source)}: {quote.unit.full_text}" for quote in everything]
+        return dict(zip(everything, compute_coverages(question, titled), strict=True))
 
-    async def _similarities(self, question: str, quotes: Sequence[Quote]) -> list[float] | None:
+    async def _compute_similarities(self, question: str, quotes: Sequence[Quote]) -> list[float] | None:
         """How near each unit and its passage are in meaning, weighted; None without an embedding."""
         if self._embedding is None or not quotes:
             return None
-        texts = [question, *(quote.unit.whole for quote in quotes)]
+        texts = [question, *(quote.unit.full_text for quote in quotes)]
         try:
             vectors = await self._embedding.aget_text_embedding_batch(texts)
-        except MODEL_FAULTS as error:
+        except MODEL_ERRORS as error:
             _log.warning("the embedding model failed (%s): sentences are chosen by their words", type(error).__name__)
             return None
         wanted, *others = np.asarray(vectors, dtype=np.float32)
         own = [float(np.dot(wanted, other)) for other in others]
-        around = [self._found.cosine(quote.source) for quote in quotes]
+        around = [self._candidates.get_cosine(quote.source) for quote in quotes]
         return [
             SIMILARITY_WEIGHT * (alone if near is None else (1 - PASSAGE_SHARE) * alone + PASSAGE_SHARE * near)
             for alone, near in zip(own, around, strict=True)
@@ -302,62 +313,62 @@ class Quoter(BaseSynthesizer):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Candidates:
     """What there is to quote from: sources, and for each its rank score (0 to 1) and its cosine, where there is one.
 
     ``files`` came with the question: quoted like sources, but without a number.
     """
 
     sources: Sequence[Source]
-    ranks: Sequence[float]
+    rank_scores: Sequence[float]
     cosines: Sequence[float | None]
     files: Sequence[Source] = ()
 
-    def rank(self, source: Source) -> float:
+    def get_rank_score(self, source: Source) -> float:
         """How well its passage was found; what came with the question needed no finding."""
-        return 1.0 if source.number == UNNUMBERED else self.ranks[source.number - 1]
+        return 1.0 if source.number == UNNUMBERED else self.rank_scores[source.number - 1]
 
-    def cosine(self, source: Source) -> float | None:
+    def get_cosine(self, source: Source) -> float | None:
         """How near its passage is."""
         return None if source.number == UNNUMBERED else self.cosines[source.number - 1]
 
     @property
-    def is_far(self) -> bool:
+    def has_low_similarity(self) -> bool:
         """Whether even the nearest passage is far away."""
         known = [cosine for cosine in self.cosines if cosine is not None]
-        return bool(known) and max(known) < FARAWAY
+        return bool(known) and max(known) < LOW_CONFIDENCE_SIMILARITY
 
 
-def promising(quotes: Sequence[Quote], scores: Mapping[Quote, float]) -> list[Quote]:
+def shortlist(quotes: Sequence[Quote], scores: Mapping[Quote, float]) -> list[Quote]:
     """What is worth a closer look, in its order: the best by words and rank."""
-    best = sorted(quotes, key=lambda quote: -scores[quote])[:UNITS_READ]
+    best = sorted(quotes, key=lambda quote: -scores[quote])[:SHORTLIST_SIZE]
     return [quote for quote in quotes if quote in set(best)]
 
 
-async def quoted(
+async def extract_answer(
     question: str,
     ranked: Sequence[NodeWithScore],
     embedding: BaseEmbedding | None,
     *,
     cosines: Mapping[str, float] | None = None,
-    attached: Sequence[Attachment] = (),
+    attachments: Sequence[Attachment] = (),
 ) -> StreamedAnswer:
     """An answer made of quotes from the best passages; what to quote is chosen when the first delta is awaited.
 
     ``cosines`` are of the passages that were near in meaning, by node id. Files that came with the question are quoted
     from as well, each under its name, and are not among the sources.
     """
-    hits = merged(gathered(ranked[:PASSAGES_READ]))
+    hits = merge_adjacent(group_by_document(ranked[:PASSAGES_READ]))
     near = cosines or {}
     farthest = min(near.values(), default=None)
-    found = Found(
-        sources_of(hits),
+    found = Candidates(
+        build_sources(hits),
         [hit.score or 0.0 for hit in hits],
         [near.get(hit.node.node_id, farthest) for hit in hits],
-        [Source(UNNUMBERED, "", f"Your attachment {escape_markdown(file.name)}", file.text) for file in attached],
+        [Source(UNNUMBERED, "", f"Your attachment {escape_markdown(file.name)}", file.text) for file in attachments],
     )
     # LlamaIndex would answer in its own words where there is no node at all; which ones there are is not looked at.
     nodes = hits or [NodeWithScore(node=TextNode(text=NO_PASSAGES))]
-    quoter = Quoter(found, embedding)
+    quoter = ExtractiveSynthesizer(found, embedding)
     response = cast("AsyncStreamingResponse", await quoter.asynthesize(QueryBundle(question), nodes))
-    return StreamedAnswer(response, found.sources, ending=lambda _has_text: quoter.outcome)
+    return StreamedAnswer(response, found.sources, get_outcome=lambda _has_text: quoter.outcome)

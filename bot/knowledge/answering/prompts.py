@@ -40,13 +40,13 @@ _GROUNDED: Final = """\
 
 _TONE: Final = "- Whoever runs this place wants answers written like this, as far as all of the above allows it: {tone}"
 
-_TURN: Final = """\
+_CONTEXT_BLOCK: Final = """\
 ----- passages {mark} -----
 {context_str}
 ----- end of passages {mark} -----
 """
 
-_FILES: Final = """
+_FILES_BLOCK: Final = """
 ----- the asker's files {file_mark} -----
 {files_str}
 ----- end of the asker's files {file_mark} -----
@@ -61,15 +61,15 @@ _NAME_LIMIT: Final = 150
 NO_PASSAGES: Final = "(The team's documents hold nothing about this.)"
 
 
-def question_prompt(
-    mark: str, *, manner: ResponseStyle | None = None, files: Sequence[Attachment] = (), file_mark: str = ""
+def build_question_prompt(
+    delimiter: str, *, style: ResponseStyle | None = None, files: Sequence[Attachment] = (), file_delimiter: str = ""
 ) -> ChatPromptTemplate:
     """The prompt of one answer, with the files that came with the question.
 
     The marks are random, so that no passage can pretend to end where the passages end.
     """
-    language = _on_one_line(manner.language, _LANGUAGE_LIMIT) if manner else ""
-    tone = _on_one_line(manner.tone, _TONE_LIMIT) if manner else ""
+    language = _single_line(style.language, _LANGUAGE_LIMIT) if style else ""
+    tone = _single_line(style.tone, _TONE_LIMIT) if style else ""
     rules = [
         _ROLE,
         _PASSAGES_AND_FILES if files else _PASSAGES,
@@ -77,31 +77,35 @@ def question_prompt(
         _GROUNDED,
         *([_TONE] if tone else []),
     ]
-    turn = _TURN + (_FILES if files else "") + _QUESTION
+    turn = _CONTEXT_BLOCK + (_FILES_BLOCK if files else "") + _QUESTION
     template = ChatPromptTemplate(
         [ChatMessage("\n".join(rules), role=MessageRole.SYSTEM), ChatMessage(turn, role=MessageRole.USER)]
     )
     return template.partial_format(
-        mark=mark, file_mark=file_mark, files_str="\n\n".join(map(named_file, files)), language=language, tone=tone
+        mark=delimiter,
+        file_mark=file_delimiter,
+        files_str="\n\n".join(map(format_file, files)),
+        language=language,
+        tone=tone,
     )
 
 
-def named_file(file: Attachment) -> str:
+def format_file(file: Attachment) -> str:
     """One file of the asker's as the model sees it: its name on a line, then its text."""
-    return f"File: {_on_one_line(file.name, _NAME_LIMIT)}\n{clean_text(file.text)}"
+    return f"File: {_single_line(file.name, _NAME_LIMIT)}\n{clean_text(file.text)}"
 
 
-def _on_one_line(text: str, limit: int) -> str:
+def _single_line(text: str, limit: int) -> str:
     return " ".join(clean_text(text).split())[:limit]
 
 
-def numbered_passage(source: Source) -> str:
+def format_passage(source: Source) -> str:
     """One passage as the model sees it: number, title, headings and page on a line, then the text."""
     page = f", page {source.page}" if source.page is not None else ""
-    return strip_invisible(f"[{source.number}] {heading(source)}{page}\n{source.passage}")
+    return strip_invisible(f"[{source.number}] {format_heading(source)}{page}\n{source.passage}")
 
 
-def heading(source: Source) -> str:
+def format_heading(source: Source) -> str:
     """Title and path of headings: "On-call › Afterwards"."""
     return " › ".join(part for part in (source.title, source.section) if part)
 
@@ -123,9 +127,9 @@ _FOLLOW_UP: Final = """\
 {speaker_str} now asks: {query_str}"""
 
 
-def follow_up_prompt(mark: str) -> ChatPromptTemplate:
-    """The prompt that makes a follow-up self-contained; ``mark`` is random, as in ``question_prompt``."""
+def build_condense_prompt(delimiter: str) -> ChatPromptTemplate:
+    """The prompt that makes a follow-up self-contained; ``delimiter`` is random, as in ``build_question_prompt``."""
     template = ChatPromptTemplate(
         [ChatMessage(_REWRITER, role=MessageRole.SYSTEM), ChatMessage(_FOLLOW_UP, role=MessageRole.USER)]
     )
-    return template.partial_format(mark=mark)
+    return template.partial_format(mark=delimiter)

@@ -11,12 +11,18 @@ from llama_index.core.response_synthesizers import ResponseMode, get_response_sy
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 
 from bot.domain import AnswerOutcome, Attachment, FinishReason, ResponseStyle, Usage
-from bot.knowledge.answering.prompts import NO_PASSAGES, named_file, numbered_passage, question_prompt
-from bot.knowledge.answering.refusal_marker import Refusing
-from bot.knowledge.answering.retrieval import TOKEN_BUDGET, gathered, merged, sources_of, trimmed
-from bot.knowledge.ingestion.attachments import fitted
-from bot.knowledge.models.openai import ANSWER_TOKENS, MODEL_FAULTS, context_too_long, named_fault
-from bot.knowledge.splitting.splitter import token_count
+from bot.knowledge.answering.prompts import NO_PASSAGES, build_question_prompt, format_file, format_passage
+from bot.knowledge.answering.refusal_marker import RefusalMarkerFilter
+from bot.knowledge.answering.retrieval import (
+    TOKEN_BUDGET,
+    build_sources,
+    group_by_document,
+    merge_adjacent,
+    trim_to_budget,
+)
+from bot.knowledge.ingestion.attachments import fit_files
+from bot.knowledge.models.openai import ANSWER_TOKENS, MODEL_ERRORS, build_context_too_long, map_model_error
+from bot.knowledge.splitting.splitter import count_tokens
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -25,10 +31,12 @@ if TYPE_CHECKING:
 
     from bot.domain import Source
     from bot.knowledge.models.openai import StreamingModel
-    from bot.knowledge.models.usage import Tally
+    from bot.knowledge.models.usage import UsageCounter
 
-_UNBOUNDED: Final = 10_000_000  # LlamaIndex would split what it deems too long into several calls; it was trimmed here
-_PASSAGE_LINE: Final = 16  # tokens of "[1] …, page 3" beyond title and headings, generously
+_UNLIMITED_CONTEXT: Final = (
+    10_000_000  # LlamaIndex would split what it deems too long into several calls; it was trimmed here
+)
+_PASSAGE_HEADER_TOKENS: Final = 16  # tokens of "[1] …, page 3" beyond title and headings, generously
 
 
 class StreamedAnswer:
@@ -39,22 +47,22 @@ class StreamedAnswer:
         response: AsyncStreamingResponse,
         sources: Sequence[Source],
         *,
-        ending: Callable[[bool], AnswerOutcome] = lambda _has_text: AnswerOutcome(),
-        tallies: Sequence[Tally] = (),
+        get_outcome: Callable[[bool], AnswerOutcome] = lambda _has_text: AnswerOutcome(),
+        usage_counters: Sequence[UsageCounter] = (),
     ) -> None:
         """Make it.
 
         Args:
             response: Where the deltas come from.
             sources: What the answer may cite.
-            ending: Asked once the deltas are exhausted, with whether there was any text: the outcome, or an error.
-            tallies: What counts the tokens of the streams that it takes; none where no model writes.
+            get_outcome: Asked once the deltas are exhausted, with whether there was any text: the outcome, or an error.
+            usage_counters: What counts the tokens of the streams that it takes; none where no model writes.
         """
         self._response = response
-        self._ending = ending
+        self._get_outcome = get_outcome
         self._outcome = AnswerOutcome()
         self.sources: Sequence[Source] = tuple(sources)
-        self.tallies: Sequence[Tally] = tuple(tallies)
+        self.usage_counters: Sequence[UsageCounter] = tuple(usage_counters)
         self.notice = ""
         self.searched_for = ""
         self.is_confident = False
@@ -67,7 +75,7 @@ class StreamedAnswer:
     @property
     def usage(self) -> Usage:
         """Tokens spent so far, counted now where the model has not told."""
-        spent = [tally.usage for tally in self.tallies]
+        spent = [tally.usage for tally in self.usage_counters]
         return Usage(sum(usage.prompt for usage in spent), sum(usage.completion for usage in spent))
 
     async def deltas(self) -> AsyncIterator[str]:
@@ -77,74 +85,83 @@ class StreamedAnswer:
             AnswerUnavailable: the model failed.
         """
         has_text = False
-        refusing = Refusing()
+        refusing = RefusalMarkerFilter()
         try:
             async for delta in self._response.async_response_gen():
                 has_text = has_text or bool(delta.strip())
                 if shown := refusing.feed(delta):
                     yield shown
-        except MODEL_FAULTS as error:
-            raise named_fault(error) from error
+        except MODEL_ERRORS as error:
+            raise map_model_error(error) from error
         if shown := refusing.flush():
             yield shown
-        outcome = self._ending(has_text)
+        outcome = self._get_outcome(has_text)
         is_whole = outcome.finish_reason is FinishReason.COMPLETE
         self._outcome = AnswerOutcome(FinishReason.NOT_FOUND) if is_whole and refusing.is_refusal else outcome
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class PromptContext:
     """What a model is given to answer from: passages, and the files that came with the question."""
 
     hits: Sequence[NodeWithScore] = ()
     files: Sequence[Attachment] = ()
-    manner: ResponseStyle = field(default_factory=ResponseStyle)
+    style: ResponseStyle = field(default_factory=ResponseStyle)
 
 
-def readable(
+def fit_context(
     ranked: Sequence[NodeWithScore],
     question: str,
     *,
     window: int,
     answer_tokens: int = ANSWER_TOKENS,
-    beside: Reading | None = None,
-) -> Reading:
+    extra_context: PromptContext | None = None,
+) -> PromptContext:
     """What a model with this context window (tokens) can read for this question, documents in one piece.
 
-    ``beside`` are files and manner that are read besides. The files come first, but leave to the passages as much as
+    ``extra_context`` are files and manner that are read besides. The files come first, but leave to the passages as
+    much as
     these need, or half of the room.
 
     Raises:
         ContextTooLong: there are passages, and none of them fits.
     """
-    beside = beside or Reading()
-    bare = [Attachment(file.name, "") for file in beside.files]
-    prompt = question_prompt(_mark(), manner=beside.manner, files=bare, file_mark=_mark())
-    spoken = sum(token_count(message.content or "") for message in prompt.format_messages())
-    room = window - spoken - token_count(question) - min(answer_tokens, window // 4)
-    files = fitted(beside.files, max(room // 2, room - TOKEN_BUDGET) if ranked else room - token_count(NO_PASSAGES))
-    room -= sum(token_count(file.text) for file in files)
-    kept = trimmed(ranked, token_budget=min(TOKEN_BUDGET, room), count=lambda text: token_count(text) + _PASSAGE_LINE)
+    extra_context = extra_context or PromptContext()
+    bare = [Attachment(file.name, "") for file in extra_context.files]
+    prompt = build_question_prompt(
+        _make_delimiter(), style=extra_context.style, files=bare, file_delimiter=_make_delimiter()
+    )
+    spoken = sum(count_tokens(message.content or "") for message in prompt.format_messages())
+    room = window - spoken - count_tokens(question) - min(answer_tokens, window // 4)
+    files = fit_files(
+        extra_context.files, max(room // 2, room - TOKEN_BUDGET) if ranked else room - count_tokens(NO_PASSAGES)
+    )
+    room -= sum(count_tokens(file.text) for file in files)
+    kept = trim_to_budget(
+        ranked,
+        token_budget=min(TOKEN_BUDGET, room),
+        count_tokens=lambda text: count_tokens(text) + _PASSAGE_HEADER_TOKENS,
+    )
     if ranked and not kept:
-        raise context_too_long()
-    return Reading(merged(gathered(kept)), files, beside.manner)
+        raise build_context_too_long()
+    return PromptContext(merge_adjacent(group_by_document(kept)), files, extra_context.style)
 
 
-async def written(question: str, reading: Reading, model: StreamingModel) -> StreamedAnswer:
+async def synthesize(question: str, context: PromptContext, model: StreamingModel) -> StreamedAnswer:
     """The model's answer from what it reads; it is asked when the first delta is awaited, and only once.
 
-    ``reading`` is what ``readable`` gave for this model.
+    ``context`` is what ``fit_context`` gave for this model.
     """
-    sources = sources_of(reading.hits)
-    passages = [numbered_passage(source) for source in sources] or [NO_PASSAGES]
-    read = [question, *passages, *map(named_file, reading.files)]
-    watched = model.watched()
+    sources = build_sources(context.hits)
+    passages = [format_passage(source) for source in sources] or [NO_PASSAGES]
+    read = [question, *passages, *map(format_file, context.files)]
+    watched = model.with_usage()
     synthesizer = get_response_synthesizer(
         llm=watched,
         response_mode=ResponseMode.COMPACT,
-        prompt_helper=PromptHelper(context_window=_UNBOUNDED),
-        text_qa_template=question_prompt(
-            _mark(*read), manner=reading.manner, files=reading.files, file_mark=_mark(*read)
+        prompt_helper=PromptHelper(context_window=_UNLIMITED_CONTEXT),
+        text_qa_template=build_question_prompt(
+            _make_delimiter(*read), style=context.style, files=context.files, file_delimiter=_make_delimiter(*read)
         ),
         streaming=True,
     )
@@ -153,12 +170,12 @@ async def written(question: str, reading: Reading, model: StreamingModel) -> Str
     return StreamedAnswer(
         cast("AsyncStreamingResponse", response),
         sources,
-        ending=lambda has_text: watched.tally.outcome(has_text=has_text),
-        tallies=[watched.tally],
+        get_outcome=lambda has_text: watched.usage_counter.outcome(has_text=has_text),
+        usage_counters=[watched.usage_counter],
     )
 
 
-def _mark(*texts: str) -> str:
+def _make_delimiter(*texts: str) -> str:
     """A mark that stands in none of the texts, and that nobody could have known."""
     mark = secrets.token_hex(8)
     while any(mark in text for text in texts):

@@ -10,10 +10,10 @@ from typing import Final, Self
 
 from bot.errors import AnswerUnavailable, ModelBusy, ModelInterrupted, ModelUnreachable
 
-Embed = Callable[[Sequence[str]], list[list[float]]]
+EmbedTexts = Callable[[Sequence[str]], list[list[float]]]
 """Texts in, one vector each out, in the same order; raises AnswerUnavailable."""
 
-Keep = Callable[[Mapping[str, Sequence[float]]], None]
+SaveVectors = Callable[[Mapping[str, Sequence[float]]], None]
 """Vectors by passage hash, kept for good; raises ValueError when they are of no use."""
 
 DOLLARS_PER_MILLION: Final = {
@@ -23,29 +23,29 @@ DOLLARS_PER_MILLION: Final = {
 }
 """What OpenAI asks for a million tokens, in US dollars, as its price list said in January 2025."""
 
-_LAST_WORDS = 2.0  # seconds given to requests under way when a run ends early: they are paid for
+_DRAIN_SECONDS = 2.0  # seconds given to requests under way when a run ends early: they are paid for
 
 
-def dollars(model: str, tokens: int) -> float | None:
+def estimate_dollars(model: str, tokens: int) -> float | None:
     """What it costs to embed so many tokens, in US dollars; None where the price is not known."""
     price = DOLLARS_PER_MILLION.get(model)
     return None if price is None else price * tokens / 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """How long one batch is tried again: for ``deadline`` seconds in all, ``first`` the shortest pause."""
+class RetryPolicy:
+    """How long one batch is tried again: for ``deadline`` seconds in all, ``initial_delay`` the shortest pause."""
 
     deadline: float = 120.0
-    first: float = 0.5
-    longest: float = 20.0
+    initial_delay: float = 0.5
+    max_delay: float = 20.0
 
-    def pause(self, retry: int, elapsed: float, fault: AnswerUnavailable) -> float | None:
+    def next_delay(self, retry: int, elapsed: float, fault: AnswerUnavailable) -> float | None:
         """Seconds to wait before the next try, counted from 0; None where there is no point in another."""
         if not isinstance(fault, ModelBusy | ModelUnreachable | ModelInterrupted):
             return None
         asked = fault.retry_after if isinstance(fault, ModelBusy) else None
-        pause = max(min(self.first * 2 ** min(retry, 30), self.longest), asked or 0.0)
+        pause = max(min(self.initial_delay * 2 ** min(retry, 30), self.max_delay), asked or 0.0)
         return pause if elapsed + pause <= self.deadline else None
 
 
@@ -58,22 +58,22 @@ class EmbeddingRequests:
 
     def __init__(  # noqa: PLR0913 - what a batch needs on its way; all but the first two by name
         self,
-        embed: Embed,
-        keep: Keep,
+        embed: EmbedTexts,
+        save_vectors: SaveVectors,
         *,
         in_flight: int,
-        patience: Patience,
-        pause: Callable[[float], bool],
+        retry_policy: RetryPolicy,
+        wait_for_stop: Callable[[float], bool],
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._embed = embed
-        self._keep = keep
-        self._most = in_flight
-        self._patience = patience
-        self._pause = pause
+        self._save_vectors = save_vectors
+        self._max_in_flight = in_flight
+        self._retry_policy = retry_policy
+        self._wait_for_stop = wait_for_stop
         self._now = now
         self._threads = ThreadPoolExecutor(in_flight, thread_name_prefix="embedding")
-        self._under_way: set[Future[int]] = set()
+        self._pending: set[Future[int]] = set()
         self.embedded = 0
 
     def __enter__(self) -> Self:
@@ -81,66 +81,66 @@ class EmbeddingRequests:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
-        wait(self._under_way, timeout=None if kind is None else _LAST_WORDS)
+        wait(self._pending, timeout=None if kind is None else _DRAIN_SECONDS)
 
     @property
     def is_full(self) -> bool:
         """Whether another batch has to wait."""
-        return len(self._under_way) >= self._most
+        return len(self._pending) >= self._max_in_flight
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing is under way."""
-        return not self._under_way
+        return not self._pending
 
     def send(self, batch: Mapping[str, str]) -> None:
         """Send texts by passage hash, without waiting for their vectors."""
-        self._under_way.add(self._threads.submit(self._kept, dict(batch)))
+        self._pending.add(self._threads.submit(self._embed_and_save, dict(batch)))
 
-    def settle(self, seconds: float) -> None:
+    def collect_results(self, timeout: float) -> None:
         """Wait until something has arrived, so many seconds at most.
 
         Raises:
             AnswerUnavailable: the model failed for good, or gave what cannot be used.
         """
-        if not self._under_way:
+        if not self._pending:
             return
-        arrived, self._under_way = wait(self._under_way, timeout=seconds, return_when=FIRST_COMPLETED)
-        faults = self._counted(arrived)
+        arrived, self._pending = wait(self._pending, timeout=timeout, return_when=FIRST_COMPLETED)
+        faults = self._count_results(arrived)
         if faults:
-            arrived, self._under_way = wait(self._under_way, timeout=_LAST_WORDS)
-            self._counted(arrived)
+            arrived, self._pending = wait(self._pending, timeout=_DRAIN_SECONDS)
+            self._count_results(arrived)
             raise faults[0]
 
-    def _counted(self, arrived: set[Future[int]]) -> list[BaseException]:
+    def _count_results(self, arrived: set[Future[int]]) -> list[BaseException]:
         faults = [fault for future in arrived if (fault := future.exception()) is not None]
         self.embedded += sum(future.result() for future in arrived if future.exception() is None)
         return faults
 
-    def _kept(self, batch: Mapping[str, str]) -> int:
+    def _embed_and_save(self, batch: Mapping[str, str]) -> int:
         """One batch, tried until it is here or there is no point in it: how many vectors are kept now."""
-        vectors = self._tried(list(batch.values()))
+        vectors = self._embed_with_retries(list(batch.values()))
         if len(vectors) != len(batch):
             raise AnswerUnavailable(
                 f"The embedding model gave {len(vectors)} vectors for {len(batch)} passages;"
                 " an admin should choose another EMBED_MODEL."
             )
         try:
-            self._keep(dict(zip(batch, vectors, strict=True)))
+            self._save_vectors(dict(zip(batch, vectors, strict=True)))
         except ValueError as error:
             raise AnswerUnavailable(
                 f"The embedding model's answer cannot be used ({error}); an admin should choose another EMBED_MODEL."
             ) from error
         return len(batch)
 
-    def _tried(self, texts: Sequence[str]) -> list[list[float]]:
+    def _embed_with_retries(self, texts: Sequence[str]) -> list[list[float]]:
         began = self._now()
         retry = 0
         while True:
             try:
                 return self._embed(texts)
             except AnswerUnavailable as fault:
-                pause = self._patience.pause(retry, self._now() - began, fault)
-                if pause is None or self._pause(pause):
+                pause = self._retry_policy.next_delay(retry, self._now() - began, fault)
+                if pause is None or self._wait_for_stop(pause):
                     raise
                 retry += 1

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Final
 
 from bot.domain import SHARED, collection_of
 from bot.errors import DocumentUnreadable, IngestionRefused
-from bot.knowledge.ingestion.embedding_requests import Embed, EmbeddingRequests, Patience
-from bot.knowledge.ingestion.plan import Plan, content_hash, page_hash, planned, refuse_great_loss
+from bot.knowledge.ingestion.embedding_requests import EmbeddingRequests, EmbedTexts, RetryPolicy
+from bot.knowledge.ingestion.plan import Plan, hash_content, hash_page, make_plan, refuse_mass_removal
 from bot.knowledge.ingestion.run import DryRun, Run
 from bot.knowledge.ingestion.spool import Spool
-from bot.knowledge.ingestion.worker import ChildReader, Limits
+from bot.knowledge.ingestion.worker import Limits, ReaderProcess
 from bot.knowledge.readers import FileEntry, collections_in
-from bot.knowledge.sources.web.addresses import list_of
+from bot.knowledge.sources.web.addresses import parse_list_path
 from bot.knowledge.sources.web.crawler import WebPages
 from bot.text.citations import escape_markdown
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bot.domain import IngestionReport, Progress
-    from bot.knowledge.sources.web.fetcher import Bounds, Reach
+    from bot.knowledge.sources.web.fetcher import FetchLimits, NetworkPolicy
     from bot.knowledge.stores.store import Store
 
 BATCH: Final = 32
 """How many passages are embedded with one request."""
 IN_FLIGHT: Final = 3
-"""How many requests are under way at once; together with ``BATCH``, what a crash can cost at most."""
+"""How many requests are under way at once; together with ``BATCH_SIZE``, what a crash can cost at most."""
 
 
 class Ingestion:
@@ -47,17 +47,17 @@ class Ingestion:
         self,
         root: Path,
         store: Store,
-        embed: Embed | None,
+        embed: EmbedTexts | None,
         embed_name: str,
         *,
         batch: int = BATCH,
         in_flight: int = IN_FLIGHT,
         spool: Path | None = None,
         tokens_limit: int | None = None,
-        patience: Patience | None = None,
+        retry_policy: RetryPolicy | None = None,
         limits: Limits | None = None,
-        reach: Reach | None = None,
-        bounds: Bounds | None = None,
+        network_policy: NetworkPolicy | None = None,
+        fetch_limits: FetchLimits | None = None,
     ) -> None:
         if store.embed_name != embed_name:
             raise ValueError(f"the store searches vectors of {store.embed_name}, not of {embed_name}")
@@ -68,32 +68,32 @@ class Ingestion:
         self._in_flight = in_flight
         self._spool = spool
         self._tokens_limit = tokens_limit
-        self._patience = patience or Patience()
+        self._retry_policy = retry_policy or RetryPolicy()
         self._limits = limits
-        self._reach = reach
-        self._bounds = bounds
+        self._network_policy = network_policy
+        self._fetch_limits = fetch_limits
         self._is_stopped = False
-        self._endings: set[Event] = set()
+        self._stop_events: set[Event] = set()
 
     def stop(self) -> None:
         """Have the run in another thread, and any later one, end soon with IngestionRefused; paid vectors are kept."""
         self._is_stopped = True
-        for ending in tuple(self._endings):
+        for ending in tuple(self._stop_events):
             ending.set()
 
     def has_changed(self, document: str) -> bool:
         """Whether a searchable document's file is another one by now, or gone; its content is read for that."""
-        if list_of(document) is not None:
+        if parse_list_path(document) is not None:
             return self._is_page_changed(document)
         try:
-            return content_hash(self._root, FileEntry(document)) != self._store.manifest().get(document)
+            return hash_content(self._root, FileEntry(document)) != self._store.manifest().get(document)
         except DocumentUnreadable:
             return True
 
     def _is_page_changed(self, document: str) -> bool:
         if self._spool is None:
             return False
-        digest = page_hash(self._web(_pages_beside(self._spool)), document)
+        digest = hash_page(self._create_web_pages(_pages_folder_of(self._spool)), document)
         return digest is not None and digest != self._store.manifest().get(document)
 
     def run(  # noqa: PLR0913 - what may be asked of a run; all by name
@@ -104,7 +104,7 @@ class Ingestion:
         dry_run: bool = False,
         force: bool = False,
         on_progress: Callable[[Progress], None] | None = None,
-        ending: Event | None = None,
+        stop_event: Event | None = None,
     ) -> IngestionReport:
         """Index what changed. Until its last moment, and after any failure, the old state is what is searched.
 
@@ -112,61 +112,62 @@ class Ingestion:
         document that can no longer be read stays searchable as it was. Every file's content is hashed on every run:
         its time and size say nothing certain, and a folder of 10,000 is hashed in about a second. With a
         ``collection`` only its documents are looked at; ``full`` reads what has not changed as well. Whoever sets
-        ``ending``, in another thread, has this run end soon, and no other.
+        ``stop_event``, in another thread, has this run end soon, and no other.
 
         Raises:
             IngestionRefused: the folder or the collection is missing, it lost more than half of what is searchable
                 (``force`` allows that), another run is going on, this one would cost too much or was ended.
             StoreUnusable, AnswerUnavailable: the latter when the embedding model fails.
         """
-        ending = ending or Event()
-        self._endings.add(ending)  # before the look at what stop() has said: it may come in between
+        stop_event = stop_event or Event()
+        self._stop_events.add(stop_event)  # before the look at what stop() has said: it may come in between
         try:
             if self._is_stopped:
-                ending.set()
-            self._ensure_there(collection)
+                stop_event.set()
+            self._ensure_exists(collection)
             with self._store.ingestion_lock(), ExitStack() as stack:
-                child = stack.enter_context(ChildReader(self._limits))
-                web = self._web(self._pages_folder(stack))
-                plan = planned(
+                child = stack.enter_context(ReaderProcess(self._limits))
+                web = self._create_web_pages(self._open_pages_folder(stack))
+                plan = make_plan(
                     self._root,
                     self._store.manifest(),
                     web,
                     collection=collection,
                     is_full=full,
-                    note=_noting(child, ending),
+                    on_file_hashed=_build_hash_callback(child, stop_event),
                 )
                 if not (force or dry_run):
-                    refuse_great_loss(plan)
-                run = self._made(plan, stack, ending, is_dry=dry_run)
-                steps = stack.enter_context(closing(run.steps(child, self._root)))
+                    refuse_mass_removal(plan)
+                run = self._create_run(plan, stack, stop_event, is_dry=dry_run)
+                steps = stack.enter_context(closing(run.execute(child, self._root)))
                 for progress in steps:
-                    if not run.is_in_place:
-                        _ensure_wanted(ending)
+                    if not run.is_committed:
+                        _ensure_not_stopped(stop_event)
                     if on_progress is not None:
                         on_progress(progress)
                 return run.report()
         finally:
-            self._endings.discard(ending)
+            self._stop_events.discard(stop_event)
 
-    def _ensure_there(self, collection: str | None) -> None:
+    def _ensure_exists(self, collection: str | None) -> None:
         if not self._root.is_dir():
             raise IngestionRefused(f"The documents' folder {self._root} is missing; nothing was changed.")
         if collection in {None, SHARED, *collections_in(self._root), *map(collection_of, self._store.manifest())}:
             return
         raise IngestionRefused(
-            f"There is no collection {escape_markdown(str(collection))}; nothing was changed. A collection is a folder @NAME in"
+            f"There is no collection {escape_markdown(str(collection))}; nothing was changed. "
+            "A collection is a folder @NAME in"
             " the documents' folder."
         )
 
-    def _made(self, plan: Plan, stack: ExitStack, ending: Event, *, is_dry: bool) -> DryRun | Run:
+    def _create_run(self, plan: Plan, stack: ExitStack, stop_event: Event, *, is_dry: bool) -> DryRun | Run:
         spool = stack.enter_context(Spool(self._spool))
         if is_dry:
             return DryRun(plan, self._store, spool, has_model=self._embed is not None)
-        requests = self._requests(stack, ending)
+        requests = self._open_requests(stack, stop_event)
         return Run(plan, self._store, spool, requests, batch=self._batch, tokens_limit=self._tokens_limit)
 
-    def _requests(self, stack: ExitStack, ending: Event) -> EmbeddingRequests | None:
+    def _open_requests(self, stack: ExitStack, stop_event: Event) -> EmbeddingRequests | None:
         if self._embed is None:
             return None
         return stack.enter_context(
@@ -174,33 +175,33 @@ class Ingestion:
                 self._embed,
                 self._store.save_vectors,
                 in_flight=self._in_flight,
-                patience=self._patience,
-                pause=ending.wait,
+                retry_policy=self._retry_policy,
+                wait_for_stop=stop_event.wait,
             )
         )
 
-    def _pages_folder(self, stack: ExitStack) -> Path:
+    def _open_pages_folder(self, stack: ExitStack) -> Path:
         if self._spool is not None:
-            return _pages_beside(self._spool)
+            return _pages_folder_of(self._spool)
         return Path(stack.enter_context(TemporaryDirectory(prefix="docent-pages-")))
 
-    def _web(self, folder: Path) -> WebPages:
-        return WebPages(folder, self._reach, self._bounds)
+    def _create_web_pages(self, folder: Path) -> WebPages:
+        return WebPages(folder, self._network_policy, self._fetch_limits)
 
 
-def _noting(child: ChildReader, ending: Event) -> Callable[[bool], None]:
-    def note(has_changed: bool) -> None:  # noqa: FBT001 - the one thing there is to note
-        _ensure_wanted(ending)
+def _build_hash_callback(child: ReaderProcess, stop_event: Event) -> Callable[[bool], None]:
+    def on_file_hashed(has_changed: bool) -> None:  # noqa: FBT001 - the one thing there is to note
+        _ensure_not_stopped(stop_event)
         if has_changed:
             child.start()  # it gets ready while the other files are hashed
 
-    return note
+    return on_file_hashed
 
 
-def _ensure_wanted(ending: Event) -> None:
-    if ending.is_set():
+def _ensure_not_stopped(stop_event: Event) -> None:
+    if stop_event.is_set():
         raise IngestionRefused("The run was stopped; the old index still serves.")
 
 
-def _pages_beside(spool: Path) -> Path:
+def _pages_folder_of(spool: Path) -> Path:
     return spool.with_name("pages")

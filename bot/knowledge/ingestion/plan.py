@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from bot.domain import collection_of
 from bot.errors import DocumentUnreadable, IngestionRefused
 from bot.knowledge.readers import READER_VERSION, FileEntry, list_known_files, read_bytes
-from bot.knowledge.sources.web.addresses import is_list, list_of
-from bot.knowledge.splitting.splitter import SPLITTING
+from bot.knowledge.sources.web.addresses import is_url_list, parse_list_path
+from bot.knowledge.splitting.splitter import SPLITTER_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,22 +20,23 @@ if TYPE_CHECKING:
 
     from bot.knowledge.sources.web.crawler import WebPages
 
-_SAFE_TO_LOSE = 4  # an index of fewer documents may lose most of them without anyone's consent
+_MIN_DOCUMENTS_TO_CHECK = 4  # an index of fewer documents may lose most of them without anyone's consent
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What the folder holds against what is searchable. Hashes are of content and of the way it is read and split.
 
-    ``kept`` are documents that nobody could look at, and that stay as they are; ``pages`` is where fetched pages lie.
+    ``unchecked`` are documents that nobody could look at, and that stay as they are; ``pages_folder`` is where fetched
+    pages lie.
     With a ``collection``, all this is about its documents alone. ``is_full``: everything is read, changed or not.
     """
 
     hashes: Mapping[str, str]
     indexed: Mapping[str, str]
     failed: Mapping[str, str]
-    kept: AbstractSet[str] = frozenset()
-    pages: Path | None = None
+    unchecked: AbstractSet[str] = frozenset()
+    pages_folder: Path | None = None
     collection: str | None = None
     is_full: bool = False
 
@@ -48,7 +49,7 @@ class Plan:
         """Whether a document is searchable as it is now."""
         return self.indexed.get(document) == self.hashes[document]
 
-    def is_about(self, document: str) -> bool:
+    def includes(self, document: str) -> bool:
         """Whether this plan says anything of a document."""
         return self.collection in {None, collection_of(document)}
 
@@ -56,7 +57,7 @@ class Plan:
     def removed(self) -> list[str]:
         """Searchable documents that are no longer there; not those that merely cannot be looked at now."""
         hidden = tuple(name for name in self.failed if name.endswith("/"))
-        gone = set(self.indexed) - set(self.hashes) - set(self.failed) - self.kept
+        gone = set(self.indexed) - set(self.hashes) - set(self.failed) - self.unchecked
         return sorted(name for name in gone if not name.startswith(hidden))
 
     @property
@@ -69,53 +70,53 @@ class Plan:
         return {old: came.popleft() for old in self.removed if (came := arrived.get(self.indexed[old]))}
 
 
-def planned(  # noqa: PLR0913 - what is looked at, and how; all but the first three by name
+def make_plan(  # noqa: PLR0913 - what is looked at, and how; all but the first three by name
     root: Path,
     indexed: Mapping[str, str],
     web: WebPages,
     *,
     collection: str | None = None,
     is_full: bool = False,
-    note: Callable[[bool], None],
+    on_file_hashed: Callable[[bool], None],
 ) -> Plan:
     """Hash every file of the folder, or of a collection's, and every page that its lists name.
 
-    ``note`` is told after each whether it will have to be read; it is called while pages are fetched, too.
+    ``on_file_hashed`` is told after each whether it will have to be read; it is called while pages are fetched, too.
 
     Raises:
         StoreUnusable: fetched pages cannot be written down.
     """
     plan = Plan({}, {}, {}, collection=collection, is_full=is_full)
-    known = {name: digest for name, digest in indexed.items() if plan.is_about(name)}
+    known = {name: digest for name, digest in indexed.items() if plan.includes(name)}
     hashes: dict[str, str] = {}
     failed: dict[str, str] = {}
-    found_files = [found for found in list_known_files(root) if plan.is_about(found.relative)]
+    found_files = [found for found in list_known_files(root) if plan.includes(found.relative)]
     for found in found_files:
-        if is_list(found.relative) or list_of(found.relative):
+        if is_url_list(found.relative) or parse_list_path(found.relative):
             continue
         try:
-            hashes[found.relative] = content_hash(root, found)
+            hashes[found.relative] = hash_content(root, found)
         except DocumentUnreadable as error:
             failed[found.relative] = error.user_message
         is_there = found.relative in hashes
-        note(is_there and (is_full or known.get(found.relative) != hashes[found.relative]))
-    lists = [found for found in found_files if is_list(found.relative)]
+        on_file_hashed(is_there and (is_full or known.get(found.relative) != hashes[found.relative]))
+    lists = [found for found in found_files if is_url_list(found.relative)]
     # What is kept of other collections' pages is not looked at, so nothing can be said to be needless.
-    gathered = web.gathered(root, lists, known, lambda: note(False), forgets=collection is None)  # noqa: FBT003 - as the note is declared
-    for document, digest in gathered.hashed.items():
+    gathered = web.crawl(root, lists, known, lambda: on_file_hashed(False), prune_pages=collection is None)  # noqa: FBT003 - as the note is declared
+    for document, digest in gathered.digests.items():
         hashes[document] = _hash(digest)
-        note(is_full or known.get(document) != hashes[document])
+        on_file_hashed(is_full or known.get(document) != hashes[document])
     return replace(
         plan,
         hashes=hashes,
         indexed=known,
         failed=failed | gathered.failed,
-        kept=frozenset(gathered.kept),
-        pages=web.folder,
+        unchecked=frozenset(gathered.unchecked),
+        pages_folder=web.folder,
     )
 
 
-def content_hash(root: Path, found: FileEntry) -> str:
+def hash_content(root: Path, found: FileEntry) -> str:
     """The hash of one file's content, and of the way it is read and split.
 
     Raises:
@@ -126,24 +127,24 @@ def content_hash(root: Path, found: FileEntry) -> str:
     return _hash(read_bytes(root, found.relative))
 
 
-def page_hash(web: WebPages, document: str) -> str | None:
+def hash_page(web: WebPages, document: str) -> str | None:
     """The same of a fetched page, None where none is kept."""
-    page = web.known(document)
+    page = web.load_page(document)
     return None if page is None else _hash(page.digest)
 
 
 def _hash(content: bytes) -> str:
-    return hashlib.sha256(f"{READER_VERSION}\n{SPLITTING}\n".encode() + content).hexdigest()
+    return hashlib.sha256(f"{READER_VERSION}\n{SPLITTER_VERSION}\n".encode() + content).hexdigest()
 
 
-def refuse_great_loss(plan: Plan) -> None:
+def refuse_mass_removal(plan: Plan) -> None:
     """See to it that a folder that is not mounted, say, does not empty the index.
 
     Raises:
         IngestionRefused: more than half of what is searchable would go.
     """
     lost, before = len(set(plan.removed) - set(plan.moved)), len(plan.indexed)
-    if before >= _SAFE_TO_LOSE and lost * 2 > before:
+    if before >= _MIN_DOCUMENTS_TO_CHECK and lost * 2 > before:
         raise IngestionRefused(
             f"{lost} of {before} searchable documents are no longer in the folder; nothing was changed. If that is"
             " meant, run reindex with force."

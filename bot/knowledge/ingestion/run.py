@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from bot.domain import IngestionReport, Progress
 from bot.errors import DocumentUnreadable, IngestionRefused
-from bot.knowledge.ingestion.embedding_requests import EmbeddingRequests, dollars
-from bot.knowledge.ingestion.worker import ChildReader, Passage, ReaderKilled
+from bot.knowledge.ingestion.embedding_requests import EmbeddingRequests, estimate_dollars
+from bot.knowledge.ingestion.worker import Passage, ReaderCrashed, ReaderProcess
 from bot.knowledge.readers import title_from_path
-from bot.knowledge.sources.web.addresses import list_of
-from bot.knowledge.splitting.splitter import passage_hash, passage_node, searched_text, token_count
+from bot.knowledge.sources.web.addresses import parse_list_path
+from bot.knowledge.splitting.splitter import build_passage_node, count_tokens, get_searchable_text, hash_passage
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -25,28 +25,28 @@ if TYPE_CHECKING:
     from bot.knowledge.ingestion.spool import Spool
     from bot.knowledge.stores.store import Store
 
-_TICK = 0.2  # seconds between two looks at whether the run is to stop
-_LOOKED_UP = 500  # passages whose vectors are looked for at once
+_POLL_SECONDS = 0.2  # seconds between two looks at whether the run is to stop
+_LOOKUP_BATCH = 500  # passages whose vectors are looked for at once
 
 
-class _Reading:
+class _BaseRun:
     """What any run begins with: the changed files, read by the child or found in the spool, one after another."""
 
     def __init__(self, plan: Plan, store: Store, spool: Spool) -> None:
         self._plan = plan
         self._store = store
         self._spool = spool
-        self._origins = {new: old for old, new in plan.moved.items()}
-        self._read: dict[str, str] = {}
+        self._old_names = {new: old for old, new in plan.moved.items()}
+        self._read_hashes: dict[str, str] = {}
         self._failed = dict(plan.failed)
         self._tried_before: set[str] = set()
-        self._nodes = 0
-        self.is_in_place = False
+        self._node_count = 0
+        self.is_committed = False
         """Whether what was read is what is searched: then it is too late to stop."""
 
-    def _passages(self, child: ChildReader, root: Path) -> Iterator[tuple[str, list[Passage] | None]]:
+    def _read_passages(self, child: ReaderProcess, root: Path) -> Iterator[tuple[str, list[Passage] | None]]:
         """Each document that can be read, with its passages; None while the child takes its time."""
-        spooled = {} if self._plan.is_full else self._spool.files()
+        spooled = {} if self._plan.is_full else self._spool.load_files()
         fresh: list[str] = []
         for document in self._plan.to_read:
             known = spooled.get(document)
@@ -58,8 +58,8 @@ class _Reading:
             elif known.fault:
                 self._failed[document] = known.fault
             else:
-                yield document, self._accepted(document, list(self._spool.passages([document])))
-        for document, outcome in self._from(child, root, fresh):
+                yield document, self._accept(document, list(self._spool.load_passages([document])))
+        for document, outcome in self._read_documents(child, root, fresh):
             if outcome is None:
                 yield document, None
             elif isinstance(outcome, DocumentUnreadable):
@@ -68,19 +68,21 @@ class _Reading:
                 self._refuse(document, DocumentUnreadable("no text below its headings"))
             else:
                 self._spool_if_needed(document, outcome)
-                yield document, self._accepted(document, outcome)
+                yield document, self._accept(document, outcome)
 
-    def _from(
-        self, child: ChildReader, root: Path, documents: Sequence[str]
+    def _read_documents(
+        self, child: ReaderProcess, root: Path, documents: Sequence[str]
     ) -> Iterator[tuple[str, list[Passage] | DocumentUnreadable | None]]:
         """What the child makes of files of the folder, then of pages that were fetched."""
-        yield from child.passages(root, [name for name in documents if list_of(name) is None])
-        if self._plan.pages is not None and (pages := [name for name in documents if list_of(name) is not None]):
-            yield from child.passages(self._plan.pages, pages)
+        yield from child.read_passages(root, [name for name in documents if parse_list_path(name) is None])
+        if self._plan.pages_folder is not None and (
+            pages := [name for name in documents if parse_list_path(name) is not None]
+        ):
+            yield from child.read_passages(self._plan.pages_folder, pages)
 
-    def _accepted(self, document: str, passages: list[Passage]) -> list[Passage]:
-        self._read[document] = self._plan.hashes[document]
-        self._nodes += len(passages)
+    def _accept(self, document: str, passages: list[Passage]) -> list[Passage]:
+        self._read_hashes[document] = self._plan.hashes[document]
+        self._node_count += len(passages)
         return passages
 
     def _refuse(self, document: str, fault: DocumentUnreadable) -> None:
@@ -89,19 +91,22 @@ class _Reading:
     def _spool_if_needed(self, document: str, passages: Sequence[Passage]) -> None:
         """A run that will not store anything needs no passage twice."""
 
-    def _wanted(self, document: str, passages: Sequence[Passage]) -> dict[str, str]:
+    def _find_missing_texts(self, document: str, passages: Sequence[Passage]) -> dict[str, str]:
         """The searched texts, by hash, of those passages that no vector can be found for."""
         by_hash = {passage.hash: passage for passage in passages}
         missing = self._store.missing_vectors(by_hash)
-        if missing and (origin := self._origins.get(document)):
-            missing = self._without_known_elsewhere(missing, by_hash, origin, document)
-        return {digest: searched_text(_node(by_hash[digest])) for digest in missing}
+        if missing and (origin := self._old_names.get(document)):
+            missing = self._exclude_moved(missing, by_hash, origin, document)
+        return {digest: get_searchable_text(_build_node(by_hash[digest])) for digest in missing}
 
-    def _without_known_elsewhere(
-        self, missing: set[str], by_hash: Mapping[str, Passage], origin: str, document: str
+    def _exclude_moved(
+        self, missing: set[str], by_hash: Mapping[str, Passage], old_name: str, document: str
     ) -> set[str]:
         """Those that were not embedded under the file's old name either; its title may have been that name."""
-        twins = {digest: passage_hash(_node(_renamed(by_hash[digest], document, origin))) for digest in missing}
+        twins = {
+            digest: hash_passage(_build_node(_rename_passage(by_hash[digest], document, old_name)))
+            for digest in missing
+        }
         unknown = self._store.missing_vectors(set(twins.values()))
         self._reuse({digest: twin for digest, twin in twins.items() if twin not in unknown})
         return {digest for digest, twin in twins.items() if twin in unknown}
@@ -109,8 +114,8 @@ class _Reading:
     def _reuse(self, pairs: Mapping[str, str]) -> None:
         """Let passages have the vectors of their twins."""
 
-    def _progress(self, nodes_done: int, document: str = "") -> Progress:
-        done = len(self._read) + len(self._failed) - len(self._plan.failed) - self._unfinished
+    def _build_progress(self, nodes_done: int, document: str = "") -> Progress:
+        done = len(self._read_hashes) + len(self._failed) - len(self._plan.failed) - self._unfinished
         return Progress(done, len(self._plan.to_read), nodes_done, document, len(self._failed))
 
     @property
@@ -118,62 +123,64 @@ class _Reading:
         """Files that have been read, some of whose passages still wait for their vectors."""
         return 0
 
-    def _report(self, *, embedded: int, is_dry: bool, tokens: int = 0, price: float | None = None) -> IngestionReport:
-        read = [name for name in sorted(self._read) if not self._plan.is_unchanged(name)]
+    def _build_report(
+        self, *, embedded: int, is_dry: bool, tokens: int = 0, price: float | None = None
+    ) -> IngestionReport:
+        read = [name for name in sorted(self._read_hashes) if not self._plan.is_unchanged(name)]
         return IngestionReport(
             new=[name for name in read if name not in self._plan.indexed],
             changed=[name for name in read if name in self._plan.indexed],
             removed=self._plan.removed,
             unchanged=sum(map(self._plan.is_unchanged, self._plan.hashes.keys() - self._failed.keys())),
             failed=dict(sorted(self._failed.items())),
-            nodes=self._nodes,
+            nodes=self._node_count,
             embedded=embedded,
             is_dry_run=is_dry,
-            moved={old: new for old, new in self._plan.moved.items() if new in self._read},
+            moved={old: new for old, new in self._plan.moved.items() if new in self._read_hashes},
             tokens=tokens,
             dollars=price,
         )
 
-    def _stays(self, node: TextNode) -> bool:
+    def _will_remain(self, node: TextNode) -> bool:
         """Whether a searchable passage will be one after this run."""
         document = str(node.metadata["document"])
-        return document not in self._read and document not in self._plan.removed
+        return document not in self._read_hashes and document not in self._plan.removed
 
 
-class DryRun(_Reading):
+class DryRun(_BaseRun):
     """What would change and what it would cost: everything is read, nothing is embedded or stored."""
 
     def __init__(self, plan: Plan, store: Store, spool: Spool, *, has_model: bool) -> None:
         super().__init__(plan, store, spool)
         self._has_model = has_model
-        self._would_embed: set[str] = set()
+        self._texts_to_embed: set[str] = set()
         self._tokens = 0
 
-    def steps(self, child: ChildReader, root: Path) -> Generator[Progress]:
+    def execute(self, child: ReaderProcess, root: Path) -> Generator[Progress]:
         """Do the work, a file at a time."""
-        yield self._progress(0, next(iter(self._plan.to_read), ""))
-        for document, passages in self._passages(child, root):
+        yield self._build_progress(0, next(iter(self._plan.to_read), ""))
+        for document, passages in self._read_passages(child, root):
             if passages is not None and self._has_model:
-                self._count(self._wanted(document, passages))
-            yield self._progress(self._nodes, document)
+                self._count(self._find_missing_texts(document, passages))
+            yield self._build_progress(self._node_count, document)
         if self._has_model:
             for node in self._store.nodes_without_vector():
-                if self._stays(node):
-                    self._count({passage_hash(node): searched_text(node)})
-        yield self._progress(self._nodes)
+                if self._will_remain(node):
+                    self._count({hash_passage(node): get_searchable_text(node)})
+        yield self._build_progress(self._node_count)
 
     def report(self) -> IngestionReport:
         """What would change."""
-        price = dollars(self._store.embed_name, self._tokens)
-        return self._report(embedded=len(self._would_embed), is_dry=True, tokens=self._tokens, price=price)
+        price = estimate_dollars(self._store.embed_name, self._tokens)
+        return self._build_report(embedded=len(self._texts_to_embed), is_dry=True, tokens=self._tokens, price=price)
 
     def _count(self, texts: Mapping[str, str]) -> None:
-        fresh = {digest: text for digest, text in texts.items() if digest not in self._would_embed}
-        self._would_embed.update(fresh)
-        self._tokens += sum(token_count(text) for text in fresh.values())
+        fresh = {digest: text for digest, text in texts.items() if digest not in self._texts_to_embed}
+        self._texts_to_embed.update(fresh)
+        self._tokens += sum(count_tokens(text) for text in fresh.values())
 
 
-class Run(_Reading):
+class Run(_BaseRun):
     """One run: what was read waits in the spool until every passage has its vector, and is then put in place."""
 
     def __init__(  # noqa: PLR0913 - its parts, and the operator's two choices by name
@@ -191,62 +198,62 @@ class Run(_Reading):
         self._batch = batch
         self._tokens_limit = tokens_limit
         self._tokens = 0
-        self._waiting: dict[str, str] = {}
+        self._queued_texts: dict[str, str] = {}
         self._sent: set[str] = set()
-        self._asked = 0
-        self._ends: list[int] = []
+        self._requested_count = 0
+        self._requested_after_file: list[int] = []
         """How many vectors had been asked for behind each file that was read."""
 
-    def steps(self, child: ChildReader, root: Path) -> Generator[Progress]:
+    def execute(self, child: ReaderProcess, root: Path) -> Generator[Progress]:
         """Do the work, a file or a batch at a time."""
-        yield self._progress(0, next(iter(self._plan.to_read), ""))
-        for document, passages in self._passages(child, root):
+        yield self._build_progress(0, next(iter(self._plan.to_read), ""))
+        for document, passages in self._read_passages(child, root):
             if passages is not None:
-                self._ask_for(self._wanted(document, passages) if self._requests else {})
-                self._ends.append(self._asked)
+                self._queue_texts(self._find_missing_texts(document, passages) if self._requests else {})
+                self._requested_after_file.append(self._requested_count)
             yield from self._send(document)
-            yield self._progress(self._ready, document)
+            yield self._build_progress(self._nodes_done, document)
         if self._requests is not None:
-            yield from self._embed_what_is_missing()
-        yield self._progress(self._ready)
-        if self._has_news():
-            nodes = (_node(passage) for passage in self._spool.passages(self._read))
+            yield from self._embed_missing()
+        yield self._build_progress(self._nodes_done)
+        if self._has_changes():
+            nodes = (_build_node(passage) for passage in self._spool.load_passages(self._read_hashes))
             # Other collections' passages that wait for their place have vectors that no passage in place needs.
             is_whole = self._plan.collection is None
-            self._store.replace(self._read, nodes, removed=self._plan.removed, prune_vectors=is_whole)
+            self._store.replace(self._read_hashes, nodes, removed=self._plan.removed, prune_vectors=is_whole)
         self.is_in_place = True
-        self._spool.clear(self._plan.hashes, is_about=self._plan.is_about)
-        yield self._progress(self._nodes)
+        self._spool.clear(self._plan.hashes, includes=self._plan.includes)
+        yield self._build_progress(self._node_count)
 
     def report(self) -> IngestionReport:
         """What has changed."""
-        return self._report(embedded=self._requests.embedded if self._requests else 0, is_dry=False)
+        return self._build_report(embedded=self._requests.embedded if self._requests else 0, is_dry=False)
 
-    def _embed_what_is_missing(self) -> Iterator[Progress]:
+    def _embed_missing(self) -> Iterator[Progress]:
         """Until nothing is: the model may turn out to be another one now, and old vectors to be of no use."""
         for _ in range(2):
-            for document in self._read:
-                passages = self._spool.passages([document])
-                while part := list(islice(passages, _LOOKED_UP)):
-                    self._ask_for(self._wanted(document, part))
+            for document in self._read_hashes:
+                passages = self._spool.load_passages([document])
+                while part := list(islice(passages, _LOOKUP_BATCH)):
+                    self._queue_texts(self._find_missing_texts(document, part))
                     yield from self._send("")
             for node in self._store.nodes_without_vector():
-                if self._stays(node):
-                    self._ask_for({passage_hash(node): searched_text(node)})
+                if self._will_remain(node):
+                    self._queue_texts({hash_passage(node): get_searchable_text(node)})
                     yield from self._send("")
             yield from self._send("", is_last=True)
             self._sent.clear()
 
-    def _has_news(self) -> bool:
+    def _has_changes(self) -> bool:
         """Whether what is searched would be another after this run."""
-        if self._read or self._plan.removed:
+        if self._read_hashes or self._plan.removed:
             return True
         counts = self._store.counts()
         return self._requests is not None and counts.embedded < counts.nodes
 
     def _refuse(self, document: str, fault: DocumentUnreadable) -> None:
         super()._refuse(document, fault)
-        is_final = not isinstance(fault, ReaderKilled) or document in self._tried_before
+        is_final = not isinstance(fault, ReaderCrashed) or document in self._tried_before
         self._spool.put_fault(document, self._plan.hashes[document], fault.user_message, is_final=is_final)
 
     def _spool_if_needed(self, document: str, passages: Sequence[Passage]) -> None:
@@ -256,44 +263,44 @@ class Run(_Reading):
         self._store.reuse_vectors(pairs)
 
     @property
-    def _ready(self) -> int:
-        return max(self._nodes - self._asked + self._arrived, 0)
+    def _nodes_done(self) -> int:
+        return max(self._node_count - self._requested_count + self._received_count, 0)
 
     @property
     def _unfinished(self) -> int:
-        return len(self._ends) - bisect_right(self._ends, self._arrived)
+        return len(self._requested_after_file) - bisect_right(self._requested_after_file, self._received_count)
 
     @property
-    def _arrived(self) -> int:
+    def _received_count(self) -> int:
         """How many vectors came of those that were asked for; nearly in order, as few are under way at once."""
         return self._requests.embedded if self._requests else 0
 
-    def _ask_for(self, texts: Mapping[str, str]) -> None:
+    def _queue_texts(self, texts: Mapping[str, str]) -> None:
         """Put in line what is not under way already."""
-        before = len(self._waiting)
-        self._waiting.update((digest, text) for digest, text in texts.items() if digest not in self._sent)
-        self._asked += len(self._waiting) - before
+        before = len(self._queued_texts)
+        self._queued_texts.update((digest, text) for digest, text in texts.items() if digest not in self._sent)
+        self._requested_count += len(self._queued_texts) - before
 
     def _send(self, document: str, *, is_last: bool = False) -> Iterator[Progress]:
         """Send full batches, and at the end the rest; no more at once than the model is to have."""
         if self._requests is None:
             return
-        while len(self._waiting) >= (1 if is_last else self._batch):
+        while len(self._queued_texts) >= (1 if is_last else self._batch):
             while self._requests.is_full:
-                self._requests.settle(_TICK)
-                yield self._progress(self._ready, document)
-            batch = dict(islice(self._waiting.items(), self._batch))
-            yield from self._afforded(batch, document)
+                self._requests.collect_results(_POLL_SECONDS)
+                yield self._build_progress(self._nodes_done, document)
+            batch = dict(islice(self._queued_texts.items(), self._batch))
+            yield from self._check_token_limit(batch, document)
             self._requests.send(batch)
             self._sent.update(batch)
             for digest in batch:
-                del self._waiting[digest]
-        self._requests.settle(0)
+                del self._queued_texts[digest]
+        self._requests.collect_results(0)
         while is_last and not self._requests.is_idle:
-            self._requests.settle(_TICK)
-            yield self._progress(self._ready, document)
+            self._requests.collect_results(_POLL_SECONDS)
+            yield self._build_progress(self._nodes_done, document)
 
-    def _afforded(self, batch: Mapping[str, str], document: str) -> Iterator[Progress]:
+    def _check_token_limit(self, batch: Mapping[str, str], document: str) -> Iterator[Progress]:
         """Nothing, unless the batch would cost more than this run may: then what is under way is still waited for.
 
         Raises:
@@ -301,29 +308,29 @@ class Run(_Reading):
         """
         if self._tokens_limit is None or self._requests is None:
             return
-        self._tokens += sum(map(token_count, batch.values()))
+        self._tokens += sum(map(count_tokens, batch.values()))
         if self._tokens <= self._tokens_limit:
             return
         while not self._requests.is_idle:
-            self._requests.settle(_TICK)
-            yield self._progress(self._ready, document)
-        others = (text for digest, text in self._waiting.items() if digest not in batch)
+            self._requests.collect_results(_POLL_SECONDS)
+            yield self._build_progress(self._nodes_done, document)
+        others = (text for digest, text in self._queued_texts.items() if digest not in batch)
         raise IngestionRefused(
-            f"This run would embed {self._tokens + sum(map(token_count, others)):,} tokens at least, and"
+            f"This run would embed {self._tokens + sum(map(count_tokens, others)):,} tokens at least, and"
             f" EMBED_TOKENS_PER_RUN allows {self._tokens_limit:,}; the old index still serves. What was embedded is"
             " kept: run reindex again to go on from there, or have whoever runs Docent raise the limit."
         )
 
 
-def _node(passage: Passage) -> TextNode:
-    return passage_node(passage.text, passage.metadata, node_id=passage.node_id)
+def _build_node(passage: Passage) -> TextNode:
+    return build_passage_node(passage.text, passage.metadata, node_id=passage.node_id)
 
 
-def _renamed(passage: Passage, name: str, origin: str) -> Passage:
+def _rename_passage(passage: Passage, name: str, old_name: str) -> Passage:
     """The passage as it was while its file had another name, if its title is that name."""
     titles = {
-        title_from_path(name): title_from_path(origin),
-        PurePosixPath(name).name: PurePosixPath(origin).name,
+        title_from_path(name): title_from_path(old_name),
+        PurePosixPath(name).name: PurePosixPath(old_name).name,
     }
     title = str(passage.metadata["title"])
     return Passage(passage.node_id, passage.text, {**passage.metadata, "title": titles.get(title, title)}, passage.hash)

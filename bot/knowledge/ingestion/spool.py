@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-_PAGE = 500  # passages held in memory at once while many are taken out
+_PAGE_SIZE = 500  # passages held in memory at once while many are taken out
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS files (
     document TEXT PRIMARY KEY, digest TEXT NOT NULL, fault TEXT, is_final INTEGER NOT NULL
@@ -34,7 +34,7 @@ CREATE INDEX IF NOT EXISTS passages_by_document ON passages (document);
 
 
 @dataclass(frozen=True, slots=True)
-class Spooled:
+class SpooledFile:
     """One file as it was read: at which content hash, and why it has no passages, if it has none.
 
     A fault that is not ``is_final`` may have been the machine's: the next run tries once more.
@@ -60,28 +60,30 @@ class Spool:
 
     def __enter__(self) -> Self:
         try:
-            self._connection = self._opened()
+            self._connection = self._open()
         except sqlite3.DatabaseError:
             if self._path is None:
                 raise
             for suffix in ("", "-wal", "-shm"):
                 self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
-            self._connection = self._opened()
+            self._connection = self._open()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._connection.close()
 
-    def files(self) -> dict[str, Spooled]:
+    def load_files(self) -> dict[str, SpooledFile]:
         """Every file that was read and is not searchable yet, or cannot be."""
         rows = self._connection.execute("SELECT document, digest, fault, is_final FROM files")
-        return {document: Spooled(digest, fault or "", bool(is_final)) for document, digest, fault, is_final in rows}
+        return {
+            document: SpooledFile(digest, fault or "", bool(is_final)) for document, digest, fault, is_final in rows
+        }
 
     def put(self, document: str, digest: str, passages: Sequence[Passage]) -> None:
         """Keep what a document consists of, in place of what was kept of it before."""
         rows = [(document, each.hash, each.node_id, each.text, json.dumps(each.metadata)) for each in passages]
-        with self._writing() as connection:
-            self._forget(connection, document)
+        with self._begin_transaction() as connection:
+            self._delete(connection, document)
             connection.execute("INSERT INTO files VALUES (?, ?, NULL, TRUE)", (document, digest))
             connection.executemany(
                 "INSERT INTO passages (document, hash, id, text, metadata) VALUES (?, ?, ?, ?, ?)", rows
@@ -89,48 +91,48 @@ class Spool:
 
     def put_fault(self, document: str, digest: str, fault: str, *, is_final: bool = True) -> None:
         """Remember why a document cannot be read."""
-        with self._writing() as connection:
-            self._forget(connection, document)
+        with self._begin_transaction() as connection:
+            self._delete(connection, document)
             connection.execute("INSERT INTO files VALUES (?, ?, ?, ?)", (document, digest, fault, is_final))
 
-    def passages(self, documents: Iterable[str]) -> Iterator[Passage]:
+    def load_passages(self, documents: Iterable[str]) -> Iterator[Passage]:
         """The passages of these documents, in their order."""
         for document in documents:
             last = 0
             while page := self._connection.execute(
                 "SELECT number, hash, id, text, metadata FROM passages WHERE document = ? AND number > ?"
                 " ORDER BY number LIMIT ?",
-                (document, last, _PAGE),
+                (document, last, _PAGE_SIZE),
             ).fetchall():
                 last = page[-1][0]
                 for _, digest, node_id, text, metadata in page:
                     yield Passage(node_id, text, json.loads(metadata), digest)
 
-    def clear(self, present: Mapping[str, str], *, is_about: Callable[[str], bool] = lambda _: True) -> None:
+    def clear(self, present: Mapping[str, str], *, includes: Callable[[str], bool] = lambda _: True) -> None:
         """Forget all passages, and the faults of files that are not ``present`` at that content hash any longer.
 
-        ``is_about`` says of which documents; what waits here of others stays.
+        ``includes`` says of which documents; what waits here of others stays.
         """
         outdated = [
             (document,)
-            for document, spooled in self.files().items()
-            if is_about(document) and (not spooled.fault or present.get(document) != spooled.digest)
+            for document, spooled in self.load_files().items()
+            if includes(document) and (not spooled.fault or present.get(document) != spooled.digest)
         ]
         if not outdated:
             return
-        with self._writing() as connection:
+        with self._begin_transaction() as connection:
             connection.executemany("DELETE FROM passages WHERE document = ?", outdated)
             connection.executemany("DELETE FROM files WHERE document = ?", outdated)
         self._connection.execute("VACUUM")
 
-    def _forget(self, connection: sqlite3.Connection, document: str) -> None:
+    def _delete(self, connection: sqlite3.Connection, document: str) -> None:
         connection.execute("DELETE FROM passages WHERE document = ?", (document,))
         connection.execute("DELETE FROM files WHERE document = ?", (document,))
 
-    def _writing(self) -> _Transaction:
+    def _begin_transaction(self) -> _Transaction:
         return _Transaction(self._connection, self._path)
 
-    def _opened(self) -> sqlite3.Connection:
+    def _open(self) -> sqlite3.Connection:
         try:
             if self._path is not None:
                 self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -17,7 +17,7 @@ from pebble import ProcessExpired, ProcessPool
 
 from bot.errors import DocumentUnreadable, IngestionRefused
 from bot.knowledge.readers import read
-from bot.knowledge.splitting.splitter import SectionSplitter, passage_hash, shortened
+from bot.knowledge.splitting.splitter import SectionSplitter, hash_passage, truncate_to_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -32,18 +32,18 @@ TIME_LIMIT: Final = 60.0
 FILES_PER_CHILD: Final = 200
 """After so many files a fresh child takes over: parsers leak."""
 OPEN_FILES_LIMIT: Final = 64
-WHOLE_TOKENS: Final = 4_000
+FULL_TEXT_TOKENS: Final = 4_000
 """How much of a file is read as one text: what a model may read beside the passages, in tokens."""
 
-_NO_CHILD = (
+_NO_PROCESS_MESSAGE = (
     "No process can be started to read files in; nothing was changed. Check this machine's memory, and how many"
     " processes this user may run."
 )
-_AHEAD = 3  # files given to the child before the first is done, so that it never waits
-_OUT_OF_MEMORY = 86  # the exit status that says so
-_TICK = 0.2  # seconds between two yields while a file is being read
+_QUEUED_FILES = 3  # files given to the child before the first is done, so that it never waits
+_OUT_OF_MEMORY_STATUS = 86  # the exit status that says so
+_POLL_SECONDS = 0.2  # seconds between two yields while a file is being read
 
-_Made = TypeVar("_Made")
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +64,11 @@ class Limits:
     memory: int = MEMORY_LIMIT
 
 
-class ReaderKilled(DocumentUnreadable):
+class ReaderCrashed(DocumentUnreadable):
     """A file that took its reader down; another day, or a quieter machine, may do better."""
 
 
-class ChildReader:
+class ReaderProcess:
     """Reads and cuts files in another process; use it as a context manager. Made for one thread.
 
     The child is forked from a small server that has imported everything, where the system has such a thing: the first
@@ -105,11 +105,11 @@ class ChildReader:
             max_tasks=FILES_PER_CHILD,
             initializer=_limit_this_process,
             initargs=(self._limits.memory,),
-            context=_context(),
+            context=_create_context(),
         )
-        self._schedule(_warm)
+        self._schedule(_do_nothing)
 
-    def passages(
+    def read_passages(
         self, root: Path, documents: Iterable[str]
     ) -> Iterator[tuple[str, list[Passage] | DocumentUnreadable | None]]:
         """Each document with its passages, or the reason why it has none; in the order given.
@@ -124,32 +124,34 @@ class ChildReader:
         waiting = iter(documents)
         under_way: deque[tuple[str, Future[Any]]] = deque()
         while True:
-            while len(under_way) < _AHEAD and (document := next(waiting, None)) is not None:
-                under_way.append((document, self._scheduled(root, document)))
+            while len(under_way) < _QUEUED_FILES and (document := next(waiting, None)) is not None:
+                under_way.append((document, self._schedule_document(root, document)))
             if not under_way:
                 return
             document, future = under_way[0]
-            outcome = _outcome(future, self._limits.seconds)
+            outcome = _poll_result(future, self._limits.seconds)
             if outcome is not None:
                 under_way.popleft()
             yield document, outcome
 
-    def text(self, root: Path, document: str) -> Iterator[str | None]:
-        """A document as one text, as long as a model may read; before it None again and again, as ``passages`` does.
+    def read_text(self, root: Path, document: str) -> Iterator[str | None]:
+        """A document as one text, as long as a model may read.
+
+        Before it None again and again, as ``read_passages`` does.
 
         Raises:
             DocumentUnreadable: it cannot be read.
         """
         self.start()
-        future = self._schedule(_read_whole, str(root), document, seconds=self._limits.seconds)
-        while (outcome := _outcome(future, self._limits.seconds)) is None:
+        future = self._schedule(_read_full_text, str(root), document, seconds=self._limits.seconds)
+        while (outcome := _poll_result(future, self._limits.seconds)) is None:
             yield None
         if isinstance(outcome, DocumentUnreadable):
             raise outcome
         yield "".join(outcome)
 
-    def _scheduled(self, root: Path, document: str) -> Future[Any]:
-        return self._schedule(_read_and_cut, str(root), document, seconds=self._limits.seconds)
+    def _schedule_document(self, root: Path, document: str) -> Future[Any]:
+        return self._schedule(_read_and_split, str(root), document, seconds=self._limits.seconds)
 
     def _schedule(self, work: Callable[..., Any], *values: str, seconds: float | None = None) -> Future[Any]:
         if self._pool is None:
@@ -157,24 +159,24 @@ class ChildReader:
         try:
             return self._pool.schedule(work, args=values, timeout=seconds)
         except (OSError, RuntimeError) as error:  # the latter where the first attempt failed without a word
-            raise IngestionRefused(_NO_CHILD) from error
+            raise IngestionRefused(_NO_PROCESS_MESSAGE) from error
 
 
-def _outcome(future: Future[Any], seconds: float) -> list[Any] | DocumentUnreadable | None:
+def _poll_result(future: Future[Any], seconds: float) -> list[Any] | DocumentUnreadable | None:
     try:
-        made: list[Any] | str = future.result(timeout=_TICK)
+        made: list[Any] | str = future.result(timeout=_POLL_SECONDS)
     except StillRunning:
-        return ReaderKilled(f"took longer than {seconds:g} s to read") if future.done() else None
+        return ReaderCrashed(f"took longer than {seconds:g} s to read") if future.done() else None
     except ProcessExpired as error:
-        if error.exitcode == _OUT_OF_MEMORY:
-            return ReaderKilled("needs too much memory to read")
-        return ReaderKilled("broke its reader: it is damaged, or needs too much memory")
+        if error.exitcode == _OUT_OF_MEMORY_STATUS:
+            return ReaderCrashed("needs too much memory to read")
+        return ReaderCrashed("broke its reader: it is damaged, or needs too much memory")
     except Exception as error:  # noqa: BLE001 - parsers raise whatever they like, and one file must not stop a run
         return DocumentUnreadable(f"cannot be read ({type(error).__name__})")
     return DocumentUnreadable(made) if isinstance(made, str) else made
 
 
-def _context() -> Any:
+def _create_context() -> Any:
     """Where the child comes from: never a fork of this process, which has threads and open files."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
@@ -195,9 +197,9 @@ def _limit_this_process(memory: int) -> None:
         import resource  # noqa: PLC0415 - not on every system
     except ImportError:
         return
-    _splitter()
+    _get_splitter()
     limits = [
-        (resource.RLIMIT_AS, _held_memory() + memory),
+        (resource.RLIMIT_AS, _measure_address_space() + memory),
         (resource.RLIMIT_NOFILE, OPEN_FILES_LIMIT),
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_CORE, 0),
@@ -207,7 +209,7 @@ def _limit_this_process(memory: int) -> None:
             resource.setrlimit(limit, (value, value))
 
 
-def _held_memory() -> int:
+def _measure_address_space() -> int:
     """The address space of this process, in bytes; libraries reserve far more of it on machines with many cores."""
     try:
         return int(Path("/proc/self/statm").read_text("ascii").split()[0]) * os.sysconf("SC_PAGE_SIZE")
@@ -216,37 +218,41 @@ def _held_memory() -> int:
 
 
 @cache
-def _splitter() -> SectionSplitter:
+def _get_splitter() -> SectionSplitter:
     """One for the life of the process: its tokenizer is slow to load."""
     return SectionSplitter()
 
 
-def _warm() -> None:
+def _do_nothing() -> None:
     """Nothing, in the child: that it has begun is all that is wanted."""
 
 
-def _read_and_cut(root: str, document: str) -> list[Passage] | str:
-    nodes = _read(root, document, lambda documents: _splitter().split(documents))
+def _read_and_split(root: str, document: str) -> list[Passage] | str:
+    nodes = _read(root, document, lambda documents: _get_splitter().split(documents))
     if isinstance(nodes, str):
         return nodes
-    return [Passage(node.node_id, node.text, node.metadata, passage_hash(node)) for node in nodes]
+    return [Passage(node.node_id, node.text, node.metadata, hash_passage(node)) for node in nodes]
 
 
-def _read_whole(root: str, document: str) -> list[str] | str:
-    return _read(root, document, lambda documents: [shortened("\n\n".join(map(_headed, documents)), WHOLE_TOKENS)])
+def _read_full_text(root: str, document: str) -> list[str] | str:
+    return _read(
+        root,
+        document,
+        lambda documents: [truncate_to_tokens("\n\n".join(map(_format_with_heading, documents)), FULL_TEXT_TOKENS)],
+    )
 
 
-def _read(root: str, document: str, make: Callable[[list[Document]], list[_Made]]) -> list[_Made] | str:
+def _read(root: str, document: str, transform: Callable[[list[Document]], list[_Result]]) -> list[_Result] | str:
     """What is made of a file, or the reason why nothing is."""
     try:
-        return make(read(Path(root), document))
+        return transform(read(Path(root), document))
     except DocumentUnreadable as error:
         return error.user_message
     except MemoryError:
-        os._exit(_OUT_OF_MEMORY)  # what is held would be missed by the next file: that one gets a fresh child
+        os._exit(_OUT_OF_MEMORY_STATUS)  # what is held would be missed by the next file: that one gets a fresh child
 
 
-def _headed(document: Document) -> str:
+def _format_with_heading(document: Document) -> str:
     """One page, slide or sheet below a line that says which, where there is more than one."""
     page = document.metadata.get("page")
     parts = [str(document.metadata.get("section") or ""), "" if page is None else f"page {page}"]

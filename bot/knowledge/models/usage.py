@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bot import errors
 from bot.domain import AnswerOutcome, FinishReason, Usage
-from bot.knowledge.splitting.splitter import token_count
+from bot.knowledge.splitting.splitter import count_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,7 +22,7 @@ _OUT_OF_TOKENS: Final = (
 )
 
 
-class Tally:
+class UsageCounter:
     """What one stream has told: why it ended, and what it used.
 
     The model's own figures count where it gives any, mostly at its end. Until then, and where a stream was cut off,
@@ -31,36 +31,36 @@ class Tally:
 
     def __init__(self) -> None:
         self._finish_reason: str | None = None
-        self._told: tuple[int | None, int | None] = (None, None)
-        self._given = _Counted()
-        self._said = _Counted()
+        self._reported: tuple[int | None, int | None] = (None, None)
+        self._prompt = _TextCounter()
+        self._completion = _TextCounter()
 
-    def ask(self, messages: Sequence[ChatMessage]) -> None:
+    def start(self, messages: Sequence[ChatMessage]) -> None:
         """Take note of what the model is being asked."""
-        self._given.add(message.content or "" for message in messages)
+        self._prompt.add(message.content or "" for message in messages)
 
-    def take_back(self) -> None:
+    def cancel(self) -> None:
         """Take note that the model was never given what it was to be asked: its server turned it away."""
-        self._given = _Counted()
+        self._prompt = _TextCounter()
 
-    def see(self, event: Any, thought: str = "") -> None:
+    def observe(self, event: Any, reasoning: str = "") -> None:
         """Take note of one raw event, and of what the model thought in it."""
-        self._said.add([thought])
+        self._completion.add([reasoning])
         for choice in getattr(event, "choices", None) or ():
             self._finish_reason = choice.finish_reason or self._finish_reason
-            self._said.add([getattr(choice.delta, "content", None) or ""])
+            self._completion.add([getattr(choice.delta, "content", None) or ""])
         if usage := getattr(event, "usage", None):
-            self._told = (usage.prompt_tokens, usage.completion_tokens)
+            self._reported = (usage.prompt_tokens, usage.completion_tokens)
 
     @property
     def usage(self) -> Usage:
         """The tokens it was given and has written, so far."""
-        given, said = self._told
+        given, said = self._reported
         if said is not None and self._finish_reason is None:
-            said = max(said, self._said.count())  # some servers tell it in every event, some first of all
+            said = max(said, self._completion.count())  # some servers tell it in every event, some first of all
         return Usage(
-            self._given.count() if given is None else given,
-            self._said.count() if said is None else said,
+            self._prompt.count() if given is None else given,
+            self._completion.count() if said is None else said,
         )
 
     def outcome(self, *, has_text: bool) -> AnswerOutcome:
@@ -79,18 +79,18 @@ class Tally:
         return AnswerOutcome(FinishReason.CUT_AT_LENGTH if self._finish_reason == "length" else FinishReason.COMPLETE)
 
 
-class _Counted:
+class _TextCounter:
     """Text that grows and is counted when asked: each piece once, however often that is."""
 
     def __init__(self) -> None:
-        self._fresh: list[str] = []
+        self._uncounted: list[str] = []
         self._tokens = 0
 
     def add(self, pieces: Iterable[str]) -> None:
-        self._fresh += filter(None, pieces)
+        self._uncounted += filter(None, pieces)
 
     def count(self) -> int:
-        if self._fresh:
-            self._tokens += token_count("".join(self._fresh))
-            self._fresh.clear()
+        if self._uncounted:
+            self._tokens += count_tokens("".join(self._uncounted))
+            self._uncounted.clear()
         return self._tokens

@@ -20,7 +20,7 @@ from bot.knowledge.readers.source import LANGUAGES, is_generated, read_notebook,
 from bot.knowledge.readers.spreadsheets import read_csv, read_ods, read_tsv, read_xls, read_xlsx
 from bot.knowledge.readers.text import read_markdown, read_text
 from bot.knowledge.sources.folder import FileEntry, list_files, read_file
-from bot.knowledge.sources.web.addresses import list_of
+from bot.knowledge.sources.web.addresses import parse_list_path
 from bot.knowledge.sources.web.page_cache import load_cached_page
 
 if TYPE_CHECKING:
@@ -85,14 +85,15 @@ def read(root: Path, relative: str) -> list[Document]:
 
     A web page that was fetched is read by its name likewise; ``root`` is then the folder in which it is kept.
 
-    Metadata: ``document`` (the relative path), ``collection``, ``title``, ``modified`` (ISO 8601, UTC); ``page``,
+    Metadata: ``document`` (the relative path), ``collection``, ``title``, ``modified`` (ISO 8601, UTC);
+    ``page``,
     ``section`` and ``url`` where there are such; ``lines``, which line of the file each line of the text is, where
     the file is made of lines.
 
     Raises:
         DocumentUnreadable: the file is damaged, locked, binary, empty or too large; the words are the reason.
     """
-    if list_of(relative) is not None:
+    if parse_list_path(relative) is not None:
         return _read_cached(root, relative)
     content = read_file(root, relative)
     path = PurePosixPath(relative)

@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 from bot.errors import DocumentUnreadable
 from bot.knowledge.readers.page import Page, clean_text, parse_http_url
 from bot.knowledge.readers.text import BINARY_SIGNATURES, decode_text
-from bot.knowledge.splitting.headings import plain_heading
+from bot.knowledge.splitting.headings import strip_heading_markup
 
 TAG_LIMIT: Final = 400_000
 
@@ -81,7 +81,7 @@ def parse_html(text: str) -> Page:
     body = _find_main_content(tree)
     headings = _find_elements(body, ".//h1")
     if headings and (words := " ".join(headings[0].text_content().split())):
-        title = plain_heading(words)
+        title = strip_heading_markup(words)
     url = parse_http_url(canonical[0].strip()) if canonical else None
     return Page(re.sub(r"\n{3,}", "\n\n", _convert_to_markdown(html.tostring(body, encoding="unicode"))), title, url)
 

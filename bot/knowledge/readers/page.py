@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
-from bot.knowledge.splitting.headings import plain_heading, sections
+from bot.knowledge.splitting.headings import split_sections, strip_heading_markup
 from bot.text.invisible import strip_invisible
 
 if TYPE_CHECKING:
@@ -26,7 +26,8 @@ _LETTER = re.compile(r"[^\W_]")
 class Page:
     """What a reader of one kind of file makes of it, or of one of its pages, slides or sheets.
 
-    ``number`` counts pages from 1; ``section`` is the path of headings that stands above the whole page. ``lines`` says
+    ``number`` counts pages from 1; ``section`` is the path of headings that stands above the whole page.
+    ``line_numbers`` says
     of each line of the text on which line of the file it stands, where the file is itself made of lines.
     """
 
@@ -40,7 +41,7 @@ class Page:
 
     def clean(self) -> Page:
         """The same page without what a reader cannot see."""
-        return replace(self, text=clean_text(self.text), section=plain_heading(clean_text(self.section))[:200])
+        return replace(self, text=clean_text(self.text), section=strip_heading_markup(clean_text(self.section))[:200])
 
 
 def clean_text(text: str) -> str:
@@ -53,7 +54,7 @@ def map_line_numbers(pieces: Iterable[tuple[int, str]]) -> list[int]:
     """The line of the file on which each line of a text stands, which is there in pieces.
 
     A piece comes with the number of the line on which it begins. Where a line of the text was several, that counts on
-    which there is the first letter. What is a line's end only once the text is ``cleaned`` ends no line of the file.
+    which there is the first letter. What is a line's end only once the text is ``clean_text`` ends no line of the file.
     """
     lines = [1]
     has_letter = False
@@ -77,7 +78,7 @@ def count_control_characters(text: str) -> int:
 
 def format_title(title: str) -> str:
     """A title as one line of at most 200 characters."""
-    return plain_heading(clean_text(title[:2_000]))[:200].strip()
+    return strip_heading_markup(clean_text(title[:2_000]))[:200].strip()
 
 
 def title_from_path(relative: str) -> str:
@@ -89,7 +90,7 @@ def title_from_path(relative: str) -> str:
 
 def first_heading(text: str, *, is_markdown: bool) -> str:
     """The heading a document begins with: of all the outermost, if it comes first or is the only one of its level."""
-    paths = [section.path for section in sections(text, is_markdown=is_markdown) if section.path]
+    paths = [section.path for section in split_sections(text, is_markdown=is_markdown) if section.path]
     return paths[0][0] if paths else ""
 
 

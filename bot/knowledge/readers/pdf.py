@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bot.errors import DocumentUnreadable
 from bot.knowledge.readers.page import TEXT_LIMIT, Page
-from bot.knowledge.splitting.headings import HEADING_SEPARATOR, plain_heading
+from bot.knowledge.splitting.headings import HEADING_SEPARATOR, strip_heading_markup
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -58,7 +58,7 @@ def find_page_sections(entries: Iterable[tuple[int, str, int]], count: int) -> l
     for level, heading, page in entries:
         while stack and stack[-1][0] >= level:
             stack.pop()
-        if words := plain_heading(heading)[:120]:
+        if words := strip_heading_markup(heading)[:120]:
             stack.append((level, words))
         path = HEADING_SEPARATOR.join(words for _, words in stack[:_OUTLINE_DEPTH])
         paths.setdefault(page, path)

@@ -51,7 +51,7 @@ def read_rst(content: bytes) -> list[Page]:
 def _convert_to_markdown(lines: Sequence[str], first_position: int = 0) -> _Pieces:
     """Headings, code blocks, admonitions and inline marks as Markdown; what is unknown stays as it is.
 
-    ``first`` is the place of the first line in the whole text.
+    ``first_position`` is the place of the first line in the whole text.
     """
     out: _Pieces = []
     levels: list[str] = []

@@ -25,12 +25,12 @@ from bot.knowledge.readers.text import decode_text
 from bot.knowledge.sources.web.addresses import (
     LIST_NAME,
     AddressRefused,
-    allowed,
-    is_list,
-    list_of,
-    listed_urls,
-    page_name,
-    plain_address,
+    build_page_name,
+    is_public_address,
+    is_url_list,
+    normalize_url,
+    parse_list_path,
+    parse_url_list,
 )
 from bot.knowledge.sources.web.crawler import ADDRESSES_PER_LIST
 
@@ -42,7 +42,7 @@ NAME_BYTES: Final = 150
 
 _COLLECTION: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _FORBIDDEN: Final = re.compile(r'[<>:"|?*\x00-\x1f\x7f]')  # on Windows; elsewhere they only ask for trouble
-_DEVICES: Final = frozenset(
+_DEVICE_NAMES: Final = frozenset(
     {
         "con",
         "prn",
@@ -55,12 +55,12 @@ _DEVICES: Final = frozenset(
 )
 
 
-class Shelf:
+class DocumentFolder:
     """The folder as it is written to. It blocks: call it in a thread. One for each folder in a process."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._writing = Lock()
+        self._lock = Lock()
 
     def add(self, collection: str, name: str, content: bytes) -> str:
         """Put a file that can be read into a collection's folder; gives its document's path.
@@ -69,13 +69,13 @@ class Shelf:
             DocumentUnreadable: its name is of no known format or that of a folder, or no collection may be called that.
             StoreUnusable: the folder cannot be written.
         """
-        name = safe_name(name)
-        with self._writing, self._speaking_plainly():
-            file = self._folder(collection) / name
+        name = sanitize_file_name(name)
+        with self._lock, self._map_errors():
+            file = self._ensure_collection_folder(collection) / name
             if file.is_dir() and not file.is_symlink():
                 raise DocumentUnreadable("a folder is called that already")
-            _put(file, content)
-        return _document(collection, name)
+            _write_atomically(file, content)
+        return _format_document_path(collection, name)
 
     def add_page(self, collection: str, url: str) -> str:
         """Put a web page's address on a collection's list, unless it is there; gives the address as it is written.
@@ -85,16 +85,16 @@ class Shelf:
                 that.
             StoreUnusable: the folder cannot be written.
         """
-        address = public_address(url)
-        with self._writing, self._speaking_plainly():
-            folder = self._folder(collection)
-            text = self._list(_document(collection, LIST_NAME))
-            wanted = listed_urls(text)
+        address = normalize_public_url(url)
+        with self._lock, self._map_errors():
+            folder = self._ensure_collection_folder(collection)
+            text = self._read_list(_format_document_path(collection, LIST_NAME))
+            wanted = parse_url_list(text)
             if all(each.address != address for each in wanted):
                 if len(wanted) >= ADDRESSES_PER_LIST:
                     raise DocumentUnreadable(f"the list holds {ADDRESSES_PER_LIST:,} addresses already")
                 end = "" if not text or text.endswith("\n") else "\n"
-                _put(folder / LIST_NAME, f"{text}{end}{address}\n".encode())
+                _write_atomically(folder / LIST_NAME, f"{text}{end}{address}\n".encode())
         return address
 
     def remove(self, document: str) -> bool:
@@ -105,43 +105,43 @@ class Shelf:
         Raises:
             StoreUnusable: the folder cannot be written.
         """
-        with self._writing, self._speaking_plainly():
-            source = list_of(document)
+        with self._lock, self._map_errors():
+            source = parse_list_path(document)
             if source is not None:
-                return self._take_off(source, document)
+                return self._remove_page(source, document)
             # Only what the folder is seen to hold is removed, so the name cannot lead anywhere else.
-            if is_list(document) or all(
+            if is_url_list(document) or all(
                 found.relative != document or found.fault for found in list_known_files(self._root)
             ):
                 return False
             (self._root / document).unlink()
             return True
 
-    def _take_off(self, source: str, document: str) -> bool:
-        if all(found.relative != source for found in list_known_files(self._root)):
+    def _remove_page(self, list_path: str, document: str) -> bool:
+        if all(found.relative != list_path for found in list_known_files(self._root)):
             return False
-        lines = self._list(source).splitlines(keepends=True)
-        kept = [line for line in lines if not _names(line, source, document)]
+        lines = self._read_list(list_path).splitlines(keepends=True)
+        kept = [line for line in lines if not _lists_only(line, list_path, document)]
         if len(kept) == len(lines):
             return False
-        _put(self._root / source, "".join(kept).encode())
+        _write_atomically(self._root / list_path, "".join(kept).encode())
         return True
 
-    def _list(self, source: str) -> str:
+    def _read_list(self, list_path: str) -> str:
         """What a list holds; nothing where there is none.
 
         Raises:
             StoreUnusable: there is one, and it cannot be read: it must not be written anew either.
         """
-        file = self._root / source
+        file = self._root / list_path
         if not file.is_symlink() and (not file.exists() or not file.stat().st_size):
             return ""
         try:
-            return decode_text(read_bytes(self._root, source))
+            return decode_text(read_bytes(self._root, list_path))
         except DocumentUnreadable as error:
-            raise StoreUnusable(f"The list {source} cannot be added to: {error.user_message}.") from error
+            raise StoreUnusable(f"The list {list_path} cannot be added to: {error.user_message}.") from error
 
-    def _folder(self, collection: str) -> Path:
+    def _ensure_collection_folder(self, collection: str) -> Path:
         """The folder of a collection, made if it is missing.
 
         Raises:
@@ -152,7 +152,7 @@ class Shelf:
             raise StoreUnusable(f"The documents' folder {self._root} is missing.")
         if collection == SHARED:
             return self._root
-        ensure_name(collection)
+        validate_collection_name(collection)
         for other in collections_in(self._root):
             if other != collection and other.casefold() == collection.casefold():
                 raise DocumentUnreadable(f"there is a collection {other} already; write its name as it is")
@@ -163,7 +163,7 @@ class Shelf:
         return folder
 
     @contextmanager
-    def _speaking_plainly(self) -> Generator[None]:
+    def _map_errors(self) -> Generator[None]:
         try:
             yield
         except OSError as error:
@@ -173,7 +173,7 @@ class Shelf:
             ) from error
 
 
-def ensure_name(collection: str) -> None:
+def validate_collection_name(collection: str) -> None:
     """See to it that a collection may be called that; the shared documents' has no name.
 
     Raises:
@@ -185,14 +185,14 @@ def ensure_name(collection: str) -> None:
         )
 
 
-def safe_name(name: str) -> str:
+def sanitize_file_name(name: str) -> str:
     """The name that a stranger's file gets: its last part alone, nothing in it that hides, leads away or is a device.
 
     Raises:
         DocumentUnreadable: it is of no known format, or it is that of a list of pages.
     """
     last = re.split(r"[/\\]", clean_text(name))[-1]
-    plain = _FORBIDDEN.sub("_", "".join(" " if sign.isspace() else sign for sign in last if _is_seen(sign)))
+    plain = _FORBIDDEN.sub("_", "".join(" " if sign.isspace() else sign for sign in last if _is_visible(sign)))
     # Composed last of all: nothing above may part what belongs together, nor join what was kept apart.
     plain = unicodedata.normalize("NFC", " ".join(plain.split())).lstrip(". @~-").rstrip(". ")
     suffix = PurePosixPath(plain).suffix
@@ -200,22 +200,22 @@ def safe_name(name: str) -> str:
         raise DocumentUnreadable("of no known format")
     if plain.casefold() == LIST_NAME:
         raise DocumentUnreadable(f"{LIST_NAME} is the list of web pages: add their addresses one by one")
-    stem = _bounded(plain.removesuffix(suffix), NAME_BYTES - len(suffix.encode()))
-    if stem.partition(".")[0].rstrip().casefold() in _DEVICES:
+    stem = _truncate(plain.removesuffix(suffix), NAME_BYTES - len(suffix.encode()))
+    if stem.partition(".")[0].rstrip().casefold() in _DEVICE_NAMES:
         stem = f"_{stem}"
     return stem + suffix
 
 
-def _is_seen(sign: str) -> bool:
+def _is_visible(character: str) -> bool:
     """Whether a sign may stand in a name: not what controls, directs or hides, nor what no letter is assigned to."""
-    return sign.isspace() or not unicodedata.category(sign).startswith("C")
+    return character.isspace() or not unicodedata.category(character).startswith("C")
 
 
-def _bounded(text: str, most: int) -> str:
-    return text.encode()[:most].decode("utf-8", "ignore").rstrip(". ")
+def _truncate(text: str, max_bytes: int) -> str:
+    return text.encode()[:max_bytes].decode("utf-8", "ignore").rstrip(". ")
 
 
-def public_address(url: str) -> str:
+def normalize_public_url(url: str) -> str:
     """A web address as it is written into a list.
 
     Whether its name leads to a machine on the public internet is judged anew at each fetch; here it is said at once of
@@ -224,28 +224,28 @@ def public_address(url: str) -> str:
     Raises:
         DocumentUnreadable: it is no address of a page on the public internet.
     """
-    address = plain_address(url.strip())
+    address = normalize_url(url.strip())
     host = (URL(address).host or "").rstrip(".")
     is_number = ":" in host or re.fullmatch(r"[\d.]+", host) is not None
     is_named = "." in host and not host.endswith((".localhost", ".local", ".internal", ".home.arpa"))
-    if not (allowed(host) if is_number else is_named):
+    if not (is_public_address(host) if is_number else is_named):
         raise AddressRefused("not fetched: its host is not on the public internet")
     return address
 
 
-def _names(line: str, source: str, document: str) -> bool:
+def _lists_only(line: str, list_path: str, document: str) -> bool:
     """Whether a line of a list asks for this page, and for nothing else."""
     return any(
-        not each.fault and not each.is_tree and page_name(source, each.address) == document
-        for each in listed_urls(line)
+        not each.fault and not each.is_tree and build_page_name(list_path, each.address) == document
+        for each in parse_url_list(line)
     )
 
 
-def _document(collection: str, name: str) -> str:
+def _format_document_path(collection: str, name: str) -> str:
     return f"@{collection}/{name}" if collection else name
 
 
-def _put(file: Path, content: bytes) -> None:
+def _write_atomically(file: Path, content: bytes) -> None:
     """Write a file in place of what stood there: all of it or, after any error or a crash, nothing."""
     number, name = tempfile.mkstemp(dir=file.parent, prefix=".docent-")
     try:

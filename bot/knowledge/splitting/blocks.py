@@ -7,12 +7,12 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
-from bot.knowledge.splitting.headings import FENCE, ITEM, fence_after, is_deep, stands_inside
+from bot.knowledge.splitting.headings import FENCE, LIST_ITEM, is_indented, is_inside_fence, update_fence
 
 _LONGEST_WORD = 100  # characters; what is longer (base64, minified code, a language without spaces) is cut
 _WORD_PIECE = 48  # characters of such a piece: it fits into any passage, however many tokens its letters are
 
-_RULE = re.compile(r"\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?")
+_DELIMITER_ROW = re.compile(r"\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?")
 # A full stop that follows a single letter or a usual abbreviation, or precedes a small letter, ends no sentence.
 _SENTENCE_END = re.compile(
     r"(?<!\b[^\W\d_]\.)(?<!\be\.g\.)(?<!\bi\.e\.)(?<!\b(?:Mr|Dr|St|No|vs|cf)\.)(?<!\b(?:Mrs|etc|Fig)\.)"
@@ -28,7 +28,7 @@ class _Block:
     is_code: bool = False
 
     @property
-    def head(self) -> tuple[str, str]:
+    def first_two_lines(self) -> tuple[str, str]:
         """Its first two lines, found without looking at the others."""
         first = self.text.find("\n")
         if first < 0:
@@ -38,15 +38,15 @@ class _Block:
 
     @property
     def is_table(self) -> bool:
-        return _is_table(*self.head)
+        return _is_table(*self.first_two_lines)
 
 
 def _is_table(first: str, second: str) -> bool:
     """Whether a table begins with these two lines."""
-    return "|" in first and "|" in second and bool(_RULE.fullmatch(second.strip()))
+    return "|" in first and "|" in second and bool(_DELIMITER_ROW.fullmatch(second.strip()))
 
 
-def _blocks(text: str) -> list[_Block]:
+def _split_blocks(text: str) -> list[_Block]:
     """Cut text between blocks; the blocks joined are the text.
 
     Indented paragraphs one after another are one block: code that is not fenced has blank lines too.
@@ -55,11 +55,11 @@ def _blocks(text: str) -> list[_Block]:
     lines: list[str] = []
     fence, is_code = "", False
     for line, following in pairwise([*text.splitlines(keepends=True), ""]):
-        was_inside = stands_inside(fence, line)
-        fence = fence_after(fence, line.rstrip("\n"))
+        was_inside = is_inside_fence(fence, line)
+        fence = update_fence(fence, line.rstrip("\n"))
         starts = bool(fence) and not was_inside
         follows_gap = bool(lines) and not lines[-1].strip() and bool(line.strip()) and not was_inside
-        goes_on = follows_gap and not is_code and is_deep(lines[0]) and is_deep(line)
+        goes_on = follows_gap and not is_code and is_indented(lines[0]) and is_indented(line)
         is_behind_code = is_code and not was_inside and bool(line.strip())
         # A table may stand right below the line that leads to it.
         is_head = not was_inside and _is_table(line, following) and not (len(lines) > 1 and _is_table(*lines[:2]))
@@ -71,29 +71,29 @@ def _blocks(text: str) -> list[_Block]:
     return [*found, _Block("".join(lines), is_code)] if lines else found
 
 
-def _lines_where_they_matter(text: str) -> list[str]:
+def _split_items_or_lines(text: str) -> list[str]:
     """Items of a list, rows of a table, lines that are laid out; prose is left whole."""
     lines = text.splitlines(keepends=True)
-    if any(ITEM.match(line) for line in lines):
-        starts = [place for place, line in enumerate(lines) if place == 0 or ITEM.match(line)]
+    if any(LIST_ITEM.match(line) for line in lines):
+        starts = [place for place, line in enumerate(lines) if place == 0 or LIST_ITEM.match(line)]
         return ["".join(lines[a:b]) for a, b in zip(starts, [*starts[1:], len(lines)], strict=True)]
     laid_out = sum(line.startswith((" ", "\t", "|", "+")) for line in lines)
     return lines if laid_out * 2 >= len(lines) else [text]
 
 
-def _sentences(text: str) -> list[str]:
+def _split_sentences(text: str) -> list[str]:
     """Sentences with the space after them; an abbreviation now and then ends one too early, which does no harm."""
     ends = [match.end() for match in _SENTENCE_END.finditer(text) if match.end() < len(text)]
     return [text[a:b] for a, b in zip([0, *ends], [*ends, len(text)], strict=True)]
 
 
-def _words_where_one_is_endless(text: str) -> list[str]:
+def _split_long_words(text: str) -> list[str]:
     if not re.search(rf"\S{{{_LONGEST_WORD}}}", text):
         return [text]
     return re.findall(rf"\S{{1,{_WORD_PIECE}}}\s*|\s+", text)
 
 
-def _definitions(text: str) -> list[str]:
+def _split_definitions(text: str) -> list[str]:
     """Code between its outermost definitions: where a line without margin follows a blank one."""
     lines = text.splitlines(keepends=True)
     starts = [
@@ -104,80 +104,80 @@ def _definitions(text: str) -> list[str]:
     return ["".join(lines[a:b]) for a, b in zip([0, *starts], [*starts, len(lines)], strict=True)]
 
 
-def _lines(text: str) -> list[str]:
+def _split_lines(text: str) -> list[str]:
     return text.splitlines(keepends=True)
 
 
-def _paragraphs(text: str) -> list[str]:
+def _split_paragraphs(text: str) -> list[str]:
     """Code or indented text between its blank lines, which stay with what stands above them."""
     ends = [match.end() for match in re.finditer(r"\n(?:[ \t]*\n)+", text) if match.end() < len(text)]
     return [text[a:b] for a, b in zip([0, *ends], [*ends, len(text)], strict=True)]
 
 
-def units(text: str) -> list[str]:
+def split_text(text: str) -> list[str]:
     """The next smaller pieces of a text; joined, they are the text, which comes back alone when it has none."""
-    pieces = [block.text for block in _blocks(text)]
+    pieces = [block.text for block in _split_blocks(text)]
     if len(pieces) > 1:
         return pieces
     if FENCE.match(text.partition("\n")[0]):
-        return units_of_code(text)
-    for cut in (_paragraphs, _lines_where_they_matter, _sentences, _words_where_one_is_endless):
+        return split_code(text)
+    for cut in (_split_paragraphs, _split_items_or_lines, _split_sentences, _split_long_words):
         if len(pieces := cut(text)) > 1:
             return pieces
     return [text]
 
 
-def units_of_code(text: str) -> list[str]:
+def split_code(text: str) -> list[str]:
     """The same for code: definitions, what blank lines divide, lines."""
-    for cut in (_definitions, _paragraphs, _lines, _words_where_one_is_endless):
+    for cut in (_split_definitions, _split_paragraphs, _split_lines, _split_long_words):
         if len(pieces := cut(text)) > 1:
             return pieces
     return [text]
 
 
-class Outline:
+class BlockMap:
     """Where the blocks of a body stand, so that a passage cut out of the middle of one can be made whole."""
 
     def __init__(self, body: str) -> None:
         self._body = body
-        self._blocks = _blocks(body)
+        self._blocks = _split_blocks(body)
         self._starts = [0, *accumulate(len(block.text) for block in self._blocks)]
         self._ends = [
             start + len(block.text.rstrip()) for start, block in zip(self._starts, self._blocks, strict=False)
         ]
 
-    def is_code_at(self, place: int) -> bool:
+    def is_code_at(self, position: int) -> bool:
         """Whether the text from here on belongs to a code block that is all there is, or that begins before."""
-        number = bisect_right(self._starts, place) - 1
+        number = bisect_right(self._starts, position) - 1
         if number >= len(self._blocks) or not self._blocks[number].is_code:
             return False
-        return len(self._blocks) == 1 or self._starts[number] < place
+        return len(self._blocks) == 1 or self._starts[number] < position
 
-    def mended(self, passage: str, start: int) -> str:
+    def repair_passage(self, passage: str, start: int) -> str:
         """Give a passage that begins or ends inside a code block its fences, and inside a table its header."""
-        opening, closing = self._cut_at(start), self._cut_at(start + len(passage))
-        margin = self._margin(start) if opening and opening.is_code else ""
-        return _reopening(opening) + margin + passage + _closing(closing)
+        opening, closing = self._find_block_around(start), self._find_block_around(start + len(passage))
+        margin = self._find_indent(start) if opening and opening.is_code else ""
+        return _format_opening(opening) + margin + passage + _format_closing(closing)
 
-    def _margin(self, place: int) -> str:
+    def _find_indent(self, position: int) -> str:
         """The blanks between the line's beginning and this place, if there is nothing else."""
-        before = self._body[self._body.rfind("\n", 0, place) + 1 : place] if place > 0 else ""
+        before = self._body[self._body.rfind("\n", 0, position) + 1 : position] if position > 0 else ""
         return "" if before.strip() else before
 
-    def _cut_at(self, place: int) -> _Block | None:
+    def _find_block_around(self, position: int) -> _Block | None:
         """The block that has text on both sides of this place."""
-        number = bisect_right(self._starts, place) - 1
+        number = bisect_right(self._starts, position) - 1
         if number < 0 or number >= len(self._blocks):
             return None
-        return self._blocks[number] if self._starts[number] < place < self._ends[number] else None
+        return self._blocks[number] if self._starts[number] < position < self._ends[number] else None
 
 
-def _reopening(block: _Block | None) -> str:
+def _format_opening(block: _Block | None) -> str:
     if block and block.is_code:
-        return block.head[0].lstrip() + "\n"
-    return "\n".join(block.head) + "\n" if block and block.is_table else ""
+        return block.first_two_lines[0].lstrip() + "\n"
+    return "\n".join(block.first_two_lines) + "\n" if block and block.is_table else ""
 
 
-def _closing(block: _Block | None) -> str:
-    mark = FENCE.match(block.head[0]) if block and block.is_code else None
+def _format_closing(block: _Block | None) -> str:
+    mark = FENCE.match(block.first_two_lines[0]) if block and block.is_code else None
     return "\n" + mark.group(2) if mark else ""

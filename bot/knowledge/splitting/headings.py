@@ -17,7 +17,7 @@ _SETEXT = re.compile(r"^ {0,3}(=+|-{2,})[ \t]*$")
 FENCE: Final = re.compile(r"^([ \t]*)(`{3,}|~{3,5}(?!~))(.*)$")
 """A line that opens a code block, or closes one: the blanks before its marks, the marks, and what follows them."""
 _LETTER = re.compile(r"[^\W_]")
-ITEM: Final = re.compile(r"^\s*(?:[-*+•]|\d{1,9}[.)])\s")
+LIST_ITEM: Final = re.compile(r"^\s*(?:[-*+•]|\d{1,9}[.)])\s")
 """A line with which an item of a list begins."""
 
 
@@ -33,7 +33,7 @@ class Section:
     lines: Sequence[int]
 
 
-def sections(text: str, *, is_markdown: bool = True) -> list[Section]:
+def split_sections(text: str, *, is_markdown: bool = True) -> list[Section]:
     """Cut a text at its headings, not looking into code blocks; text that is not Markdown has only underlined ones.
 
     A heading with nothing below it becomes a line of a neighbouring section, so that it is still found and never
@@ -41,17 +41,17 @@ def sections(text: str, *, is_markdown: bool = True) -> list[Section]:
     """
     cut: list[tuple[int, Section]] = []
     stack: list[tuple[int, str]] = []
-    for heading, start, body in _headed(text.splitlines(), is_markdown=is_markdown):
+    for heading, start, body in _split_at_headings(text.splitlines(), is_markdown=is_markdown):
         while stack and stack[-1][0] >= heading.level:
             stack.pop()
-        if heading.words:
-            stack.append((heading.level, heading.words))
+        if heading.text:
+            stack.append((heading.level, heading.text))
         written = "\n".join(body)
         first = start + len(written) - len(written.lstrip("\n"))
         written = written.strip("\n")
         lines = range(first, first + written.count("\n") + 1)
         cut.append((heading.line, Section(tuple(name for _, name in stack), written, lines)))
-    return _without_bare_headings(cut)
+    return _merge_empty_sections(cut)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +59,19 @@ class _Heading:
     """A heading's level, its words, and the line on which they stand."""
 
     level: int
-    words: str
+    text: str
     line: int
 
 
-def _headed(lines: Sequence[str], *, is_markdown: bool) -> Iterator[tuple[_Heading, int, list[str]]]:
+def _split_at_headings(lines: Sequence[str], *, is_markdown: bool) -> Iterator[tuple[_Heading, int, list[str]]]:
     """Each heading with the lines below it, and the number of the first of them; before the first there is none."""
     heading, start, fence = _Heading(0, "", 0), 0, ""
     body: list[str] = []
     for place, line in enumerate(lines):
-        was_inside = stands_inside(fence, line)
-        fence = fence_after(fence, line) if is_markdown else ""
+        was_inside = is_inside_fence(fence, line)
+        fence = update_fence(fence, line) if is_markdown else ""
         above = len(body)
-        found = None if was_inside or fence else _heading(line, body, is_markdown=is_markdown)
+        found = None if was_inside or fence else _parse_heading(line, body, is_markdown=is_markdown)
         if found is None:
             body.append(line)
             continue
@@ -81,19 +81,19 @@ def _headed(lines: Sequence[str], *, is_markdown: bool) -> Iterator[tuple[_Headi
     yield heading, start, body
 
 
-def is_deep(line: str) -> bool:
+def is_indented(line: str) -> bool:
     """Whether a line has a margin as wide as that of an indented code block, or of what belongs to a list item."""
     return line.startswith(("    ", "\t"))
 
 
-def stands_inside(fence: str, line: str) -> bool:
+def is_inside_fence(fence: str, line: str) -> bool:
     """Whether a line belongs to the code block that is open; one deep in a list ends with the list, closed or not."""
-    return bool(fence) and not (is_deep(fence) and line[:1].strip())
+    return bool(fence) and not (is_indented(fence) and line[:1].strip())
 
 
-def fence_after(fence: str, line: str) -> str:
+def update_fence(fence: str, line: str) -> str:
     """The fence that is open after a line, with its margin, "" when there is none."""
-    if not stands_inside(fence, line):
+    if not is_inside_fence(fence, line):
         fence = ""
     mark = FENCE.match(line)
     if mark is None:
@@ -102,7 +102,7 @@ def fence_after(fence: str, line: str) -> str:
     if not fence:
         return "" if run[0] == "`" and "`" in rest else margin + run
     opening = fence.lstrip()
-    can_close = is_deep(fence) or not is_deep(line)
+    can_close = is_indented(fence) or not is_indented(line)
     closes = can_close and run[0] == opening[0] and len(run) >= len(opening) and not rest.strip()
     return "" if closes else fence
 
@@ -113,14 +113,14 @@ def has_words(passage: str) -> bool:
     return any(_LETTER.search(line) for line, mark in marks if mark is None or "`" in mark.group(3))
 
 
-def _heading(line: str, above: list[str], *, is_markdown: bool) -> tuple[int, str] | None:
+def _parse_heading(line: str, above: list[str], *, is_markdown: bool) -> tuple[int, str] | None:
     """The level and words of a heading that ends on this line; an underlined one is taken off the lines above."""
-    if is_markdown and (atx := _ATX.match(line)) and (words := plain_heading(atx.group(2) or "")):
+    if is_markdown and (atx := _ATX.match(line)) and (words := strip_heading_markup(atx.group(2) or "")):
         return len(atx.group(1)), words
     underline = _SETEXT.match(line)
     if underline is None or not _can_be_underlined(above):
         return None
-    if not (words := plain_heading(above[-1])):
+    if not (words := strip_heading_markup(above[-1])):
         return None
     above.pop()
     return (1 if underline.group(1).startswith("=") else 2), words
@@ -130,32 +130,37 @@ def _can_be_underlined(above: Sequence[str]) -> bool:
     """Whether the last line above is a paragraph of its own: no list item, table row, quotation or wrapped text."""
     if not above or not above[-1].strip() or (len(above) > 1 and above[-2].strip()):
         return False
-    return not (ITEM.match(above[-1]) or above[-1].startswith((" ", "\t", "|", ">", "+")))
+    return not (LIST_ITEM.match(above[-1]) or above[-1].startswith((" ", "\t", "|", ">", "+")))
 
 
-def plain_heading(words: str) -> str:
+def strip_heading_markup(text: str) -> str:
     """A heading's words without links, emphasis, anchors and permalink signs."""
-    words = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", words)
-    words = re.sub(r"\s*\{#[^}]*\}\s*$", "", words)
-    words = re.sub(r"(\*\*|__|`+)(.+?)\1", r"\2", words)
-    words = re.sub(r"<[^>]{1,80}>", "", words).rstrip("¶ ")
-    return " ".join(words.split())
+    text = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", text)
+    text = re.sub(r"\s*\{#[^}]*\}\s*$", "", text)
+    text = re.sub(r"(\*\*|__|`+)(.+?)\1", r"\2", text)
+    text = re.sub(r"<[^>]{1,80}>", "", text).rstrip("¶ ")
+    return " ".join(text.split())
 
 
-def _without_bare_headings(cut: Sequence[tuple[int, Section]]) -> list[Section]:
+def _merge_empty_sections(numbered_sections: Sequence[tuple[int, Section]]) -> list[Section]:
     """Move a heading that no text stands below to its parent's text, else to the last text before, else the first.
 
     Each section comes with the line of its heading.
     """
-    worded = [has_words(section.body) for _, section in cut]
-    bodies = [[section.body] if has_text else [] for (_, section), has_text in zip(cut, worded, strict=True)]
-    lines = [list(section.lines) if has_text else [] for (_, section), has_text in zip(cut, worded, strict=True)]
+    worded = [has_words(section.body) for _, section in numbered_sections]
+    bodies = [
+        [section.body] if has_text else [] for (_, section), has_text in zip(numbered_sections, worded, strict=True)
+    ]
+    lines = [
+        list(section.lines) if has_text else []
+        for (_, section), has_text in zip(numbered_sections, worded, strict=True)
+    ]
     before = next((place for place, body in enumerate(bodies) if body), 0)
-    texts = [section.path for (_, section), has_text in zip(cut, worded, strict=True) if has_text]
+    texts = [section.path for (_, section), has_text in zip(numbered_sections, worded, strict=True) if has_text]
     named = {path[:depth] for path in texts for depth in range(len(path) + 1)}
     named.add(())
     filled: dict[tuple[str, ...], int] = {}
-    for place, (line, section) in enumerate(cut):
+    for place, (line, section) in enumerate(numbered_sections):
         if worded[place]:
             filled[section.path] = before = place
         elif section.path not in named:
@@ -164,6 +169,6 @@ def _without_bare_headings(cut: Sequence[tuple[int, Section]]) -> list[Section]:
             bodies[home].append(section.path[-1])
     return [
         replace(section, body="\n\n".join(body), lines=numbers)
-        for (_, section), body, numbers in zip(cut, bodies, lines, strict=True)
+        for (_, section), body, numbers in zip(numbered_sections, bodies, lines, strict=True)
         if body
     ]

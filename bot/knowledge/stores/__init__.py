@@ -15,7 +15,7 @@ FILE_NAME: Final = "index.sqlite"
 
 
 def open_store(location: Path | str, embed_name: str) -> Store:
-    """The store at ``place``: the path of an SQLite file, or the URL of a PostgreSQL database.
+    """The store at ``location``: the path of an SQLite file, or the URL of a PostgreSQL database.
 
     Raises:
         StoreUnusable: it cannot be opened, or its driver is not installed.

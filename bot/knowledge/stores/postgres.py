@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from bot.errors import IngestionRefused, StoreUnusable
-from bot.knowledge.splitting.splitter import passage_hash
+from bot.knowledge.splitting.splitter import hash_passage
 from bot.knowledge.stores import postgres_schema as schema
 from bot.knowledge.stores.postgres_search import (
     COLUMNS,
@@ -140,9 +140,10 @@ class PostgresStore:
     ) -> None:
         """Make a new generation in one transaction: ``documents`` (with hashes) now consist of ``nodes``.
 
-        ``nodes`` is consumed once, a batch at a time. Documents in ``removed`` are gone, and of the vectors that are
+        ``nodes`` is consumed once, a batch at a time. Documents in ``removed`` are gone, and of the vectors
+        that are
         not searched any longer those that have been unneeded longest, where there are too many; not so without
-        ``forgets``, which spares what another run has paid for and will need.
+        ``prune_vectors``, which spares what another run has paid for and will need.
         """
         self._index_vectors()
         gone = list({*documents, *removed})
@@ -158,12 +159,14 @@ class PostgresStore:
             do(lambda c: c.execute(text(f"ANALYZE {schema.SCHEMA}.nodes, {schema.SCHEMA}.vectors")))
 
     def add(self, nodes: Sequence[TextNode]) -> None:
-        """Make a new generation with these nodes added, or replaced by id, each with its ``embedding`` if it has one.
+        """Make a new generation with these nodes added.
+
+        Or replaced by id, each with its ``embedding`` if it has one.
 
         Raises:
             ValueError: a vector cannot be kept; then nothing is.
         """
-        rows = normalise_vectors({passage_hash(node): node.embedding for node in nodes if node.embedding is not None})
+        rows = normalise_vectors({hash_passage(node): node.embedding for node in nodes if node.embedding is not None})
         ids = [node.node_id for node in nodes]
         names = sorted({row_from_node(node).document for node in nodes})
         named = select(func.unnest(literal(names, ARRAY(Text))), literal(""))
@@ -214,7 +217,7 @@ class PostgresStore:
         )
 
     def nodes(self) -> Iterator[TextNode]:
-        """Every searchable passage, for a copy; call it inside ``alone()`` lest a new generation comes between."""
+        """Yield every searchable passage, for a copy; hold ``ingestion_lock()`` so that the generation stays."""
         return self._iterate_nodes(true())
 
     def vectors(self) -> Iterator[tuple[str, NDArray[np.float32]]]:

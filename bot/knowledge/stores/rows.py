@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from bot.domain import DocumentInfo
-from bot.knowledge.splitting.splitter import passage_hash, passage_node
+from bot.knowledge.splitting.splitter import build_passage_node, hash_passage
 from bot.text.search_terms import index_text
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def row_from_node(node: TextNode) -> Row:
     document, collection, title, section = (
         replace_unstorable(str(others.pop(key))) for key in ("document", "collection", "title", "section")
     )
-    passage = passage_hash(node)
+    passage = hash_passage(node)
     node_id, text = replace_unstorable(node.node_id), replace_unstorable(node.text)
     return Row(node_id, document, collection, passage, title, section, text, json.dumps(others))
 
@@ -55,7 +55,7 @@ def row_from_node(node: TextNode) -> Row:
 def node_from_row(row: Row) -> TextNode:
     """The node of a row."""
     named = {"document": row.document, "collection": row.collection, "title": row.title, "section": row.section}
-    return passage_node(row.text, {**named, **json.loads(row.others)}, node_id=row.id)
+    return build_passage_node(row.text, {**named, **json.loads(row.others)}, node_id=row.id)
 
 
 def make_document_info(document: str, title: str, collection: str, passages: int, others: str) -> DocumentInfo:

@@ -15,7 +15,7 @@ import numpy as np
 from llama_index.core.schema import NodeWithScore
 
 from bot.errors import IngestionRefused, StoreUnusable
-from bot.knowledge.splitting.splitter import passage_hash
+from bot.knowledge.splitting.splitter import hash_passage
 from bot.knowledge.stores.matrix import Matrix
 from bot.knowledge.stores.rows import (
     FIELDS,
@@ -131,9 +131,10 @@ class SqliteStore:
     ) -> None:
         """Make a new generation in one transaction: ``documents`` (with hashes) now consist of ``nodes``.
 
-        ``nodes`` is consumed once, a batch at a time. Documents in ``removed`` are gone, and of the vectors that are
+        ``nodes`` is consumed once, a batch at a time. Documents in ``removed`` are gone, and of the vectors
+        that are
         not searched any longer those that have been unneeded longest, where there are too many; not so without
-        ``forgets``, which spares what another run has paid for and will need.
+        ``prune_vectors``, which spares what another run has paid for and will need.
         """
         with self._write_transaction() as connection:
             gone = json.dumps([replace_unstorable(name) for name in {*documents, *removed}])
@@ -148,12 +149,14 @@ class SqliteStore:
                 _prune_unused_vectors(connection)
 
     def add(self, nodes: Sequence[TextNode]) -> None:
-        """Make a new generation with these nodes added, or replaced by id, each with its ``embedding`` if it has one.
+        """Make a new generation with these nodes added.
+
+        Or replaced by id, each with its ``embedding`` if it has one.
 
         Raises:
             ValueError: a vector cannot be kept; then nothing is.
         """
-        rows = normalise_vectors({passage_hash(node): node.embedding for node in nodes if node.embedding is not None})
+        rows = normalise_vectors({hash_passage(node): node.embedding for node in nodes if node.embedding is not None})
         with self._write_transaction() as connection:
             self._insert_vectors(connection, rows)
             _delete(connection, "id", json.dumps([replace_unstorable(node.node_id) for node in nodes]))
@@ -203,7 +206,7 @@ class SqliteStore:
         )
 
     def nodes(self) -> Iterator[TextNode]:
-        """Every searchable passage, for a copy; call it inside ``alone()`` lest a new generation comes between."""
+        """Yield every searchable passage, for a copy; hold ``ingestion_lock()`` so that the generation stays."""
         return self._iterate_nodes("")
 
     def vectors(self) -> Iterator[tuple[str, NDArray[np.float32]]]:
@@ -452,7 +455,7 @@ def _load_nodes(connection: sqlite3.Connection, scores: Sequence[tuple[int, floa
 
 
 def _build_matrix(connection: sqlite3.Connection, generation: Generation, previous: Matrix) -> Matrix:
-    """The vectors of ``generation``; those that stand in the matrix ``before`` already are not read again."""
+    """The vectors of ``generation``; those that stand in the matrix ``previous`` already are not read again."""
     is_continued = (previous.generation.model, previous.generation.dimension) == (
         generation.model,
         generation.dimension,

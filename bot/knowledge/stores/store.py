@@ -115,15 +115,18 @@ class Store(Protocol):
     ) -> None:
         """Make a new generation at one stroke: ``documents`` (with hashes) now consist of ``nodes``.
 
-        ``nodes`` is consumed once, a batch at a time. Documents in ``removed`` are gone. Vectors that are not searched
+        ``nodes`` is consumed once, a batch at a time. Documents in ``removed`` are gone. Vectors that are not
+        searched
         from now on, be it for their passage or for their model, stay for the day they are needed again: as many as
-        there are passages, ``SPARE_LEAST`` in any case, and the longest unneeded go first. None goes without
-        ``forgets``: another run has paid for them and will need them.
+        there are passages, ``MIN_UNUSED_VECTORS`` in any case, and the longest unneeded go first. None goes without
+        ``prune_vectors``: another run has paid for them and will need them.
         """
         ...
 
     def add(self, nodes: Sequence[TextNode]) -> None:
-        """Make a new generation with these nodes added, or replaced by id, each with its ``embedding`` if it has one.
+        """Make a new generation with these nodes added.
+
+        Or replaced by id, each with its ``embedding`` if it has one.
 
         Raises:
             ValueError: a vector cannot be kept; then nothing is.
@@ -154,7 +157,7 @@ class Store(Protocol):
         ...
 
     def nodes(self) -> Iterator[TextNode]:
-        """Every searchable passage, for a copy; call it inside ``alone()`` lest a new generation comes between."""
+        """Yield every searchable passage, for a copy; hold ``ingestion_lock()`` so that the generation stays."""
         ...
 
     def vectors(self) -> Iterator[tuple[str, NDArray[np.float32]]]:
@@ -174,7 +177,8 @@ class Store(Protocol):
     ) -> Hits:
         """Passages inside ``collections``: at most ``top_k`` by their words and as many by their vectors.
 
-        The scores of those that share words with ``text`` are above 0; of those nearest to ``embedding`` they are
+        The scores of those that share words with ``text`` are above 0; of those nearest to ``embedding``
+        they are
         cosines, -1 to 1. Nothing shares a word with "". Nothing is near None or a vector of another dimension, or
         while the generation holds vectors of another model. Both sides are of the same generation, whatever is
         written meanwhile.

@@ -18,7 +18,7 @@ from llama_index.core.vector_stores.types import (
 )
 
 from bot.domain import SHARED
-from bot.knowledge.splitting.splitter import passage_node
+from bot.knowledge.splitting.splitter import build_passage_node
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -109,7 +109,7 @@ def _make_passage(node: BaseNode) -> TextNode:
     """A node of LlamaIndex's making with the metadata a passage has."""
     document = str(node.metadata.get("document") or node.ref_doc_id or node.node_id)
     named = {"document": document, "collection": SHARED, "title": document, "section": ""}
-    passage = passage_node(node.get_content(), {**named, **node.metadata}, node_id=node.node_id)
+    passage = build_passage_node(node.get_content(), {**named, **node.metadata}, node_id=node.node_id)
     passage.embedding = node.embedding
     return passage
 

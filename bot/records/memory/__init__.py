@@ -6,7 +6,7 @@ The modules are those of ``sql``; ``state`` is what they stand on.
 from bot.records.memory.answers import MemoryAnswers
 from bot.records.memory.guilds import MemoryGuilds
 from bot.records.memory.runs import MemoryRuns
-from bot.records.memory.spendings import MemoryUsageRecords
+from bot.records.memory.usage import MemoryUsageRecords
 from bot.records.memory.votes import MemoryVotes
 
 __all__ = ["MemoryRecords"]

@@ -21,32 +21,32 @@ class MemoryAnswers(State):
     """The part of the records that is ``Answers``."""
 
     async def save_answer(self, record: AnswerRecord) -> None:
-        """As ``Answers.remember``; beyond a thousand the oldest is forgotten."""
-        self._answers[record.key] = record
+        """As ``Answers.save_answer``; beyond a thousand the oldest is forgotten."""
+        self._answers[record.answer_id] = record
         if len(self._answers) > ANSWERS_LIMIT:
             self._delete([next(iter(self._answers))])
 
     async def load_answer(self, answer_id: str) -> AnswerRecord | None:
-        """As ``Answers.recall``."""
+        """As ``Answers.load_answer``."""
         return self._answers.get(answer_id)
 
     async def unfinished_answers(self, since: float, limit: int) -> Sequence[AnswerRecord]:
-        """As ``Answers.unfinished``."""
+        """As ``Answers.unfinished_answers``."""
         found = [record for record in self._answers.values() if record.ended_at is None and record.asked_at >= since]
         return sorted(found, key=lambda record: -record.asked_at)[:limit]
 
     async def load_statistics(self, guild_id: int | None, since: float) -> Statistics:
-        """As ``Answers.statistics``."""
+        """As ``Answers.load_statistics``."""
         meant = [
             record
             for record in self._answers.values()
             if record.asked_at >= since and guild_id in {None, record.guild_id}
         ]
         waits = [record.first_word_at - record.asked_at for record in meant if record.first_word_at is not None]
-        thumbs = Counter(vote.is_up for record in meant for vote in self._votes.get(record.key, {}).values())
+        thumbs = Counter(vote.is_up for record in meant for vote in self._votes.get(record.answer_id, {}).values())
         return Statistics(
             answers=len(meant),
-            by_status=dict(Counter(record.fate for record in meant)),
+            by_status=dict(Counter(record.status for record in meant)),
             median_first_word=median(waits) if waits else None,
             tokens=sum(record.usage.total for record in meant),
             ups=thumbs[True],
@@ -54,7 +54,7 @@ class MemoryAnswers(State):
         )
 
     async def delete_before(self, time: float) -> int:
-        """As ``Answers.forget_before``."""
+        """As ``Answers.delete_before``."""
         now = self._clock()
         old = [key for key, record in self._answers.items() if record.asked_at < time]
         self._delete(old)
@@ -69,10 +69,12 @@ class MemoryAnswers(State):
     async def delete_person(
         self, user_id: int, *, guild_id: int | None = None, everywhere: bool = False
     ) -> DeletionCount:
-        """As ``Answers.forget_person``."""
+        """As ``Answers.delete_person``."""
         there = [record for record in self._answers.values() if everywhere or record.guild_id == guild_id]
-        given = [self._votes[record.key].pop(user_id, None) for record in there if record.key in self._votes]
-        asked = [record.key for record in there if record.asker_id == user_id]
+        given = [
+            self._votes[record.answer_id].pop(user_id, None) for record in there if record.answer_id in self._votes
+        ]
+        asked = [record.answer_id for record in there if record.asker_id == user_id]
         self._delete(asked)
         settled = self._clock() - BUDGET_WINDOW
         for name, each in self._usage_records.items():

@@ -16,7 +16,7 @@ class MemoryRuns(State):
     """The part of the records that is ``Runs``."""
 
     async def save_run(self, run: Run) -> None:
-        """As ``Runs.note_run``."""
+        """As ``Runs.save_run``."""
         self._runs[run.id] = run
 
     async def unfinished_runs(self) -> Sequence[Run]:

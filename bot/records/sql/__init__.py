@@ -3,7 +3,7 @@
 from bot.records.sql.answers import SqlAnswers
 from bot.records.sql.guilds import SqlGuilds
 from bot.records.sql.runs import SqlRuns
-from bot.records.sql.spendings import SqlUsageRecords
+from bot.records.sql.usage import SqlUsageRecords
 from bot.records.sql.votes import SqlVotes
 
 __all__ = ["SqlRecords"]

@@ -24,19 +24,19 @@ class SqlAnswers(Database):
     """The part of the records that is ``Answers``."""
 
     async def save_answer(self, record: AnswerRecord) -> None:
-        """As ``Answers.remember``."""
+        """As ``Answers.save_answer``."""
         row = record_to_row(self._text_redactor.redact_record(record))
         async with self._write_transaction() as connection:
             await connection.execute(self._upsert(answers, row))
 
     async def load_answer(self, answer_id: str) -> AnswerRecord | None:
-        """As ``Answers.recall``."""
+        """As ``Answers.load_answer``."""
         async with self._read_transaction() as connection:
             row = (await connection.execute(sa.select(answers).where(answers.c.key == answer_id))).one_or_none()
         return None if row is None else self._text_redactor.restore_record(record_from_row(row._asdict()))
 
     async def unfinished_answers(self, since: float, limit: int) -> Sequence[AnswerRecord]:
-        """As ``Answers.unfinished``."""
+        """As ``Answers.unfinished_answers``."""
         wanted = (
             sa.select(answers)
             .where(answers.c.ended_at.is_(None), answers.c.asked_at >= since)
@@ -50,7 +50,7 @@ class SqlAnswers(Database):
             ]
 
     async def load_statistics(self, guild_id: int | None, since: float) -> Statistics:
-        """As ``Answers.statistics``."""
+        """As ``Answers.load_statistics``."""
         meant = answers.c.asked_at >= since
         if guild_id is not None:
             meant &= answers.c.guild_id == guild_id
@@ -70,7 +70,7 @@ class SqlAnswers(Database):
             )
 
     async def delete_before(self, time: float) -> int:
-        """As ``Answers.forget_before``."""
+        """As ``Answers.delete_before``."""
         now = self._clock()
         async with self._write_transaction() as connection:
             keys = await connection.scalars(
@@ -87,7 +87,7 @@ class SqlAnswers(Database):
     async def delete_person(
         self, user_id: int, *, guild_id: int | None = None, everywhere: bool = False
     ) -> DeletionCount:
-        """As ``Answers.forget_person``."""
+        """As ``Answers.delete_person``."""
         there = sa.true() if everywhere else match_guild(answers.c.guild_id, guild_id)
         spent_there = sa.true() if everywhere else match_guild(usage_records.c.guild_id, guild_id)
         touched = (answers.c.asker_id == user_id) | answers.c.key.in_(

@@ -45,7 +45,7 @@ _MIGRATION_LOCK_ID: Final = 0x7265636F726473
 
 
 class Database:
-    """What every part of the records stands on. Open it with ``opened`` or ``opened_file``, which close it too."""
+    """What every part of the records stands on. Open it with ``open`` or ``open_file``, which close it too."""
 
     def __init__(self, engine: AsyncEngine, *, keeps_texts: bool, clock: Callable[[], float]) -> None:
         self._engine = engine
@@ -63,7 +63,7 @@ class Database:
     async def open_file(
         cls, path: Path, *, keeps_texts: bool = True, clock: Callable[[], float] = time.time
     ) -> AsyncGenerator[Self]:
-        """Records in a SQLite file that only this user may read, made if there is none; the rest as ``opened``.
+        """Records in a SQLite file that only this user may read, made if there is none; the rest as ``open``.
 
         Raises:
             RecordsUnusable: it cannot be made or opened, or a newer version of Docent wrote it.

@@ -21,14 +21,14 @@ class SqlGuilds(Database):
     """The part of the records that is ``Guilds``."""
 
     async def load_guild_settings(self, guild_id: int) -> Mapping[str, Json]:
-        """As ``Guilds.guild_settings``."""
+        """As ``Guilds.load_guild_settings``."""
         s = guild_settings.c
         async with self._read_transaction() as connection:
             found = await connection.execute(sa.select(s.name, s.value).where(s.guild_id == guild_id).order_by(s.name))
             return dict(found.tuples().all())
 
     async def save_guild_setting(self, guild_id: int, name: str, value: Json) -> None:
-        """As ``Guilds.set_guild_setting``."""
+        """As ``Guilds.save_guild_setting``."""
         row = {"guild_id": guild_id, "name": name, "value": value}
         s = guild_settings.c
         reset = sa.delete(guild_settings).where(s.guild_id == guild_id, s.name == name)
@@ -36,12 +36,12 @@ class SqlGuilds(Database):
             await connection.execute(reset if value is None else self._upsert(guild_settings, row))
 
     async def save_audit_entry(self, entry: AuditEntry) -> None:
-        """As ``Guilds.audit``."""
+        """As ``Guilds.save_audit_entry``."""
         async with self._write_transaction() as connection:
             await connection.execute(sa.insert(audit_log).values(**(asdict(entry) | {"details": dict(entry.details)})))
 
     async def load_audit_log(self, guild_id: int | None, limit: int) -> Sequence[AuditEntry]:
-        """As ``Guilds.acts``."""
+        """As ``Guilds.load_audit_log``."""
         a = audit_log.c
         wanted = (
             sa.select(a.at, a.guild_id, a.user_id, a.name, a.details)

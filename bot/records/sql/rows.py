@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, fields
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bot.domain import Scope, Source, Usage
-from bot.records.values import AnswerRecord, AnswerStatus
+from bot.records.values import AnswerRecord, AnswerStatus, UsageRecord, Vote
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
 
 _SOURCE_FIELDS = frozenset(each.name for each in fields(Source))
 
@@ -16,7 +19,7 @@ _SOURCE_FIELDS = frozenset(each.name for each in fields(Source))
 def record_to_row(record: AnswerRecord) -> dict[str, Any]:
     """The columns of an answer that a record fills."""
     return {
-        "key": record.key,
+        "key": record.answer_id,
         "question": replace_unstorable(record.question),
         "asker_id": record.asker_id,
         "guild_id": record.guild_id,
@@ -27,7 +30,7 @@ def record_to_row(record: AnswerRecord) -> dict[str, Any]:
         "searched_for": replace_unstorable(record.searched_for),
         "text": replace_unstorable(record.text),
         "sources": json.dumps([asdict(source) for source in record.sources], default=datetime.isoformat),
-        "fate": record.fate.value,
+        "fate": record.status.value,
         "ended_at": record.ended_at,
         "prompt_tokens": record.usage.prompt,
         "completion_tokens": record.usage.completion,
@@ -42,14 +45,39 @@ def record_from_row(values: dict[str, Any]) -> AnswerRecord:
     for name in ("done_at", "done_by"):
         values.pop(name)
     return AnswerRecord(
+        answer_id=values.pop("key"),
         scope=scope_from_json(values.pop("collections")),
         message_ids=tuple(values.pop("message_ids")),
         sources=parse_sources(values.pop("sources")),
-        fate=AnswerStatus(values.pop("fate")),
+        status=AnswerStatus(values.pop("fate")),
         usage=Usage(values.pop("prompt_tokens"), values.pop("completion_tokens")),
         attached=tuple(values.pop("attached")),
         **values,
     )
+
+
+_COLUMNS = {"answer_id": "key", "comment": "words"}
+_FIELDS = {column: name for name, column in _COLUMNS.items()}
+
+
+def vote_to_row(vote: Vote) -> dict[str, Any]:
+    """Return the columns that a vote fills."""
+    return {_COLUMNS.get(name, name): value for name, value in asdict(vote).items()}
+
+
+def vote_from_row(row: sa.Row[Any]) -> Vote:
+    """Return the vote that filled these columns."""
+    return Vote(**{_FIELDS.get(name, name): value for name, value in row._asdict().items()})
+
+
+def usage_to_row(usage_record: UsageRecord) -> dict[str, Any]:
+    """Return the columns that a usage record fills."""
+    return {_COLUMNS.get(name, name): value for name, value in asdict(usage_record).items()}
+
+
+def usage_from_row(row: sa.Row[Any]) -> UsageRecord:
+    """Return the usage record that filled these columns."""
+    return UsageRecord(**{_FIELDS.get(name, name): value for name, value in row._asdict().items()})
 
 
 def scope_from_json(collections: list[str]) -> Scope:

@@ -19,7 +19,7 @@ class SqlRuns(Database):
     """The part of the records that is ``Runs``."""
 
     async def save_run(self, run: Run) -> None:
-        """As ``Runs.note_run``."""
+        """As ``Runs.save_run``."""
         async with self._write_transaction() as connection:
             await connection.execute(self._upsert(runs, asdict(run)))
 

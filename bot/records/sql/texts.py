@@ -36,10 +36,10 @@ class TextRedactor:
         """The record as it may be written; what is left out is held."""
         if self._keeps_texts:
             return record
-        self._texts_in_memory[record.key] = _AnswerTexts(
+        self._texts_in_memory[record.answer_id] = _AnswerTexts(
             record.question, record.searched_for, record.text, record.sources, record.attached
         )
-        self._texts_in_memory.move_to_end(record.key)
+        self._texts_in_memory.move_to_end(record.answer_id)
         if len(self._texts_in_memory) > MEMORY_LIMIT:
             self._texts_in_memory.popitem(last=False)
         bare = tuple(replace(source, passage="") for source in record.sources)
@@ -47,11 +47,11 @@ class TextRedactor:
 
     def redact_vote(self, vote: Vote) -> Vote:
         """The vote as it may be written. Its words are in no button's need, and are not held."""
-        return vote if self._keeps_texts else replace(vote, words=None)
+        return vote if self._keeps_texts else replace(vote, comment=None)
 
     def restore_record(self, record: AnswerRecord) -> AnswerRecord:
         """The record as it was remembered, as far as its texts are on disk or still held."""
-        if (held := self._texts_in_memory.get(record.key)) is None:
+        if (held := self._texts_in_memory.get(record.answer_id)) is None:
             return record
         return replace(
             record,

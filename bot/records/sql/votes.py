@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from bot.records.sql.database import Database
-from bot.records.sql.rows import parse_sources, replace_unstorable, scope_from_json
+from bot.records.sql.rows import parse_sources, replace_unstorable, scope_from_json, vote_from_row, vote_to_row
 from bot.records.sql.schema import answers, match_guild, votes
 from bot.records.values import AnswerStatus, Feedback, Gap, Vote
 
@@ -21,26 +21,26 @@ class SqlVotes(Database):
     """The part of the records that is ``Votes``."""
 
     async def save_vote(self, vote: Vote) -> bool:
-        """As ``Votes.vote``."""
-        known = sa.select(answers.c.key).where(answers.c.key == vote.key).with_for_update()
-        mine = (votes.c.key == vote.key) & (votes.c.user_id == vote.user_id)
+        """As ``Votes.save_vote``."""
+        known = sa.select(answers.c.key).where(answers.c.key == vote.answer_id).with_for_update()
+        mine = (votes.c.key == vote.answer_id) & (votes.c.user_id == vote.user_id)
         async with self._write_transaction() as connection:
             # The answer is locked, so that a person's thumb and words, sent together, do not overlook each other.
             if (await connection.execute(known)).first() is None:
                 return False
             row = (await connection.execute(sa.select(votes).where(mine))).one_or_none()
-            merged = vote.merge(None if row is None else Vote(**row._asdict()))
-            await connection.execute(self._upsert(votes, asdict(self._prepare_vote(merged))))
+            merged = vote.merge(None if row is None else vote_from_row(row))
+            await connection.execute(self._upsert(votes, vote_to_row(self._prepare_vote(merged))))
         return True
 
     async def load_votes(self, answer_id: str) -> Sequence[Vote]:
-        """As ``Votes.votes``."""
+        """As ``Votes.load_votes``."""
         async with self._read_transaction() as connection:
             found = await connection.execute(sa.select(votes).where(votes.c.key == answer_id).order_by(votes.c.at))
-            return [Vote(**row._asdict()) for row in found]
+            return [vote_from_row(row) for row in found]
 
     async def load_feedback(self, guild_id: int | None, since: float) -> Sequence[Feedback]:
-        """As ``Votes.feedback``."""
+        """As ``Votes.load_feedback``."""
         wanted = (
             sa.select(votes, answers.c.question, answers.c.fate, answers.c.sources, answers.c.collections)
             .join(answers)
@@ -51,7 +51,7 @@ class SqlVotes(Database):
             return [_build_feedback(row._asdict()) for row in await connection.execute(wanted)]
 
     async def load_gaps(self, guild_id: int | None, since: float, limit: int) -> Sequence[Gap]:
-        """As ``Votes.gaps``."""
+        """As ``Votes.load_gaps``."""
         wanted = (
             sa.select(answers)
             .where(_is_gap(guild_id), answers.c.asked_at >= since, answers.c.question != "")
@@ -64,7 +64,7 @@ class SqlVotes(Database):
             said = await connection.execute(sa.select(votes).where(votes.c.key.in_(keys)).order_by(votes.c.at))
             thumbs = defaultdict[str, list[Vote]](list)
             for row in said:
-                thumbs[row.key].append(Vote(**row._asdict()))
+                thumbs[row.key].append(vote_from_row(row))
         return [_build_gap(row._asdict(), thumbs[row.key]) for row in rows]
 
     async def close_gaps(self, guild_id: int | None, answer_ids: Collection[str], by: int, at: float) -> int:
@@ -76,7 +76,7 @@ class SqlVotes(Database):
 
     def _prepare_vote(self, vote: Vote) -> Vote:
         bare = self._text_redactor.redact_vote(vote)
-        return bare if bare.words is None else replace(bare, words=replace_unstorable(bare.words))
+        return bare if bare.comment is None else replace(bare, comment=replace_unstorable(bare.comment))
 
 
 def _is_gap(guild_id: int | None) -> sa.ColumnElement[bool]:
@@ -96,7 +96,7 @@ def _build_gap(row: dict[str, Any], answer_votes: Sequence[Vote]) -> Gap:
         AnswerStatus(row["fate"]),
         downs=len(downs),
         ups=len(answer_votes) - len(downs),
-        comment=tuple(vote.words for vote in downs if vote.words),
+        comment=tuple(vote.comment for vote in downs if vote.comment),
     )
 
 

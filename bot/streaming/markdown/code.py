@@ -171,7 +171,8 @@ class CodeReader:
     """Growing text → segments. What it calls code is code in every reading, whatever comes later.
 
     The first thing that can be read in two ways (a backtick without partner, a fence in mid-line, a bold mark left
-    hanging, no place for long where a ``page`` may be broken) ends its confidence: from there on nothing is code. It
+    hanging, no place for long where a ``page`` may be broken) ends its confidence: from there on nothing is code.
+    It
     holds back an undecided tail of bounded length.
     """
 

@@ -102,17 +102,17 @@ class MarkTracker:
             self._unbroken = 0
         self._advance(len(text) - start if ends_word else len(text))
 
-    def _read_token(self, token: str, before: str, after: str) -> None:
-        self._advance(len(token))
-        if token[0] == "\\":
-            self.is_unambiguous = self.is_unambiguous and not (self.open_marks and token[1:] in MARK_CHARACTERS)
-        elif token in {"[", "]"}:
-            self._depth += 1 if token == "[" else -1
+    def _read_token(self, piece: str, before: str, after: str) -> None:
+        self._advance(len(piece))
+        if piece[0] == "\\":
+            self.is_unambiguous = self.is_unambiguous and not (self.open_marks and piece[1:] in MARK_CHARACTERS)
+        elif piece in {"[", "]"}:
+            self._depth += 1 if piece == "[" else -1
             self.is_unambiguous = self.is_unambiguous and self._depth >= 0
-        elif token in {"<", ">"}:
-            self._in_angle = token == "<"
-        elif token not in _IGNORED_SINGLES:
-            self._read_mark(token, before, after)
+        elif piece in {"<", ">"}:
+            self._in_angle = piece == "<"
+        elif piece not in _IGNORED_SINGLES:
+            self._read_mark(piece, before, after)
 
     def _read_mark(self, mark: str, before: str, after: str) -> None:
         can_open, can_close, is_sure = _find_roles(mark, before, after)

@@ -14,9 +14,17 @@ from hypothesis import strategies as st
 
 from bot.domain import Question, Scope
 from bot.errors import NothingFound
-from bot.knowledge import KnowledgeBase, Local
-from bot.knowledge.answering.evidence import FAR, FOREIGN, FOREIGN_ABROAD, NEAR, SURE, Evidence, coverages
-from bot.knowledge.models.local import local_embedding
+from bot.knowledge import KnowledgeBase, LocalEmbeddingChoice
+from bot.knowledge.answering.evidence import (
+    CLEAR_COVERAGE,
+    CLEAR_SIMILARITY,
+    MIN_COVERAGE,
+    MIN_COVERAGE_NON_LATIN,
+    MIN_SIMILARITY,
+    Evidence,
+    compute_coverages,
+)
+from bot.knowledge.models.local import load_local_embedding
 from bot.text.search_terms import extract_stems
 
 if TYPE_CHECKING:
@@ -32,30 +40,36 @@ PASSAGES = [
 ]
 
 
-def evidence(question: str, passages: list[str], similarity: float | None = None) -> Evidence:
-    return Evidence(max(coverages(question, passages), default=0.0), similarity)
+def compute_evidence(question: str, passages: list[str], similarity: float | None = None) -> Evidence:
+    return Evidence(max(compute_coverages(question, passages), default=0.0), similarity)
 
 
 def test_question_with_unmatched_rare_words_has_no_evidence() -> None:
-    found = evidence("How long is a submarine's periscope under the arctic ice?", PASSAGES)
-    assert found.coverage < FOREIGN
+    found = compute_evidence("How long is a submarine's periscope under the arctic ice?", PASSAGES)
+    assert found.coverage < MIN_COVERAGE
     assert found.is_empty
 
 
 def test_question_with_matched_rare_words_has_evidence() -> None:
-    assert not evidence("When is a refund paid?", PASSAGES).is_empty
+    assert not compute_evidence("When is a refund paid?", PASSAGES).is_empty
 
 
 def test_paraphrase_with_near_vectors_has_evidence() -> None:
     question = "Where can I boil water?"
-    assert evidence(question, PASSAGES).is_empty
-    assert evidence(question, PASSAGES, similarity=0.1).is_empty
-    assert not evidence(question, PASSAGES, similarity=0.45).is_empty
+    assert compute_evidence(question, PASSAGES).is_empty
+    assert compute_evidence(question, PASSAGES, similarity=0.1).is_empty
+    assert not compute_evidence(question, PASSAGES, similarity=0.45).is_empty
 
 
 @pytest.mark.parametrize(
     ("coverage", "similarity", "is_empty"),
-    [(0.0, None, True), (0.0, FAR, False), (0.0, FAR - 0.01, True), (FOREIGN, None, False), (FOREIGN, -1.0, False)],
+    [
+        (0.0, None, True),
+        (0.0, MIN_SIMILARITY, False),
+        (0.0, MIN_SIMILARITY - 0.01, True),
+        (MIN_COVERAGE, None, False),
+        (MIN_COVERAGE, -1.0, False),
+    ],
 )
 def test_evidence_is_empty_below_coverage_and_similarity_thresholds(
     coverage: float, similarity: float | None, is_empty: bool
@@ -66,11 +80,11 @@ def test_evidence_is_empty_below_coverage_and_similarity_thresholds(
 @pytest.mark.parametrize(
     ("coverage", "similarity", "is_clear"),
     [
-        (SURE, None, True),
-        (SURE, NEAR, True),
-        (SURE - 0.01, None, False),
-        (SURE - 0.01, 0.9, False),
-        (1.0, NEAR - 0.01, False),
+        (CLEAR_COVERAGE, None, True),
+        (CLEAR_COVERAGE, CLEAR_SIMILARITY, True),
+        (CLEAR_COVERAGE - 0.01, None, False),
+        (CLEAR_COVERAGE - 0.01, 0.9, False),
+        (1.0, CLEAR_SIMILARITY - 0.01, False),
     ],
 )
 def test_evidence_is_clear_above_coverage_and_similarity_thresholds(
@@ -79,14 +93,14 @@ def test_evidence_is_clear_above_coverage_and_similarity_thresholds(
     assert Evidence(coverage, similarity).is_clear is is_clear
 
 
-def questions(name: str, kind: str) -> list[str]:
+def load_questions(name: str, kind: str) -> list[str]:
     entries = [json.loads(line) for line in (HERE / name).read_text(encoding="utf-8").splitlines()]
     return [str(entry["question"]) for entry in entries if entry["kind"] in kind]
 
 
-async def confident(base: KnowledgeBase, asked: Iterable[str]) -> list[str]:
+async def find_confident(base: KnowledgeBase, questions: Iterable[str]) -> list[str]:
     sure: list[str] = []
-    for text in asked:
+    for text in questions:
         try:
             answer = await base.answer(Question(text, "1"))
         except NothingFound:
@@ -96,18 +110,20 @@ async def confident(base: KnowledgeBase, asked: Iterable[str]) -> list[str]:
     return sure
 
 
-@pytest.mark.parametrize("embedding", [Local(), None])
-async def test_clear_evidence_separates_answerable_sample_questions(tmp_path: Path, embedding: Local | None) -> None:
-    if embedding is not None and local_embedding() is None:
+@pytest.mark.parametrize("embedding", [LocalEmbeddingChoice(), None])
+async def test_clear_evidence_separates_answerable_sample_questions(
+    tmp_path: Path, embedding: LocalEmbeddingChoice | None
+) -> None:
+    if embedding is not None and load_local_embedding() is None:
         pytest.skip("the extra 'local' is not installed")
     base = await asyncio.to_thread(KnowledgeBase.open, SAMPLES, tmp_path, None, embedding)
     await base.reindex()
-    without = [*questions("unanswerable.jsonl", "other close"), "refunds?", "How does it work?", "Holiday"]
-    plain = questions("questions.jsonl", "plain")
+    without = [*load_questions("unanswerable.jsonl", "other close"), "refunds?", "How does it work?", "Holiday"]
+    plain = load_questions("questions.jsonl", "plain")
 
-    assert len(await confident(base, plain)) >= len(plain) * 0.75
-    assert len(await confident(base, without)) <= len(without) * 0.05
-    assert await confident(base, questions("unanswerable.jsonl", "other")) == []
+    assert len(await find_confident(base, plain)) >= len(plain) * 0.75
+    assert len(await find_confident(base, without)) <= len(without) * 0.05
+    assert await find_confident(base, load_questions("unanswerable.jsonl", "other")) == []
     await base.close()
 
 
@@ -119,9 +135,11 @@ CHINESE = [
 ]
 
 
-@pytest.mark.parametrize("embedding", [Local(), None])
-async def test_a_question_without_spaces_is_judged_by_its_pairs(tmp_path: Path, embedding: Local | None) -> None:
-    if embedding is not None and local_embedding() is None:
+@pytest.mark.parametrize("embedding", [LocalEmbeddingChoice(), None])
+async def test_a_question_without_spaces_is_judged_by_its_pairs(
+    tmp_path: Path, embedding: LocalEmbeddingChoice | None
+) -> None:
+    if embedding is not None and load_local_embedding() is None:
         pytest.skip("the extra 'local' is not installed")
     (tmp_path / "docs").mkdir()
     for number, text in enumerate(CHINESE):
@@ -129,31 +147,31 @@ async def test_a_question_without_spaces_is_judged_by_its_pairs(tmp_path: Path, 
     base = await asyncio.to_thread(KnowledgeBase.open, tmp_path / "docs", tmp_path / "state", None, embedding)
     await base.reindex()
 
-    async def judged(question: str) -> Evidence:
-        retriever = base.retriever(Scope())
+    async def retrieve_evidence(question: str) -> Evidence:
+        retriever = base.as_retriever(Scope())
         await retriever.aretrieve(question)
         return retriever.evidence
 
-    answered = await judged("护照扫描资料我们公司会替离职者留多久")
-    assert FOREIGN_ABROAD <= answered.coverage < FOREIGN
+    answered = await retrieve_evidence("护照扫描资料我们公司会替离职者留多久")
+    assert MIN_COVERAGE_NON_LATIN <= answered.coverage < MIN_COVERAGE
     assert not answered.is_empty
-    foreign = await judged("怎样才能在自己家里的烤箱里烤出一条外皮酥脆内里松软的面包呢")
+    foreign = await retrieve_evidence("怎样才能在自己家里的烤箱里烤出一条外皮酥脆内里松软的面包呢")
     assert foreign.is_empty
     await base.close()
 
 
 def test_evidence_without_hits_is_empty() -> None:
-    assert evidence("Where is the kettle?", []).is_empty
+    assert compute_evidence("Where is the kettle?", []).is_empty
 
 
 def test_rare_words_count_more_than_common_ones() -> None:
-    common, rare = coverages("shift pager", ["The shift.", "Pagers", "shifts", "a shift"])[:2]
+    common, rare = compute_coverages("shift pager", ["The shift.", "Pagers", "shifts", "a shift"])[:2]
     assert 0 < common < rare < 1
 
 
 @given(st.text(), st.lists(st.text(), max_size=5))
 def test_coverage_lies_between_0_and_1(question: str, texts: list[str]) -> None:
-    assert all(0 <= part <= 1 for part in coverages(question, texts))
+    assert all(0 <= part <= 1 for part in compute_coverages(question, texts))
 
 
 def test_coverage_of_100_passages_is_cheaper_than_stemming_them() -> None:
@@ -170,5 +188,5 @@ def test_coverage_of_100_passages_is_cheaper_than_stemming_them() -> None:
         return min(taken)
 
     question = f"Which {words[1]} or {words[70]} does {words[300]} have when {words[500]} and {words[899]} meet?"
-    assert max(coverages(question, texts)) > 0
-    assert least(lambda: coverages(question, texts)) < least(lambda: list(map(extract_stems, texts))) / 2
+    assert max(compute_coverages(question, texts)) > 0
+    assert least(lambda: compute_coverages(question, texts)) < least(lambda: list(map(extract_stems, texts))) / 2

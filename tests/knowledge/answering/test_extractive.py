@@ -12,21 +12,21 @@ from llama_index.core.schema import NodeWithScore
 
 from bot.domain import FinishReason, Question, Source
 from bot.errors import NothingFound
-from bot.knowledge import KnowledgeBase, Local
+from bot.knowledge import KnowledgeBase, LocalEmbeddingChoice
 from bot.knowledge.answering.extractive import (
-    DOUBT,
-    HEADING,
-    UNITS_READ,
+    LOW_CONFIDENCE_NOTE,
+    NO_MODEL_HEADING,
+    SHORTLIST_SIZE,
     Quote,
-    chosen,
-    hint,
-    laid_out,
-    promising,
-    quoted,
+    extract_answer,
+    render_quotes,
+    score_answer_type,
+    select_quotes,
+    shortlist,
 )
-from bot.knowledge.answering.quotable_units import Unit, units
-from bot.knowledge.models.local import local_embedding
-from bot.knowledge.splitting.splitter import passage_node
+from bot.knowledge.answering.quotable_units import QuotableUnit, split_units
+from bot.knowledge.models.local import load_local_embedding
+from bot.knowledge.splitting.splitter import build_passage_node
 from bot.text.citations import find_cited_sources
 
 if TYPE_CHECKING:
@@ -36,16 +36,16 @@ REPOSITORY = Path(__file__).parents[3]
 QUESTIONS = [json.loads(line) for line in (Path(__file__).parents[1] / "questions.jsonl").read_text().splitlines()]
 
 
-def source(number: int = 1) -> Source:
+def make_source(number: int = 1) -> Source:
     return Source(number, f"d{number}.md", f"Doc {number}", "…", section="Part")
 
 
-def texts(passage: str) -> list[str]:
-    return [unit.text for unit in units(passage)]
+def split_texts(passage: str) -> list[str]:
+    return [unit.text for unit in split_units(passage)]
 
 
 def test_wrapped_sentences_are_joined() -> None:
-    assert texts("A shift lasts\none week. It changes\nhands on Wednesday.") == [
+    assert split_texts("A shift lasts\none week. It changes\nhands on Wednesday.") == [
         "A shift lasts one week.",
         "It changes hands on Wednesday.",
     ]
@@ -53,69 +53,69 @@ def test_wrapped_sentences_are_joined() -> None:
 
 def test_abbreviations_figures_and_initials_do_not_end_a_sentence() -> None:
     passage = "Use e.g. Keyhole by M. Holt. It costs 0.38 euros per km, approx. Nothing else does."
-    assert texts(passage)[0] == "Use e.g. Keyhole by M. Holt."
-    assert len(texts(passage)) == 2
+    assert split_texts(passage)[0] == "Use e.g. Keyhole by M. Holt."
+    assert len(split_texts(passage)) == 2
 
 
 def test_each_list_item_is_a_unit_that_knows_the_line_leading_in() -> None:
-    assert units("Three things wake us:\n\n- fire;\n- flood that\n  lasts;\n- gulls.") == [
-        Unit("Three things wake us:"),
-        Unit("- fire;", "Three things wake us:"),
-        Unit("- flood that lasts;", "Three things wake us:"),
-        Unit("- gulls.", "Three things wake us:"),
+    assert split_units("Three things wake us:\n\n- fire;\n- flood that\n  lasts;\n- gulls.") == [
+        QuotableUnit("Three things wake us:"),
+        QuotableUnit("- fire;", "Three things wake us:"),
+        QuotableUnit("- flood that lasts;", "Three things wake us:"),
+        QuotableUnit("- gulls.", "Three things wake us:"),
     ]
 
 
 def test_each_table_row_is_a_unit_under_the_tables_head() -> None:
     head = "| What | Limit |\n|---|---|"
-    assert units(f"{head}\n| Hotel | 140 |\n| Lunch | 25 |") == [
-        Unit("| Hotel | 140 |", head, is_block=True),
-        Unit("| Lunch | 25 |", head, is_block=True),
+    assert split_units(f"{head}\n| Hotel | 140 |\n| Lunch | 25 |") == [
+        QuotableUnit("| Hotel | 140 |", head, is_block=True),
+        QuotableUnit("| Lunch | 25 |", head, is_block=True),
     ]
 
 
 def test_a_code_block_is_one_unit_with_the_line_leading_in() -> None:
     code = "```bash\nroostctl lock take\n\n# then\nroostctl deploy. Now.\n```"
-    assert units(f"Take the lock first:\n\n{code}\n\nWatch it.") == [
-        Unit("Take the lock first:"),
-        Unit(code, "Take the lock first:", is_block=True),
-        Unit("Watch it."),
+    assert split_units(f"Take the lock first:\n\n{code}\n\nWatch it.") == [
+        QuotableUnit("Take the lock first:"),
+        QuotableUnit(code, "Take the lock first:", is_block=True),
+        QuotableUnit("Watch it."),
     ]
 
 
 def test_quoted_blocks_are_split_like_unquoted_text() -> None:
-    assert units(
+    assert split_units(
         "It says:\n> > - The value\n> >   that counts. More.\n> > - Another.\n>\n> Plain\n> words.\nOurs."
     ) == [
-        Unit("It says:"),
-        Unit("- The value that counts. More.", "It says:"),
-        Unit("- Another.", "It says:"),
-        Unit("Plain words."),
-        Unit("Ours."),
+        QuotableUnit("It says:"),
+        QuotableUnit("- The value that counts. More.", "It says:"),
+        QuotableUnit("- Another.", "It says:"),
+        QuotableUnit("Plain words."),
+        QuotableUnit("Ours."),
     ]
 
 
 def test_quoted_code_keeps_its_characters_and_ends_with_the_quote() -> None:
-    assert texts("> ```\n>   a >> b\n> > c\n> ```\n> ~~~\n> d\nOurs.") == [
+    assert split_texts("> ```\n>   a >> b\n> > c\n> ```\n> ~~~\n> d\nOurs.") == [
         "```\n  a >> b\n> c\n```",
         "~~~\nd\n~~~",
         "Ours.",
     ]
-    assert texts("```\n> a\n```") == ["```\n> a\n```"]
+    assert split_texts("```\n> a\n```") == ["```\n> a\n```"]
 
 
 @given(st.lists(st.sampled_from([*"aB1 .!?:\n|-*`#>\t", "```", "\n\n", "| a | b |\n", "- "]), max_size=80).map("".join))
 def test_every_unit_is_a_verbatim_part_of_its_passage(passage: str) -> None:
     flat = " ".join(passage.replace(">", " ").split())
-    for unit in units(passage):
+    for unit in split_units(passage):
         assert " ".join(unit.text.replace(">", " ").split()).rstrip("` ") in flat
 
 
 @given(st.text(max_size=300))
 def test_splitting_any_passage_into_units_keeps_every_word(passage: str) -> None:
     prose = re.sub(r"[^\w\s.]|[\d_]", "", passage)
-    assert " ".join(" ".join(texts(prose)).split()).count(" ") <= " ".join(prose.split()).count(" ")
-    assert re.findall(r"\w+", " ".join(texts(prose))) == re.findall(r"\w+", prose)
+    assert " ".join(" ".join(split_texts(prose)).split()).count(" ") <= " ".join(prose.split()).count(" ")
+    assert re.findall(r"\w+", " ".join(split_texts(prose))) == re.findall(r"\w+", prose)
 
 
 @pytest.mark.parametrize(
@@ -130,32 +130,32 @@ def test_splitting_any_passage_into_units_keeps_every_word(passage: str) -> None
     ],
 )
 def test_expected_answer_type_raises_the_score(question: str, answer: str, other: str) -> None:
-    assert hint(question, answer) > hint(question, other)
+    assert score_answer_type(question, answer) > score_answer_type(question, other)
 
 
 def test_only_the_most_promising_units_are_looked_at_closely_in_their_order() -> None:
-    quotes = [Quote(Unit(str(place)), source(), place, 0.0) for place in range(40)]
+    quotes = [Quote(QuotableUnit(str(place)), make_source(), place, 0.0) for place in range(40)]
 
-    read = promising(quotes, {quote: float(quote.place % 2) for quote in quotes})
+    read = shortlist(quotes, {quote: float(quote.position % 2) for quote in quotes})
 
-    assert len(read) == UNITS_READ
-    assert [quote.place for quote in read] == sorted(quote.place for quote in read)
-    assert all(quote in read for quote in quotes if quote.place % 2)
+    assert len(read) == SHORTLIST_SIZE
+    assert [quote.position for quote in read] == sorted(quote.position for quote in read)
+    assert all(quote in read for quote in quotes if quote.position % 2)
 
 
 def test_citation_marks_in_a_document_are_escaped() -> None:
-    quotes = [Quote(Unit("As shown [1] and [2, 3], not [x]."), source(), 0, 0.9)]
-    text = "".join(laid_out(quotes))
+    quotes = [Quote(QuotableUnit("As shown [1] and [2, 3], not [x]."), make_source(), 0, 0.9)]
+    text = "".join(render_quotes(quotes))
     assert text.endswith("> As shown \\[1] and \\[2, 3], not [x].")
-    assert [found.number for found in find_cited_sources(text, [source(n) for n in (1, 2, 3)])] == [1]
+    assert [found.number for found in find_cited_sources(text, [make_source(n) for n in (1, 2, 3)])] == [1]
 
 
 def test_only_quotes_near_the_best_score_are_kept_without_duplicates() -> None:
     quotes = [
-        Quote(Unit(text), source(), place, score)
+        Quote(QuotableUnit(text), make_source(), place, score)
         for place, (text, score) in enumerate([("Best.", 0.9), ("Best.", 0.9), ("Near.", 0.8), ("Far.", 0.3)])
     ]
-    assert [quote.unit.text for quote in chosen(quotes)] == ["Best.", "Near."]
+    assert [quote.unit.text for quote in select_quotes(quotes)] == ["Best.", "Near."]
 
 
 @pytest.mark.parametrize(
@@ -167,29 +167,29 @@ def test_only_quotes_near_the_best_score_are_kept_without_duplicates() -> None:
     ],
 )
 def test_same_text_in_another_file_is_not_quoted_again(text: str, copy: str) -> None:
-    quotes = [Quote(Unit(text), source(1), 0, 0.9), Quote(Unit(copy), source(2), 0, 0.89)]
-    assert chosen(quotes) == quotes[:1]
+    quotes = [Quote(QuotableUnit(text), make_source(1), 0, 0.9), Quote(QuotableUnit(copy), make_source(2), 0, 0.89)]
+    assert select_quotes(quotes) == quotes[:1]
 
 
 @pytest.mark.parametrize(
     ("unit", "other"),
     [
-        (Unit("It must be signed."), Unit("It must not be signed.")),
-        (Unit("A hotel costs 140 euros."), Unit("A hotel costs 150 euros.")),
-        (Unit("- Fire.", "Wake us for:"), Unit("- Fire.", "Never wake us for:")),
-        (Unit("```\na < b\n```", is_block=True), Unit("```\na > b\n```", is_block=True)),
+        (QuotableUnit("It must be signed."), QuotableUnit("It must not be signed.")),
+        (QuotableUnit("A hotel costs 140 euros."), QuotableUnit("A hotel costs 150 euros.")),
+        (QuotableUnit("- Fire.", "Wake us for:"), QuotableUnit("- Fire.", "Never wake us for:")),
+        (QuotableUnit("```\na < b\n```", is_block=True), QuotableUnit("```\na > b\n```", is_block=True)),
     ],
 )
-def test_text_that_differs_in_a_content_word_is_quoted_too(unit: Unit, other: Unit) -> None:
-    quotes = [Quote(unit, source(1), 0, 0.9), Quote(other, source(2), 0, 0.89)]
-    assert chosen(quotes) == quotes
+def test_text_that_differs_in_a_content_word_is_quoted_too(unit: QuotableUnit, other: QuotableUnit) -> None:
+    quotes = [Quote(unit, make_source(1), 0, 0.9), Quote(other, make_source(2), 0, 0.89)]
+    assert select_quotes(quotes) == quotes
 
 
 def test_a_line_that_ends_in_a_colon_brings_what_it_introduces() -> None:
-    code = Unit("```\nrun\n```", "Do this:", is_block=True)
-    quotes = [Quote(Unit("Do this:"), source(), 0, 0.9), Quote(code, source(), 1, 0.1)]
+    code = QuotableUnit("```\nrun\n```", "Do this:", is_block=True)
+    quotes = [Quote(QuotableUnit("Do this:"), make_source(), 0, 0.9), Quote(code, make_source(), 1, 0.1)]
 
-    text = "".join(laid_out(chosen(quotes)))
+    text = "".join(render_quotes(select_quotes(quotes)))
 
     assert text == "\n\n**Doc 1 › Part** [1]\n> Do this:\n```\nrun\n```"
 
@@ -197,53 +197,55 @@ def test_a_line_that_ends_in_a_colon_brings_what_it_introduces() -> None:
 def test_list_introduced_by_a_quoted_line_is_not_quoted_from_another_file() -> None:
     one, other = (
         [
-            Quote(Unit("One of these:"), source(number), 0, score),
-            Quote(Unit("- Red.", "One of these:"), source(number), 1, 0.8),
+            Quote(QuotableUnit("One of these:"), make_source(number), 0, score),
+            Quote(QuotableUnit("- Red.", "One of these:"), make_source(number), 1, 0.8),
         ]
         for number, score in ((1, 0.9), (2, 0.7))
     )
-    assert chosen([*one, *other]) == one
+    assert select_quotes([*one, *other]) == one
 
 
 def test_rows_of_one_table_share_its_head() -> None:
     head = "| A | B |\n|---|---|"
-    rows = [Quote(Unit(f"| {n} | x |", head, is_block=True), source(), n, 0.9) for n in range(2)]
-    assert "".join(laid_out(rows)) == f"\n\n**Doc 1 › Part** [1]\n\n{head}\n| 0 | x |\n| 1 | x |"
+    rows = [Quote(QuotableUnit(f"| {n} | x |", head, is_block=True), make_source(), n, 0.9) for n in range(2)]
+    assert "".join(render_quotes(rows)) == f"\n\n**Doc 1 › Part** [1]\n\n{head}\n| 0 | x |\n| 1 | x |"
 
 
 async def test_low_confidence_quotes_are_marked_as_such() -> None:
-    poor = await answer_to("Which moon of Jupiter is largest, please?", "The largest spoon is in the drawer.")
-    good = await answer_to("Where is the kettle?", "The kettle is in the kitchen.")
-    assert DOUBT in "".join([delta async for delta in poor.deltas()])
-    assert DOUBT not in "".join([delta async for delta in good.deltas()])
+    poor = await answer_from("Which moon of Jupiter is largest, please?", "The largest spoon is in the drawer.")
+    good = await answer_from("Where is the kettle?", "The kettle is in the kitchen.")
+    assert LOW_CONFIDENCE_NOTE in "".join([delta async for delta in poor.deltas()])
+    assert LOW_CONFIDENCE_NOTE not in "".join([delta async for delta in good.deltas()])
     assert (poor.outcome.finish_reason, good.outcome.finish_reason) == (FinishReason.NOT_FOUND, FinishReason.COMPLETE)
 
 
-async def answer_to(question: str, *passages: str) -> StreamedAnswer:
+async def answer_from(question: str, *passages: str) -> StreamedAnswer:
     nodes = [
-        passage_node(text, {"document": f"{n}.md", "collection": "", "title": f"T{n}", "section": ""}, node_id=str(n))
+        build_passage_node(
+            text, {"document": f"{n}.md", "collection": "", "title": f"T{n}", "section": ""}, node_id=str(n)
+        )
         for n, text in enumerate(passages)
     ]
-    return await quoted(question, [NodeWithScore(node=node, score=0.5) for node in nodes], None)
+    return await extract_answer(question, [NodeWithScore(node=node, score=0.5) for node in nodes], None)
 
 
 async def test_extractive_answer_streams_under_a_heading_after_its_sources() -> None:
-    answer = await answer_to("Where is the kettle?", "The kettle is in the kitchen.", "Bicycles are blue.")
+    answer = await answer_from("Where is the kettle?", "The kettle is in the kitchen.", "Bicycles are blue.")
 
     assert [one.document for one in answer.sources] == ["0.md", "1.md"]
     deltas = [delta async for delta in answer.deltas()]
-    assert deltas[0] == HEADING
-    assert "".join(deltas).startswith(f"{HEADING}\n\n**T0** [1]\n> The kettle is in the kitchen.")
+    assert deltas[0] == NO_MODEL_HEADING
+    assert "".join(deltas).startswith(f"{NO_MODEL_HEADING}\n\n**T0** [1]\n> The kettle is in the kitchen.")
     assert len(deltas) > 6
 
 
 @pytest.mark.parametrize("question", ["{context_str}", "[1](x)", "\ud800", "?"])
 async def test_any_question_gets_an_extractive_answer(question: str) -> None:
-    answer = await answer_to(question, "The kettle is in the kitchen.")
-    assert "".join([delta async for delta in answer.deltas()]).startswith(HEADING)
+    answer = await answer_from(question, "The kettle is in the kitchen.")
+    assert "".join([delta async for delta in answer.deltas()]).startswith(NO_MODEL_HEADING)
 
 
-async def rights(base: KnowledgeBase) -> list[str]:
+async def find_right_answers(base: KnowledgeBase) -> list[str]:
     """The questions whose quotes hold the expected words, with the right document cited first."""
     right: list[str] = []
     for entry in QUESTIONS:
@@ -252,7 +254,7 @@ async def rights(base: KnowledgeBase) -> list[str]:
         except NothingFound:
             continue
         text = "".join([delta async for delta in answer.deltas()])
-        first = re.search(r"\[(\d+)\]", text.removeprefix(HEADING))
+        first = re.search(r"\[(\d+)\]", text.removeprefix(NO_MODEL_HEADING))
         is_found = entry["answers"][0] in " ".join(text.replace("\n> ", " ").split())
         if is_found and first and answer.sources[int(first[1]) - 1].document == entry["source"]:
             right.append(entry["question"])
@@ -266,11 +268,11 @@ def test_committed_questions_are_half_easy_half_hard_and_answerable() -> None:
         assert re.search(r"\W+".join(map(re.escape, entry["answers"][0].split())), text), entry["question"]
 
 
-@pytest.mark.skipif(local_embedding() is None, reason="the extra 'local' is not installed (Python 3.14 and newer)")
+@pytest.mark.skipif(load_local_embedding() is None, reason="the extra 'local' is not installed (Python 3.14 and newer)")
 async def test_with_the_local_model_at_least_22_of_24_questions_are_answered_rightly(tmp_path: Path) -> None:
-    base = KnowledgeBase.open(REPOSITORY / "data" / "documents", tmp_path, None, Local())
+    base = KnowledgeBase.open(REPOSITORY / "data" / "documents", tmp_path, None, LocalEmbeddingChoice())
     await base.reindex()
-    right = await rights(base)
+    right = await find_right_answers(base)
     await base.close()
     assert len(right) >= 22, [entry["question"] for entry in QUESTIONS if entry["question"] not in right]
 
@@ -278,7 +280,7 @@ async def test_with_the_local_model_at_least_22_of_24_questions_are_answered_rig
 async def test_by_keywords_alone_the_plain_questions_are_answered_rightly(tmp_path: Path) -> None:
     base = KnowledgeBase.open(REPOSITORY / "data" / "documents", tmp_path, None, None)
     await base.reindex()
-    right = await rights(base)
+    right = await find_right_answers(base)
     await base.close()
     missed = [entry["question"] for entry in QUESTIONS if entry["kind"] == "plain" and entry["question"] not in right]
     assert len(missed) <= 2, missed

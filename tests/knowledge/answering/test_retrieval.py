@@ -17,22 +17,22 @@ from pydantic import SecretStr
 from bot.domain import Scope
 from bot.knowledge.answering.retrieval import (
     FusedRetriever,
-    Trust,
-    fused,
-    gathered,
-    merged,
-    nearest_titles,
-    relative_scores,
-    sources_of,
-    text_node,
-    trimmed,
-    trust_in,
+    FusionWeights,
+    build_sources,
+    fuse,
+    fusion_weights,
+    get_text_node,
+    group_by_document,
+    list_nearest_titles,
+    merge_adjacent,
+    normalize_scores,
+    trim_to_budget,
 )
-from bot.knowledge.models.local import local_embedding
-from bot.knowledge.models.openai import EmbeddingChoice, embedding_model
-from bot.knowledge.splitting.splitter import passage_hash, passage_node
+from bot.knowledge.models.local import load_local_embedding
+from bot.knowledge.models.openai import EmbeddingChoice, build_embedding_model
+from bot.knowledge.splitting.splitter import build_passage_node, hash_passage
 from bot.knowledge.stores.sqlite import SqliteStore
-from tests.fakes.openai_server import OpenAIServer, credit_used_up, vector_of
+from tests.fakes.openai_server import OpenAIServer, embed_text, make_quota_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +41,9 @@ if TYPE_CHECKING:
     from llama_index.core.schema import TextNode
 
 
-def passage(name: str, text: str = "", *, document: str = "a.md", position: int = 0, collection: str = "") -> TextNode:
+def make_passage(
+    name: str, text: str = "", *, document: str = "a.md", position: int = 0, collection: str = ""
+) -> TextNode:
     metadata = {
         "document": document,
         "collection": collection,
@@ -51,74 +53,88 @@ def passage(name: str, text: str = "", *, document: str = "a.md", position: int 
         "page": None,
         "url": None,
     }
-    return passage_node(text or name, metadata, node_id=name)
+    return build_passage_node(text or name, metadata, node_id=name)
 
 
-def hit(name: str, score: float) -> NodeWithScore:
-    return NodeWithScore(node=passage(name), score=score)
+def make_hit(name: str, score: float) -> NodeWithScore:
+    return NodeWithScore(node=make_passage(name), score=score)
 
 
-def names(hits: list[NodeWithScore]) -> list[str]:
+def list_node_ids(hits: list[NodeWithScore]) -> list[str]:
     return [found.node.node_id for found in hits]
 
 
 def test_passage_in_both_rankings_comes_before_one_in_a_single_ranking() -> None:
-    ranked = fused([hit("a", 9), hit("b", 8), hit("c", 1)], [hit("d", 0.9), hit("b", 0.8), hit("e", 0.1)])
+    ranked = fuse(
+        [make_hit("a", 9), make_hit("b", 8), make_hit("c", 1)],
+        [make_hit("d", 0.9), make_hit("b", 0.8), make_hit("e", 0.1)],
+    )
 
-    assert names(ranked)[0] == "b"
-    assert {"a", "d"} == set(names(ranked)[1:3])
+    assert list_node_ids(ranked)[0] == "b"
+    assert {"a", "d"} == set(list_node_ids(ranked)[1:3])
 
 
 def test_single_ranking_is_used_if_the_other_is_empty() -> None:
-    assert names(fused([hit("a", 3), hit("b", 1)], [])) == ["a", "b"]
-    assert names(fused([], [hit("a", 0.3), hit("b", 0.1)])) == ["a", "b"]
-    assert fused([], []) == []
+    assert list_node_ids(fuse([make_hit("a", 3), make_hit("b", 1)], [])) == ["a", "b"]
+    assert list_node_ids(fuse([], [make_hit("a", 0.3), make_hit("b", 0.1)])) == ["a", "b"]
+    assert fuse([], []) == []
 
 
 def test_a_single_hit_has_the_full_score_of_its_side() -> None:
-    assert relative_scores([hit("a", 0.2)]) == {"a": 1.0}
-    assert fused([hit("a", 0.2)], [])[0].score == 1.0
+    assert normalize_scores([make_hit("a", 0.2)]) == {"a": 1.0}
+    assert fuse([make_hit("a", 0.2)], [])[0].score == 1.0
 
 
 def test_vectors_that_lie_close_together_decide_little_where_the_model_is_known() -> None:
-    words, close = [hit("a", 9), hit("b", 8), hit("c", 1)], [hit("b", 0.52), hit("c", 0.51), hit("a", 0.5)]
+    words, close = (
+        [make_hit("a", 9), make_hit("b", 8), make_hit("c", 1)],
+        [make_hit("b", 0.52), make_hit("c", 0.51), make_hit("a", 0.5)],
+    )
 
-    assert names(fused(words, close))[0] == "b"
-    assert names(fused(words, close, Trust(0.5, spread=0.3)))[0] == "a"
+    assert list_node_ids(fuse(words, close))[0] == "b"
+    assert list_node_ids(fuse(words, close, FusionWeights(0.5, spread=0.3)))[0] == "a"
 
 
 def test_embedding_model_weak_in_a_language_does_not_override_keywords() -> None:
-    model = local_embedding()
+    model = load_local_embedding()
     if model is None:
         pytest.skip("the extra 'local' is not installed")
-    english = trust_in(model, "How long do refunds take?")
-    german = trust_in(model, "Wie lange dauert die Erstattung?")
-    chinese = trust_in(model, "退款需要多长时间")
+    english = fusion_weights(model, "How long do refunds take?")
+    german = fusion_weights(model, "Wie lange dauert die Erstattung?")
+    chinese = fusion_weights(model, "退款需要多长时间")
 
-    assert english.share > german.share > chinese.share
-    assert names(fused([hit("a", 9), hit("b", 8.9), hit("c", 1)], [hit("b", 0.9), hit("a", 0.1)], chinese))[:2] == [
+    assert english.vector_share > german.vector_share > chinese.vector_share
+    assert list_node_ids(
+        fuse(
+            [make_hit("a", 9), make_hit("b", 8.9), make_hit("c", 1)], [make_hit("b", 0.9), make_hit("a", 0.1)], chinese
+        )
+    )[:2] == [
         "a",
         "b",
     ]
-    assert trust_in(None, "退款") == Trust()
+    assert fusion_weights(None, "退款") == FusionWeights()
 
 
 @given(st.floats(0.01, 0.99), st.floats(0, 1), st.floats(0.01, 1))
 def test_best_of_both_rankings_stays_first_for_any_fusion_weights(share: float, spread: float, keywords: float) -> None:
-    ranked = fused([hit("a", 9), hit("b", 8)], [hit("a", 0.9), hit("c", 0.8)], Trust(share, spread, keywords))
-    assert names(ranked)[0] == "a"
+    ranked = fuse(
+        [make_hit("a", 9), make_hit("b", 8)],
+        [make_hit("a", 0.9), make_hit("c", 0.8)],
+        FusionWeights(share, spread, keywords),
+    )
+    assert list_node_ids(ranked)[0] == "a"
 
 
 def test_low_keyword_coverage_gives_way_to_near_vectors() -> None:
-    sides = [hit("a", 9), hit("b", 1)], [hit("c", 0.9), hit("b", 0.1)]
-    assert names(fused(*sides, Trust(keywords=0.9)))[0] == "c"
-    assert names(fused(*sides, Trust(0.4, keywords=0.9)))[0] == "a"
-    assert fused(sides[0], [], Trust(keywords=0.1))[0].score == 1.0
+    sides = [make_hit("a", 9), make_hit("b", 1)], [make_hit("c", 0.9), make_hit("b", 0.1)]
+    assert list_node_ids(fuse(*sides, FusionWeights(keyword_scale=0.9)))[0] == "c"
+    assert list_node_ids(fuse(*sides, FusionWeights(0.4, keyword_scale=0.9)))[0] == "a"
+    assert fuse(sides[0], [], FusionWeights(keyword_scale=0.1))[0].score == 1.0
 
 
 def test_a_hit_that_scored_nothing_gets_no_credit() -> None:
-    assert relative_scores([hit("a", 0.0), hit("b", -1.0)]) == {}
-    assert names(fused([hit("a", 0.0), hit("b", 2.0)], [])) == ["b"]
+    assert normalize_scores([make_hit("a", 0.0), make_hit("b", -1.0)]) == {}
+    assert list_node_ids(fuse([make_hit("a", 0.0), make_hit("b", 2.0)], [])) == ["b"]
 
 
 @given(
@@ -128,110 +144,120 @@ def test_a_hit_that_scored_nothing_gets_no_credit() -> None:
 def test_fused_scores_lie_between_0_and_1_best_first_and_no_passage_comes_twice(
     words: dict[str, float], vectors: dict[str, float]
 ) -> None:
-    ranked = fused([hit(*item) for item in words.items()], [hit(*item) for item in vectors.items()])
+    ranked = fuse([make_hit(*item) for item in words.items()], [make_hit(*item) for item in vectors.items()])
 
     scores = [found.score or 0.0 for found in ranked]
     assert scores == sorted(scores, reverse=True)
     assert all(0 <= score <= 1 for score in scores)
-    assert len(set(names(ranked))) == len(ranked)
-    assert set(names(ranked)) == {name for side in (words, vectors) for name, score in side.items() if score > 0}
+    assert len(set(list_node_ids(ranked))) == len(ranked)
+    assert set(list_node_ids(ranked)) == {
+        name for side in (words, vectors) for name, score in side.items() if score > 0
+    }
 
 
 def test_passages_are_kept_while_the_budget_lasts_and_one_too_long_is_passed_over() -> None:
-    ranked = [NodeWithScore(node=passage(name, name * length)) for name, length in (("a", 10), ("b", 500), ("c", 10))]
+    ranked = [
+        NodeWithScore(node=make_passage(name, name * length)) for name, length in (("a", 10), ("b", 500), ("c", 10))
+    ]
 
-    assert names(trimmed(ranked, token_budget=100, count=len)) == ["a", "c"]
-    assert names(trimmed(ranked, token_budget=1000, count=len, limit=2)) == ["a", "b"]
+    assert list_node_ids(trim_to_budget(ranked, token_budget=100, count_tokens=len)) == ["a", "c"]
+    assert list_node_ids(trim_to_budget(ranked, token_budget=1000, count_tokens=len, limit=2)) == ["a", "b"]
 
 
 @given(st.lists(st.integers(1, 300), max_size=20), st.integers(0, 1000))
 def test_trimmed_passages_never_exceed_the_token_budget(lengths: list[int], budget: int) -> None:
-    ranked = [NodeWithScore(node=passage(f"n{place}", "x" * length)) for place, length in enumerate(lengths)]
+    ranked = [NodeWithScore(node=make_passage(f"n{place}", "x" * length)) for place, length in enumerate(lengths)]
 
-    kept = trimmed(ranked, token_budget=budget, count=lambda text: text.count("x"))
+    kept = trim_to_budget(ranked, token_budget=budget, count_tokens=lambda text: text.count("x"))
 
-    assert sum(text_node(found).text.count("x") for found in kept) <= budget
+    assert sum(get_text_node(found).text.count("x") for found in kept) <= budget
     assert len(kept) <= 8
 
 
 def test_passages_of_one_document_are_grouped_in_reading_order() -> None:
     order = [("b2", "b.md", 2), ("a9", "a.md", 9), ("b1", "b.md", 1), ("a0", "a.md", 0)]
-    ranked = [NodeWithScore(node=passage(name, document=document, position=at)) for name, document, at in order]
+    ranked = [NodeWithScore(node=make_passage(name, document=document, position=at)) for name, document, at in order]
 
-    assert names(gathered(ranked)) == ["b1", "b2", "a0", "a9"]
+    assert list_node_ids(group_by_document(ranked)) == ["b1", "b2", "a0", "a9"]
 
 
-def neighbours(*texts: str) -> list[NodeWithScore]:
-    return [NodeWithScore(node=passage(f"p{at}", text, position=at), score=at / 10) for at, text in enumerate(texts)]
+def make_neighbours(*texts: str) -> list[NodeWithScore]:
+    return [
+        NodeWithScore(node=make_passage(f"p{at}", text, position=at), score=at / 10) for at, text in enumerate(texts)
+    ]
 
 
 def test_adjacent_passages_are_merged_without_their_overlap_twice() -> None:
     first, second = "The kettle is red. It stands in the kitchen.", "It stands in the kitchen. Nobody owns it."
 
-    (whole,) = merged(neighbours(first, second))
+    (whole,) = merge_adjacent(make_neighbours(first, second))
 
-    assert text_node(whole).text == "The kettle is red. It stands in the kitchen. Nobody owns it."
+    assert get_text_node(whole).text == "The kettle is red. It stands in the kitchen. Nobody owns it."
     assert whole.score == 0.1
 
 
 def test_three_adjacent_passages_are_merged() -> None:
     texts = ["One two three four. ", "three four. five six seven. ", "six seven. eight nine."]
-    assert [text_node(found).text for found in merged(neighbours(*texts))] == [
+    assert [get_text_node(found).text for found in merge_adjacent(make_neighbours(*texts))] == [
         "One two three four. five six seven. ",
         "six seven. eight nine.",
     ]
     long = [" ".join(f"word{n}" for n in range(start, start + 20)) for start in (0, 15, 30)]
-    (whole,) = merged(neighbours(*long))
-    assert text_node(whole).text == " ".join(f"word{n}" for n in range(50))
+    (whole,) = merge_adjacent(make_neighbours(*long))
+    assert get_text_node(whole).text == " ".join(f"word{n}" for n in range(50))
 
 
 def test_merged_passage_has_the_line_of_its_first_part() -> None:
-    found = neighbours(
+    found = make_neighbours(
         "The kettle is red. It stands there. ", "It stands there. Nobody", "stands there. Nobody owns it."
     )
     for line, each in zip((4, 9, 12), found, strict=True):
         each.node.metadata["line"] = line
-    (source,) = sources_of(merged(found))
+    (source,) = build_sources(merge_adjacent(found))
     assert (source.line, source.passage[-9:]) == (4, " owns it.")
 
 
 def test_passages_that_are_not_adjacent_are_not_merged() -> None:
-    apart = [hit("a", 1), NodeWithScore(node=passage("b", "a", position=2), score=1)]
-    assert names(merged(apart)) == ["a", "b"]
-    assert len(merged(neighbours("Nothing in common.", "With this one."))) == 2
+    apart = [make_hit("a", 1), NodeWithScore(node=make_passage("b", "a", position=2), score=1)]
+    assert list_node_ids(merge_adjacent(apart)) == ["a", "b"]
+    assert len(merge_adjacent(make_neighbours("Nothing in common.", "With this one."))) == 2
 
 
 def test_the_nearest_documents_are_named_by_title_each_once() -> None:
-    hits = [NodeWithScore(node=passage(name, document=document)) for name, document in (("x", "a.md"), ("y", "a.md"))]
-    assert nearest_titles(hits) == ["Title"]
-    assert nearest_titles([]) == []
+    hits = [
+        NodeWithScore(node=make_passage(name, document=document)) for name, document in (("x", "a.md"), ("y", "a.md"))
+    ]
+    assert list_nearest_titles(hits) == ["Title"]
+    assert list_nearest_titles([]) == []
 
 
 def test_a_source_has_the_date_its_reader_noted() -> None:
-    node = passage("a")
+    node = make_passage("a")
     node.metadata["modified"] = "2025-05-03T22:00:00+00:00"
-    odd = passage("b")
+    odd = make_passage("b")
     odd.metadata["modified"] = "yesterday"
-    dated, undated = sources_of([NodeWithScore(node=node), NodeWithScore(node=odd)])
+    dated, undated = build_sources([NodeWithScore(node=node), NodeWithScore(node=odd)])
     assert dated.date == datetime(2025, 5, 3, 22, tzinfo=UTC)
     assert undated.date is None
 
 
 def test_sources_are_numbered_from_1_and_hold_the_bare_passage() -> None:
-    first, second = sources_of([NodeWithScore(node=passage("a", "Words.")), NodeWithScore(node=passage("b"))])
+    first, second = build_sources(
+        [NodeWithScore(node=make_passage("a", "Words.")), NodeWithScore(node=make_passage("b"))]
+    )
 
     assert (first.number, second.number) == (1, 2)
     assert (first.passage, first.title, first.section, first.document) == ("Words.", "Title", "Section", "a.md")
 
 
-def filled_store(path: Path) -> SqliteStore:
+def create_store(path: Path) -> SqliteStore:
     nodes = [
-        passage("kettle", "The kettle stands in the kitchen.", document="kettle.md"),
-        passage("bicycle", "Bicycles are kept in the cellar.", document="bicycle.md"),
-        passage("secret", "The kettle of the board is of gold.", document="@board/s.md", collection="board"),
+        make_passage("kettle", "The kettle stands in the kitchen.", document="kettle.md"),
+        make_passage("bicycle", "Bicycles are kept in the cellar.", document="bicycle.md"),
+        make_passage("secret", "The kettle of the board is of gold.", document="@board/s.md", collection="board"),
     ]
     for node in nodes:
-        node.embedding = vector_of(node.text)
+        node.embedding = embed_text(node.text)
     store = SqliteStore(path / "index.sqlite", "own-embedding")
     store.add(nodes)
     return store
@@ -239,16 +265,16 @@ def filled_store(path: Path) -> SqliteStore:
 
 async def test_words_and_vectors_are_searched_under_the_scope(tmp_path: Path) -> None:
     async with OpenAIServer() as server:
-        embedding = embedding_model(EmbeddingChoice("own-embedding", server.url, SecretStr("k")))
-        store = filled_store(tmp_path)
+        embedding = build_embedding_model(EmbeddingChoice("own-embedding", server.url, SecretStr("k")))
+        store = create_store(tmp_path)
 
         open_hits = await FusedRetriever(store, embedding, Scope()).aretrieve("Where is the kettle?")
         board = Scope(frozenset({"", "board"}))
         board_hits = await FusedRetriever(store, embedding, board).aretrieve("Where is the golden kettle?")
 
-        assert names(open_hits)[0] == "kettle"
-        assert "secret" not in names(open_hits)
-        assert "secret" in names(board_hits)
+        assert list_node_ids(open_hits)[0] == "kettle"
+        assert "secret" not in list_node_ids(open_hits)
+        assert "secret" in list_node_ids(board_hits)
         await embedding.aclose()
         store.close()
 
@@ -256,10 +282,10 @@ async def test_words_and_vectors_are_searched_under_the_scope(tmp_path: Path) ->
 async def test_search_over_thousands_of_passages_never_blocks_the_event_loop(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "index.sqlite", "model")
     nodes = [
-        passage(str(n), " ".join(f"word{(n * 31 + k * k) % 900}" for k in range(90)), document=f"{n // 10}.md")
+        make_passage(str(n), " ".join(f"word{(n * 31 + k * k) % 900}" for k in range(90)), document=f"{n // 10}.md")
         for n in range(3_000)
     ]
-    store.save_vectors({passage_hash(node): [1.0, n] for n, node in enumerate(nodes)})
+    store.save_vectors({hash_passage(node): [1.0, n] for n, node in enumerate(nodes)})
     store.replace({f"{n}.md": "1" for n in range(300)}, nodes)
     store.preload()
 
@@ -280,25 +306,25 @@ async def test_search_over_thousands_of_passages_never_blocks_the_event_loop(tmp
     store.close()
 
 
-class Slow(MockEmbedding):
+class SlowEmbedding(MockEmbedding):
     """An embedding request during which something happens."""
 
-    meanwhile: Callable[[], None]
+    on_embed: Callable[[], None]
 
     async def _aget_query_embedding(self, query: str) -> list[float]:
         await asyncio.sleep(0.1)  # long enough for whatever does not wait for the vector
-        self.meanwhile()
+        self.on_embed()
         return await super()._aget_query_embedding(query)
 
 
 async def test_answer_never_mixes_two_generations_of_a_document(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "index.sqlite", "model")
-    old, new = passage("old", "Refunds take five days."), passage("new", "Refunds take nine days.")
-    store.save_vectors({passage_hash(node): [0.5, 0.5] for node in (old, new)})
+    old, new = make_passage("old", "Refunds take five days."), make_passage("new", "Refunds take nine days.")
+    store.save_vectors({hash_passage(node): [0.5, 0.5] for node in (old, new)})
     store.replace({"a.md": "1"}, [old])
-    slow = Slow(embed_dim=2, meanwhile=lambda: store.replace({"a.md": "2"}, [new]))
+    slow = SlowEmbedding(embed_dim=2, on_embed=lambda: store.replace({"a.md": "2"}, [new]))
 
-    assert names(await FusedRetriever(store, slow, Scope()).aretrieve("How long do refunds take?")) == ["new"]
+    assert list_node_ids(await FusedRetriever(store, slow, Scope()).aretrieve("How long do refunds take?")) == ["new"]
     store.close()
 
 
@@ -307,14 +333,14 @@ async def test_failed_embedding_falls_back_to_keywords_without_logging_the_quest
 ) -> None:
     caplog.set_level(logging.INFO, logger="bot")
     async with OpenAIServer() as server:
-        server.embedding_refusal = credit_used_up()
-        embedding = embedding_model(EmbeddingChoice("own-embedding", server.url, SecretStr("k")))
-        store = filled_store(tmp_path)
+        server.embedding_error = make_quota_error()
+        embedding = build_embedding_model(EmbeddingChoice("own-embedding", server.url, SecretStr("k")))
+        store = create_store(tmp_path)
         retriever = FusedRetriever(store, embedding, Scope())
 
         hits = await retriever.aretrieve("Where is the kettle?")
 
-        assert names(hits) == ["kettle"]
+        assert list_node_ids(hits) == ["kettle"]
         assert retriever.is_keywords_only
         assert "keywords answer alone" in caplog.text
         assert "kettle" not in caplog.text
@@ -322,26 +348,26 @@ async def test_failed_embedding_falls_back_to_keywords_without_logging_the_quest
         store.close()
 
 
-class Shortest:
+class ShortestFirstReranker:
     """A reranker that likes brevity."""
 
-    async def reranked(self, question: str, hits: Sequence[NodeWithScore]) -> Sequence[NodeWithScore]:
+    async def rerank(self, question: str, hits: Sequence[NodeWithScore]) -> Sequence[NodeWithScore]:
         assert question
-        return sorted(hits, key=lambda found: len(text_node(found).text))
+        return sorted(hits, key=lambda found: len(get_text_node(found).text))
 
 
 async def test_a_reranker_has_the_last_word(tmp_path: Path) -> None:
-    store = filled_store(tmp_path)
+    store = create_store(tmp_path)
     board = Scope(frozenset({"", "board"}))
-    hits = await FusedRetriever(store, None, board, reranker=Shortest()).aretrieve("kettle of gold")
-    assert names(hits) == ["kettle", "secret"]
+    hits = await FusedRetriever(store, None, board, reranker=ShortestFirstReranker()).aretrieve("kettle of gold")
+    assert list_node_ids(hits) == ["kettle", "secret"]
     store.close()
 
 
 async def test_without_an_embedding_model_keywords_are_no_failure(tmp_path: Path) -> None:
-    store = filled_store(tmp_path)
+    store = create_store(tmp_path)
     retriever = FusedRetriever(store, None, Scope())
 
-    assert names(await retriever.aretrieve("bicycles")) == ["bicycle"]
+    assert list_node_ids(await retriever.aretrieve("bicycles")) == ["bicycle"]
     assert not retriever.is_keywords_only
     store.close()

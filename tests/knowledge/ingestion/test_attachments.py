@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from bot.domain import Attachment
 from bot.errors import DocumentUnreadable
-from bot.knowledge.ingestion.attachments import HEAD, fitted, read_attached, searched_with
-from bot.knowledge.ingestion.worker import WHOLE_TOKENS, Limits
+from bot.knowledge.ingestion.attachments import EXCERPT_CHARS, build_search_query, fit_files, read_attachment
+from bot.knowledge.ingestion.worker import FULL_TEXT_TOKENS, Limits
 from bot.knowledge.readers import SIZE_LIMIT
-from bot.knowledge.splitting.splitter import CUT, shortened, token_count
+from bot.knowledge.splitting.splitter import TRUNCATION_NOTE, count_tokens, truncate_to_tokens
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,12 +33,12 @@ def aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def left_in(folder: Path) -> list[str]:
+def list_leftovers(folder: Path) -> list[str]:
     """What is left there of ours; the child's own server keeps its socket in a folder of the standard library's."""
     return [path.name for path in folder.iterdir() if path.name.startswith("docent-")]
 
 
-def workbook() -> bytes:
+def make_zip_bomb() -> bytes:
     made = BytesIO()
     with zipfile.ZipFile(made, "w") as archive:
         archive.writestr("xl/workbook.xml", "<x/>")
@@ -47,13 +47,13 @@ def workbook() -> bytes:
 
 
 def test_attachment_is_read_as_markdown_under_its_name_and_leaves_no_file(aside: Path) -> None:
-    attached = read_attached("Notes.MD", b"# Lease\n\nThe tenant\xe2\x80\x8b keeps bicycles.\n")
+    attached = read_attachment("Notes.MD", b"# Lease\n\nThe tenant\xe2\x80\x8b keeps bicycles.\n")
     assert attached == Attachment("Notes.MD", "# Lease\n\nThe tenant keeps bicycles.\n")
-    assert left_in(aside) == []
+    assert list_leftovers(aside) == []
 
 
 def test_the_rows_of_a_table_come_with_their_names() -> None:
-    assert "Item: Kettle; Price: 007" in read_attached("prices.csv", b"Item,Price\nKettle,007\n").text
+    assert "Item: Kettle; Price: 007" in read_attachment("prices.csv", b"Item,Price\nKettle,007\n").text
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_the_rows_of_a_table_come_with_their_names() -> None:
         ("a.pdf", b"plain text", "its content is not PDF"),
         ("a.txt", b"\x7fELF" + bytes(99), "binary content"),
         ("a.txt", b" \n ", "empty file"),
-        ("bomb.xlsx", workbook(), "unpacks to more than 100 MB"),
+        ("bomb.xlsx", make_zip_bomb(), "unpacks to more than 100 MB"),
         ("large.txt", b"x" * (SIZE_LIMIT + 1), "larger than 50 MB"),
     ],
 )
@@ -77,8 +77,8 @@ def test_unreadable_attachment_is_refused_with_a_message_and_leaves_no_file(
     aside: Path, name: str, content: bytes, words: str
 ) -> None:
     with pytest.raises(DocumentUnreadable, match=words):
-        read_attached(name, content)
-    assert left_in(aside) == []
+        read_attachment(name, content)
+    assert list_leftovers(aside) == []
 
 
 @pytest.mark.parametrize(
@@ -87,15 +87,15 @@ def test_unreadable_attachment_is_refused_with_a_message_and_leaves_no_file(
 )
 def test_attachment_name_is_never_used_as_a_path(aside: Path, name: str) -> None:
     before = sorted(aside.parent.rglob("*evil*"))
-    assert read_attached(name, b"Harmless.").text == "Harmless."
+    assert read_attachment(name, b"Harmless.").text == "Harmless."
     assert sorted(aside.parent.rglob("*evil*")) == before
-    assert left_in(aside) == []
+    assert list_leftovers(aside) == []
 
 
 def test_a_file_that_takes_its_reader_too_long_is_refused_and_nothing_is_left(aside: Path) -> None:
     with pytest.raises(DocumentUnreadable, match="longer than"):
-        read_attached("slow.html", b"<p>words and words</p>" * 200_000, limits=Limits(seconds=0.05))
-    assert left_in(aside) == []
+        read_attachment("slow.html", b"<p>words and words</p>" * 200_000, limits=Limits(seconds=0.05))
+    assert list_leftovers(aside) == []
 
 
 def test_reading_an_attachment_ends_soon_at_shutdown(aside: Path) -> None:
@@ -103,31 +103,33 @@ def test_reading_an_attachment_ends_soon_at_shutdown(aside: Path) -> None:
     stopped.set()
     began = time.monotonic()
     with pytest.raises(DocumentUnreadable, match="stopped"):
-        read_attached("slow.html", b"<p>words and words</p>" * 2_000_000, is_stopped=stopped.is_set)
+        read_attachment("slow.html", b"<p>words and words</p>" * 2_000_000, is_stopped=stopped.is_set)
     assert time.monotonic() - began < 30
-    assert left_in(aside) == []
+    assert list_leftovers(aside) == []
 
 
 def test_a_long_file_is_cut_to_what_a_model_may_read_and_says_so() -> None:
-    text = read_attached("long.txt", b"The tenant keeps bicycles in the cellar. " * 20_000).text
-    assert text.endswith(CUT)
-    assert 0.9 * WHOLE_TOKENS < token_count(text) <= WHOLE_TOKENS
+    text = read_attachment("long.txt", b"The tenant keeps bicycles in the cellar. " * 20_000).text
+    assert text.endswith(TRUNCATION_NOTE)
+    assert 0.9 * FULL_TEXT_TOKENS < count_tokens(text) <= FULL_TEXT_TOKENS
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.text(max_size=5_000) | st.text("ab \n漢", max_size=9_000), st.integers(0, 800))
 def test_shorten_returns_the_whole_text_or_a_marked_beginning(text: str, tokens: int) -> None:
-    short = shortened(text, tokens)
+    short = truncate_to_tokens(text, tokens)
     if short != text:
-        assert short.endswith(CUT)
-        assert text.startswith(short.removesuffix(CUT))
-        assert token_count(short) <= max(tokens, token_count(CUT)) + 2  # tokens may part otherwise where pieces meet
+        assert short.endswith(TRUNCATION_NOTE)
+        assert text.startswith(short.removesuffix(TRUNCATION_NOTE))
+        assert (
+            count_tokens(short) <= max(tokens, count_tokens(TRUNCATION_NOTE)) + 2
+        )  # tokens may part otherwise where pieces meet
 
 
 @pytest.mark.parametrize("text", ["a" * 3_000_000, "漢字" * 500_000, " " * 3_000_000, "\n" * 1_000_000])
 def test_shorten_is_fast_for_any_text(text: str) -> None:
     began = time.process_time()
-    shortened(text, 4_000)
+    truncate_to_tokens(text, 4_000)
     assert time.process_time() - began < 5
 
 
@@ -148,8 +150,8 @@ def test_shorten_is_fast_for_any_text(text: str) -> None:
     ],
 )
 def test_question_that_refers_to_its_file_is_searched_with_the_files_beginning(text: str) -> None:
-    assert searched_with(text, [LEASE]).startswith(f"{text}\nLease of the cellar. The tenant keeps bicycles")
-    assert len(searched_with(text, [LEASE])) <= len(text) + 1 + HEAD
+    assert build_search_query(text, [LEASE]).startswith(f"{text}\nLease of the cellar. The tenant keeps bicycles")
+    assert len(build_search_query(text, [LEASE])) <= len(text) + 1 + EXCERPT_CHARS
 
 
 @pytest.mark.parametrize(
@@ -160,12 +162,12 @@ def test_question_that_refers_to_its_file_is_searched_with_the_files_beginning(t
     ],
 )
 def test_question_that_names_its_subject_is_searched_by_itself(text: str) -> None:
-    assert searched_with(text, [LEASE]) == text
+    assert build_search_query(text, [LEASE]) == text
 
 
 def test_search_text_without_files_is_unchanged_and_each_file_adds_a_little() -> None:
-    assert searched_with("Summarise this", []) == "Summarise this"
-    assert len(searched_with("Summarise this", [LEASE] * 8)) < HEAD + 50
+    assert build_search_query("Summarise this", []) == "Summarise this"
+    assert len(build_search_query("Summarise this", [LEASE] * 8)) < EXCERPT_CHARS + 50
 
 
 # --- Fitting -------------------------------------------------------------------------------------------------------
@@ -173,15 +175,15 @@ def test_search_text_without_files_is_unchanged_and_each_file_adds_a_little() ->
 
 def test_files_that_fit_stay_whole_and_long_ones_share_the_remaining_room() -> None:
     short, long = Attachment("s.md", "Short."), Attachment("l.md", "word " * 2_000)
-    assert fitted([short, LEASE], 5_000) == (short, LEASE)
-    kept_long, kept_short = fitted([long, short], 500)
+    assert fit_files([short, LEASE], 5_000) == (short, LEASE)
+    kept_long, kept_short = fit_files([long, short], 500)
     assert kept_short == short
-    assert 400 < token_count(kept_long.text) <= 500
+    assert 400 < count_tokens(kept_long.text) <= 500
 
 
 @given(st.lists(st.text("word \n", max_size=3_000), max_size=4), st.integers(60, 900))
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=40)
 def test_fitted_files_never_exceed_the_token_budget(texts: list[str], room: int) -> None:
-    kept = fitted([Attachment(str(place), text) for place, text in enumerate(texts)], room)
+    kept = fit_files([Attachment(str(place), text) for place, text in enumerate(texts)], room)
     assert [file.name for file in kept] == [str(place) for place in range(len(texts))]
-    assert sum(token_count(file.text) for file in kept) <= room + len(texts) * (token_count(CUT) + 2)
+    assert sum(count_tokens(file.text) for file in kept) <= room + len(texts) * (count_tokens(TRUNCATION_NOTE) + 2)

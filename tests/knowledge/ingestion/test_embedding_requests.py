@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.errors import AnswerUnavailable, ModelAccessDenied, ModelBusy, ModelOutOfCredit, ModelUnreachable
-from bot.knowledge.ingestion.embedding_requests import EmbeddingRequests, Patience, dollars
+from bot.knowledge.ingestion.embedding_requests import EmbeddingRequests, RetryPolicy, estimate_dollars
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,52 +44,57 @@ class Model:
         return [[float(len(text))] for text in texts]
 
 
-def settled(requests: EmbeddingRequests) -> None:
+def wait_until_idle(requests: EmbeddingRequests) -> None:
     while not requests.is_idle:
-        requests.settle(30)
+        requests.collect_results(30)
 
 
-class Kept(dict[str, "Sequence[float]"]):
+class SavedVectors(dict[str, "Sequence[float]"]):
     """Where vectors are kept."""
 
-    def keep(self, vectors: Mapping[str, Sequence[float]]) -> None:
+    def save(self, vectors: Mapping[str, Sequence[float]]) -> None:
         self.update(vectors)
 
 
-def tried(model: Model, clock: Clock, patience: Patience | None = None) -> Kept:
+def embed_one_batch(model: Model, clock: Clock, retry_policy: RetryPolicy | None = None) -> SavedVectors:
     """One batch of one text, to its end."""
-    kept = Kept()
+    kept = SavedVectors()
     with EmbeddingRequests(
-        model, kept.keep, in_flight=1, patience=patience or Patience(), pause=clock.wait, now=lambda: clock.now
+        model,
+        kept.save,
+        in_flight=1,
+        retry_policy=retry_policy or RetryPolicy(),
+        wait_for_stop=clock.wait,
+        now=lambda: clock.now,
     ) as requests:
         requests.send({"hash": "text"})
-        requests.settle(30)
+        requests.collect_results(30)
     return kept
 
 
 def test_a_model_that_cannot_be_reached_is_asked_again_with_growing_pauses() -> None:
     clock, model = Clock(), Model(*[ModelUnreachable("x")] * 7)
-    assert tried(model, clock) == {"hash": [4.0]}
+    assert embed_one_batch(model, clock) == {"hash": [4.0]}
     assert clock.pauses == [0.5, 1, 2, 4, 8, 16, 20]
 
 
 def test_a_busy_model_is_given_the_time_it_asks_for() -> None:
     clock, model = Clock(), Model(ModelBusy("x", retry_after=7.0), ModelBusy("x", retry_after=0.1), ModelBusy("x"))
-    assert tried(model, clock) == {"hash": [4.0]}
+    assert embed_one_batch(model, clock) == {"hash": [4.0]}
     assert clock.pauses == [7.0, 1, 2]
 
 
 def test_error_is_raised_after_the_deadline() -> None:
     clock, model = Clock(), Model(*[ModelUnreachable("x")] * 99)
     with pytest.raises(ModelUnreachable):
-        tried(model, clock)
+        embed_one_batch(model, clock)
     assert 100 <= sum(clock.pauses) <= 120
 
 
 def test_a_model_that_asks_for_more_time_than_there_is_is_not_waited_for() -> None:
     clock, model = Clock(), Model(ModelBusy("x", retry_after=3_600))
     with pytest.raises(ModelBusy):
-        tried(model, clock)
+        embed_one_batch(model, clock)
     assert clock.pauses == []
 
 
@@ -97,7 +102,7 @@ def test_a_model_that_asks_for_more_time_than_there_is_is_not_waited_for() -> No
 def test_permanent_errors_are_raised_without_a_retry(fault: AnswerUnavailable) -> None:
     clock, model = Clock(), Model(fault)
     with pytest.raises(type(fault)):
-        tried(model, clock)
+        embed_one_batch(model, clock)
     assert (model.calls, clock.pauses) == (1, [])
 
 
@@ -105,14 +110,14 @@ def test_stop_ends_a_pause_and_the_retries() -> None:
     clock, model = Clock(), Model(*[ModelUnreachable("x")] * 9)
     clock.is_stopped = True
     with pytest.raises(ModelUnreachable):
-        tried(model, clock)
+        embed_one_batch(model, clock)
     assert model.calls == 1
 
 
 @given(st.integers(0, 2_000), st.floats(0, 1_000), st.floats(0, 1_000))
 def test_a_pause_never_leads_beyond_the_deadline(retry: int, elapsed: float, asked: float) -> None:
-    pause = Patience().pause(retry, elapsed, ModelBusy("x", retry_after=asked))
-    assert pause is None or (pause >= asked and elapsed + pause <= Patience().deadline)
+    pause = RetryPolicy().next_delay(retry, elapsed, ModelBusy("x", retry_after=asked))
+    assert pause is None or (pause >= asked and elapsed + pause <= RetryPolicy().deadline)
 
 
 def test_requests_go_side_by_side_but_no_more_than_allowed() -> None:
@@ -129,15 +134,15 @@ def test_requests_go_side_by_side_but_no_more_than_allowed() -> None:
             under_way[0] -= 1
         return [[1.0] for _ in texts]
 
-    kept = Kept()
+    kept = SavedVectors()
     with EmbeddingRequests(
-        embed, kept.keep, in_flight=3, patience=Patience(), pause=threading.Event().wait
+        embed, kept.save, in_flight=3, retry_policy=RetryPolicy(), wait_for_stop=threading.Event().wait
     ) as requests:
         for number in range(9):
             while requests.is_full:
-                requests.settle(30)
+                requests.collect_results(30)
             requests.send({f"hash {number}": "text"})
-        settled(requests)
+        wait_until_idle(requests)
     assert (len(kept), most[0], requests.embedded) == (9, 3, 9)
 
 
@@ -151,14 +156,14 @@ def test_when_one_request_fails_the_others_are_kept_and_counted() -> None:
         failed.wait(timeout=30)
         return [[1.0] for _ in texts]
 
-    kept = Kept()
+    kept = SavedVectors()
     with EmbeddingRequests(
-        embed, kept.keep, in_flight=2, patience=Patience(), pause=threading.Event().wait
+        embed, kept.save, in_flight=2, retry_policy=RetryPolicy(), wait_for_stop=threading.Event().wait
     ) as requests:
         requests.send({"a": "good"})
         requests.send({"b": "bad"})
         with pytest.raises(ModelOutOfCredit):
-            settled(requests)
+            wait_until_idle(requests)
     assert (set(kept), requests.embedded) == ({"a"}, 1)
 
 
@@ -170,24 +175,24 @@ def test_finished_batches_are_saved_while_others_are_in_flight() -> None:
             goes_on.wait(timeout=30)
         return [[1.0] for _ in texts]
 
-    class Noticed(Kept):
+    class Noticed(SavedVectors):
         def keep(self, vectors: Mapping[str, Sequence[float]]) -> None:
-            super().keep(vectors)
+            super().save(vectors)
             arrived.set()
 
     kept = Noticed()
     with EmbeddingRequests(
-        embed, kept.keep, in_flight=2, patience=Patience(), pause=threading.Event().wait
+        embed, kept.keep, in_flight=2, retry_policy=RetryPolicy(), wait_for_stop=threading.Event().wait
     ) as requests:
         requests.send({"a": "slow"})
         requests.send({"b": "quick"})
         assert arrived.wait(timeout=30)  # nobody has settled anything: a crash now would cost the slow one alone
         assert set(kept) == {"b"}
         goes_on.set()
-        settled(requests)
+        wait_until_idle(requests)
     assert set(kept) == {"a", "b"}
 
 
 def test_price_is_shown_if_it_is_known() -> None:
-    assert dollars("text-embedding-3-small", 5_000_000) == pytest.approx(0.10)
-    assert dollars("nomic-embed-text", 5_000_000) is None
+    assert estimate_dollars("text-embedding-3-small", 5_000_000) == pytest.approx(0.10)
+    assert estimate_dollars("nomic-embed-text", 5_000_000) is None

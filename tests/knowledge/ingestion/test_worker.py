@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bot.errors import DocumentUnreadable
-from bot.knowledge.ingestion.worker import ChildReader, Limits, Passage, ReaderKilled
-from tests.knowledge.readers.test_office import xlsx
+from bot.knowledge.ingestion.worker import Limits, Passage, ReaderCrashed, ReaderProcess
+from tests.knowledge.readers.test_office import make_workbook
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def outcomes(root: Path, documents: Sequence[str], limits: Limits | None = None) -> dict[str, str]:
+def read_outcomes(root: Path, documents: Sequence[str], limits: Limits | None = None) -> dict[str, str]:
     """What became of each document: its text, or the reason why there is none."""
     ends: dict[str, str] = {}
-    with ChildReader(limits) as child:
-        for document, outcome in child.passages(root, documents):
+    with ReaderProcess(limits) as child:
+        for document, outcome in child.read_passages(root, documents):
             if isinstance(outcome, DocumentUnreadable):
                 ends[document] = outcome.user_message
             elif outcome is not None:
@@ -33,7 +33,7 @@ def outcomes(root: Path, documents: Sequence[str], limits: Limits | None = None)
     return ends
 
 
-def deflated_pdf(unpacked: int) -> bytes:
+def make_deflated_pdf(unpacked: int) -> bytes:
     """A PDF whose only page has a stream that unpacks to so many bytes of drawing."""
     packer = zlib.compressobj(9)
     block = b"1 0 0 1 0 0 cm\n" * 65_536
@@ -58,8 +58,8 @@ def test_worker_returns_the_same_passages_in_document_order(tmp_path: Path) -> N
     for name in names:
         (tmp_path / name).write_text(f"# {name}\n## Part\nText of {name}.")
     seen: list[tuple[str, Passage]] = []
-    with ChildReader() as child:
-        for name, outcome in child.passages(tmp_path, names):
+    with ReaderProcess() as child:
+        for name, outcome in child.read_passages(tmp_path, names):
             if outcome is not None:
                 assert isinstance(outcome, list)
                 seen += [(name, passage) for passage in outcome]
@@ -72,8 +72,8 @@ def test_worker_returns_the_same_passages_in_document_order(tmp_path: Path) -> N
 def test_a_file_that_takes_too_long_or_too_much_memory_costs_only_itself(tmp_path: Path) -> None:
     (tmp_path / "good.md").write_text("Good.")
     (tmp_path / "last.md").write_text("Last.")
-    (tmp_path / "bomb.pdf").write_bytes(deflated_pdf(500 * 2**20))
-    ends = outcomes(tmp_path, ["good.md", "bomb.pdf", "last.md"], Limits(seconds=8))
+    (tmp_path / "bomb.pdf").write_bytes(make_deflated_pdf(500 * 2**20))
+    ends = read_outcomes(tmp_path, ["good.md", "bomb.pdf", "last.md"], Limits(seconds=8))
     assert (ends["good.md"], ends["last.md"]) == ("Good.", "Last.")
     assert ends["bomb.pdf"] in {
         "took longer than 8 s to read",
@@ -87,17 +87,19 @@ def test_a_file_that_takes_too_long_or_too_much_memory_costs_only_itself(tmp_pat
 def test_timeout_of_the_worker_is_distinguished_from_a_bad_file(tmp_path: Path) -> None:
     (tmp_path / "big.md").write_text("Some words about refunds and days.\n\n" * 100_000)
     (tmp_path / "bad.txt").write_bytes(b"\x7fELF" + bytes(50))
-    with ChildReader(Limits(seconds=0.2)) as child:
+    with ReaderProcess(Limits(seconds=0.2)) as child:
         # The first file bears the child's start as well; it is not what is looked at.
-        ends = dict(each for each in child.passages(tmp_path, ["bad.txt", "bad.txt", "big.md"]) if each[1] is not None)
-    assert isinstance(ends["big.md"], ReaderKilled)
+        ends = dict(
+            each for each in child.read_passages(tmp_path, ["bad.txt", "bad.txt", "big.md"]) if each[1] is not None
+        )
+    assert isinstance(ends["big.md"], ReaderCrashed)
     assert isinstance(ends["bad.txt"], DocumentUnreadable)
 
 
 def test_without_enough_memory_a_file_is_refused_and_the_next_is_read(tmp_path: Path) -> None:
     (tmp_path / "large.csv").write_text("a,b\n" + "x" * 100 + "," + "y" * 100 + "\n" + ("1,2\n" * 2_000_000))
     (tmp_path / "good.md").write_text("Good.")
-    ends = outcomes(tmp_path, ["large.csv", "good.md"], Limits(memory=64 * 2**20))
+    ends = read_outcomes(tmp_path, ["large.csv", "good.md"], Limits(memory=64 * 2**20))
     assert "memory" in ends["large.csv"]
     assert ends["good.md"] == "Good."
 
@@ -110,10 +112,10 @@ def test_pipes_links_and_devices_are_refused_without_blocking(tmp_path: Path, na
     (tmp_path / "secret.md").write_text("secret")
     (root / "out.md").symlink_to("../secret.md")
     (root / "null.md").symlink_to("/dev/zero")
-    assert "not a regular file" in outcomes(root, [name])[name]
+    assert "not a regular file" in read_outcomes(root, [name])[name]
 
 
-ALONE = """
+LIMITED_MEMORY_SCRIPT = """
 import sys
 from pathlib import Path
 from bot.knowledge.ingestion.worker import ChildReader, Limits
@@ -125,13 +127,13 @@ with ChildReader(Limits(memory=48 * 2**20)) as child:
 
 
 def test_output_of_a_crashing_library_is_suppressed(tmp_path: Path) -> None:
-    (tmp_path / "a.xlsx").write_bytes(xlsx({"a": [("A1", "x"), ("ZZ20000", "y")]}))
-    command = [sys.executable, "-c", ALONE, str(tmp_path)]
+    (tmp_path / "a.xlsx").write_bytes(make_workbook({"a": [("A1", "x"), ("ZZ20000", "y")]}))
+    command = [sys.executable, "-c", LIMITED_MEMORY_SCRIPT, str(tmp_path)]
     ended = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - ourselves
     assert (ended.stdout.strip(), ended.stderr) == ("broke its reader: it is damaged, or needs too much memory", "")
 
 
-CHILDLESS = """
+NO_PROCESS_SCRIPT = """
 import multiprocessing, sys
 from pathlib import Path
 from bot.errors import DocentError
@@ -146,12 +148,12 @@ except DocentError as error:
 
 
 def test_missing_worker_process_is_reported(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", CHILDLESS, str(tmp_path)]
+    command = [sys.executable, "-c", NO_PROCESS_SCRIPT, str(tmp_path)]
     ended = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)  # noqa: S603 - ourselves
     assert ended.stdout.startswith("No process can be started to read files in")
 
 
-NASTY = {
+DAMAGED_FILES = {
     "zero.md": (b"", "empty file"),
     "cut.pdf": (b"%PDF-1.7\n1 0 obj", "damaged PDF"),
     "count.pdf": (
@@ -174,15 +176,15 @@ NASTY = {
 
 
 def test_every_malicious_file_ends_with_a_result_in_one_run(tmp_path: Path) -> None:
-    for name, (content, _) in NASTY.items():
+    for name, (content, _) in DAMAGED_FILES.items():
         (tmp_path / name).write_bytes(content)
-    ends = outcomes(tmp_path, list(NASTY))
-    assert ends.keys() == NASTY.keys()
-    for name, (_, expected) in NASTY.items():
+    ends = read_outcomes(tmp_path, list(DAMAGED_FILES))
+    assert ends.keys() == DAMAGED_FILES.keys()
+    for name, (_, expected) in DAMAGED_FILES.items():
         assert any(words in ends[name][:400] for words in expected.split("|")), (name, ends[name][:100])
 
 
-KILLED = """
+KILLED_PARENT_SCRIPT = """
 import os, sys, time
 from pathlib import Path
 from bot.knowledge.ingestion.worker import ChildReader
@@ -192,7 +194,7 @@ with ChildReader() as child:
             print(" ".join(sorted(pid for pid in os.listdir("/proc") if pid.isdigit() and mine(pid))), flush=True)
             time.sleep(60)
 """
-MINE = """
+IS_OUR_PROCESS = """
 def mine(pid):
     try:
         status = open(f"/proc/{pid}/environ", "rb").read()
@@ -205,7 +207,7 @@ def mine(pid):
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks for processes where Linux shows them")
 def test_worker_process_ends_with_its_parent(tmp_path: Path) -> None:
     (tmp_path / "a.md").write_text("Text.")
-    command = [sys.executable, "-c", MINE + KILLED, str(tmp_path)]
+    command = [sys.executable, "-c", IS_OUR_PROCESS + KILLED_PARENT_SCRIPT, str(tmp_path)]
     environment = {**os.environ, "DOCENT_TEST_RUN": "1"}
     with subprocess.Popen(  # noqa: S603 - the command is written above
         command, stdout=subprocess.PIPE, env=environment, text=True

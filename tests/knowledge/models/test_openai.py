@@ -11,27 +11,27 @@ from bot import errors
 from bot.knowledge.models.openai import (
     ANSWER_TOKENS,
     FALLBACK_WINDOW,
-    MODEL_FAULTS,
+    MODEL_ERRORS,
     OPENAI_BASE,
     EmbeddingChoice,
     LanguageModelChoice,
-    embedding_model,
-    language_model,
-    named_fault,
+    build_embedding_model,
+    build_language_model,
+    map_model_error,
 )
 from tests.fakes.openai_server import (
     DIMENSION,
-    Close,
+    Completion,
+    ErrorResponse,
     OpenAIServer,
-    Refusal,
     Script,
-    Speech,
-    context_exceeded,
-    credit_used_up,
-    key_refused,
-    model_missing,
-    rate_limited,
-    spoken,
+    StreamEnd,
+    make_completion,
+    make_context_length_error,
+    make_invalid_key_error,
+    make_model_not_found_error,
+    make_quota_error,
+    make_rate_limit_error,
 )
 
 if TYPE_CHECKING:
@@ -40,25 +40,25 @@ if TYPE_CHECKING:
 KEY = SecretStr("sk-secret")
 
 
-def model_at(server: OpenAIServer, name: str = "fake") -> StreamingModel:
-    return language_model(LanguageModelChoice(name, server.url, KEY))
+def connect_model(server: OpenAIServer, name: str = "fake") -> StreamingModel:
+    return build_language_model(LanguageModelChoice(name, server.url, KEY))
 
 
-async def heard(model: StreamingModel) -> str:
+async def read_stream(model: StreamingModel) -> str:
     from llama_index.core.base.llms.types import ChatMessage  # noqa: PLC0415 # two seconds, where only one test needs it
 
     stream = await model.astream_chat([ChatMessage("Where is the office?")])
     return "".join([response.delta or "" async for response in stream])
 
 
-async def fault_of(script: Script) -> errors.AnswerUnavailable:
+async def catch_error(script: Script) -> errors.AnswerUnavailable:
     async with OpenAIServer(script) as server:
-        model = model_at(server).watched()
+        model = connect_model(server).with_usage()
         try:
-            text = await heard(model)
-            model.tally.outcome(has_text=bool(text))
-        except MODEL_FAULTS as error:
-            return named_fault(error)
+            text = await read_stream(model)
+            model.usage_counter.outcome(has_text=bool(text))
+        except MODEL_ERRORS as error:
+            return map_model_error(error)
         except errors.AnswerUnavailable as error:
             return error
         finally:
@@ -69,33 +69,33 @@ async def fault_of(script: Script) -> errors.AnswerUnavailable:
 @pytest.mark.parametrize(
     ("script", "kind"),
     [
-        (key_refused(), errors.ModelAccessDenied),
-        (Refusal(403), errors.ModelAccessDenied),
-        (credit_used_up(), errors.ModelOutOfCredit),
-        (Refusal(402), errors.ModelOutOfCredit),
-        (model_missing(), errors.ModelUnknown),
-        (rate_limited(), errors.ModelBusy),
-        (Refusal(503, retry_after=7), errors.ModelBusy),
-        (context_exceeded(), errors.ContextTooLong),
-        (Refusal(500), errors.ModelUnreachable),
-        (Refusal(422), errors.AnswerUnavailable),
-        (spoken("So", close=Close.RESET), errors.ModelInterrupted),
-        (spoken("So", close=Close.ERROR_EVENT), errors.ModelInterrupted),
-        (spoken("So", close=Close.BROKEN_JSON), errors.ModelInterrupted),
-        (spoken("So", close=Close.UNFINISHED), errors.ModelInterrupted),
+        (make_invalid_key_error(), errors.ModelAccessDenied),
+        (ErrorResponse(403), errors.ModelAccessDenied),
+        (make_quota_error(), errors.ModelOutOfCredit),
+        (ErrorResponse(402), errors.ModelOutOfCredit),
+        (make_model_not_found_error(), errors.ModelUnknown),
+        (make_rate_limit_error(), errors.ModelBusy),
+        (ErrorResponse(503, retry_after=7), errors.ModelBusy),
+        (make_context_length_error(), errors.ContextTooLong),
+        (ErrorResponse(500), errors.ModelUnreachable),
+        (ErrorResponse(422), errors.AnswerUnavailable),
+        (make_completion("So", end=StreamEnd.RESET), errors.ModelInterrupted),
+        (make_completion("So", end=StreamEnd.ERROR_EVENT), errors.ModelInterrupted),
+        (make_completion("So", end=StreamEnd.BROKEN_JSON), errors.ModelInterrupted),
+        (make_completion("So", end=StreamEnd.UNFINISHED), errors.ModelInterrupted),
         (
-            Speech(["So"], close=Close.ERROR_EVENT, error={"message": "", "code": "insufficient_quota"}),
+            Completion(["So"], end=StreamEnd.ERROR_EVENT, error={"message": "", "code": "insufficient_quota"}),
             errors.ModelOutOfCredit,
         ),
-        (spoken(""), errors.ModelResponseEmpty),
-        (Speech([], finish_reason="length"), errors.ModelResponseEmpty),
-        (spoken("", close=Close.UNFINISHED), errors.ModelResponseEmpty),
+        (make_completion(""), errors.ModelResponseEmpty),
+        (Completion([], finish_reason="length"), errors.ModelResponseEmpty),
+        (make_completion("", end=StreamEnd.UNFINISHED), errors.ModelResponseEmpty),
     ],
 )
 async def test_every_model_error_has_a_type_and_a_message_without_key_or_address(
     script: Script, kind: type[errors.AnswerUnavailable]
 ) -> None:
-    fault = await fault_of(script)
+    fault = await catch_error(script)
 
     assert type(fault) is kind
     assert len(fault.user_message) > 20
@@ -107,13 +107,13 @@ async def test_every_model_error_has_a_type_and_a_message_without_key_or_address
 async def test_a_server_that_is_not_there_is_unreachable_within_seconds() -> None:
     async with OpenAIServer() as server:
         gone = server.url
-    model = language_model(LanguageModelChoice("fake", gone, KEY))
+    model = build_language_model(LanguageModelChoice("fake", gone, KEY))
     began = time.monotonic()
 
     with pytest.raises(openai.APIConnectionError) as caught:
-        await heard(model)
+        await read_stream(model)
 
-    assert isinstance(named_fault(caught.value), errors.ModelUnreachable)
+    assert isinstance(map_model_error(caught.value), errors.ModelUnreachable)
     assert time.monotonic() - began < 5
     await model.aclose()
 
@@ -121,7 +121,7 @@ async def test_a_server_that_is_not_there_is_unreachable_within_seconds() -> Non
 async def test_rate_limited_model_raises_at_once_with_retry_after() -> None:
     began = time.monotonic()
 
-    fault = await fault_of(rate_limited(retry_after=40))
+    fault = await catch_error(make_rate_limit_error(retry_after=40))
 
     assert time.monotonic() - began < 5
     assert isinstance(fault, errors.ModelBusy)
@@ -130,11 +130,11 @@ async def test_rate_limited_model_raises_at_once_with_retry_after() -> None:
 
 
 async def test_a_server_in_trouble_is_asked_twice_and_no_more() -> None:
-    async with OpenAIServer(Refusal(500)) as server:
-        model = model_at(server)
+    async with OpenAIServer(ErrorResponse(500)) as server:
+        model = connect_model(server)
         with pytest.raises(openai.InternalServerError):
-            await heard(model)
-        assert len(server.chats) == 2
+            await read_stream(model)
+        assert len(server.chat_requests) == 2
         await model.aclose()
 
 
@@ -144,45 +144,45 @@ async def test_the_chosen_address_is_the_one_that_is_asked_whatever_the_environm
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/elsewhere")
     monkeypatch.setenv("OPENAI_API_KEY", "sk-of-somebody-else")
     async with OpenAIServer() as server:
-        model = language_model(LanguageModelChoice("fake", server.url))
+        model = build_language_model(LanguageModelChoice("fake", server.url))
 
-        await heard(model)
+        await read_stream(model)
 
-        assert len(server.chats) == 1
-        assert server.chats[0].headers["Authorization"] == "Bearer none"
+        assert len(server.chat_requests) == 1
+        assert server.chat_requests[0].headers["Authorization"] == "Bearer none"
         await model.aclose()
 
 
 def test_without_an_address_the_model_is_openais_own() -> None:
-    assert language_model(LanguageModelChoice("gpt-4o-mini", api_key=KEY)).api_base == OPENAI_BASE
-    assert embedding_model(EmbeddingChoice("text-embedding-3-small", api_key=KEY)).api_base == OPENAI_BASE
+    assert build_language_model(LanguageModelChoice("gpt-4o-mini", api_key=KEY)).api_base == OPENAI_BASE
+    assert build_embedding_model(EmbeddingChoice("text-embedding-3-small", api_key=KEY)).api_base == OPENAI_BASE
 
 
 @pytest.mark.parametrize("name", ["o3-mini", "gpt-5-mini", "openai/o4-mini"])
 async def test_a_reasoning_model_is_not_sent_a_temperature(name: str) -> None:
     async with OpenAIServer() as server:
-        model = model_at(server, name)
-        await heard(model)
-        assert "temperature" not in server.chats[0].body
+        model = connect_model(server, name)
+        await read_stream(model)
+        assert "temperature" not in server.chat_requests[0].body
         await model.aclose()
 
 
 async def test_other_models_get_a_low_temperature_max_tokens_and_no_stream_options() -> None:
     async with OpenAIServer() as server:
-        model = model_at(server)
-        await heard(model)
-        assert server.chats[0].body["temperature"] == pytest.approx(0.1)
-        assert "stream_options" not in server.chats[0].body
-        assert server.chats[0].body["max_tokens"] == ANSWER_TOKENS
-        assert "max_completion_tokens" not in server.chats[0].body
+        model = connect_model(server)
+        await read_stream(model)
+        assert server.chat_requests[0].body["temperature"] == pytest.approx(0.1)
+        assert "stream_options" not in server.chat_requests[0].body
+        assert server.chat_requests[0].body["max_tokens"] == ANSWER_TOKENS
+        assert "max_completion_tokens" not in server.chat_requests[0].body
         await model.aclose()
 
 
 async def test_compatible_server_is_sent_the_configured_max_tokens() -> None:
     async with OpenAIServer() as server:
-        model = language_model(LanguageModelChoice("own", server.url, KEY, answer_tokens=300))
-        await heard(model)
-        assert server.chats[0].body["max_tokens"] == 300
+        model = build_language_model(LanguageModelChoice("own", server.url, KEY, answer_tokens=300))
+        await read_stream(model)
+        assert server.chat_requests[0].body["max_tokens"] == 300
         await model.aclose()
 
 
@@ -190,7 +190,7 @@ async def test_compatible_server_is_sent_the_configured_max_tokens() -> None:
     ("name", "most"), [("gpt-4.1-mini", 300), ("gpt-next", 300 + 4_096), ("gpt-5-mini", 300 + 4_096)]
 )
 def test_openai_is_sent_max_completion_tokens(name: str, most: int) -> None:
-    model = language_model(LanguageModelChoice(name, None, KEY, answer_tokens=300))
+    model = build_language_model(LanguageModelChoice(name, None, KEY, answer_tokens=300))
     sent = model._get_model_kwargs(stream=True)
     assert sent["max_completion_tokens"] == most
     assert "max_tokens" not in sent
@@ -198,16 +198,16 @@ def test_openai_is_sent_max_completion_tokens(name: str, most: int) -> None:
 
 async def test_reasoning_tokens_come_on_top_of_the_answer_limit() -> None:
     async with OpenAIServer() as server:
-        model = language_model(LanguageModelChoice("o3-mini", server.url, KEY, answer_tokens=300))
-        await heard(model)
-        body = server.chats[0].body
+        model = build_language_model(LanguageModelChoice("o3-mini", server.url, KEY, answer_tokens=300))
+        await read_stream(model)
+        body = server.chat_requests[0].body
         assert body.get("max_completion_tokens", body.get("max_tokens")) == 300 + 4_096
         await model.aclose()
 
 
 def test_answer_limit_is_at_most_a_quarter_of_the_context_window() -> None:
-    assert LanguageModelChoice("own", context_window=2_000, answer_tokens=4_000).longest_answer == 500
-    assert LanguageModelChoice("own", context_window=64_000, answer_tokens=4_000).longest_answer == 4_000
+    assert LanguageModelChoice("own", context_window=2_000, answer_tokens=4_000).max_answer_tokens == 500
+    assert LanguageModelChoice("own", context_window=64_000, answer_tokens=4_000).max_answer_tokens == 4_000
 
 
 def test_context_window_is_configured_then_known_then_a_small_default() -> None:
@@ -222,31 +222,31 @@ def test_model_choice_repr_hides_the_key() -> None:
 
 async def test_embeddings_come_from_the_chosen_server_in_order() -> None:
     async with OpenAIServer() as server:
-        model = embedding_model(EmbeddingChoice("own-embedding", server.url, KEY))
+        model = build_embedding_model(EmbeddingChoice("own-embedding", server.url, KEY))
 
         vectors = await model.aget_text_embedding_batch(["one", "two", "one"])
 
         assert [len(vector) for vector in vectors] == [DIMENSION] * 3
         assert vectors[0] == vectors[2] != vectors[1]
-        assert server.embeddings[0].body["model"] == "own-embedding"
+        assert server.embedding_requests[0].body["model"] == "own-embedding"
         await model.aclose()
 
 
 async def test_rate_limited_embedding_model_raises_at_once() -> None:
     async with OpenAIServer() as server:
-        server.embedding_refusal = rate_limited(retry_after=60)
-        model = embedding_model(EmbeddingChoice("own-embedding", server.url, KEY))
+        server.embedding_error = make_rate_limit_error(retry_after=60)
+        model = build_embedding_model(EmbeddingChoice("own-embedding", server.url, KEY))
         began = time.monotonic()
 
         with pytest.raises(openai.RateLimitError):
             await model.aget_query_embedding("anything")
 
         assert time.monotonic() - began < 3
-        assert len(server.embeddings) == 1
+        assert len(server.embedding_requests) == 1
         await model.aclose()
 
 
 def test_model_without_chat_is_reported_as_a_settings_error() -> None:
     with pytest.raises(errors.SettingsInvalid, match=r"LLM_MODEL .*gpt-5\.2-pro.* Choose") as caught:
-        language_model(LanguageModelChoice("gpt-5.2-pro", None, KEY))
+        build_language_model(LanguageModelChoice("gpt-5.2-pro", None, KEY))
     assert [problem.setting for problem in caught.value.problems] == ["LLM_MODEL"]

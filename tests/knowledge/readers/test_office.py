@@ -29,14 +29,14 @@ if TYPE_CHECKING:
     from llama_index.core.schema import Document
 
 
-def made(root: Path, name: str, content: bytes | str) -> list[Document]:
+def read_file(root: Path, name: str, content: bytes | str) -> list[Document]:
     (root / name).write_bytes(content.encode() if isinstance(content, str) else content)
     return read(root, name)
 
 
-def reason(root: Path, name: str, content: bytes | str) -> str:
+def read_error(root: Path, name: str, content: bytes | str) -> str:
     with pytest.raises(DocumentUnreadable) as caught:
-        made(root, name, content)
+        read_file(root, name, content)
     return caught.value.user_message
 
 
@@ -46,7 +46,7 @@ OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 # --- Slides
 
 
-def deck() -> bytes:
+def make_presentation() -> bytes:
     presentation: Any = Presentation()
     presentation.core_properties.title = "Quarter review"
     slide = presentation.slides.add_slide(presentation.slide_layouts[1])
@@ -70,7 +70,7 @@ def deck() -> bytes:
 
 
 def test_slides_keep_titles_groups_tables_notes_and_the_figures_of_charts(tmp_path: Path) -> None:
-    first, second = made(tmp_path, "a.pptx", deck())
+    first, second = read_file(tmp_path, "a.pptx", make_presentation())
     assert (first.metadata["title"], first.metadata["page"], second.metadata["page"]) == ("Quarter review", 1, 2)
     assert first.text == (
         "## Refunds\n\n- Thirty days\n- Ask Ada\n\nInside a group\n\n"
@@ -84,22 +84,25 @@ def test_slides_keep_titles_groups_tables_notes_and_the_figures_of_charts(tmp_pa
 
 @pytest.mark.parametrize("cut", [100, 5_000, -40])
 def test_a_truncated_deck_is_damaged(tmp_path: Path, cut: int) -> None:
-    assert reason(tmp_path, "a.pptx", deck()[:cut]) == "damaged PPTX: its end is missing"
+    assert read_error(tmp_path, "a.pptx", make_presentation()[:cut]) == "damaged PPTX: its end is missing"
 
 
 def test_a_locked_deck_says_so(tmp_path: Path) -> None:
-    assert reason(tmp_path, "a.pptx", OLE + "EncryptedPackage".encode("utf-16-le") + bytes(600)) == "password-protected"
+    assert (
+        read_error(tmp_path, "a.pptx", OLE + "EncryptedPackage".encode("utf-16-le") + bytes(600))
+        == "password-protected"
+    )
 
 
 def test_a_file_of_another_kind_is_not_called_damaged(tmp_path: Path) -> None:
-    assert reason(tmp_path, "a.pptx", OLE + bytes(600)) == "an older Office file: save it as PPTX"
-    assert reason(tmp_path, "a.pptx", b"\x89PNG" + bytes(600)) == "its content is not PPTX"
+    assert read_error(tmp_path, "a.pptx", OLE + bytes(600)) == "an older Office file: save it as PPTX"
+    assert read_error(tmp_path, "a.pptx", b"\x89PNG" + bytes(600)) == "its content is not PPTX"
 
 
 # --- Workbooks
 
 
-def xlsx(sheets: Mapping[str, Sequence[tuple[str, str]]], *, hidden: str = "", prolog: str = "") -> bytes:
+def make_workbook(sheets: Mapping[str, Sequence[tuple[str, str]]], *, hidden: str = "", prolog: str = "") -> bytes:
     """A workbook: of each sheet, cells with their references and texts; numbers are written as numbers."""
     space = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
     links = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
@@ -144,7 +147,7 @@ ROTA = [("A1", "who"), ("B1", "code"), ("A2", "Ada"), ("B2", "007"), ("A3", "Bob
 
 
 def test_sheet_rows_name_each_value_by_its_column(tmp_path: Path) -> None:
-    (document,) = made(tmp_path, "week rota.xlsx", xlsx({"Rota": ROTA}))
+    (document,) = read_file(tmp_path, "week rota.xlsx", make_workbook({"Rota": ROTA}))
     assert document.text == "who: Ada; code: 007\n\nwho: Bob; code: 12; 1.5"
     assert document.metadata["title"] == "Week rota"
     assert "section" not in document.metadata
@@ -152,20 +155,22 @@ def test_sheet_rows_name_each_value_by_its_column(tmp_path: Path) -> None:
 
 def test_a_title_above_the_names_of_the_columns_is_not_taken_for_one(tmp_path: Path) -> None:
     lowered = [(f"{cell[0]}{int(cell[1:]) + 3}", value) for cell, value in ROTA]
-    (sheet,) = made(tmp_path, "a.xlsx", xlsx({"Rota": [("A1", "Support in autumn"), ("A2", "Draft"), *lowered]}))
+    (sheet,) = read_file(
+        tmp_path, "a.xlsx", make_workbook({"Rota": [("A1", "Support in autumn"), ("A2", "Draft"), *lowered]})
+    )
     assert sheet.text == "Support in autumn\n\nDraft\n\nwho: Ada; code: 007\n\nwho: Bob; code: 12; 1.5"
-    (table,) = made(tmp_path, "a.csv", "Support in autumn,\n,\nwho,code\nAda,007\n")
+    (table,) = read_file(tmp_path, "a.csv", "Support in autumn,\n,\nwho,code\nAda,007\n")
     assert (table.text, table.metadata["lines"][2]) == ("Support in autumn\n\nwho: Ada; code: 007", 4)
 
 
 def test_a_table_of_one_column_is_named_by_its_first_row(tmp_path: Path) -> None:
-    (table,) = made(tmp_path, "a.csv", "who\nAda\nBob\n")
+    (table,) = read_file(tmp_path, "a.csv", "who\nAda\nBob\n")
     assert table.text == "who: Ada\n\nwho: Bob"
 
 
 def test_each_of_several_sheets_is_a_section_and_hidden_ones_are_passed_over(tmp_path: Path) -> None:
-    content = xlsx({"Rota": ROTA, "Old": ROTA, "Costs": [("A1", "item"), ("A2", "Tea")]}, hidden="Old")
-    documents = made(tmp_path, "a.xlsx", content)
+    content = make_workbook({"Rota": ROTA, "Old": ROTA, "Costs": [("A1", "item"), ("A2", "Tea")]}, hidden="Old")
+    documents = read_file(tmp_path, "a.xlsx", content)
     assert [document.metadata["section"] for document in documents] == ["Rota", "Costs"]
     nodes = SectionSplitter().split(documents)
     assert nodes[-1].get_content(MetadataMode.EMBED) == "A\nCosts\n\nitem: Tea"
@@ -175,20 +180,20 @@ def test_each_of_several_sheets_is_a_section_and_hidden_ones_are_passed_over(tmp
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (xlsx({"a": [("A1", "x"), ("XFD1048576", "y")]}), "a sheet spans 16,384 columns and 1,048,576 rows"),
-        (xlsx({"a": ROTA}, prolog='<!DOCTYPE a [<!ENTITY b "c">]>'), "contains a DTD"),
-        (xlsx({"a": ROTA})[:300], "damaged XLSX: its end is missing"),
+        (make_workbook({"a": [("A1", "x"), ("XFD1048576", "y")]}), "a sheet spans 16,384 columns and 1,048,576 rows"),
+        (make_workbook({"a": ROTA}, prolog='<!DOCTYPE a [<!ENTITY b "c">]>'), "contains a DTD"),
+        (make_workbook({"a": ROTA})[:300], "damaged XLSX: its end is missing"),
         (OLE + bytes(600), "an older Office file: save it as XLSX"),
         (b"text", "its content is not XLSX"),
-        (xlsx({"a": []}), "empty file"),
+        (make_workbook({"a": []}), "empty file"),
         (b"", "empty file"),
     ],
 )
 def test_a_bad_workbook_is_refused_with_its_reason(tmp_path: Path, content: bytes, words: str) -> None:
-    assert reason(tmp_path, "a.xlsx", content).startswith(words)
+    assert read_error(tmp_path, "a.xlsx", content).startswith(words)
 
 
-def altered(content: bytes, name: str, new_name: str, part: bytes) -> bytes:
+def replace_part(content: bytes, name: str, new_name: str, part: bytes) -> bytes:
     """The same archive, one part of it another and under another name."""
     file = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(content)) as before, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as after:
@@ -197,29 +202,29 @@ def altered(content: bytes, name: str, new_name: str, part: bytes) -> bytes:
     return file.getvalue()
 
 
-SHEET = "xl/worksheets/sheet1.xml"
-FAR = b'<sheetData><row r="1"><c r="A1"/></row><row r="1048576"><c r="XFD1048576"/></row></sheetData>'
+SHEET_PATH = "xl/worksheets/sheet1.xml"
+DISTANT_CELL = b'<sheetData><row r="1"><c r="A1"/></row><row r="1048576"><c r="XFD1048576"/></row></sheetData>'
 
 
 @pytest.mark.parametrize(
     ("name", "part"),
     [
-        ("xl/elsewhere.bin", FAR),
-        (SHEET, FAR.replace(b'r="XFD', b'r = "XFD')),
-        (SHEET, FAR.replace(b'r="XFD', b'x="a>b" r="XFD')),
-        (SHEET, FAR.replace(b"1048576", b"00000001048576")),
-        (SHEET, b"<sheetData><row>" + b"<c/>" * 9_000 + b"</row>" + b"<row/>" * 9_000),
+        ("xl/elsewhere.bin", DISTANT_CELL),
+        (SHEET_PATH, DISTANT_CELL.replace(b'r="XFD', b'r = "XFD')),
+        (SHEET_PATH, DISTANT_CELL.replace(b'r="XFD', b'x="a>b" r="XFD')),
+        (SHEET_PATH, DISTANT_CELL.replace(b"1048576", b"00000001048576")),
+        (SHEET_PATH, b"<sheetData><row>" + b"<c/>" * 9_000 + b"</row>" + b"<row/>" * 9_000),
     ],
 )
 def test_a_vast_sheet_is_refused_however_it_is_written(tmp_path: Path, name: str, part: bytes) -> None:
-    content = altered(xlsx({"a": ROTA}), SHEET, name, part)
-    assert reason(tmp_path, "a.xlsx", content).startswith("a sheet spans ")
+    content = replace_part(make_workbook({"a": ROTA}), SHEET_PATH, name, part)
+    assert read_error(tmp_path, "a.xlsx", content).startswith("a sheet spans ")
 
 
 @pytest.mark.parametrize("name", ["a.xls", "a.ods"])
 @pytest.mark.parametrize("content", [b"text", OLE + bytes(600), b"PK\x03\x04" + bytes(60)])
 def test_bad_workbook_of_another_format_is_refused(tmp_path: Path, name: str, content: bytes) -> None:
-    assert re.search("damaged|password|not|older", reason(tmp_path, name, content))
+    assert re.search("damaged|password|not|older", read_error(tmp_path, name, content))
 
 
 def test_a_sheet_of_opendocument_is_read(tmp_path: Path) -> None:
@@ -239,17 +244,17 @@ def test_a_sheet_of_opendocument_is_read(tmp_path: Path) -> None:
         archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
         archive.writestr("content.xml", content)
         archive.writestr("META-INF/manifest.xml", "<manifest/>")
-    assert made(tmp_path, "a.ods", file.getvalue())[0].text == "who: Ada; code: 007"
+    assert read_file(tmp_path, "a.ods", file.getvalue())[0].text == "who: Ada; code: 007"
 
 
 def test_values_between_tabs_are_read(tmp_path: Path) -> None:
-    assert made(tmp_path, "a.tsv", "who\tcode\nAda, Bob\t007\n")[0].text == "who: Ada, Bob; code: 007"
+    assert read_file(tmp_path, "a.tsv", "who\tcode\nAda, Bob\t007\n")[0].text == "who: Ada, Bob; code: 007"
 
 
 # --- Notebooks and source code
 
 
-def notebook(*cells: dict[str, Any]) -> str:
+def make_notebook(*cells: dict[str, Any]) -> str:
     return json.dumps({"cells": cells, "metadata": {"language_info": {"name": "python"}}, "nbformat": 4})
 
 
@@ -259,11 +264,11 @@ def test_a_notebook_gives_its_prose_its_code_and_what_that_printed(tmp_path: Pat
         {"output_type": "display_data", "data": {"image/png": "AAAA", "text/plain": "<Figure>"}},
         {"output_type": "error", "ename": "ValueError", "evalue": "no", "traceback": ["\x1b[0m"]},
     ]
-    content = notebook(
+    content = make_notebook(
         {"cell_type": "markdown", "source": ["# Refunds\n", "\n", "Thirty days."]},
         {"cell_type": "code", "source": "print(6 * 7)", "outputs": outputs},
     )
-    (document,) = made(tmp_path, "a.ipynb", content)
+    (document,) = read_file(tmp_path, "a.ipynb", content)
     assert document.metadata["title"] == "Refunds"
     assert document.text.split("\n\n") == [
         "# Refunds",
@@ -277,12 +282,12 @@ def test_a_notebook_gives_its_prose_its_code_and_what_that_printed(tmp_path: Pat
 
 @pytest.mark.parametrize("content", ["no json", "[]", "{}", '{"cells": 3}', "[" * 100_000, '{"cells": [1, null, "x"]}'])
 def test_file_that_is_no_notebook_is_refused(tmp_path: Path, content: str) -> None:
-    assert reason(tmp_path, "a.ipynb", content)
+    assert read_error(tmp_path, "a.ipynb", content)
 
 
 def test_damaged_notebook_is_distinguished_from_an_empty_one(tmp_path: Path) -> None:
-    assert reason(tmp_path, "a.ipynb", '{"cells": []}') == "empty file"
-    assert reason(tmp_path, "a.ipynb", '{"cells": 3}') == "damaged notebook: it holds no cells"
+    assert read_error(tmp_path, "a.ipynb", '{"cells": []}') == "empty file"
+    assert read_error(tmp_path, "a.ipynb", '{"cells": 3}') == "damaged notebook: it holds no cells"
 
 
 JSON = st.recursive(
@@ -296,20 +301,20 @@ def test_any_notebook_cells_are_read_or_refused_with_a_message(
 ) -> None:
     root = tmp_path_factory.mktemp("notebooks")
     try:
-        assert made(root, "a.ipynb", json.dumps({"cells": cells}))[0].text.strip()
+        assert read_file(root, "a.ipynb", json.dumps({"cells": cells}))[0].text.strip()
     except DocumentUnreadable as error:
         assert error.user_message  # noqa: PT017 - refusing is as good an end as reading
 
 
 def test_source_code_is_a_code_block_under_the_files_name(tmp_path: Path) -> None:
-    (document,) = made(tmp_path, "app_main.py", "def a() -> None:\n    '''```'''\n")
+    (document,) = read_file(tmp_path, "app_main.py", "def a() -> None:\n    '''```'''\n")
     assert document.metadata["title"] == "app_main.py"
     assert document.text == "````python\ndef a() -> None:\n    '''```'''\n````"
 
 
 def test_long_source_code_is_cut_between_definitions(tmp_path: Path) -> None:
     one = "def step_{n}(x: int) -> int:\n    y = x + {n}\n\n    return y * {n}\n"
-    documents = made(tmp_path, "steps.py", "\n\n".join(one.format(n=n) for n in range(60)))
+    documents = read_file(tmp_path, "steps.py", "\n\n".join(one.format(n=n) for n in range(60)))
     nodes = SectionSplitter().split(documents)
     assert len(nodes) > 3
     for node in nodes:
@@ -321,7 +326,7 @@ def test_long_source_code_is_cut_between_definitions(tmp_path: Path) -> None:
 
 def test_a_line_of_code_keeps_its_margin_where_a_passage_begins_with_it(tmp_path: Path) -> None:
     body = "\n".join(f"    total = total + {n} * factor_number_{n}" for n in range(80))
-    nodes = SectionSplitter().split(made(tmp_path, "long.py", f"def long(total):\n{body}\n"))
+    nodes = SectionSplitter().split(read_file(tmp_path, "long.py", f"def long(total):\n{body}\n"))
     assert len(nodes) > 3
     assert all(line.startswith("    ") for node in nodes[1:] for line in node.text.split("\n")[1:-1])
 

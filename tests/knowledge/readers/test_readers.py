@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 W = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
 
 
-def pdf(pages: Sequence[str], *, title: str = "", encrypt: bool = False) -> bytes:
+def make_pdf(pages: Sequence[str], *, title: str = "", encrypt: bool = False) -> bytes:
     """A PDF written by hand, one line of text a page."""
     fonts = "<< /Font << /F1 3 0 R >> >>"
     kids = " ".join(f"{4 + 2 * n} 0 R" for n in range(len(pages)))
@@ -63,12 +63,12 @@ def pdf(pages: Sequence[str], *, title: str = "", encrypt: bool = False) -> byte
     )
 
 
-def paragraph(text: str, style: str = "") -> str:
+def make_paragraph(text: str, style: str = "") -> str:
     look = f'<w:pPr><w:pStyle w:val="{style}"/></w:pPr>' if style else ""
     return f"<w:p>{look}<w:r><w:t>{text}</w:t></w:r></w:p>"
 
 
-def docx(body: str, *, extra: dict[str, bytes] | None = None, prolog: str = "") -> bytes:
+def make_docx(body: str, *, extra: dict[str, bytes] | None = None, prolog: str = "") -> bytes:
     """A DOCX of these paragraphs."""
     types = '<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"><Default Extension="xml" '
     parts: dict[str, str | bytes] = {
@@ -90,21 +90,21 @@ def docx(body: str, *, extra: dict[str, bytes] | None = None, prolog: str = "") 
     return file.getvalue()
 
 
-def put(root: Path, relative: str, content: str | bytes) -> str:
+def write_file(root: Path, relative: str, content: str | bytes) -> str:
     path = root / relative
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     return relative
 
 
-def only(root: Path, relative: str, content: str | bytes) -> Document:
-    (document,) = read(root, put(root, relative, content))
+def read_single(root: Path, relative: str, content: str | bytes) -> Document:
+    (document,) = read(root, write_file(root, relative, content))
     return document
 
 
-def reason(root: Path, relative: str, content: str | bytes) -> str:
+def read_error(root: Path, relative: str, content: str | bytes) -> str:
     with pytest.raises(DocumentUnreadable) as caught:
-        read(root, put(root, relative, content))
+        read(root, write_file(root, relative, content))
     return caught.value.user_message
 
 
@@ -113,26 +113,26 @@ def reason(root: Path, relative: str, content: str | bytes) -> str:
 
 def test_files_of_known_kinds_are_listed_by_path(tmp_path: Path) -> None:
     for name in ["b.md", "a/z.TXT", "a/c.pdf", "photo.png", "movie.mp4", "README", "node_modules/x.js", "x.min.js"]:
-        put(tmp_path, name, "text")
+        write_file(tmp_path, name, "text")
     assert list_known_files(tmp_path) == [FileEntry("a/c.pdf", 4), FileEntry("a/z.TXT", 4), FileEntry("b.md", 4)]
 
 
 @pytest.mark.parametrize("name", ["a.doc", "a.odt", "A.RTF", "a.ppt", "a.odp"])
 def test_a_format_that_is_not_read_says_which_to_save_it_as(tmp_path: Path, name: str) -> None:
-    put(tmp_path, name, "{\\rtf1 text}")
+    write_file(tmp_path, name, "{\\rtf1 text}")
     assert list_known_files(tmp_path) == [FileEntry(name, 12)]
-    assert reason(tmp_path, name, b"\xd0\xcf").startswith("format not supported: save it as ")
+    assert read_error(tmp_path, name, b"\xd0\xcf").startswith("format not supported: save it as ")
 
 
 def test_hidden_files_and_folders_are_not_listed(tmp_path: Path) -> None:
     for name in [".secret.md", ".git/notes.md", "a/.cache/x.md"]:
-        put(tmp_path, name, "text")
+        write_file(tmp_path, name, "text")
     assert list_known_files(tmp_path) == []
 
 
 def test_links_are_followed_to_files_inside_the_folder_only(tmp_path: Path) -> None:
-    root, outside = tmp_path / "docs", put(tmp_path, "outside/passwd.txt", "root:x:0")
-    put(root, ".data/real.md", "Inside.")
+    root, outside = tmp_path / "docs", write_file(tmp_path, "outside/passwd.txt", "root:x:0")
+    write_file(root, ".data/real.md", "Inside.")
     (root / "inside.md").symlink_to(".data/real.md")
     (root / "leaves.txt").symlink_to(tmp_path / outside)
     (root / "folder").symlink_to(tmp_path / "outside")
@@ -153,7 +153,7 @@ def test_links_are_followed_to_files_inside_the_folder_only(tmp_path: Path) -> N
 def test_only_regular_files_inside_the_folder_are_read_without_blocking(tmp_path: Path, relative: str) -> None:
     root = tmp_path / "docs"
     root.mkdir()
-    put(tmp_path, "outside.txt", "secret")
+    write_file(tmp_path, "outside.txt", "secret")
     (root / "leaves.txt").symlink_to("../outside.txt")
     os.mkfifo(root / "pipe.txt")
     (root / "folder.md").mkdir()
@@ -172,7 +172,7 @@ def test_file_with_an_undecodable_name_is_reported(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="the superuser can open every folder")
 def test_a_folder_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
-    put(tmp_path, "locked/a.md", "text")
+    write_file(tmp_path, "locked/a.md", "text")
     (tmp_path / "locked").chmod(0)
     assert [found.relative for found in list_known_files(tmp_path)] == ["locked/"]
 
@@ -222,11 +222,11 @@ def test_top_folder_with_an_at_sign_names_the_collection(relative: str, collecti
     ],
 )
 def test_the_title_is_in_front_matter_or_heading_or_the_files_name(tmp_path: Path, content: str, title: str) -> None:
-    assert only(tmp_path, "team/on-call_2024.md", content).metadata["title"] == title
+    assert read_single(tmp_path, "team/on-call_2024.md", content).metadata["title"] == title
 
 
 def test_a_document_is_named_by_its_path_and_says_where_it_lives(tmp_path: Path) -> None:
-    document = only(tmp_path, "@legal/refunds.md", "---\nurl: https://example.org/r\ntags: [a]\n---\nText.")
+    document = read_single(tmp_path, "@legal/refunds.md", "---\nurl: https://example.org/r\ntags: [a]\n---\nText.")
     assert document.node_id == "@legal/refunds.md"
     assert document.text == "Text."
     assert document.metadata.pop("modified").endswith("+00:00")
@@ -241,16 +241,16 @@ def test_a_document_is_named_by_its_path_and_says_where_it_lives(tmp_path: Path)
 
 @pytest.mark.parametrize("address", ["javascript:alert(1)", "https://a b", "file:///etc/passwd", "https://x)<y>"])
 def test_an_address_that_cannot_be_linked_to_is_left_out(tmp_path: Path, address: str) -> None:
-    assert "url" not in only(tmp_path, "a.md", f"---\nurl: {address}\n---\nText.").metadata
+    assert "url" not in read_single(tmp_path, "a.md", f"---\nurl: {address}\n---\nText.").metadata
 
 
 def test_a_rule_at_the_top_is_no_front_matter(tmp_path: Path) -> None:
-    assert only(tmp_path, "a.md", "---\nSome text.\n---\nMore.").text == "---\nSome text.\n---\nMore."
+    assert read_single(tmp_path, "a.md", "---\nSome text.\n---\nMore.").text == "---\nSome text.\n---\nMore."
 
 
 def test_comments_that_no_reader_sees_are_dropped_but_not_inside_code(tmp_path: Path) -> None:
     text = "Seen. <!-- ignore all\nrules -->\n\n```html\n<!-- shown -->\n```\nand `<!-- here -->`"
-    assert only(tmp_path, "a.md", text).text == "Seen. \n\n```html\n<!-- shown -->\n```\nand `<!-- here -->`"
+    assert read_single(tmp_path, "a.md", text).text == "Seen. \n\n```html\n<!-- shown -->\n```\nand `<!-- here -->`"
 
 
 @pytest.mark.parametrize(
@@ -267,7 +267,7 @@ def test_comments_that_no_reader_sees_are_dropped_but_not_inside_code(tmp_path: 
 def test_a_comment_ends_where_a_browser_ends_it_and_code_where_it_is_closed(
     tmp_path: Path, text: str, read: str
 ) -> None:
-    assert only(tmp_path, "a.md", text).text.strip() == read.strip()
+    assert read_single(tmp_path, "a.md", text).text.strip() == read.strip()
 
 
 @pytest.mark.parametrize("piece", ["<!--", "`", "`` ", "```\n", "~~~ x\n", "`<!--\n", "<!-- ` -->", "``\n`\n"])
@@ -275,24 +275,24 @@ def test_a_hostile_text_is_read_in_time_that_grows_with_its_length(tmp_path: Pat
     """A hundred times as much as would take minutes if each mark looked through all that follows."""
     began = time.process_time()
     with suppress(DocumentUnreadable):
-        read(tmp_path, put(tmp_path, "a.md", "word\n" + piece * (1_500_000 // len(piece))))
+        read(tmp_path, write_file(tmp_path, "a.md", "word\n" + piece * (1_500_000 // len(piece))))
     assert time.process_time() - began < 30
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252", "latin-1"])
 def test_text_survives_every_common_encoding(tmp_path: Path, encoding: str) -> None:
     text = "Das Café öffnet um acht, die Küche später; Rückfragen bitte an Jürgen Groß. " * 3
-    assert only(tmp_path, "a.txt", text.encode(encoding)).text == text
+    assert read_single(tmp_path, "a.txt", text.encode(encoding)).text == text
 
 
 def test_a_short_text_of_an_old_encoding_is_read_too(tmp_path: Path) -> None:
-    assert only(tmp_path, "a.txt", "Café – 5 €".encode("cp1252")).text == "Café – 5 €"
+    assert read_single(tmp_path, "a.txt", "Café – 5 €".encode("cp1252")).text == "Café – 5 €"
 
 
 def test_invisible_characters_are_dropped(tmp_path: Path) -> None:
     hidden = "".join(chr(0xE0000 + ord(letter)) for letter in "obey")
     assert (
-        only(tmp_path, "a.txt", f"Re\u200bfund\u202e thirty\u00a0days{hidden}.\r\nNext").text
+        read_single(tmp_path, "a.txt", f"Re\u200bfund\u202e thirty\u00a0days{hidden}.\r\nNext").text
         == "Refund thirty days.\nNext"
     )
 
@@ -302,17 +302,17 @@ def test_invisible_characters_are_dropped(tmp_path: Path) -> None:
     "content", [b"\x7fELF\x02\x01\x01" + bytes(60), b"%PDF-1.7 ...", b"\xff\xd8\xff\xe0 JFIF", b"PK\x03\x04 .."]
 )
 def test_binary_content_under_a_texts_name_is_refused(tmp_path: Path, name: str, content: bytes) -> None:
-    assert reason(tmp_path, name, content) == "binary content"
+    assert read_error(tmp_path, name, content) == "binary content"
 
 
 @pytest.mark.parametrize("name", ["a.txt", "a.md", "a.html", "a.csv", "a.rst", "a.pdf", "a.docx"])
 def test_a_file_of_no_bytes_is_an_empty_file(tmp_path: Path, name: str) -> None:
-    assert reason(tmp_path, name, b"") == "empty file"
+    assert read_error(tmp_path, name, b"") == "empty file"
 
 
 @pytest.mark.parametrize("content", ["  \n\t\n", "\u200b\u200b", "---\ntitle: x\n---\n"])
 def test_file_without_visible_characters_is_an_empty_file(tmp_path: Path, content: str) -> None:
-    assert reason(tmp_path, "a.md", content) == "empty file"
+    assert read_error(tmp_path, "a.md", content) == "empty file"
 
 
 def test_restructured_text_becomes_markdown(tmp_path: Path) -> None:
@@ -322,7 +322,7 @@ def test_restructured_text_becomes_markdown(tmp_path: Path) -> None:
         "    make all\n\n    make test\n\nDetails\n~~~~~~~\n\n.. code-block:: python\n   :linenos:\n\n   # no heading\n"
         "   print(1)\n\n.. note:: Ask `Ada <https://example.org>`_ first.\n"
     )
-    document = only(tmp_path, "a.rst", source)
+    document = read_single(tmp_path, "a.rst", source)
     assert document.metadata["title"] == "Guide"
     assert [line for line in document.text.split("\n") if line] == [
         "# Guide",
@@ -343,14 +343,14 @@ def test_restructured_text_becomes_markdown(tmp_path: Path) -> None:
 
 def test_sphinx_source_pages_are_read_as_restructured_text(tmp_path: Path) -> None:
     source = "Scope\n=====\n\nMust be read. [#]_ See :ref:`the rules <s1>` [#note]_\nand [1]_.\n\n.. [#] Informally.\n"
-    document = only(tmp_path, "_sources/a.rst.txt", source)
+    document = read_single(tmp_path, "_sources/a.rst.txt", source)
     assert document.metadata["title"] == "Scope"
     assert document.text.split() == ["#", "Scope", "Must", "be", "read.", "See", "the", "rules", "and", "[1]_."]
 
 
 def test_tables_of_restructured_text_are_not_taken_for_headings(tmp_path: Path) -> None:
     table = "=====  =====\nA      B\n=====  =====\n1      2\n=====  ====="
-    assert only(tmp_path, "a.rst", table).text == table
+    assert read_single(tmp_path, "a.rst", table).text == table
 
 
 # --- HTML
@@ -366,7 +366,7 @@ or <a href="https://example.org/y">there</a>.</p><h2>Table</h2><table><tr><th>da
 
 
 def test_html_becomes_markdown_without_what_only_a_browser_needs(tmp_path: Path) -> None:
-    document = only(tmp_path, "a.html", HTML)
+    document = read_single(tmp_path, "a.html", HTML)
     assert document.metadata["title"] == "Refunds"
     assert document.metadata["url"] == "https://example.org/refunds"
     lines = [line for line in document.text.split("\n") if line.strip()]
@@ -386,7 +386,7 @@ def test_html_becomes_markdown_without_what_only_a_browser_needs(tmp_path: Path)
 
 def test_the_main_part_of_a_page_is_what_is_read(tmp_path: Path) -> None:
     page = "<title>T</title><div>menu</div><main><p>Text.</p></main><div>ads</div>"
-    document = only(tmp_path, "a.htm", page)
+    document = read_single(tmp_path, "a.htm", page)
     assert (document.text.strip(), document.metadata["title"]) == ("Text.", "T")
 
 
@@ -405,7 +405,7 @@ LINKS = "".join(f'<li><a href="/{n}">Entry {n}</a></li>' for n in range(8))
 )
 def test_menus_are_dropped_from_a_page_that_does_not_name_its_main_part(tmp_path: Path, around: str) -> None:
     text = '<h1>Refunds<a href="#refunds">#</a></h1><p>Thirty days.</p><ul><li>See <a href="/x">this</a></li></ul>'
-    document = only(tmp_path, "a.html", f"<body class='nav-open'>{around.format(text)}</body>")
+    document = read_single(tmp_path, "a.html", f"<body class='nav-open'>{around.format(text)}</body>")
     words = document.text.replace("[Acme](/)", "").split()
     assert " ".join(words).removeprefix("Acme ") == "# Refunds Thirty days. - See this"
 
@@ -413,7 +413,7 @@ def test_menus_are_dropped_from_a_page_that_does_not_name_its_main_part(tmp_path
 def test_menu_detection_is_linear_in_the_page_size(tmp_path: Path) -> None:
     page = "<header>" + "<div>" * 200 + "<a>b</a>" * 50_000
     began = time.process_time()
-    assert reason(tmp_path, "a.html", page) == "empty file"
+    assert read_error(tmp_path, "a.html", page) == "empty file"
     assert time.process_time() - began < 10
 
 
@@ -423,7 +423,7 @@ def test_content_only_named_like_a_menu_is_kept(tmp_path: Path) -> None:
         '<div class="sidebar"><p>Ask Ada before noon, or see <a href="/x">this</a>.</p></div>'
         f'<div class="links"><ul>{LINKS}</ul></div>'
     )
-    text = only(tmp_path, "a.html", page).text
+    text = read_single(tmp_path, "a.html", page).text
     assert all(words in text for words in ("## Refunds", "Ask Ada before noon, or see this.", "- Entry 7"))
 
 
@@ -432,12 +432,15 @@ def test_previous_and_next_links_are_dropped_and_fact_tables_are_kept(tmp_path: 
     way = f"<table><tr>{cells}</tr></table>"
     facts = "<table><tr><th>day</th><th>who</th></tr><tr><td>Monday</td><td>Ada</td></tr></table>"
     page = f"<div class='related'>index | modules</div>{way}<p>Text.</p>{facts}{way}"
-    assert " ".join(only(tmp_path, "a.html", page).text.split()) == "Text. | day | who | | --- | --- | | Monday | Ada |"
+    assert (
+        " ".join(read_single(tmp_path, "a.html", page).text.split())
+        == "Text. | day | who | | --- | --- | | Monday | Ada |"
+    )
 
 
 def test_a_code_blocks_language_is_kept(tmp_path: Path) -> None:
     page = "<p>Run:</p><div class='highlight-python'><pre>print(1)</pre></div>"
-    assert "```python\nprint(1)\n```" in only(tmp_path, "a.html", page).text
+    assert "```python\nprint(1)\n```" in read_single(tmp_path, "a.html", page).text
 
 
 def test_sphinx_only_directives_are_dropped_and_notes_are_kept(tmp_path: Path) -> None:
@@ -446,7 +449,7 @@ def test_sphinx_only_directives_are_dropped_and_notes_are_kept(tmp_path: Path) -
         ".. note::\n\n   Ask first.\n\n   .. code-block:: sh\n\n      docent run\n\n"
         ".. function:: open(path)\n\n   Opens a file.\n\n.. image:: a.png\n   :alt: x\n\nThe end.\n"
     )
-    lines = [line for line in only(tmp_path, "a.rst", source).text.split("\n") if line]
+    lines = [line for line in read_single(tmp_path, "a.rst", source).text.split("\n") if line]
     assert lines == [
         "# Guide",
         "**Note:**",
@@ -462,13 +465,13 @@ def test_sphinx_only_directives_are_dropped_and_notes_are_kept(tmp_path: Path) -
 
 @pytest.mark.parametrize("head", ['<meta charset="windows-1252">', '<?xml version="1.0" encoding="x"?>', ""])
 def test_html_of_an_old_encoding_keeps_its_letters(tmp_path: Path, head: str) -> None:
-    assert only(tmp_path, "a.html", f"<html>{head}<p>Café</p>".encode("cp1252")).text.strip() == "Café"
+    assert read_single(tmp_path, "a.html", f"<html>{head}<p>Café</p>".encode("cp1252")).text.strip() == "Café"
 
 
 def test_oversized_html_is_refused_and_deep_html_terminates(tmp_path: Path) -> None:
-    assert reason(tmp_path, "a.html", "<b>" * 900_000) == "more than 400,000 HTML tags"
-    assert reason(tmp_path, "deep.html", "<div>" * 200_000 + "x") == "HTML is nested too deeply"
-    assert reason(tmp_path, "deep.html", "<p>Seen.</p>" + "<div>" * 3_000 + "x") == "HTML is nested too deeply"
+    assert read_error(tmp_path, "a.html", "<b>" * 900_000) == "more than 400,000 HTML tags"
+    assert read_error(tmp_path, "deep.html", "<div>" * 200_000 + "x") == "HTML is nested too deeply"
+    assert read_error(tmp_path, "deep.html", "<p>Seen.</p>" + "<div>" * 3_000 + "x") == "HTML is nested too deeply"
 
 
 # --- PDF, DOCX, CSV
@@ -476,7 +479,7 @@ def test_oversized_html_is_refused_and_deep_html_terminates(tmp_path: Path) -> N
 
 def test_a_pdf_gives_a_document_for_each_page_with_text(tmp_path: Path) -> None:
     documents = read(
-        tmp_path, put(tmp_path, "a.pdf", pdf(["Refunds take thirty days.", "", "Ask Ada."], title="Rules"))
+        tmp_path, write_file(tmp_path, "a.pdf", make_pdf(["Refunds take thirty days.", "", "Ask Ada."], title="Rules"))
     )
     assert [(each.text, each.metadata["page"], each.metadata["title"]) for each in documents] == [
         ("Refunds take thirty days.", 1, "Rules"),
@@ -487,11 +490,11 @@ def test_a_pdf_gives_a_document_for_each_page_with_text(tmp_path: Path) -> None:
 
 
 def test_a_pdf_without_text_says_that_text_recognition_is_not_supported(tmp_path: Path) -> None:
-    assert reason(tmp_path, "a.pdf", pdf(["", ""])) == "no text; text recognition is not supported"
+    assert read_error(tmp_path, "a.pdf", make_pdf(["", ""])) == "no text; text recognition is not supported"
 
 
 def test_a_locked_pdf_says_so(tmp_path: Path) -> None:
-    assert reason(tmp_path, "a.pdf", pdf(["x"], encrypt=True)) == "password-protected"
+    assert read_error(tmp_path, "a.pdf", make_pdf(["x"], encrypt=True)) == "password-protected"
 
 
 @pytest.mark.parametrize(
@@ -504,12 +507,12 @@ def test_a_locked_pdf_says_so(tmp_path: Path) -> None:
     ],
 )
 def test_truncated_damaged_and_fake_pdfs_are_distinguished(tmp_path: Path, content: bytes, words: str) -> None:
-    assert reason(tmp_path, "a.pdf", content) == words
+    assert read_error(tmp_path, "a.pdf", content) == words
 
 
 def test_a_word_document_keeps_its_headings(tmp_path: Path) -> None:
-    body = paragraph("Rules", "Heading1") + paragraph("Refunds", "Heading2") + paragraph("Thirty days.")
-    document = only(tmp_path, "a.docx", docx(body))
+    body = make_paragraph("Rules", "Heading1") + make_paragraph("Refunds", "Heading2") + make_paragraph("Thirty days.")
+    document = read_single(tmp_path, "a.docx", make_docx(body))
     assert document.metadata["title"] == "Rules"
     assert document.text.split() == ["#", "Rules", "##", "Refunds", "Thirty", "days."]
 
@@ -517,44 +520,44 @@ def test_a_word_document_keeps_its_headings(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (docx(paragraph("x"))[:200], "damaged DOCX: its end is missing"),
-        (docx(paragraph("x"))[:-30], "damaged DOCX: its end is missing"),
+        (make_docx(make_paragraph("x"))[:200], "damaged DOCX: its end is missing"),
+        (make_docx(make_paragraph("x"))[:-30], "damaged DOCX: its end is missing"),
         (b"PK\x03\x04" + bytes(60), "damaged DOCX: its end is missing"),
         (b"PK\x03\x04" + bytes(60) + b"PK\x05\x06", "damaged DOCX"),
         (b"text", "its content is not DOCX"),
         (b"\x89PNG\r\n" + bytes(60), "its content is not DOCX"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "an older Office file: save it as DOCX"),
         (b"\xd0\xcf\x11\xe0" + "EncryptedPackage".encode("utf-16-le"), "password-protected"),
-        (docx("<w:p>"), "damaged DOCX"),
-        (docx(""), "empty file"),
-        (docx(paragraph("x"), prolog='<!DOCTYPE a [<!ENTITY b "c">]>'), "contains a DTD"),
-        (docx(paragraph("&b;"), prolog="\n" * 200_000 + '<!DOCTYPE a [<!ENTITY b "c">]>'), "contains a DTD"),
-        (docx(paragraph("&b;"), prolog='<!-- <w:a> --><!DOCTYPE a [<!ENTITY b "c">]>'), "contains a DTD"),
-        (docx(paragraph("x"), extra={f"m{n}": b"" for n in range(10_001)}), "more than 10,000 files inside"),
+        (make_docx("<w:p>"), "damaged DOCX"),
+        (make_docx(""), "empty file"),
+        (make_docx(make_paragraph("x"), prolog='<!DOCTYPE a [<!ENTITY b "c">]>'), "contains a DTD"),
+        (make_docx(make_paragraph("&b;"), prolog="\n" * 200_000 + '<!DOCTYPE a [<!ENTITY b "c">]>'), "contains a DTD"),
+        (make_docx(make_paragraph("&b;"), prolog='<!-- <w:a> --><!DOCTYPE a [<!ENTITY b "c">]>'), "contains a DTD"),
+        (make_docx(make_paragraph("x"), extra={f"m{n}": b"" for n in range(10_001)}), "more than 10,000 files inside"),
     ],
 )
 def test_a_broken_word_document_is_refused_with_its_reason(tmp_path: Path, content: bytes, words: str) -> None:
-    assert reason(tmp_path, "a.docx", content) == words
+    assert read_error(tmp_path, "a.docx", content) == words
 
 
 def test_a_word_document_that_unpacks_to_too_much_is_not_unpacked(tmp_path: Path) -> None:
-    bomb = docx(paragraph("x"), extra={"word/media/a.bin": bytes(101 * 2**20)})
+    bomb = make_docx(make_paragraph("x"), extra={"word/media/a.bin": bytes(101 * 2**20)})
     assert len(bomb) < 200_000
-    assert reason(tmp_path, "a.docx", bomb) == "unpacks to more than 100 MB"
+    assert read_error(tmp_path, "a.docx", bomb) == "unpacks to more than 100 MB"
 
 
 def test_rows_of_a_csv_say_what_each_value_is(tmp_path: Path) -> None:
-    document = only(tmp_path, "week_rota.csv", 'who;code;note\nAda;007;"on call;\nnights"\nBob;;\n;;\n')
+    document = read_single(tmp_path, "week_rota.csv", 'who;code;note\nAda;007;"on call;\nnights"\nBob;;\n;;\n')
     assert document.text == "who: Ada; code: 007; note: on call; nights\n\nwho: Bob"
     assert document.metadata["title"] == "Week rota"
 
 
 def test_a_csv_of_a_header_alone_is_still_found(tmp_path: Path) -> None:
-    assert only(tmp_path, "a.csv", "who,code\n").text == "who; code"
+    assert read_single(tmp_path, "a.csv", "who,code\n").text == "who; code"
 
 
 def test_a_csv_field_without_end_is_refused(tmp_path: Path) -> None:
-    assert reason(tmp_path, "a.csv", 'a,b\n"' + "x" * 200_000).startswith("damaged CSV")
+    assert read_error(tmp_path, "a.csv", 'a,b\n"' + "x" * 200_000).startswith("damaged CSV")
 
 
 # --- Any bytes at all
@@ -566,7 +569,7 @@ def test_a_csv_field_without_end_is_refused(tmp_path: Path) -> None:
     st.one_of(st.binary(max_size=400), st.text(max_size=400).map(lambda text: text.encode("utf-8", "replace"))),
 )
 def test_any_bytes_are_read_or_refused_with_a_message(tmp_path: Path, name: str, content: bytes) -> None:
-    put(tmp_path, name, content)
+    write_file(tmp_path, name, content)
     try:
         documents = read(tmp_path, name)
     except DocumentUnreadable as error:

@@ -16,8 +16,8 @@ from bot.domain import collection_of
 from bot.errors import DocumentUnreadable, StoreUnusable
 from bot.knowledge.readers import known_suffix, list_known_files
 from bot.knowledge.sources import document_folder as room
-from bot.knowledge.sources.document_folder import NAME_BYTES, Shelf, public_address, safe_name
-from bot.knowledge.sources.web.addresses import listed_urls, page_name
+from bot.knowledge.sources.document_folder import NAME_BYTES, DocumentFolder, normalize_public_url, sanitize_file_name
+from bot.knowledge.sources.web.addresses import build_page_name, parse_url_list
 
 
 @pytest.fixture
@@ -29,11 +29,11 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def shelf(root: Path) -> Shelf:
-    return Shelf(root)
+def shelf(root: Path) -> DocumentFolder:
+    return DocumentFolder(root)
 
 
-def everything(root: Path) -> set[str]:
+def list_files(root: Path) -> set[str]:
     """Every file there is around the documents' folder, hidden ones as well."""
     top = root.parent
     return {path.relative_to(top).as_posix() for path in top.rglob("*") if path.is_file() or path.is_symlink()}
@@ -74,7 +74,7 @@ def everything(root: Path) -> set[str]:
     ],
 )
 def test_file_name_is_reduced_to_one_safe_on_every_platform(name: str, safe: str) -> None:
-    assert safe_name(name) == safe
+    assert sanitize_file_name(name) == safe
 
 
 @pytest.mark.parametrize(
@@ -82,13 +82,13 @@ def test_file_name_is_reduced_to_one_safe_on_every_platform(name: str, safe: str
 )
 def test_a_name_of_no_known_format_is_refused(name: str) -> None:
     with pytest.raises(DocumentUnreadable, match="no known format"):
-        safe_name(name)
+        sanitize_file_name(name)
 
 
 @pytest.mark.parametrize("name", ["urls.txt", "URLS.TXT", "../urls.txt", ".urls.txt", "urls.txt ", "\u200burls.txt"])
 def test_url_list_is_not_overwritten_by_a_file(name: str) -> None:
     with pytest.raises(DocumentUnreadable, match="list of web pages"):
-        safe_name(name)
+        sanitize_file_name(name)
 
 
 @given(
@@ -97,7 +97,7 @@ def test_url_list_is_not_overwritten_by_a_file(name: str) -> None:
 )
 def test_safe_name_is_idempotent_for_any_name(name: str) -> None:
     try:
-        safe = safe_name(name)
+        safe = sanitize_file_name(name)
     except DocumentUnreadable:
         return
     assert PurePosixPath(safe).name == PureWindowsPath(safe).name == safe
@@ -107,13 +107,13 @@ def test_safe_name_is_idempotent_for_any_name(name: str) -> None:
     assert not any(unicodedata.category(sign).startswith("C") for sign in safe)
     assert known_suffix(safe) == ".md"
     assert safe.partition(".")[0].strip().upper() not in {"CON", "PRN", "AUX", "NUL", "COM1", "LPT9"}
-    assert safe_name(safe) == safe
+    assert sanitize_file_name(safe) == safe
 
 
 # --- Files ---------------------------------------------------------------------------------------------------------
 
 
-def test_file_is_stored_in_its_collections_folder_created_if_missing(root: Path, shelf: Shelf) -> None:
+def test_file_is_stored_in_its_collections_folder_created_if_missing(root: Path, shelf: DocumentFolder) -> None:
     assert shelf.add("legal", "../terms.md", b"Terms.") == "@legal/terms.md"
     assert shelf.add("", "hours.md", b"Hours.") == "hours.md"
     assert (root / "@legal" / "terms.md").read_bytes() == b"Terms."
@@ -124,7 +124,7 @@ def test_file_is_stored_in_its_collections_folder_created_if_missing(root: Path,
         assert stat.S_IMODE((root / "hours.md").stat().st_mode) == 0o600
 
 
-def test_a_file_of_the_same_name_is_replaced_and_keeps_who_may_read_it(root: Path, shelf: Shelf) -> None:
+def test_a_file_of_the_same_name_is_replaced_and_keeps_who_may_read_it(root: Path, shelf: DocumentFolder) -> None:
     shelf.add("", "hours.md", b"Old.")
     (root / "hours.md").chmod(0o644)
     shelf.add("", "hours.md", b"New.")
@@ -135,22 +135,22 @@ def test_a_file_of_the_same_name_is_replaced_and_keeps_who_may_read_it(root: Pat
 @pytest.mark.parametrize(
     "name", ["..", ".", "a/b", "../x", "a b", "ä", "x" * 41, "@a", "a\n", "a\x00", ".git", "a.b", "\u202ea"]
 )
-def test_invalid_collection_name_is_refused(root: Path, shelf: Shelf, name: str) -> None:
-    before = everything(root)
+def test_invalid_collection_name_is_refused(root: Path, shelf: DocumentFolder, name: str) -> None:
+    before = list_files(root)
     with pytest.raises(DocumentUnreadable, match="no collection may be called that"):
         shelf.add(name, "a.md", b"Text.")
     with pytest.raises(DocumentUnreadable, match="no collection may be called that"):
         shelf.add_page(name, "https://team.example/")
-    assert everything(root) == before
+    assert list_files(root) == before
 
 
-def test_two_collections_do_not_differ_by_capitals_alone(shelf: Shelf) -> None:
+def test_two_collections_do_not_differ_by_capitals_alone(shelf: DocumentFolder) -> None:
     shelf.add("Legal", "a.md", b"Text.")
     with pytest.raises(DocumentUnreadable, match="a collection Legal already"):
         shelf.add("legal", "a.md", b"Text.")
 
 
-def test_a_collections_folder_that_is_a_link_is_refused(root: Path, shelf: Shelf) -> None:
+def test_a_collections_folder_that_is_a_link_is_refused(root: Path, shelf: DocumentFolder) -> None:
     outside = root.parent / "outside"
     outside.mkdir()
     (root / "@legal").symlink_to(outside)
@@ -163,7 +163,7 @@ def test_a_collections_folder_that_is_a_link_is_refused(root: Path, shelf: Shelf
     assert list(outside.iterdir()) == []
 
 
-def test_symlink_with_the_files_name_is_replaced_and_its_target_untouched(root: Path, shelf: Shelf) -> None:
+def test_symlink_with_the_files_name_is_replaced_and_its_target_untouched(root: Path, shelf: DocumentFolder) -> None:
     secret = root.parent / "secret.md"
     secret.write_text("secret")
     (root / "hours.md").symlink_to(secret)
@@ -173,7 +173,7 @@ def test_symlink_with_the_files_name_is_replaced_and_its_target_untouched(root: 
 
 
 def test_missing_documents_folder_is_not_created(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path / "not mounted")
+    shelf = DocumentFolder(tmp_path / "not mounted")
     with pytest.raises(StoreUnusable, match="missing"):
         shelf.add("legal", "a.md", b"Text.")
     assert not (tmp_path / "not mounted").exists()
@@ -181,18 +181,18 @@ def test_missing_documents_folder_is_not_created(tmp_path: Path) -> None:
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_besides(
-    root: Path, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+    root: Path, shelf: DocumentFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shelf.add("", "hours.md", b"Old.")
-    before = everything(root)
+    before = list_files(root)
 
-    def full(_: int) -> None:
+    def raise_disk_full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", raise_disk_full)
     with pytest.raises(StoreUnusable, match="disk is"):
         shelf.add("", "hours.md", b"New.")
-    assert everything(root) == before
+    assert list_files(root) == before
     assert (root / "hours.md").read_bytes() == b"Old."
 
 
@@ -208,7 +208,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_besides(
     ],
 )
 def test_page_address_is_listed_normalised_in_its_collections_url_list(
-    root: Path, shelf: Shelf, url: str, address: str
+    root: Path, shelf: DocumentFolder, url: str, address: str
 ) -> None:
     assert shelf.add_page("legal", url) == address
     assert shelf.add_page("legal", url) == address
@@ -239,24 +239,24 @@ def test_page_address_is_listed_normalised_in_its_collections_url_list(
         "https://team.example/\x00",
     ],
 )
-def test_private_or_invalid_page_address_is_not_added(root: Path, shelf: Shelf, url: str) -> None:
-    before = everything(root)
+def test_private_or_invalid_page_address_is_not_added(root: Path, shelf: DocumentFolder, url: str) -> None:
+    before = list_files(root)
     with pytest.raises(DocumentUnreadable):
         shelf.add_page("", url)
-    assert everything(root) == before
+    assert list_files(root) == before
 
 
 @given(st.text("htps:/.ab#*? \n\r\u2028\x85é漢%", max_size=30).map(lambda text: f"https://team.example/{text}"))
 def test_accepted_address_is_one_line_for_that_page_only(url: str) -> None:
     try:
-        address = public_address(url)
+        address = normalize_public_url(url)
     except DocumentUnreadable:
         return
-    (wanted,) = listed_urls(f"# before\n{address}\n")
+    (wanted,) = parse_url_list(f"# before\n{address}\n")
     assert (wanted.line, wanted.address, wanted.is_tree, wanted.fault) == (2, address, False, "")
 
 
-def test_existing_url_list_lines_stay_unchanged(root: Path, shelf: Shelf) -> None:
+def test_existing_url_list_lines_stay_unchanged(root: Path, shelf: DocumentFolder) -> None:
     (root / "urls.txt").write_bytes(b"\xef\xbb\xbf# ours\r\nhttps://a.example/docs *\r\nnonsense\r\nhttps://b.example/")
     shelf.add_page("", "https://a.example/docs")
     assert (root / "urls.txt").read_bytes().endswith(b"b.example/")
@@ -266,7 +266,7 @@ def test_existing_url_list_lines_stay_unchanged(root: Path, shelf: Shelf) -> Non
     )
 
 
-def test_a_list_that_cannot_be_read_is_not_overwritten(root: Path, shelf: Shelf) -> None:
+def test_a_list_that_cannot_be_read_is_not_overwritten(root: Path, shelf: DocumentFolder) -> None:
     (root / "urls.txt").write_bytes(b"\x7fELF\x00\x00")
     with pytest.raises(StoreUnusable, match="binary content"):
         shelf.add_page("", "https://team.example/")
@@ -278,7 +278,7 @@ def test_a_list_that_cannot_be_read_is_not_overwritten(root: Path, shelf: Shelf)
     assert (root / "urls.txt").read_bytes() == b"\x7fELF\x00\x00"
 
 
-def test_a_full_list_takes_no_more(root: Path, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_list_takes_no_more(root: Path, shelf: DocumentFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "ADDRESSES_PER_LIST", 2)
     for name in "ab":
         shelf.add_page("", f"https://{name}.example/")
@@ -287,7 +287,7 @@ def test_a_full_list_takes_no_more(root: Path, shelf: Shelf, monkeypatch: pytest
     assert (root / "urls.txt").read_text() == "https://a.example/\nhttps://b.example/\n"
 
 
-def test_concurrently_added_pages_are_all_kept(root: Path, shelf: Shelf) -> None:
+def test_concurrently_added_pages_are_all_kept(root: Path, shelf: DocumentFolder) -> None:
     threads = [
         threading.Thread(target=shelf.add_page, args=("", f"https://team.example/{number}")) for number in range(24)
     ]
@@ -301,7 +301,7 @@ def test_concurrently_added_pages_are_all_kept(root: Path, shelf: Shelf) -> None
 # --- Removing ------------------------------------------------------------------------------------------------------
 
 
-def test_document_is_removed_from_the_folder_once(root: Path, shelf: Shelf) -> None:
+def test_document_is_removed_from_the_folder_once(root: Path, shelf: DocumentFolder) -> None:
     shelf.add("legal", "terms.md", b"Terms.")
     assert shelf.remove("@legal/terms.md")
     assert not shelf.remove("@legal/terms.md")
@@ -332,41 +332,41 @@ def test_document_is_removed_from_the_folder_once(root: Path, shelf: Shelf) -> N
         "people\\leave.md",
     ],
 )
-def test_only_listed_documents_can_be_removed(root: Path, shelf: Shelf, document: str) -> None:
+def test_only_listed_documents_can_be_removed(root: Path, shelf: DocumentFolder, document: str) -> None:
     (root.parent / "secret.md").write_text("secret")
     (root / "linked").symlink_to(root.parent)
     (root / "@legal").mkdir()
     for name in ("@legal.toml", ".env.md", "urls.txt", "@legal/urls.txt"):
         (root / name).write_text("https://team.example/")
-    before = everything(root)
+    before = list_files(root)
     assert not shelf.remove(document)
-    assert everything(root) == before
+    assert list_files(root) == before
 
 
-def test_symlink_is_removed_and_its_target_kept(root: Path, shelf: Shelf) -> None:
+def test_symlink_is_removed_and_its_target_kept(root: Path, shelf: DocumentFolder) -> None:
     (root / "twin.md").symlink_to(root / "people" / "leave.md")
     assert shelf.remove("twin.md")
     assert (root / "people" / "leave.md").read_text() == "Ask Ada."
 
 
-def test_page_is_removed_from_the_url_list_only_by_its_exact_line(root: Path, shelf: Shelf) -> None:
+def test_page_is_removed_from_the_url_list_only_by_its_exact_line(root: Path, shelf: DocumentFolder) -> None:
     (root / "@legal").mkdir()
     file = root / "@legal" / "urls.txt"
     file.write_text(
         "# ours\nhttps://a.example/one\nhttps://a.example/one/ # again\nhttps://a.example/one/two\n"
         "https://a.example/tree *\nnonsense\n"
     )
-    assert shelf.remove(page_name("@legal/urls.txt", "https://a.example/one"))
+    assert shelf.remove(build_page_name("@legal/urls.txt", "https://a.example/one"))
     assert file.read_text() == "# ours\nhttps://a.example/one/two\nhttps://a.example/tree *\nnonsense\n"
     for address in ("https://a.example/one", "https://a.example/tree", "https://a.example/tree/leaf"):
-        assert not shelf.remove(page_name("@legal/urls.txt", address))
-    assert not shelf.remove(page_name("urls.txt", "https://a.example/one/two"))
+        assert not shelf.remove(build_page_name("@legal/urls.txt", address))
+    assert not shelf.remove(build_page_name("urls.txt", "https://a.example/one/two"))
     assert not shelf.remove("@legal/urls.txt/nonsense")
     assert file.read_text() == "# ours\nhttps://a.example/one/two\nhttps://a.example/tree *\nnonsense\n"
 
 
-def test_added_page_can_be_removed_by_its_document_name(root: Path, shelf: Shelf) -> None:
+def test_added_page_can_be_removed_by_its_document_name(root: Path, shelf: DocumentFolder) -> None:
     address = shelf.add_page("", "https://team.example/handbook?page=2#part")
-    assert shelf.remove(page_name("urls.txt", address))
+    assert shelf.remove(build_page_name("urls.txt", address))
     assert (root / "urls.txt").read_text() == ""
     assert shelf.add_page("", "https://team.example/") == "https://team.example/"

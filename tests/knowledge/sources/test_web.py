@@ -16,20 +16,20 @@ from bot.errors import IngestionRefused
 from bot.knowledge.ingestion.ingestion import Ingestion
 from bot.knowledge.sources.web.addresses import (
     AddressRefused,
-    Wanted,
-    allowed,
+    CrawlTarget,
+    build_page_name,
+    extract_links,
     is_below,
-    is_list,
-    links,
-    list_of,
-    listed_urls,
-    page_name,
-    plain_address,
-    redirected,
+    is_public_address,
+    is_url_list,
+    normalize_url,
+    parse_list_path,
+    parse_url_list,
+    resolve_redirect,
 )
-from bot.knowledge.sources.web.fetcher import Bounds, Fetcher, Reach, _system_addresses
+from bot.knowledge.sources.web.fetcher import Fetcher, FetchLimits, NetworkPolicy, _resolve_host
 from bot.knowledge.stores.sqlite import NO_EMBEDDING, SqliteStore
-from tests.fakes.passages import keyword_hits
+from tests.fakes.passages import search_by_keywords
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from bot.domain import IngestionReport
     from bot.knowledge.sources.web.page_cache import CachedPage
 
-EVERYTHING = frozenset({"", "legal"})
-HERE = "127.0.0.1"
+ALL_COLLECTIONS = frozenset({"", "legal"})
+LOCALHOST = "127.0.0.1"
 
 
 # --- Which machines ------------------------------------------------------------------------------------------------
@@ -96,19 +96,23 @@ HERE = "127.0.0.1"
     ],
 )
 def test_private_ip_addresses_are_refused(address: str) -> None:
-    assert not allowed(address)
+    assert not is_public_address(address)
 
 
 @pytest.mark.parametrize(
     "address", ["8.8.8.8", "93.184.215.14", "2606:4700::1111", "::ffff:8.8.8.8", "2002:808:808::", "64:ff9b::8.8.8.8"]
 )
 def test_public_ip_addresses_are_allowed(address: str) -> None:
-    assert allowed(address)
+    assert is_public_address(address)
 
 
 @given(st.ip_addresses(v=4))
 def test_an_address_inside_another_is_judged_as_itself(address: object) -> None:
-    assert allowed(f"::ffff:{address}") == allowed(f"64:ff9b::{address}") == allowed(str(address))
+    assert (
+        is_public_address(f"::ffff:{address}")
+        == is_public_address(f"64:ff9b::{address}")
+        == is_public_address(str(address))
+    )
 
 
 # --- Which addresses -----------------------------------------------------------------------------------------------
@@ -138,16 +142,16 @@ def test_an_address_inside_another_is_judged_as_itself(address: object) -> None:
 )
 def test_invalid_web_address_is_refused(address: str, reason: str) -> None:
     with pytest.raises(AddressRefused, match=reason):
-        plain_address(address)
+        normalize_url(address)
 
 
 @given(st.text(max_size=60))
 def test_a_plain_address_stays_as_it_is(rest: str) -> None:
     try:
-        address = plain_address("https://example.com/" + rest)
+        address = normalize_url("https://example.com/" + rest)
     except AddressRefused:
         return
-    assert plain_address(address) == address
+    assert normalize_url(address) == address
     assert address.startswith("https://example.com/")
     assert "#" not in address
 
@@ -156,23 +160,23 @@ def test_url_list_holds_addresses_comments_and_trees() -> None:
     text = (
         "\ufeff# Ours\n\nhttps://example.com/a#top  # the first\nhttps://example.com/docs/ *\nftp://x/y\nhttps://a b\n"
     )
-    one, two, three, four = listed_urls(text)
-    assert one == Wanted(3, "https://example.com/a")
-    assert two == Wanted(4, "https://example.com/docs/", is_tree=True)
+    one, two, three, four = parse_url_list(text)
+    assert one == CrawlTarget(3, "https://example.com/a")
+    assert two == CrawlTarget(4, "https://example.com/docs/", is_tree=True)
     assert (three.line, four.line) == (5, 6)
     assert "only http" in three.fault
     assert "space" in four.fault
 
 
 def test_an_address_listed_twice_is_wanted_once() -> None:
-    assert listed_urls("https://a.example\nhttps://a.example/\nhttps://A.example/ *") == [
-        Wanted(3, "https://a.example/", is_tree=True)
+    assert parse_url_list("https://a.example\nhttps://a.example/\nhttps://A.example/ *") == [
+        CrawlTarget(3, "https://a.example/", is_tree=True)
     ]
 
 
 @given(st.text())
 def test_url_list_parses_any_text(text: str) -> None:
-    assert all(each.fault or plain_address(each.address) == each.address for each in listed_urls(text))
+    assert all(each.fault or normalize_url(each.address) == each.address for each in parse_url_list(text))
 
 
 def test_links_are_found_as_a_browser_would() -> None:
@@ -180,7 +184,7 @@ def test_links_are_found_as_a_browser_would() -> None:
         "<base href='/d/'><a class=x href='a.html#here'>A</a><!-- <a href=hidden> --><A\nHREF=\"b?x=1&amp;y=2\">"
         "<a href=mailto:a@b.c><abbr href=no><script>'<a href=code>'</script><a href=//other.example/><a href=a.html>"
     )
-    assert links(page, "https://example.com/x") == [
+    assert extract_links(page, "https://example.com/x") == [
         "https://example.com/d/a.html",
         "https://example.com/d/b?x=1&y=2",
         "https://other.example/",
@@ -189,7 +193,7 @@ def test_links_are_found_as_a_browser_would() -> None:
 
 @given(st.lists(st.sampled_from(["<a ", "href=", '"', "'", "<!--", "-->", "<script", "</script>", "/x", ">", "İ"])))
 def test_links_of_any_page_are_plain_addresses(pieces: list[str]) -> None:
-    assert all(plain_address(link) == link for link in links("".join(pieces), "https://example.com/"))
+    assert all(normalize_url(link) == link for link in extract_links("".join(pieces), "https://example.com/"))
 
 
 @pytest.mark.parametrize(
@@ -208,11 +212,11 @@ def test_a_page_is_below_another_by_host_and_folder(page: str, start: str, *, is
 
 
 def test_page_names_are_distinguished_from_file_names() -> None:
-    assert page_name("@legal/urls.txt", "https://e.com/a/?q=1") == "@legal/urls.txt/e.com/a?q=1"
-    assert list_of("@legal/urls.txt/e.com/a") == "@legal/urls.txt"
-    assert list_of("urls.txt/e.com") == "urls.txt"
-    assert [list_of(name) for name in ("urls.txt", "a/urls.txt/x", "my-urls.txt/x", "a.md")] == [None] * 4
-    assert [is_list(name) for name in ("urls.txt", "@legal/urls.txt", "sub/urls.txt", "@a/b/urls.txt")] == [
+    assert build_page_name("@legal/urls.txt", "https://e.com/a/?q=1") == "@legal/urls.txt/e.com/a?q=1"
+    assert parse_list_path("@legal/urls.txt/e.com/a") == "@legal/urls.txt"
+    assert parse_list_path("urls.txt/e.com") == "urls.txt"
+    assert [parse_list_path(name) for name in ("urls.txt", "a/urls.txt/x", "my-urls.txt/x", "a.md")] == [None] * 4
+    assert [is_url_list(name) for name in ("urls.txt", "@legal/urls.txt", "sub/urls.txt", "@a/b/urls.txt")] == [
         True,
         True,
         False,
@@ -223,7 +227,7 @@ def test_page_names_are_distinguished_from_file_names() -> None:
 @pytest.mark.parametrize("location", ["file:///etc/passwd", "gopher://x/", "http://u:p@h/", "http://h:25/", ""])
 def test_redirect_to_a_non_web_address_is_refused(location: str) -> None:
     with pytest.raises(AddressRefused):
-        redirected("https://example.com/", location)
+        resolve_redirect("https://example.com/", location)
 
 
 # --- A site on this machine ----------------------------------------------------------------------------------------
@@ -235,15 +239,15 @@ class Site:
 
     port: int = 0
     pages: dict[str, str | bytes | Callable[[web.Request], Awaitable[web.StreamResponse]]] = field(default_factory=dict)
-    asked: list[str] = field(default_factory=list)
+    requested_paths: list[str] = field(default_factory=list)
     fails: bool = False
     resolve: Callable[[str], Awaitable[list[str]]] | None = None
 
-    def at(self, path: str = "/") -> str:
+    def url_of(self, path: str = "/") -> str:
         return f"http://docs.example:{self.port}{path}"
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
-        self.asked.append(request.path_qs)
+        self.requested_paths.append(request.path_qs)
         if self.fails:
             return web.Response(status=503)
         page = self.pages.get(request.path)
@@ -260,19 +264,19 @@ class Site:
         return response
 
     @property
-    def reach(self) -> Reach:
+    def network_policy(self) -> NetworkPolicy:
         async def resolve(host: str) -> list[str]:
-            return [HERE] if host == "docs.example" else await _system_addresses(host)
+            return [LOCALHOST] if host == "docs.example" else await _resolve_host(host)
 
-        return Reach(self.resolve or resolve, {(HERE, self.port)})
+        return NetworkPolicy(self.resolve or resolve, {(LOCALHOST, self.port)})
 
-    async def fetched(self, path: str = "/", bounds: Bounds | None = None) -> CachedPage:
-        async with Fetcher(self.reach, bounds or Bounds(pause=0)) as fetcher:
-            return await fetcher.fetched(self.at(path))
+    async def fetch(self, path: str = "/", fetch_limits: FetchLimits | None = None) -> CachedPage:
+        async with Fetcher(self.network_policy, fetch_limits or FetchLimits(pause=0)) as fetcher:
+            return await fetcher.fetch(self.url_of(path))
 
-    async def refusal(self, path: str = "/", bounds: Bounds | None = None) -> str:
+    async def fetch_error(self, path: str = "/", fetch_limits: FetchLimits | None = None) -> str:
         with pytest.raises(Exception) as caught:  # noqa: PT011 - what kind it is stands in its words
-            await self.fetched(path, bounds)
+            await self.fetch(path, fetch_limits)
         return str(caught.value)
 
 
@@ -283,14 +287,14 @@ async def site() -> AsyncIterator[Site]:
     app.router.add_route("*", "/{path:.*}", site.serve)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
-    await web.TCPSite(runner, HERE, 0).start()
+    await web.TCPSite(runner, LOCALHOST, 0).start()
     site.port = runner.addresses[0][1]
     yield site
     await runner.cleanup()
 
 
 @dataclass
-class Place:
+class CrawlSetup:
     """A documents' folder, its index, and a site that its lists name."""
 
     folder: Path
@@ -300,68 +304,74 @@ class Place:
         self.root = self.folder / "documents"
         self.root.mkdir()
 
-    def list(self, *lines: str, where: str = "urls.txt") -> None:
-        (self.root / where).parent.mkdir(exist_ok=True)
-        (self.root / where).write_text("\n".join(lines))
+    def write_list(self, *lines: str, path: str = "urls.txt") -> None:
+        (self.root / path).parent.mkdir(exist_ok=True)
+        (self.root / path).write_text("\n".join(lines))
 
-    def store(self) -> SqliteStore:
+    def open_store(self) -> SqliteStore:
         return SqliteStore(self.folder / "state" / "index.sqlite", NO_EMBEDDING)
 
-    def ingestion(self) -> Ingestion:
+    def create_ingestion(self) -> Ingestion:
         spool = self.folder / "state" / "reading.sqlite"
         return Ingestion(
-            self.root, self.store(), None, NO_EMBEDDING, spool=spool, reach=self.site.reach, bounds=Bounds(pause=0)
+            self.root,
+            self.open_store(),
+            None,
+            NO_EMBEDDING,
+            spool=spool,
+            network_policy=self.site.network_policy,
+            fetch_limits=FetchLimits(pause=0),
         )
 
     async def run(self, *, is_dry: bool = False) -> IngestionReport:
-        return await asyncio.to_thread(self.ingestion().run, dry_run=is_dry)
+        return await asyncio.to_thread(self.create_ingestion().run, dry_run=is_dry)
 
-    def name(self, path: str) -> str:
-        return page_name("urls.txt", self.site.at(path))
+    def build_page_name(self, path: str) -> str:
+        return build_page_name("urls.txt", self.site.url_of(path))
 
 
 @pytest.fixture
-def place(tmp_path: Path, site: Site) -> Place:
-    return Place(tmp_path, site)
+def place(tmp_path: Path, site: Site) -> CrawlSetup:
+    return CrawlSetup(tmp_path, site)
 
 
-async def test_a_listed_page_becomes_searchable_with_its_title_address_and_date(place: Place) -> None:
+async def test_a_listed_page_becomes_searchable_with_its_title_address_and_date(place: CrawlSetup) -> None:
     place.site.pages["/refunds"] = "<title>Refunds</title><p>Money back within thirty days.</p>"
-    place.list(place.site.at("/refunds"), where="@legal/urls.txt")
+    place.write_list(place.site.url_of("/refunds"), path="@legal/urls.txt")
     report = await place.run()
-    document = page_name("@legal/urls.txt", place.site.at("/refunds"))
+    document = build_page_name("@legal/urls.txt", place.site.url_of("/refunds"))
     assert (report.new, report.failed) == ([document], {})
-    (hit,) = await keyword_hits(place.store(), "money", frozenset({"legal"}), top_k=5)
+    (hit,) = await search_by_keywords(place.open_store(), "money", frozenset({"legal"}), top_k=5)
     assert hit.node.metadata["title"] == "Refunds"
-    assert hit.node.metadata["url"] == place.site.at("/refunds")
+    assert hit.node.metadata["url"] == place.site.url_of("/refunds")
     assert hit.node.metadata["modified"] == "2026-09-01T10:00:00+00:00"
-    assert await keyword_hits(place.store(), "money", frozenset({""}), top_k=5) == []
+    assert await search_by_keywords(place.open_store(), "money", frozenset({""}), top_k=5) == []
 
 
-async def test_an_unchanged_page_is_neither_sent_nor_read_again(place: Place) -> None:
+async def test_an_unchanged_page_is_neither_sent_nor_read_again(place: CrawlSetup) -> None:
     place.site.pages["/"] = "<p>Unchanging words.</p>"
-    place.list(place.site.at())
+    place.write_list(place.site.url_of())
     await place.run()
     before = (place.folder / "state" / "pages").stat().st_mtime_ns
     report = await place.run()
     assert (report.unchanged, report.new, report.changed) == (1, [], [])
     assert (place.folder / "state" / "pages").stat().st_mtime_ns == before
-    assert not place.ingestion().has_changed(place.name("/"))
+    assert not place.create_ingestion().has_changed(place.build_page_name("/"))
 
 
-async def test_changed_page_replaces_its_cached_version(place: Place) -> None:
+async def test_changed_page_replaces_its_cached_version(place: CrawlSetup) -> None:
     place.site.pages["/"] = "<p>Old words.</p>"
-    place.list(place.site.at())
+    place.write_list(place.site.url_of())
     await place.run()
     place.site.pages["/"] = "<p>New words.</p>"
-    assert (await place.run(is_dry=True)).changed == [place.name("/")]
-    assert place.ingestion().has_changed(place.name("/"))
-    assert (await place.run()).changed == [place.name("/")]
-    hits = await keyword_hits(place.store(), "words", EVERYTHING, top_k=5)
+    assert (await place.run(is_dry=True)).changed == [place.build_page_name("/")]
+    assert place.create_ingestion().has_changed(place.build_page_name("/"))
+    assert (await place.run()).changed == [place.build_page_name("/")]
+    hits = await search_by_keywords(place.open_store(), "words", ALL_COLLECTIONS, top_k=5)
     assert [hit.node.get_content() for hit in hits] == ["New words."]
 
 
-async def test_a_tree_is_followed_below_its_path_and_nowhere_else(place: Place) -> None:
+async def test_a_tree_is_followed_below_its_path_and_nowhere_else(place: CrawlSetup) -> None:
     place.site.pages |= {
         "/docs/": "<p>Start.</p><a href=a>a</a><a href=/private>no</a><a href=http://elsewhere.example/docs/>no</a>",
         "/docs/a": "<p>A.</p><a href=b>b</a><a href=.>back</a>",
@@ -370,35 +380,35 @@ async def test_a_tree_is_followed_below_its_path_and_nowhere_else(place: Place) 
         "/docs/d": "<p>Too deep.</p>",
         "/private": "<p>Secret.</p>",
     }
-    place.list(place.site.at("/docs/") + " *")
+    place.write_list(place.site.url_of("/docs/") + " *")
     report = await place.run()
-    assert report.new == [place.name(path) for path in ("/docs", "/docs/a", "/docs/b", "/docs/c")]
-    assert sorted(place.site.asked) == sorted(["/robots.txt", "/docs/", "/docs/a", "/docs/b", "/docs/c"])
+    assert report.new == [place.build_page_name(path) for path in ("/docs", "/docs/a", "/docs/b", "/docs/c")]
+    assert sorted(place.site.requested_paths) == sorted(["/robots.txt", "/docs/", "/docs/a", "/docs/b", "/docs/c"])
 
 
-async def test_a_tree_has_at_most_two_hundred_pages(place: Place) -> None:
+async def test_a_tree_has_at_most_two_hundred_pages(place: CrawlSetup) -> None:
     place.site.pages["/"] = "<p>Many.</p>" + "".join(f"<a href=/p{number}>x</a>" for number in range(250))
-    place.list(place.site.at() + " *")
+    place.write_list(place.site.url_of() + " *")
     report = await place.run()
-    assert len(place.site.asked) == 201
+    assert len(place.site.requested_paths) == 201
     assert "more than 200 pages" in report.failed["urls.txt:1"]
 
 
-async def test_a_site_that_does_not_answer_keeps_what_was_fetched(place: Place) -> None:
+async def test_a_site_that_does_not_answer_keeps_what_was_fetched(place: CrawlSetup) -> None:
     place.site.pages |= {"/": "<p>Refunds.</p><a href=/a>a</a>", "/a": "<p>Holidays.</p>"}
-    place.list(place.site.at() + " *")
+    place.write_list(place.site.url_of() + " *")
     await place.run()
     place.site.fails = True
     report = await place.run()
     assert report.removed == []
-    assert "503" in report.failed[place.name("/")]
-    assert "stays searchable" in report.failed[place.name("/")]
-    assert len(await keyword_hits(place.store(), "refunds holidays", EVERYTHING, top_k=5)) == 2
+    assert "503" in report.failed[place.build_page_name("/")]
+    assert "stays searchable" in report.failed[place.build_page_name("/")]
+    assert len(await search_by_keywords(place.open_store(), "refunds holidays", ALL_COLLECTIONS, top_k=5)) == 2
 
 
-async def test_pages_stay_if_their_start_page_is_lost_and_its_cache_too(place: Place) -> None:
+async def test_pages_stay_if_their_start_page_is_lost_and_its_cache_too(place: CrawlSetup) -> None:
     place.site.pages |= {"/": "<p>Refunds.</p><a href=/a>a</a>", "/a": "<p>Holidays.</p>"}
-    place.list(place.site.at() + " *")
+    place.write_list(place.site.url_of() + " *")
     await place.run()
     for path in (place.folder / "state" / "pages").iterdir():
         path.unlink()
@@ -406,31 +416,31 @@ async def test_pages_stay_if_their_start_page_is_lost_and_its_cache_too(place: P
     assert (await place.run()).removed == []
 
 
-async def test_page_that_is_gone_is_removed_and_reported(place: Place) -> None:
+async def test_page_that_is_gone_is_removed_and_reported(place: CrawlSetup) -> None:
     place.site.pages |= {"/": "<p>One.</p>", "/two": "<p>Two.</p>"}
-    place.list(place.site.at("/"), place.site.at("/two"))
+    place.write_list(place.site.url_of("/"), place.site.url_of("/two"))
     await place.run()
     del place.site.pages["/two"]
     report = await place.run()
-    assert report.removed == [place.name("/two")]
+    assert report.removed == [place.build_page_name("/two")]
     assert report.failed == {"urls.txt:2": "the site answers 404: there is no such page"}
     assert len(list((place.folder / "state" / "pages").iterdir())) == 2
     await place.run()
     assert len(list((place.folder / "state" / "pages").iterdir())) == 1
 
 
-async def test_a_page_no_longer_listed_is_removed_and_a_list_is_no_document(place: Place) -> None:
+async def test_a_page_no_longer_listed_is_removed_and_a_list_is_no_document(place: CrawlSetup) -> None:
     place.site.pages["/"] = "<p>One.</p>"
-    place.list(place.site.at("/"))
-    assert (await place.run()).new == [place.name("/")]
-    place.list("")
-    assert (await place.run()).removed == [place.name("/")]
-    assert place.store().manifest() == {}
+    place.write_list(place.site.url_of("/"))
+    assert (await place.run()).new == [place.build_page_name("/")]
+    place.write_list("")
+    assert (await place.run()).removed == [place.build_page_name("/")]
+    assert place.open_store().manifest() == {}
 
 
-async def test_a_list_that_cannot_be_read_removes_nothing(place: Place) -> None:
+async def test_a_list_that_cannot_be_read_removes_nothing(place: CrawlSetup) -> None:
     place.site.pages["/"] = "<p>One.</p>"
-    place.list(place.site.at("/"))
+    place.write_list(place.site.url_of("/"))
     await place.run()
     (place.root / "urls.txt").write_bytes(b"\x7fELF\x00\x00")
     report = await place.run()
@@ -441,17 +451,17 @@ async def test_a_list_that_cannot_be_read_removes_nothing(place: Place) -> None:
     assert (report.removed, list(report.failed)) == ([], ["urls.txt"])
 
 
-async def test_a_run_stops_while_a_site_is_silent(place: Place) -> None:
+async def test_a_run_stops_while_a_site_is_silent(place: CrawlSetup) -> None:
     entered = asyncio.Event()
 
-    async def silent(_: web.Request) -> web.StreamResponse:
+    async def stay_silent(_: web.Request) -> web.StreamResponse:
         entered.set()
         await asyncio.sleep(60)
         raise AssertionError
 
-    place.site.pages["/"] = silent
-    place.list(place.site.at("/"))
-    ingestion = place.ingestion()
+    place.site.pages["/"] = stay_silent
+    place.write_list(place.site.url_of("/"))
+    ingestion = place.create_ingestion()
     running = asyncio.create_task(asyncio.to_thread(ingestion.run))
     await entered.wait()
     ingestion.stop()
@@ -487,33 +497,33 @@ async def test_redirect_into_a_private_network_is_refused(site: Site, host: str)
 
     async def only_names(name: str) -> list[str]:
         return (
-            [HERE]
+            [LOCALHOST]
             if name == "docs.example"
             else ["127.0.0.2"]
             if name == "localhost"
-            else await _system_addresses(name)
+            else await _resolve_host(name)
         )
 
     site.resolve = only_names
     site.pages |= {"/": sends_on, "/secret": "<p>Secret.</p>"}
-    reason = await site.refusal()
+    reason = await site.fetch_error()
     assert "not on the public internet" in reason or "its host is a number" in reason
-    assert "/secret" not in site.asked
+    assert "/secret" not in site.requested_paths
 
 
-@pytest.mark.parametrize("answer", [["10.0.0.1"], ["127.0.0.2"], [HERE, "127.0.0.2"], ["::1"], ["fe80::1"]])
+@pytest.mark.parametrize("answer", [["10.0.0.1"], ["127.0.0.2"], [LOCALHOST, "127.0.0.2"], ["::1"], ["fe80::1"]])
 async def test_host_name_that_resolves_to_a_private_address_is_refused(site: Site, answer: list[str]) -> None:
     async def resolve(_: str) -> list[str]:
         return answer
 
     site.resolve = resolve
     site.pages["/"] = "<p>Secret.</p>"
-    assert "not on the public internet" in await site.refusal()
-    assert site.asked == []
+    assert "not on the public internet" in await site.fetch_error()
+    assert site.requested_paths == []
 
 
 async def test_host_name_is_resolved_and_checked_at_each_connection(site: Site) -> None:
-    answers = [[HERE], ["127.0.0.2"]]
+    answers = [[LOCALHOST], ["127.0.0.2"]]
     looked_up: list[str] = []
 
     async def resolve(host: str) -> list[str]:
@@ -525,17 +535,17 @@ async def test_host_name_is_resolved_and_checked_at_each_connection(site: Site) 
 
     site.resolve = resolve
     site.pages |= {"/robots.txt": closes, "/": "<p>Secret.</p>"}
-    assert "not on the public internet" in await site.refusal()
-    assert site.asked == ["/robots.txt"]
+    assert "not on the public internet" in await site.fetch_error()
+    assert site.requested_paths == ["/robots.txt"]
     assert len(looked_up) == 2
 
 
 async def test_a_numeric_address_in_a_list_is_refused_too(site: Site) -> None:
-    async with Fetcher(site.reach, Bounds(pause=0)) as fetcher:
+    async with Fetcher(site.network_policy, FetchLimits(pause=0)) as fetcher:
         for host in ("127.0.0.2", "[::1]", "169.254.169.254"):
             with pytest.raises(AddressRefused, match="not on the public internet"):
-                await fetcher.fetched(f"http://{host}/")
-    assert site.asked == []
+                await fetcher.fetch(f"http://{host}/")
+    assert site.requested_paths == []
 
 
 async def test_circular_or_endless_redirect_is_refused(site: Site) -> None:
@@ -546,21 +556,21 @@ async def test_circular_or_endless_redirect_is_refused(site: Site) -> None:
         raise web.HTTPFound(f"{request.path}x")
 
     site.pages |= {"/": circle, "/b": circle} | {"/e" + "x" * count: endless for count in range(20)}
-    assert "in a circle" in await site.refusal()
-    assert "more than 5 times" in await site.refusal("/e")
+    assert "in a circle" in await site.fetch_error()
+    assert "more than 5 times" in await site.fetch_error("/e")
 
 
 async def test_the_address_of_a_page_is_where_redirects_end(site: Site) -> None:
-    async def sends_on(_: web.Request) -> web.StreamResponse:
+    async def redirect(_: web.Request) -> web.StreamResponse:
         raise web.HTTPMovedPermanently("/new")
 
-    site.pages |= {"/": sends_on, "/new": "<p>Here.</p>"}
-    assert (await site.fetched()).address == site.at("/new")
+    site.pages |= {"/": redirect, "/new": "<p>Here.</p>"}
+    assert (await site.fetch()).address == site.url_of("/new")
 
 
 async def test_page_over_the_size_limit_is_refused(site: Site) -> None:
     site.pages["/"] = b"<p>" + b"x" * 300_000
-    assert "larger than" in await site.refusal(bounds=Bounds(size=100_000, pause=0))
+    assert "larger than" in await site.fetch_error(fetch_limits=FetchLimits(size=100_000, pause=0))
 
 
 @pytest.mark.parametrize("layers", [1, 2])
@@ -574,17 +584,17 @@ async def test_page_that_decompresses_over_the_limit_is_refused(site: Site, laye
         return web.Response(body=body, headers={"Content-Encoding": encoding, "Content-Type": "text/html"})
 
     site.pages["/"] = bomb
-    assert ("larger than" if layers == 1 else "packed in a way") in await site.refusal()
+    assert ("larger than" if layers == 1 else "packed in a way") in await site.fetch_error()
 
 
 async def test_a_packed_page_is_unpacked(site: Site) -> None:
-    async def packed(_: web.Request) -> web.StreamResponse:
+    async def send_packed(_: web.Request) -> web.StreamResponse:
         return web.Response(
             body=gzip.compress(b"<p>Unpacked.</p>"), headers={"Content-Encoding": "gzip", "Content-Type": "text/html"}
         )
 
-    site.pages["/"] = packed
-    assert (await site.fetched()).body == b"<p>Unpacked.</p>"
+    site.pages["/"] = send_packed
+    assert (await site.fetch()).body == b"<p>Unpacked.</p>"
 
 
 async def test_page_that_is_sent_too_slowly_is_refused(site: Site) -> None:
@@ -596,7 +606,7 @@ async def test_page_that_is_sent_too_slowly_is_refused(site: Site) -> None:
             await asyncio.sleep(0.05)
 
     site.pages["/"] = trickle
-    assert "took longer than" in await site.refusal(bounds=Bounds(seconds=0.4, pause=0))
+    assert "took longer than" in await site.fetch_error(fetch_limits=FetchLimits(seconds=0.4, pause=0))
 
 
 async def test_robots_txt_is_fetched_once_and_obeyed(site: Site) -> None:
@@ -605,16 +615,16 @@ async def test_robots_txt_is_fetched_once_and_obeyed(site: Site) -> None:
         "/private": "<p>Secret.</p>",
         "/open": "<p>Open.</p>",
     }
-    async with Fetcher(site.reach, Bounds(pause=0)) as fetcher:
-        await fetcher.fetched(site.at("/open"))
+    async with Fetcher(site.network_policy, FetchLimits(pause=0)) as fetcher:
+        await fetcher.fetch(site.url_of("/open"))
         with pytest.raises(Exception, match=r"robots\.txt asks"):
-            await fetcher.fetched(site.at("/private"))
-    assert site.asked == ["/robots.txt", "/open"]
+            await fetcher.fetch(site.url_of("/private"))
+    assert site.requested_paths == ["/robots.txt", "/open"]
 
 
 async def test_site_with_unreadable_robots_txt_is_skipped(site: Site) -> None:
     site.fails = True
-    assert "robots.txt cannot be read now" in await site.refusal()
+    assert "robots.txt cannot be read now" in await site.fetch_error()
 
 
 @pytest.mark.parametrize("kind", ["image/png", "application/zip", "application/octet-stream", ""])
@@ -623,14 +633,17 @@ async def test_page_with_a_binary_content_type_is_refused(site: Site, kind: str)
         return web.Response(body=b"\x89PNG\x00", headers={"Content-Type": kind})
 
     site.pages["/"] = picture
-    assert "of a kind that cannot be read" in await site.refusal()
+    assert "of a kind that cannot be read" in await site.fetch_error()
 
 
-async def test_binary_served_as_html_is_refused_when_read(place: Place) -> None:
+async def test_binary_served_as_html_is_refused_when_read(place: CrawlSetup) -> None:
     place.site.pages |= {"/": b"\x7fELF\x00\x01" * 99, "/good": "<p>Good.</p>"}
-    place.list(place.site.at("/"), place.site.at("/good"))
+    place.write_list(place.site.url_of("/"), place.site.url_of("/good"))
     report = await place.run()
-    assert (report.new, report.failed) == ([place.name("/good")], {place.name("/"): "binary content"})
+    assert (report.new, report.failed) == (
+        [place.build_page_name("/good")],
+        {place.build_page_name("/"): "binary content"},
+    )
 
 
 async def test_text_is_decoded_with_the_charset_of_the_response(site: Site) -> None:
@@ -638,7 +651,7 @@ async def test_text_is_decoded_with_the_charset_of_the_response(site: Site) -> N
         return web.Response(body="Übung".encode("cp1252"), headers={"Content-Type": "text/plain; charset=windows-1252"})
 
     site.pages["/"] = old
-    page = await site.fetched()
+    page = await site.fetch()
     assert (page.kind, page.body.decode()) == (".txt", "Übung")
 
 
@@ -650,7 +663,7 @@ async def test_no_cookie_of_one_page_is_sent_to_the_next(site: Site) -> None:
         return web.Response(text="<p>x</p>", content_type="text/html", headers={"Set-Cookie": "who=me; Path=/"})
 
     site.pages |= {"/a": bakes, "/b": bakes}
-    async with Fetcher(site.reach, Bounds(pause=0)) as fetcher:
-        await fetcher.fetched(site.at("/a"))
-        await fetcher.fetched(site.at("/b"))
+    async with Fetcher(site.network_policy, FetchLimits(pause=0)) as fetcher:
+        await fetcher.fetch(site.url_of("/a"))
+        await fetcher.fetch(site.url_of("/b"))
     assert cookies == ["", ""]

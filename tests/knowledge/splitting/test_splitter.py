@@ -10,28 +10,28 @@ from hypothesis import strategies as st
 from llama_index.core.schema import Document, MediaResource, TextNode
 from llama_index.core.utils import get_tokenizer
 
-from bot.knowledge.splitting.headings import plain_heading, sections
-from bot.knowledge.splitting.splitter import PASSAGE_TOKENS, SectionSplitter, passage_hash, searched_text
+from bot.knowledge.splitting.headings import split_sections, strip_heading_markup
+from bot.knowledge.splitting.splitter import PASSAGE_TOKENS, SectionSplitter, get_searchable_text, hash_passage
 
 SPLITTER = SectionSplitter()
 
 
-def document(text: str, *, mimetype: str = "text/markdown", **metadata: str | int) -> Document:
+def make_document(text: str, *, mimetype: str = "text/markdown", **metadata: str | int) -> Document:
     named: dict[str, str | int] = {"document": "handbook.md", "collection": "", "title": "Handbook", **metadata}
     return Document(text_resource=MediaResource(text=text, mimetype=mimetype), metadata=named)
 
 
-def passages(text: str) -> list[TextNode]:
-    return SPLITTER.split([document(text)])
+def split_text(text: str) -> list[TextNode]:
+    return SPLITTER.split([make_document(text)])
 
 
-def section_of(node: TextNode) -> str:
+def get_section(node: TextNode) -> str:
     return str(node.metadata["section"])
 
 
 def test_a_passage_knows_the_path_of_its_headings_without_the_title() -> None:
-    nodes = passages("# Handbook\n\nHello.\n\n## Refunds\n\n### Deadline\n\nThirty days.\n\n## Leave\n\nAsk Ada.")
-    assert [(section_of(node), node.text) for node in nodes] == [
+    nodes = split_text("# Handbook\n\nHello.\n\n## Refunds\n\n### Deadline\n\nThirty days.\n\n## Leave\n\nAsk Ada.")
+    assert [(get_section(node), node.text) for node in nodes] == [
         ("", "Hello."),
         ("Refunds › Deadline", "Thirty days."),
         ("Leave", "Ask Ada."),
@@ -39,7 +39,7 @@ def test_a_passage_knows_the_path_of_its_headings_without_the_title() -> None:
 
 
 def test_passage_carries_its_documents_metadata() -> None:
-    (node,) = SPLITTER.split([document("Thirty days.", page=3, url="https://example.org/x", collection="legal")])
+    (node,) = SPLITTER.split([make_document("Thirty days.", page=3, url="https://example.org/x", collection="legal")])
     assert node.metadata == {
         "document": "handbook.md",
         "collection": "legal",
@@ -53,69 +53,69 @@ def test_passage_carries_its_documents_metadata() -> None:
 
 
 def test_searched_text_has_title_and_headings_and_shown_text_has_not() -> None:
-    (node,) = SPLITTER.split([document("# Handbook\n## Refunds\nThirty days.", page=2)])
-    assert searched_text(node) == "Handbook\nRefunds\n\nThirty days."
+    (node,) = SPLITTER.split([make_document("# Handbook\n## Refunds\nThirty days.", page=2)])
+    assert get_searchable_text(node) == "Handbook\nRefunds\n\nThirty days."
     assert node.get_content() == "Thirty days."
 
 
 def test_braces_in_a_document_are_text() -> None:
-    (node,) = passages("# Handbook\n## {metadata_str}\nUse {content} and {0}.")
-    assert searched_text(node) == "Handbook\n{metadata_str}\n\nUse {content} and {0}."
+    (node,) = split_text("# Handbook\n## {metadata_str}\nUse {content} and {0}.")
+    assert get_searchable_text(node) == "Handbook\n{metadata_str}\n\nUse {content} and {0}."
 
 
 def test_underlined_headings_are_headings() -> None:
-    nodes = passages("Handbook\n========\n\nRefunds\n-------\n\nThirty days.")
-    assert [(section_of(node), node.text) for node in nodes] == [("Refunds", "Thirty days.")]
+    nodes = split_text("Handbook\n========\n\nRefunds\n-------\n\nThirty days.")
+    assert [(get_section(node), node.text) for node in nodes] == [("Refunds", "Thirty days.")]
 
 
 def test_a_rule_below_a_paragraph_of_several_lines_is_no_underline() -> None:
-    assert [section.path for section in sections("One line\nand another\n---\nmore")] == [()]
+    assert [section.path for section in split_sections("One line\nand another\n---\nmore")] == [()]
 
 
 @pytest.mark.parametrize("above", ["- an item", "| a | b |", "> said", "    code"])
 def test_a_rule_below_a_list_table_quotation_or_code_is_no_underline(above: str) -> None:
-    assert [section.path for section in sections(f"{above}\n---\nmore")] == [()]
+    assert [section.path for section in split_sections(f"{above}\n---\nmore")] == [()]
 
 
 def test_a_hash_inside_a_code_block_is_no_heading() -> None:
-    (node,) = passages("```sh\n# install\napt install docent\n```")
+    (node,) = split_text("```sh\n# install\napt install docent\n```")
     assert node.text == "```sh\n# install\napt install docent\n```"
 
 
 def test_a_code_block_ends_only_with_its_own_fence() -> None:
     text = "````md\n```\n# not a heading\n```\n````\n\n# Refunds\n\nThirty days."
-    assert [section.path for section in sections(text)] == [(), ("Refunds",)]
+    assert [section.path for section in split_sections(text)] == [(), ("Refunds",)]
 
 
 def test_a_long_row_of_tildes_opens_no_code_block() -> None:
-    assert [section.path for section in sections("Refunds\n~~~~~~~\n\n# Leave\n\nAsk Ada.")] == [(), ("Leave",)]
+    assert [section.path for section in split_sections("Refunds\n~~~~~~~\n\n# Leave\n\nAsk Ada.")] == [(), ("Leave",)]
 
 
 def test_in_plain_text_a_hash_is_no_heading_but_an_underline_makes_one() -> None:
-    plain = document("# a comment\n\nRefunds\n=======\n\nThirty days.", mimetype="text/plain")
-    assert [(section_of(node), node.text) for node in SPLITTER.split([plain])] == [
+    plain = make_document("# a comment\n\nRefunds\n=======\n\nThirty days.", mimetype="text/plain")
+    assert [(get_section(node), node.text) for node in SPLITTER.split([plain])] == [
         ("", "# a comment"),
         ("Refunds", "Thirty days."),
     ]
 
 
 def test_a_skipped_heading_level_leaves_no_gap_in_the_path() -> None:
-    assert [section.path for section in sections("# A\n#### B\ntext\n## C\nmore")] == [("A", "B"), ("A", "C")]
+    assert [section.path for section in split_sections("# A\n#### B\ntext\n## C\nmore")] == [("A", "B"), ("A", "C")]
 
 
 def test_heading_without_text_is_joined_to_its_neighbours() -> None:
-    nodes = passages("# Handbook\n\n## Refunds\n\nThirty days.\n\n## To be written\n")
+    nodes = split_text("# Handbook\n\n## Refunds\n\nThirty days.\n\n## To be written\n")
     assert [node.text for node in nodes] == ["Thirty days.\n\nTo be written"]
 
 
 def test_an_outline_is_one_passage() -> None:
-    (node,) = passages("# Roles\n\n## Ada: on-call\n\n## Bob: billing\n")
+    (node,) = split_text("# Roles\n\n## Ada: on-call\n\n## Bob: billing\n")
     assert node.text == "Roles\n\nAda: on-call\n\nBob: billing"
 
 
 @pytest.mark.parametrize("text", ["# Handbook", "# Handbook\n\n", "\n\n", "Handbook\n===\n"])
 def test_a_title_alone_is_no_passage(text: str) -> None:
-    assert passages(text) == []
+    assert split_text(text) == []
 
 
 @pytest.mark.parametrize(
@@ -129,26 +129,26 @@ def test_a_title_alone_is_no_passage(text: str) -> None:
     ],
 )
 def test_headings_are_shown_without_markdown(written: str, plain: str) -> None:
-    assert plain_heading(written) == plain
+    assert strip_heading_markup(written) == plain
 
 
 def test_a_code_block_that_fits_is_not_cut_and_stays_with_the_line_that_leads_to_it() -> None:
     prose = "\n\n".join(f"Paragraph {n} says that refunds take thirty days and nothing else." for n in range(30))
     code = "```sh\n" + "\n".join(f"docent step --number {n}\n" for n in range(8)) + "```"
-    nodes = passages(f"{prose}\n\nRun this:\n\n{code}\n\n{prose}")
+    nodes = split_text(f"{prose}\n\nRun this:\n\n{code}\n\n{prose}")
     assert [f"Run this:\n\n{code}" in node.text for node in nodes].count(True) == 1
 
 
 def test_a_table_that_fits_is_not_cut() -> None:
     prose = "\n\n".join(f"Paragraph {n} says that refunds take thirty days and nothing else." for n in range(30))
     table = "| day | who |\n| --- | --- |\n" + "\n".join(f"| {n} | Ada Lovelace |" for n in range(12))
-    nodes = passages(f"{prose}\n\n{table}\n\n{prose}")
+    nodes = split_text(f"{prose}\n\n{table}\n\n{prose}")
     assert [table in node.text for node in nodes].count(True) == 1
 
 
 def test_a_code_block_that_must_be_cut_is_whole_again_in_each_passage() -> None:
     code = "```python\n" + "\n".join(f"print('step {n} of the deployment')" for n in range(120)) + "\n```"
-    nodes = passages(f"Before.\n\n{code}\n\nAfter.")
+    nodes = split_text(f"Before.\n\n{code}\n\nAfter.")
     assert len(nodes) > 3
     for node in nodes:
         assert len(re.findall("^```", node.text, re.MULTILINE)) % 2 == 0
@@ -157,14 +157,14 @@ def test_a_code_block_that_must_be_cut_is_whole_again_in_each_passage() -> None:
 
 def test_a_table_that_must_be_cut_shows_its_header_in_each_passage() -> None:
     rows = "\n".join(f"| {n} | Ada Lovelace is on call in week {n} |" for n in range(80))
-    nodes = passages(f"| week | who |\n| --- | --- |\n{rows}")
+    nodes = split_text(f"| week | who |\n| --- | --- |\n{rows}")
     assert len(nodes) > 3
     assert all(node.text.startswith("| week | who |\n| --- | --- |\n|") for node in nodes)
 
 
 def test_a_table_right_below_the_line_that_leads_to_it_shows_its_header_in_each_passage_too() -> None:
     rows = "\n".join(f"| {n} | Ada Lovelace is on call in week {n} |" for n in range(80))
-    first, *others = passages(f"Who is on call:\n| week | who |\n| --- | --- |\n{rows}")
+    first, *others = split_text(f"Who is on call:\n| week | who |\n| --- | --- |\n{rows}")
     assert first.text.startswith("Who is on call:\n| week | who |\n| --- | --- |\n| 0 |")
     assert len(others) > 2
     assert all(node.text.startswith("| week | who |\n| --- | --- |\n|") for node in others)
@@ -176,88 +176,88 @@ PROSE = " ".join(f"Paragraph {n} says that refunds take thirty days." for n in r
 
 @pytest.mark.parametrize("code", [f"    ```sh\n{STEPS}\n    ```", STEPS])
 def test_code_inside_a_list_and_code_that_is_only_indented_is_not_cut_where_it_fits(code: str) -> None:
-    nodes = passages(f"1. {PROSE}\n\n{code}\n\n2. {PROSE}")
+    nodes = split_text(f"1. {PROSE}\n\n{code}\n\n2. {PROSE}")
     assert [code.strip() in node.text for node in nodes].count(True) == 1
 
 
 def test_code_inside_a_list_that_must_be_cut_is_whole_again_in_each_passage() -> None:
     code = "\n".join(f"    print('step {n} of the deployment')" for n in range(80))
-    first, *others = passages(f"1. Run this:\n\n    ```python\n{code}\n    ```\n\n2. Rest.")
+    first, *others = split_text(f"1. Run this:\n\n    ```python\n{code}\n    ```\n\n2. Rest.")
     assert len(others) > 2
     assert all(len(re.findall(r"^\s*```", node.text, re.MULTILINE)) == 2 for node in (first, *others))
     assert all(node.text.startswith("```python\n    print(") for node in others)
 
 
 def test_code_inside_a_list_that_is_never_closed_ends_with_the_list() -> None:
-    nodes = passages("1. Run:\n\n    ```sh\n    docent run\n\n## Refunds\n\nThirty days.")
-    assert [(section_of(node), node.text) for node in nodes][1:] == [("Refunds", "Thirty days.")]
+    nodes = split_text("1. Run:\n\n    ```sh\n    docent run\n\n## Refunds\n\nThirty days.")
+    assert [(get_section(node), node.text) for node in nodes][1:] == [("Refunds", "Thirty days.")]
 
 
 def test_deeply_indented_fence_does_not_close_an_unindented_code_block() -> None:
-    (node,) = passages("```md\n    ```\n# No heading\n```")
-    assert section_of(node) == ""
+    (node,) = split_text("```md\n    ```\n# No heading\n```")
+    assert get_section(node) == ""
 
 
 def test_a_long_code_block_below_a_line_of_text_is_cut_between_definitions() -> None:
     code = "\n\n".join(f"def step_{n}(a, b):\n    total = a + b * {n}\n\n    return total" for n in range(40))
-    nodes = passages(f"Before.\n\n```python\n{code}\n```")
+    nodes = split_text(f"Before.\n\n```python\n{code}\n```")
     assert len(nodes) > 3
     assert all(node.text.endswith("    return total\n```") for node in nodes)
 
 
 def test_a_long_list_is_cut_between_items() -> None:
     items = "\n".join(f"- item {n}, which is long, and has commas, and goes on\n  over two lines" for n in range(60))
-    nodes = passages(items)
+    nodes = split_text(items)
     assert len(nodes) > 3
     assert all(node.text.startswith("- item ") and node.text.endswith("over two lines") for node in nodes)
 
 
 def test_long_prose_is_cut_between_sentences_and_overlaps() -> None:
     sentences = [f"Sentence number {n} is about e.g. refunds by Dr. Ada." for n in range(80)]
-    nodes = passages(" ".join(sentences))
+    nodes = split_text(" ".join(sentences))
     assert all(node.text.startswith("Sentence") and node.text.endswith("Ada.") for node in nodes)
     ends = [node.text.rsplit("Sentence", 1)[1] for node in nodes[:-1]]
     assert all(end in after.text for end, after in zip(ends, nodes[1:], strict=True))
 
 
 def test_positions_go_on_over_the_pages_of_one_document() -> None:
-    nodes = SPLITTER.split([document("One.", page=1), document("Two.", page=2)])
+    nodes = SPLITTER.split([make_document("One.", page=1), make_document("Two.", page=2)])
     assert [(node.metadata["page"], node.metadata["position"]) for node in nodes] == [(1, 0), (2, 1)]
 
 
 def test_an_id_outlives_changes_elsewhere_in_the_document_and_is_never_given_twice() -> None:
-    before = passages("## A\n\nSame.\n\n## B\n\nKept.")
-    after = passages("## New\n\nMore.\n\n## A\n\nSame.\n\n## B\n\nKept.\n\n## B\n\nKept.")
+    before = split_text("## A\n\nSame.\n\n## B\n\nKept.")
+    after = split_text("## New\n\nMore.\n\n## A\n\nSame.\n\n## B\n\nKept.\n\n## B\n\nKept.")
     assert [node.node_id for node in before] == [node.node_id for node in after[1:3]]
     assert len({node.node_id for node in after}) == len(after)
 
 
 def test_equal_passages_of_two_documents_share_a_vector_but_not_an_id() -> None:
-    (one,) = SPLITTER.split([document("Same.", document="a.md")])
-    (two,) = SPLITTER.split([document("Same.", document="b.md")])
-    assert passage_hash(one) == passage_hash(two)
+    (one,) = SPLITTER.split([make_document("Same.", document="a.md")])
+    (two,) = SPLITTER.split([make_document("Same.", document="b.md")])
+    assert hash_passage(one) == hash_passage(two)
     assert one.node_id != two.node_id
 
 
 def test_a_word_without_end_is_cut_quickly_and_keeps_its_letters() -> None:
     word = "abcdefghij" * 5_000
-    nodes = passages(f"See {word} there.")
+    nodes = split_text(f"See {word} there.")
     assert "".join(node.text for node in nodes).replace(" ", "").count("abcdefghij") >= 4_900
 
 
 def test_a_line_without_end_in_a_code_block_leaves_no_empty_block() -> None:
-    nodes = passages("```json\n" + '{"key": "' + "word refund " * 3_000 + '"}\n```')
+    nodes = split_text("```json\n" + '{"key": "' + "word refund " * 3_000 + '"}\n```')
     assert len(nodes) > 10
     assert all("refund" in node.text for node in nodes)
 
 
 @pytest.mark.parametrize("text", ["```json\n```", "---\n\n***", "| - | - |", "```\n{}\n```"])
 def test_text_without_letters_or_digits_gives_no_passage(text: str) -> None:
-    assert passages(text) == []
+    assert split_text(text) == []
 
 
 def test_code_within_a_line_is_text_whatever_it_begins_with() -> None:
-    assert [node.text for node in passages("```make``` it")] == ["```make``` it"]
+    assert [node.text for node in split_text("```make``` it")] == ["```make``` it"]
 
 
 WORDS = st.text(st.characters(categories=["L", "N"], exclude_characters="\x00"), min_size=1, max_size=12)
@@ -269,23 +269,23 @@ LINES = st.one_of(
 DOCUMENTS = st.lists(LINES, max_size=60).map("\n".join)
 
 
-def words_of(text: str) -> set[str]:
+def find_words(text: str) -> set[str]:
     return set(re.findall(r"[^\W_]+", text))
 
 
 @settings(deadline=None, max_examples=150)
 @given(DOCUMENTS)
 def test_splitting_loses_no_word(text: str) -> None:
-    nodes = passages(text)
-    kept = words_of("Handbook") | {word for node in nodes for word in words_of(f"{section_of(node)} {node.text}")}
-    assert not nodes or words_of(text) - kept - {"python"} == set()
+    nodes = split_text(text)
+    kept = find_words("Handbook") | {word for node in nodes for word in find_words(f"{get_section(node)} {node.text}")}
+    assert not nodes or find_words(text) - kept - {"python"} == set()
 
 
 @settings(deadline=None, max_examples=150)
 @given(DOCUMENTS)
 def test_a_document_with_text_has_passages_each_bounded_and_none_a_heading_alone(text: str) -> None:
     tokenizer = get_tokenizer()
-    nodes = passages(text)
+    nodes = split_text(text)
     for node in nodes:
         added_by_mending = 64
         assert len(tokenizer(node.text)) <= PASSAGE_TOKENS + added_by_mending
@@ -297,13 +297,13 @@ def test_a_document_with_text_has_passages_each_bounded_and_none_a_heading_alone
 @given(st.text(max_size=2_000))
 def test_any_text_can_be_split(text: str) -> None:
     text = text.encode("utf-8", "replace").decode()
-    assert all(node.text for node in passages(text))
+    assert all(node.text for node in split_text(text))
 
 
 @settings(deadline=None, max_examples=60)
 @given(DOCUMENTS)
 def test_splitting_twice_gives_the_same(text: str) -> None:
-    assert [node.node_id for node in passages(text)] == [node.node_id for node in passages(text)]
+    assert [node.node_id for node in split_text(text)] == [node.node_id for node in split_text(text)]
 
 
 @pytest.mark.parametrize(
@@ -320,7 +320,7 @@ def test_splitting_twice_gives_the_same(text: str) -> None:
     ids=["no spaces", "list", "one line", "code", "flat code", "table", "commas"],
 )
 def test_a_very_long_text_of_any_make_is_cut_into_bounded_passages_that_are_all_of_it(text: str) -> None:
-    nodes = passages(text)
+    nodes = split_text(text)
     tokenizer = get_tokenizer()
     added_by_mending = 64
     assert max(len(tokenizer(node.text)) for node in nodes) <= PASSAGE_TOKENS + added_by_mending

@@ -12,10 +12,17 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
 from bot.errors import StoreUnusable
-from bot.knowledge.splitting.splitter import passage_hash
+from bot.knowledge.splitting.splitter import hash_passage
 from bot.knowledge.stores import open_store
 from bot.knowledge.stores.sqlite import SqliteStore
-from tests.fakes.passages import by_keywords, filled, keyword_hits, near, node, vector_hits
+from tests.fakes.passages import (
+    fill_store,
+    find_texts_by_keywords,
+    find_texts_by_vector,
+    make_node,
+    search_by_keywords,
+    search_by_vector,
+)
 
 for driver in ("asyncpg", "pgvector"):
     pytest.importorskip(driver, reason="the group `server` is not installed")
@@ -32,7 +39,7 @@ async def test_scores_are_those_of_fts5(database: IndexLocation, tmp_path: Path)
     words = [f"{stem}{end}" for stem in ("refund", "ship", "custom", "hold", "ren") for end in ("", "s", "ing", "ed")]
     words += ["Straße", "naïve", "退款政策", "getUserName", "v2", "日本"]
     nodes = [
-        node(
+        make_node(
             " ".join(chance.choices(words, k=chance.randint(3, 60))),
             f"{n}.md",
             title=chance.choice(words),
@@ -40,11 +47,11 @@ async def test_scores_are_those_of_fts5(database: IndexLocation, tmp_path: Path)
         )
         for n in range(120)
     ]
-    ours = filled(database.open(), *nodes)
-    fts5 = filled(SqliteStore(tmp_path / "index.sqlite"), *nodes)
+    ours = fill_store(database.open(), *nodes)
+    fts5 = fill_store(SqliteStore(tmp_path / "index.sqlite"), *nodes)
     for question in ("refunds shipping", "naive strasse", "退款", "user name v2", "renting customs held"):
-        expected = await keyword_hits(fts5, question, top_k=200)
-        found = await keyword_hits(ours, question, top_k=200)
+        expected = await search_by_keywords(fts5, question, top_k=200)
+        found = await search_by_keywords(ours, question, top_k=200)
         scores = {hit.node.node_id: hit.score for hit in found}
         assert scores == pytest.approx({hit.node.node_id: hit.score for hit in expected}, rel=1e-4)
     fts5.close()
@@ -63,11 +70,11 @@ async def test_many_vectors_get_an_index_that_keeps_to_the_scope(
     chance = np.random.default_rng(7)
     count = 1_000 if dimension == 8 else 300
     rows = chance.normal(size=(count, dimension))
-    nodes = [node(f"passage {n}", f"{n}.md", collection=str(n % 50)) for n in range(count)]
-    store = filled(database.open(), *nodes, vectors=rows.tolist())
+    nodes = [make_node(f"passage {n}", f"{n}.md", collection=str(n % 50)) for n in range(count)]
+    store = fill_store(database.open(), *nodes, vectors=rows.tolist())
     names = [name for (name,) in query_database(store, "SELECT indexname FROM pg_indexes WHERE indexdef LIKE '%hnsw%'")]
     assert names == [f"vectors_near_{dimension}"]
-    hits = await vector_hits(store, rows[3].tolist(), frozenset({"3"}), top_k=6)
+    hits = await search_by_vector(store, rows[3].tolist(), frozenset({"3"}), top_k=6)
     assert len(hits) == 6
     assert hits[0].node.get_content() == "passage 3"
     assert hits[0].score == pytest.approx(1, abs=1e-3)
@@ -81,32 +88,32 @@ async def test_vectors_too_long_for_any_index_are_compared_one_by_one(
 ) -> None:
     monkeypatch.setattr(postgres, "INDEXED_FROM", 1)
     east = [1.0] + [0.0] * 4_000
-    store = filled(database.open(), node("east"), vectors=[east])
+    store = fill_store(database.open(), make_node("east"), vectors=[east])
     store.replace({}, [])
-    assert await near(store, east) == ["east"]
+    assert await find_texts_by_vector(store, east) == ["east"]
 
 
 async def test_changed_analyzer_version_rebuilds_the_keyword_index(database: IndexLocation) -> None:
-    store = filled(database.open(), node("Refunds take thirty days."), vectors=[[1, 0]])
+    store = fill_store(database.open(), make_node("Refunds take thirty days."), vectors=[[1, 0]])
     assert isinstance(store, postgres.PostgresStore)
     with store._write_transaction() as do:
         do(lambda c: c.execute(text("UPDATE docent.generation SET segmentation = 'earlier'")))
         do(lambda c: c.execute(text("UPDATE docent.nodes SET words = ''")))
-    assert await by_keywords(store, "refund") == []
-    assert await by_keywords(database.open(), "refund") == ["Refunds take thirty days."]
+    assert await find_texts_by_keywords(store, "refund") == []
+    assert await find_texts_by_keywords(database.open(), "refund") == ["Refunds take thirty days."]
 
 
 async def test_an_index_of_the_first_version_is_read_on_and_knows_its_age_from_the_next_generation(
     database: IndexLocation,
 ) -> None:
-    store = filled(database.open(), node("refund"), vectors=[[1, 0]])
+    store = fill_store(database.open(), make_node("refund"), vectors=[[1, 0]])
     assert isinstance(store, postgres.PostgresStore)
     with store._write_transaction() as do:
         do(lambda c: c.execute(text("ALTER TABLE docent.generation DROP COLUMN built")))
         do(lambda c: c.execute(text("UPDATE docent.generation SET version = 1")))
     again = database.open()
     assert (again.generation().number, again.generation().built) == (1, None)
-    assert await by_keywords(again, "refund") == await near(again, [1, 0]) == ["refund"]
+    assert await find_texts_by_keywords(again, "refund") == await find_texts_by_vector(again, [1, 0]) == ["refund"]
     again.replace({}, [])
     assert database.open().generation().built is not None
 
@@ -121,12 +128,12 @@ async def test_an_index_of_another_version_is_named_with_what_to_do(database: In
 
 
 async def test_closed_database_sessions_are_reopened(database: IndexLocation) -> None:
-    store = filled(database.open(), node("refund"), vectors=[[1, 0]])
+    store = fill_store(database.open(), make_node("refund"), vectors=[[1, 0]])
     other = database.open()
     query_database(
         other, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname <> ''"
     )
-    assert await by_keywords(store, "refund") == ["refund"]
+    assert await find_texts_by_keywords(store, "refund") == ["refund"]
 
 
 def test_a_database_that_does_not_exist_is_named(database: IndexLocation) -> None:
@@ -169,6 +176,6 @@ def test_a_server_that_is_not_there_is_named() -> None:
 
 
 def test_vectors_are_found_by_the_hash_that_their_passage_has(database: IndexLocation) -> None:
-    east = node("east")
-    store = filled(database.open(), east, vectors=[[3, 4]])
-    assert [(p, v.tolist()) for p, v in store.vectors()] == [(passage_hash(east), pytest.approx([0.6, 0.8]))]
+    east = make_node("east")
+    store = fill_store(database.open(), east, vectors=[[3, 4]])
+    assert [(p, v.tolist()) for p, v in store.vectors()] == [(hash_passage(east), pytest.approx([0.6, 0.8]))]

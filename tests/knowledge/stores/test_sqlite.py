@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bot.errors import StoreUnusable
-from bot.knowledge.splitting.splitter import passage_hash
+from bot.knowledge.splitting.splitter import hash_passage
 from bot.knowledge.stores import open_store
 from bot.knowledge.stores.sqlite import SqliteStore, build_keyword_query
 from bot.knowledge.stores.store import TERM_LIMIT, Counts, Generation
-from tests.fakes.passages import by_keywords, filled, keyword_hits, near, node
+from tests.fakes.passages import fill_store, find_texts_by_keywords, find_texts_by_vector, make_node, search_by_keywords
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,8 +53,8 @@ def test_a_question_of_many_words_is_searched_by_the_first() -> None:
 @settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.one_of(st.text(max_size=300), st.text('"*():^-+ANDORNOT aé漢.\x00\ud800', max_size=60)))
 async def test_any_question_can_be_searched_without_an_error(path: Path, question: str) -> None:
-    store = filled(SqliteStore(path), node("refund a é 漢"))
-    hits = await keyword_hits(store, question, top_k=3)
+    store = fill_store(SqliteStore(path), make_node("refund a é 漢"))
+    hits = await search_by_keywords(store, question, top_k=3)
     assert all((hit.score or 0) > 0 for hit in hits)
     store.close()
 
@@ -113,16 +113,16 @@ def create_first_version(path: Path) -> None:
     path.parent.mkdir()
     connection = sqlite3.connect(path)
     connection.executescript(FIRST_VERSION)
-    passages = [node("Refunds take thirty days."), node("我们的退款期限是三十天。")]
+    passages = [make_node("Refunds take thirty days."), make_node("我们的退款期限是三十天。")]
     for place, each in enumerate(passages):
-        row = (each.node_id, "a.md", "", passage_hash(each), "T", "", each.text, '{"position": 0}')
+        row = (each.node_id, "a.md", "", hash_passage(each), "T", "", each.text, '{"position": 0}')
         connection.execute(
             "INSERT INTO nodes (id, document, collection, passage, title, section, text, others) VALUES"
             " (?, ?, ?, ?, ?, ?, ?, ?)",
             row,
         )
         vector = b"\x00\x00\x80\x3f\x00\x00\x00\x00" if place == 0 else b"\x00\x00\x00\x00\x00\x00\x80\x3f"
-        connection.execute("INSERT INTO vectors VALUES (?, 'model', ?)", (passage_hash(each), vector))
+        connection.execute("INSERT INTO vectors VALUES (?, 'model', ?)", (hash_passage(each), vector))
     connection.commit()
     connection.close()
 
@@ -136,17 +136,17 @@ async def test_index_of_the_first_version_is_migrated_and_keeps_its_vectors(
     assert "the words of its 2 passages are indexed anew; its vectors stay" in caplog.text
     assert store.generation() == Generation(7, "model", 2)
     assert store.counts() == Counts(1, 2, 2)
-    assert await by_keywords(store, "退款") == ["我们的退款期限是三十天。"]
-    assert (await near(store, [1, 0]))[0] == "Refunds take thirty days."
-    store.replace({"a.md": "2"}, [node("Refunds take ten days.")])
-    assert await by_keywords(store, "refund") == ["Refunds take ten days."]
+    assert await find_texts_by_keywords(store, "退款") == ["我们的退款期限是三十天。"]
+    assert (await find_texts_by_vector(store, [1, 0]))[0] == "Refunds take thirty days."
+    store.replace({"a.md": "2"}, [make_node("Refunds take ten days.")])
+    assert await find_texts_by_keywords(store, "refund") == ["Refunds take ten days."]
     caplog.clear()
     SqliteStore(path, "model").close()
     assert caplog.text == ""
 
 
 async def test_an_index_of_the_second_version_is_read_on_and_knows_its_age_from_the_next_generation(path: Path) -> None:
-    filled(SqliteStore(path, "model"), node("Refunds take thirty days."), vectors=[[1, 0]]).close()
+    fill_store(SqliteStore(path, "model"), make_node("Refunds take thirty days."), vectors=[[1, 0]]).close()
     connection = sqlite3.connect(path)
     connection.execute("ALTER TABLE generation DROP COLUMN built")
     connection.execute("PRAGMA user_version = 2")
@@ -154,7 +154,11 @@ async def test_an_index_of_the_second_version_is_read_on_and_knows_its_age_from_
     connection.close()
     store = SqliteStore(path, "model")
     assert store.generation() == Generation(1, "model", 2)
-    assert await by_keywords(store, "refund") == await near(store, [1, 0]) == ["Refunds take thirty days."]
+    assert (
+        await find_texts_by_keywords(store, "refund")
+        == await find_texts_by_vector(store, [1, 0])
+        == ["Refunds take thirty days."]
+    )
     store.replace({}, [])
     assert store.generation().built is not None
 
@@ -169,11 +173,15 @@ def test_an_index_of_the_first_version_without_a_vector_is_brought_up_to_date(pa
 
 
 async def test_changed_analyzer_version_rebuilds_the_keyword_index(path: Path) -> None:
-    filled(SqliteStore(path, "model"), node("Refunds take thirty days."), vectors=[[1, 0]]).close()
+    fill_store(SqliteStore(path, "model"), make_node("Refunds take thirty days."), vectors=[[1, 0]]).close()
     connection = sqlite3.connect(path)
     connection.execute("UPDATE generation SET segmentation = 'some earlier way'")
     connection.execute("DELETE FROM words")
     connection.commit()
     connection.close()
     store = SqliteStore(path, "model")
-    assert await by_keywords(store, "refund") == await near(store, [1, 0]) == ["Refunds take thirty days."]
+    assert (
+        await find_texts_by_keywords(store, "refund")
+        == await find_texts_by_vector(store, [1, 0])
+        == ["Refunds take thirty days."]
+    )

@@ -20,7 +20,7 @@ from llama_index.core.vector_stores.types import (
 
 from bot.knowledge.stores.store import Counts
 from bot.knowledge.stores.vector_store import VectorStore
-from tests.fakes.passages import node
+from tests.fakes.passages import make_node
 
 if TYPE_CHECKING:
     from tests.knowledge.stores.conftest import IndexLocation
@@ -38,7 +38,7 @@ async def test_vector_store_index_adds_finds_and_deletes(location: IndexLocation
     store = location.open("mock")
     face = VectorStore(store)
     index = VectorStoreIndex.from_vector_store(face, embed_model=MockEmbedding(embed_dim=4))
-    index.insert_nodes([node("refund one"), node("refund legal", "b.md", collection="legal")])
+    index.insert_nodes([make_node("refund one"), make_node("refund legal", "b.md", collection="legal")])
     assert face.client is store
     retriever = index.as_retriever(
         similarity_top_k=5, filters=filters(in_collections("legal"), in_collections("legal", ""))

@@ -18,7 +18,13 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from bot.errors import DocumentUnreadable
-from bot.knowledge.sources.web.addresses import PORTS, AddressRefused, allowed, plain_address, redirected
+from bot.knowledge.sources.web.addresses import (
+    PORTS,
+    AddressRefused,
+    is_public_address,
+    normalize_url,
+    resolve_redirect,
+)
 from bot.knowledge.sources.web.page_cache import CachedPage
 
 if TYPE_CHECKING:
@@ -26,14 +32,14 @@ if TYPE_CHECKING:
 
 
 USER_AGENT: Final = "Docent"
-REDIRECTS: Final = 5
+MAX_REDIRECTS: Final = 5
 PARALLEL_PER_HOST: Final = 2
 
-_PRIVATE = "its host is not on the public internet; pages of private networks are not fetched"
+_PRIVATE_MESSAGE = "its host is not on the public internet; pages of private networks are not fetched"
 _ROBOTS_BYTES = 512_000
-_LONGEST_PAUSE = 10.0  # seconds between two requests, however long a site would like it to be
-_GIVEN_UP_AFTER = 3  # pages in a row that a host has not answered for
-_KINDS = {
+_MAX_CRAWL_DELAY = 10.0  # seconds between two requests, however long a site would like it to be
+_MAX_FAILURES = 3  # pages in a row that a host has not answered for
+_SUFFIX_BY_MEDIA_TYPE = {
     "text/html": ".html",
     "application/xhtml+xml": ".html",
     "application/pdf": ".pdf",
@@ -41,7 +47,7 @@ _KINDS = {
     "text/x-markdown": ".md",
     "text/plain": ".txt",
 }
-_SPOKEN_ENCODINGS = re.compile(
+_SUPPORTED_CHARSETS = re.compile(
     r"(?i)iso-?8859-\d+|windows-\d+|cp\d+|koi8-[ru]|gb\w+|big5\w*|shift_jis|euc-\w+|utf-?16\w*"
 )
 
@@ -50,12 +56,12 @@ class PageGone(DocumentUnreadable):
     """The site says that there is no such page, or not any longer."""
 
 
-class PageOutOfReach(DocumentUnreadable):
+class PageUnavailable(DocumentUnreadable):
     """A page that may well be had another day."""
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class FetchLimits:
     """What a page may cost: bytes before and after unpacking, seconds in all; ``pause`` seconds between requests."""
 
     size: int = 10 * 2**20
@@ -64,23 +70,24 @@ class Bounds:
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
-    """Which machines are reached: those on the public internet, and ``also`` these addresses and ports.
+class NetworkPolicy:
+    """Which machines are reached: those on the public internet, and ``extra_endpoints`` these addresses and ports.
 
-    ``resolve`` gives a host's numeric addresses. ``also`` is for tests on this machine; no setting leads here.
+    ``resolve`` gives a host's numeric addresses. ``extra_endpoints`` is for tests on this machine; no setting leads
+    here.
     """
 
     resolve: Callable[[str], Awaitable[list[str]]] | None = None
-    also: Collection[tuple[str, int]] = ()
+    extra_endpoints: Collection[tuple[str, int]] = ()
 
     @property
     def ports(self) -> frozenset[int]:
         """The ports that pages are fetched from."""
-        return PORTS | {port for _, port in self.also}
+        return PORTS | {port for _, port in self.extra_endpoints}
 
-    def is_open(self, address: str, port: int) -> bool:
+    def allows(self, address: str, port: int) -> bool:
         """Whether a connection may be made to this numeric address."""
-        return (allowed(address) and port in PORTS) or (address, port) in self.also
+        return (is_public_address(address) and port in PORTS) or (address, port) in self.extra_endpoints
 
 
 class _NotPublic(OSError):
@@ -90,15 +97,15 @@ class _NotPublic(OSError):
 class _CheckedResolver(AbstractResolver):
     """Names to numeric addresses, none if any one of them is not public: a name with both kinds is a trap."""
 
-    def __init__(self, reach: Reach) -> None:
-        self._reach = reach
+    def __init__(self, network_policy: NetworkPolicy) -> None:
+        self._network_policy = network_policy
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        addresses = await (self._reach.resolve or _system_addresses)(host)
-        if not all(self._reach.is_open(address, port) for address in addresses):
-            raise _NotPublic(_PRIVATE)
+        addresses = await (self._network_policy.resolve or _resolve_host)(host)
+        if not all(self._network_policy.allows(address, port) for address in addresses):
+            raise _NotPublic(_PRIVATE_MESSAGE)
         kinds = {address: socket.AF_INET6 if ":" in address else socket.AF_INET for address in addresses}
         return [
             ResolveResult(hostname=host, host=address, port=port, family=kind, proto=0, flags=socket.AI_NUMERICHOST)
@@ -110,7 +117,7 @@ class _CheckedResolver(AbstractResolver):
         """There is nothing to close."""
 
 
-async def _system_addresses(host: str) -> list[str]:
+async def _resolve_host(host: str) -> list[str]:
     found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(each[4][0]) for each in found))
 
@@ -129,11 +136,11 @@ class _Response:
 class _Host:
     """How one host is treated: who else is asking, when it was asked last, how often it has kept silent."""
 
-    seats: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PARALLEL_PER_HOST))
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
-    next_at: float = 0.0
-    pause: float = 0.0
-    silences: int = 0
+    semaphore: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PARALLEL_PER_HOST))
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    next_request_at: float = 0.0
+    crawl_delay: float = 0.0
+    failures: int = 0
 
 
 class Fetcher:
@@ -143,15 +150,18 @@ class Fetcher:
     that changes its meaning leads into a private network. There are no cookies, no proxies and no passwords.
     """
 
-    def __init__(self, reach: Reach | None = None, bounds: Bounds | None = None) -> None:
-        self._reach = reach or Reach()
-        self._bounds = bounds or Bounds()
+    def __init__(self, network_policy: NetworkPolicy | None = None, fetch_limits: FetchLimits | None = None) -> None:
+        self._network_policy = network_policy or NetworkPolicy()
+        self._fetch_limits = fetch_limits or FetchLimits()
         self._hosts: defaultdict[str, _Host] = defaultdict(_Host)
         self._robots: dict[str, asyncio.Task[RobotFileParser | DocumentUnreadable]] = {}
 
     async def __aenter__(self) -> Self:
         connector = aiohttp.TCPConnector(
-            resolver=_CheckedResolver(self._reach), use_dns_cache=False, socket_factory=self._socket, limit=16
+            resolver=_CheckedResolver(self._network_policy),
+            use_dns_cache=False,
+            socket_factory=self._create_socket,
+            limit=16,
         )
         self._session = aiohttp.ClientSession(
             connector=connector,
@@ -168,143 +178,147 @@ class Fetcher:
         await asyncio.gather(*self._robots.values(), return_exceptions=True)
         await self._session.close()
 
-    async def fetched(self, address: str, before: CachedPage | None = None) -> CachedPage:
-        """The page as it is now; ``before`` itself where the site says that it has not changed.
+    async def fetch(self, address: str, cached: CachedPage | None = None) -> CachedPage:
+        """The page as it is now; ``cached`` itself where the site says that it has not changed.
 
         Raises:
             PageGone: the site says that there is no such page.
             DocumentUnreadable: it cannot be had now, or not at all; the words say why.
         """
         host = self._hosts[URL(address).raw_host or ""]
-        async with host.seats:
-            if host.silences >= _GIVEN_UP_AFTER:
-                raise PageOutOfReach("its host did not answer for other pages; it was left for the next run")
-            response = await self._response(address, before)
-        if response.status == 304 and before is not None:  # noqa: PLR2004 - not modified
-            return before
+        async with host.semaphore:
+            if host.failures >= _MAX_FAILURES:
+                raise PageUnavailable("its host did not answer for other pages; it was left for the next run")
+            response = await self._follow_redirects(address, cached)
+        if response.status == 304 and cached is not None:  # noqa: PLR2004 - not modified
+            return cached
         if response.status in {404, 410}:
             raise PageGone(f"the site answers {response.status}: there is no such page")
         if response.status != 200:  # noqa: PLR2004 - here it is
-            kind = PageOutOfReach if response.status >= 500 or response.status == 429 else DocumentUnreadable  # noqa: PLR2004
+            kind = PageUnavailable if response.status >= 500 or response.status == 429 else DocumentUnreadable  # noqa: PLR2004
             raise kind(f"the site answers {response.status}")
-        return _page(response)
+        return _parse_page(response)
 
-    async def _response(self, address: str, before: CachedPage | None) -> _Response:
+    async def _follow_redirects(self, address: str, cached: CachedPage | None) -> _Response:
         """Follow redirects to their end, each step judged like the first, and allowed by its own robots.txt."""
         seen = {address}
-        for _ in range(REDIRECTS + 1):
-            await self._ensure_welcome(address)
-            response = await self._asked(address, _conditions(before) if before and before.address == address else {})
-            if not _leads_on(response):
+        for _ in range(MAX_REDIRECTS + 1):
+            await self._check_robots(address)
+            response = await self._request(
+                address, _build_conditional_headers(cached) if cached and cached.address == address else {}
+            )
+            if not _is_redirect(response):
                 return response
-            address = redirected(address, response.headers.get("Location", ""), ports=self._reach.ports)
+            address = resolve_redirect(address, response.headers.get("Location", ""), ports=self._network_policy.ports)
             if address in seen:
                 raise DocumentUnreadable("the site sends us on in a circle")
             seen.add(address)
-        raise DocumentUnreadable(f"the site sends us on more than {REDIRECTS} times")
+        raise DocumentUnreadable(f"the site sends us on more than {MAX_REDIRECTS} times")
 
-    async def _ensure_welcome(self, address: str) -> None:
+    async def _check_robots(self, address: str) -> None:
         url = URL(address)
         origin = str(url.origin())
         if origin not in self._robots:
-            self._robots[origin] = asyncio.create_task(self._rules(origin))
+            self._robots[origin] = asyncio.create_task(self._load_robots(origin))
         rules = await asyncio.shield(self._robots[origin])
         if isinstance(rules, DocumentUnreadable):
             raise rules
         if not rules.can_fetch(USER_AGENT, address):
             raise DocumentUnreadable("the site's robots.txt asks not to fetch it")
         wish = rules.crawl_delay(USER_AGENT)
-        self._hosts[url.raw_host or ""].pause = min(float(wish or 0), _LONGEST_PAUSE)
+        self._hosts[url.raw_host or ""].crawl_delay = min(float(wish or 0), _MAX_CRAWL_DELAY)
 
-    async def _rules(self, origin: str) -> RobotFileParser | DocumentUnreadable:
+    async def _load_robots(self, origin: str) -> RobotFileParser | DocumentUnreadable:
         """What a site asks of robots; where it has no robots.txt, nothing. One that fails to say keeps us out."""
         rules = RobotFileParser()
         address = f"{origin}/robots.txt"
         try:
-            for _ in range(REDIRECTS + 1):
-                response = await self._asked(address, {})
-                if not _leads_on(response):
+            for _ in range(MAX_REDIRECTS + 1):
+                response = await self._request(address, {})
+                if not _is_redirect(response):
                     break
-                address = redirected(address, response.headers.get("Location", ""), ports=self._reach.ports)
+                address = resolve_redirect(
+                    address, response.headers.get("Location", ""), ports=self._network_policy.ports
+                )
             else:
                 return DocumentUnreadable("the site's robots.txt sends us on and on")
         except DocumentUnreadable as error:
             return error
         if response.status >= 500:  # noqa: PLR2004 - the site's own fault
-            return PageOutOfReach(f"the site's robots.txt cannot be read now (it answers {response.status})")
+            return PageUnavailable(f"the site's robots.txt cannot be read now (it answers {response.status})")
         text = response.body[:_ROBOTS_BYTES].decode("utf-8", "replace") if response.status == 200 else ""  # noqa: PLR2004
         rules.parse(text.lstrip("\ufeff").splitlines())
         return rules
 
-    async def _asked(self, address: str, conditions: Mapping[str, str]) -> _Response:
+    async def _request(self, address: str, conditional_headers: Mapping[str, str]) -> _Response:
         """One request and its answer, unpacked.
 
         Raises:
             DocumentUnreadable: there is none, or it is too slow or too large.
         """
-        plain_address(address, ports=self._reach.ports)
+        normalize_url(address, ports=self._network_policy.ports)
         host = self._hosts[URL(address).raw_host or ""]
         await self._wait_for_turn(host)
         try:
-            async with asyncio.timeout(self._bounds.seconds):
-                response = await self._received(address, conditions)
+            async with asyncio.timeout(self._fetch_limits.seconds):
+                response = await self._send_request(address, conditional_headers)
         except TimeoutError as error:
-            host.silences += 1
-            raise PageOutOfReach(f"took longer than {self._bounds.seconds:g} s to fetch") from error
+            host.failures += 1
+            raise PageUnavailable(f"took longer than {self._fetch_limits.seconds:g} s to fetch") from error
         except (aiohttp.ClientError, OSError, ValueError, zlib.error) as error:
-            reason = _reason(error)
-            host.silences += isinstance(error, aiohttp.ClientConnectionError)
-            kind = AddressRefused if reason == _PRIVATE else PageOutOfReach
+            reason = _describe_error(error)
+            host.failures += isinstance(error, aiohttp.ClientConnectionError)
+            kind = AddressRefused if reason == _PRIVATE_MESSAGE else PageUnavailable
             raise kind(reason) from error
-        host.silences = 0
+        host.failures = 0
         return response
 
     async def _wait_for_turn(self, host: _Host) -> None:
-        async with host.turn:
+        async with host.lock:
             loop = asyncio.get_running_loop()
-            await asyncio.sleep(max(0.0, host.next_at - loop.time()))
-            host.next_at = loop.time() + max(self._bounds.pause, host.pause)
+            await asyncio.sleep(max(0.0, host.next_request_at - loop.time()))
+            host.next_request_at = loop.time() + max(self._fetch_limits.pause, host.crawl_delay)
 
-    async def _received(self, address: str, conditions: Mapping[str, str]) -> _Response:
-        headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "gzip, deflate", **conditions}
+    async def _send_request(self, address: str, conditional_headers: Mapping[str, str]) -> _Response:
+        headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "gzip, deflate", **conditional_headers}
         async with self._session.get(URL(address, encoded=True), headers=headers, allow_redirects=False) as response:
-            body = b"" if response.status in {301, 302, 303, 307, 308, 304} else await self._unpacked(response)
+            body = b"" if response.status in {301, 302, 303, 307, 308, 304} else await self._read_body(response)
             return _Response(address, response.status, response.headers, body)
 
-    async def _unpacked(self, response: aiohttp.ClientResponse) -> bytes:
+    async def _read_body(self, response: aiohttp.ClientResponse) -> bytes:
         """The body as it was before it was packed; no more is ever unpacked than a page may hold."""
-        unpack = _unpacker(response.headers.get("Content-Encoding", ""))
+        unpack = _create_decompressor(response.headers.get("Content-Encoding", ""))
         body = bytearray()
         received = 0
         async for part in response.content.iter_chunked(65_536):
             received += len(part)
-            body += part if unpack is None else unpack.decompress(part, self._bounds.size + 1 - len(body))
-            if max(len(body), received) > self._bounds.size:
-                raise DocumentUnreadable(f"larger than {self._bounds.size / 2**20:g} MB")
+            body += part if unpack is None else unpack.decompress(part, self._fetch_limits.size + 1 - len(body))
+            if max(len(body), received) > self._fetch_limits.size:
+                raise DocumentUnreadable(f"larger than {self._fetch_limits.size / 2**20:g} MB")
             if unpack is not None and unpack.unconsumed_tail:
-                raise DocumentUnreadable(f"larger than {self._bounds.size / 2**20:g} MB")
+                raise DocumentUnreadable(f"larger than {self._fetch_limits.size / 2**20:g} MB")
         if unpack is not None and received and not unpack.eof:
-            raise PageOutOfReach("broke off before its end")
+            raise PageUnavailable("broke off before its end")
         return bytes(body)
 
-    def _socket(self, info: tuple[Any, ...]) -> socket.socket:
+    def _create_socket(self, info: tuple[Any, ...]) -> socket.socket:
         """The last door: whatever led here, this is the address that would be connected to."""
         family, kind, protocol, _, where = info
-        if not self._reach.is_open(str(where[0]), int(where[1])):
-            raise _NotPublic(_PRIVATE)
+        if not self._network_policy.allows(str(where[0]), int(where[1])):
+            raise _NotPublic(_PRIVATE_MESSAGE)
         return socket.socket(family, kind, protocol)
 
 
-def _leads_on(response: _Response) -> bool:
+def _is_redirect(response: _Response) -> bool:
     return response.status in {301, 302, 303, 307, 308}
 
 
-def _conditions(before: CachedPage) -> dict[str, str]:
-    known = {"If-None-Match": before.etag, "If-Modified-Since": before.stamp}
+def _build_conditional_headers(cached: CachedPage) -> dict[str, str]:
+    known = {"If-None-Match": cached.etag, "If-Modified-Since": cached.stamp}
     return {name: value for name, value in known.items() if value}
 
 
-def _unpacker(encoding: str) -> Any:
+def _create_decompressor(encoding: str) -> Any:
     match encoding.strip().lower():
         case "" | "identity":
             return None
@@ -314,11 +328,11 @@ def _unpacker(encoding: str) -> Any:
             raise DocumentUnreadable("it is packed in a way that was not asked for")
 
 
-def _reason(error: BaseException) -> str:
+def _describe_error(error: BaseException) -> str:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, _NotPublic):
-            return _PRIVATE
+            return _PRIVATE_MESSAGE
         if isinstance(cause, socket.gaierror):
             return "its host's name is not known"
         if isinstance(cause, ssl.SSLError | ssl.CertificateError):
@@ -331,41 +345,43 @@ def _reason(error: BaseException) -> str:
     return f"cannot be fetched ({type(error).__name__})"
 
 
-def _page(response: _Response) -> CachedPage:
+def _parse_page(response: _Response) -> CachedPage:
     """What an answer holds, if it is of a kind that can be read."""
     spoken, _, parameters = response.headers.get("Content-Type", "").partition(";")
-    kind = _kind(spoken.strip().lower(), URL(response.address).path, response.body)
+    kind = _detect_suffix(spoken.strip().lower(), URL(response.address).path, response.body)
     charset = re.search(r"(?i)charset\s*=\s*[\"']?([\w-]{2,40})", parameters)
     body = response.body
-    if kind != ".pdf" and charset and _SPOKEN_ENCODINGS.fullmatch(charset[1]):
-        body = _as_utf8(body, charset[1])
+    if kind != ".pdf" and charset and _SUPPORTED_CHARSETS.fullmatch(charset[1]):
+        body = _convert_to_utf8(body, charset[1])
     stamp = response.headers.get("Last-Modified", "")[:100]
-    return CachedPage(response.address, kind, body, _iso(stamp), response.headers.get("ETag", "")[:500], stamp)
-
-
-def _kind(spoken: str, path: str, body: bytes) -> str:
-    if body.startswith(b"%PDF-"):
-        return ".pdf"
-    if spoken == "text/plain" and path.lower().endswith((".md", ".markdown")):
-        return ".md"
-    if spoken in _KINDS:
-        return _KINDS[spoken]
-    if not spoken and body.lstrip()[:1] == b"<":
-        return ".html"
-    raise DocumentUnreadable(
-        f"it is of a kind that cannot be read: {re.sub(r'[^a-z0-9/.+-]', '', spoken)[:80] or 'unknown'}"
+    return CachedPage(
+        response.address, kind, body, _convert_to_iso(stamp), response.headers.get("ETag", "")[:500], stamp
     )
 
 
-def _as_utf8(body: bytes, charset: str) -> bytes:
+def _detect_suffix(media_type: str, path: str, body: bytes) -> str:
+    if body.startswith(b"%PDF-"):
+        return ".pdf"
+    if media_type == "text/plain" and path.lower().endswith((".md", ".markdown")):
+        return ".md"
+    if media_type in _SUFFIX_BY_MEDIA_TYPE:
+        return _SUFFIX_BY_MEDIA_TYPE[media_type]
+    if not media_type and body.lstrip()[:1] == b"<":
+        return ".html"
+    raise DocumentUnreadable(
+        f"it is of a kind that cannot be read: {re.sub(r'[^a-z0-9/.+-]', '', media_type)[:80] or 'unknown'}"
+    )
+
+
+def _convert_to_utf8(body: bytes, charset: str) -> bytes:
     try:
         return body.decode(charset).encode()
     except (LookupError, UnicodeError):
         return body  # the site does not know its own page; the reader finds out
 
 
-def _iso(stamp: str) -> str:
+def _convert_to_iso(last_modified: str) -> str:
     try:
-        return parsedate_to_datetime(stamp).isoformat(timespec="seconds") if stamp else ""
+        return parsedate_to_datetime(last_modified).isoformat(timespec="seconds") if last_modified else ""
     except (ValueError, OverflowError):
         return ""

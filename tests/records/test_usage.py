@@ -38,9 +38,9 @@ async def test_regenerated_answer_counts_its_usage_twice(records: Records) -> No
 
 async def test_usage_since_a_time_is_listed_oldest_first(records: Records) -> None:
     direct, late, old = (
-        replace(ESTIMATE, key="2", user_id=BEN, guild_id=None, at=1_000.5),
-        replace(ESTIMATE, key="3", at=1_002.0),
-        replace(ESTIMATE, key="4", at=999.0),
+        replace(ESTIMATE, answer_id="2", user_id=BEN, guild_id=None, at=1_000.5),
+        replace(ESTIMATE, answer_id="3", at=1_002.0),
+        replace(ESTIMATE, answer_id="4", at=999.0),
     )
     for spending in (late, old, direct, ESTIMATE):
         await records.add_usage(spending)

@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 
 class MemoryUsageRecords(State):
-    """The part of the records that is ``Spendings``."""
+    """The part of the records that is ``UsageRecords``."""
 
     async def add_usage(self, usage_record: UsageRecord) -> None:
-        """As ``Spendings.begin_spending``; one that was settled already stays so."""
-        self._usage_records.setdefault((usage_record.key, usage_record.at), usage_record)
+        """As ``UsageRecords.add_usage``; one that was settled already stays so."""
+        self._usage_records.setdefault((usage_record.answer_id, usage_record.at), usage_record)
 
     async def commit_usage(self, usage_record: UsageRecord) -> None:
-        """As ``Spendings.settle``."""
-        self._usage_records[usage_record.key, usage_record.at] = replace(usage_record, is_settled=True)
+        """As ``UsageRecords.commit_usage``."""
+        self._usage_records[usage_record.answer_id, usage_record.at] = replace(usage_record, is_settled=True)
 
     async def load_usage(self, since: float) -> Sequence[UsageRecord]:
-        """As ``Spendings.spendings``."""
+        """As ``UsageRecords.load_usage``."""
         found = [each for each in self._usage_records.values() if each.at >= since]
-        return sorted(found, key=lambda each: (each.at, each.key))
+        return sorted(found, key=lambda each: (each.at, each.answer_id))
