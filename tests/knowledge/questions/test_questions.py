@@ -11,7 +11,7 @@ from typing import Any, Final
 import pytest
 from lxml import html
 
-from bot.knowledge.evaluation import cases
+from bot.knowledge.evaluation import parse_questions
 from bot.knowledge.readers import read
 
 HERE = Path(__file__).parent
@@ -97,7 +97,7 @@ WITHOUT: Final = ["unanswerable.jsonl", "small/unanswerable.jsonl"]
 
 @pytest.mark.parametrize("name", [*ANSWERED, *WITHOUT, "two_passages.jsonl"])
 def test_a_set_is_one_that_the_bot_can_be_measured_with(name: str) -> None:
-    given = cases((HERE / name).read_text(encoding="utf-8"), name)
+    given = parse_questions((HERE / name).read_text(encoding="utf-8"), name)
     asked = [" ".join(case.question.casefold().split()) for case in given]
     assert len(set(asked)) == len(asked)
     assert all(10 < len(each) < 300 for each in asked)
