@@ -101,7 +101,7 @@ def test_a_set_is_one_that_the_bot_can_be_measured_with(name: str) -> None:
     asked = [" ".join(case.question.casefold().split()) for case in given]
     assert len(set(asked)) == len(asked)
     assert all(10 < len(each) < 300 for each in asked)
-    assert all((case.source is None) is (name in WITHOUT) for case in given)
+    assert all((case.document is None) is (name in WITHOUT) for case in given)
 
 
 @pytest.mark.parametrize("name", ANSWERED)
