@@ -4,56 +4,74 @@ from __future__ import annotations
 
 from tests.reference_markdown import discord_rules as discord
 from tests.reference_markdown import library_rules as library
-from tests.reference_markdown.parsing import Parser
+from tests.reference_markdown.parsing import Parser, Tier
 
-_NAMES = (discord.mention,), (discord.emoji,), (discord.timestamp,), (discord.phone,)
+_BULLETS = " *+-0123456789"
+_EMPHASIS = Tier("*_", (library.italic, library.bold, library.underline))
+_NAMES = Tier("<@", (discord.mention, discord.emoji, discord.timestamp, discord.phone))
 
-LIBRARY = Parser(library.CORE)
-"""The library alone: what it can be compared with. Not a reading of the client."""
+LIBRARY = Parser(
+    (
+        Tier(_BULLETS, (library.items,)),
+        Tier("\n", (library.blank_lines,)),
+        Tier("", (library.paragraph,)),
+        Tier("\\", (library.escape,)),
+        Tier("<", (library.autolink,)),
+        Tier("<", (library.email,)),
+        Tier("h", (library.bare_url,)),
+        Tier("[", (library.link,)),
+        _EMPHASIS,
+        Tier("~", (library.strike,)),
+        Tier("`", (library.code_span,)),
+        Tier(" ", (library.line_break,)),
+        Tier("", (library.text,)),
+    )
+)
+"""The library's own rules in its own order: what it can be compared with. Not a reading of the client."""
 
 PUBLISHED = Parser(
     (
-        (discord.spoiler,),
-        (discord.subtext,),
-        (discord.heading,),
-        (discord.code_block,),
-        (discord.quote,),
-        (discord.items_to_blank_line,),
-        (library.escape,),
-        (library.autolink,),
-        (library.email,),
-        (library.bare_url,),
-        (library.link,),
-        *_NAMES,
-        (library.italic, library.bold, library.underline),
-        (discord.strike,),
-        (library.code_span,),
-        (library.line_break,),
-        (discord.shrug,),
-        (library.text,),
+        Tier("|", (discord.spoiler,)),
+        Tier("-", (discord.subtext,)),
+        Tier("#", (discord.heading,)),
+        Tier("`", (discord.code_block,)),
+        Tier(" >", (discord.quote,)),
+        Tier(_BULLETS, (discord.items_to_blank_line,)),
+        Tier("\\", (library.escape,)),
+        Tier("<", (library.autolink,)),
+        Tier("<", (library.email,)),
+        Tier("h", (library.bare_url,)),
+        Tier("[", (library.link,)),
+        _NAMES,
+        _EMPHASIS,
+        Tier("~", (discord.strike,)),
+        Tier("`", (library.code_span,)),
+        Tier(" ", (library.line_break,)),
+        Tier("¯", (discord.shrug,)),
+        Tier("", (library.text,)),
     )
 )
 """The published rules to the letter, with Discord's additions between them: any address is live, lists are long."""
 
 CLIENT = Parser(
     (
-        (discord.spoiler,),
-        (discord.subtext,),
-        (discord.greedy_heading,),
-        (discord.code_block,),
-        (discord.quote,),
-        (discord.items,),
-        (discord.shrug,),
-        (library.escape,),
-        (discord.autolink,),
-        (discord.email,),
-        (discord.bare_url,),
-        (discord.link,),
-        *_NAMES,
-        (library.italic, library.bold, library.underline),
-        (discord.strike,),
-        (library.code_span,),
-        (discord.sign,),
+        Tier("|", (discord.spoiler,)),
+        Tier("-", (discord.subtext,)),
+        Tier("#", (discord.greedy_heading,)),
+        Tier("`", (discord.code_block,)),
+        Tier(" >", (discord.quote,)),
+        Tier(_BULLETS, (discord.items,)),
+        Tier("¯", (discord.shrug,)),
+        Tier("\\", (library.escape,)),
+        Tier("<", (discord.autolink,)),
+        Tier("<", (discord.email,)),
+        Tier("hHsSdD", (discord.bare_url,)),
+        Tier("[", (discord.link,)),
+        _NAMES,
+        _EMPHASIS,
+        Tier("~", (discord.strike,)),
+        Tier("`", (library.code_span,)),
+        Tier("", (discord.sign,)),
     ),
     remembers_line=True,
 )
@@ -61,23 +79,23 @@ CLIENT = Parser(
 
 CAREFUL = Parser(
     (
-        (discord.spoiler,),
-        (discord.subtext,),
-        (discord.heading,),
-        (discord.code_block,),
-        (discord.quote,),
-        (discord.tight_items,),
-        (discord.shrug,),
-        (library.escape,),
-        (discord.autolink,),
-        (discord.email,),
-        (discord.bare_url,),
-        (discord.careful_link,),
-        *_NAMES,
-        (library.italic, library.bold, library.underline),
-        (library.strike,),
-        (library.code_span,),
-        (discord.sign,),
+        Tier("|", (discord.spoiler,)),
+        Tier("-", (discord.subtext,)),
+        Tier("#", (discord.heading,)),
+        Tier("`", (discord.code_block,)),
+        Tier(" >", (discord.quote,)),
+        Tier(_BULLETS, (discord.tight_items,)),
+        Tier("¯", (discord.shrug,)),
+        Tier("\\", (library.escape,)),
+        Tier("<", (discord.autolink,)),
+        Tier("<", (discord.email,)),
+        Tier("hHsSdD", (discord.bare_url,)),
+        Tier("[", (discord.careful_link,)),
+        _NAMES,
+        _EMPHASIS,
+        Tier("~", (library.strike,)),
+        Tier("`", (library.code_span,)),
+        Tier("", (discord.sign,)),
     ),
     remembers_line=True,
 )

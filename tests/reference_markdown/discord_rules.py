@@ -99,8 +99,7 @@ def _heading(parser: Parser, ahead: str, state: State, pattern: re.Pattern[str])
 def subtext(parser: Parser, ahead: str, state: State) -> Match | None:
     """``-# so``: small words to the line's end."""
     found = _SUBTEXT.match(ahead) if state.at_line_start() else None
-    inside = replace(state)
-    return Match(found[0], lambda: [Subtext(parser.parse(found[1], inside))]) if found else None
+    return Match(found[0], lambda: [Subtext(parser.parse(found[1], replace(state)))]) if found else None
 
 
 def quote(parser: Parser, ahead: str, state: State) -> Match | None:
@@ -257,11 +256,12 @@ def tight_items(parser: Parser, ahead: str, state: State) -> Match | None:
     return library.list_match(parser, ahead, state, _TIGHT_LIST, blocks=False, is_exact=True)
 
 
-_SIGN = re.compile(r"(?P<unseen> +(?=\n))|[A-Za-z]++(?!:)|.", re.DOTALL)
+_IDLE = "A-Za-z\u00c0-\uffff.,;=!\"'%&/{}$^?)\\]"
+_SIGN = re.compile(rf"(?P<unseen> +(?=\n))|[{_IDLE}][{_IDLE}0-9]*+(?!:)|.", re.DOTALL)
 
 
 def sign(_parser: Parser, ahead: str, _state: State) -> Match | None:
-    """Whatever nothing else is: a word that is no scheme, else one sign. Spaces at a line's end are not shown."""
+    """Whatever nothing else is: signs that begin nothing and are no scheme, else one. No spaces at a line's end."""
     found = _SIGN.match(ahead)
     if not found:
         return None

@@ -110,7 +110,7 @@ def link(parser: Parser, ahead: str, state: State) -> Match | None:
 
 def masked_link(parser: Parser, ahead: str, state: State, ends: Callable[[str], Iterable[int]]) -> Match | None:
     """``[label](address "title")``, where ``ends`` gives the places that a label may end at, best first."""
-    for end in ends(ahead):
+    for end in ends(ahead) if ahead.startswith("[") else ():
         target = link_target(ahead, end + 2) if ahead.startswith("](", end) else None
         if target:
             return Match(ahead[: target.end], partial(_masked, parser, ahead[1:end], replace(state), target))
@@ -124,8 +124,6 @@ def _masked(parser: Parser, label: str, state: State, target: Target) -> list[No
 
 def published_label_ends(ahead: str) -> Iterator[int]:
     """Places where the label of a link may end, the furthest first, by the library's rule."""
-    if not ahead.startswith("["):
-        return
     ends, place = [1], 1
     while place < len(ahead):
         closing, opening = ahead.find("]", place + 1), ahead.find("[", place + 1)
@@ -293,21 +291,3 @@ def marked(parser: Parser, state: State, name: MarkName, source: str, inner: str
 
 def _plain(shown: str, source: str) -> Match:
     return Match(source, lambda: [Text(shown, source)])
-
-
-CORE = (
-    (items,),
-    (blank_lines,),
-    (paragraph,),
-    (escape,),
-    (autolink,),
-    (email,),
-    (bare_url,),
-    (link,),
-    (italic, bold, underline),
-    (strike,),
-    (code_span,),
-    (line_break,),
-    (text,),
-)
-"""The library's own rules in its own order, those left out that Discord never uses."""

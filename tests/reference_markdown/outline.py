@@ -35,26 +35,31 @@ def outline(nodes: tuple[Node, ...]) -> str:
 def _outlined(node: Node) -> str:
     match node:
         case Text(words):
-            shown = words
-        case Break():
-            shown = "<br>"
-        case CodeSpan(code):
-            shown = f"<code>{code}</code>"
-        case CodeBlock(code, language):
-            shown = _tag("pre", code, language)
+            return words
         case Items(items, start):
-            shown = _tag("ul" if start is None else "ol", "".join(_tag("li", outline(item)) for item in items), start)
+            return _tag("ul" if start is None else "ol", "".join(_tag("li", outline(item)) for item in items), start)
         case Anchor(children, url):
-            shown = _tag("a", outline(children), url)
-        case Mention(kind, name):
-            shown = f"<{kind} {name}>"
-        case Emoji(name, number):
-            shown = f"<emoji {name} {number}>"
-        case Timestamp(seconds, style):
-            shown = f"<time {seconds} {style}>"
+            return _tag("a", outline(children), url)
         case Mark() | Heading() | Subtext() | Quote() | Paragraph():
-            shown = _tag(_name(node), outline(node.children))
-    return shown
+            return _tag(_name(node), outline(node.children))
+        case _:
+            return _sign(node)
+
+
+def _sign(node: Break | CodeSpan | CodeBlock | Mention | Emoji | Timestamp) -> str:
+    match node:
+        case Break():
+            return "<br>"
+        case CodeSpan(code):
+            return f"<code>{code}</code>"
+        case CodeBlock(code, language):
+            return _tag("pre", code, language)
+        case Mention(kind, name):
+            return f"<{kind} {name}>"
+        case Emoji(name, number):
+            return f"<emoji {name} {number}>"
+        case Timestamp(seconds, style):
+            return f"<time {seconds} {style}>"
 
 
 def _name(node: Mark | Heading | Subtext | Quote | Paragraph) -> str:
