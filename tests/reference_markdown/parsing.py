@@ -49,7 +49,7 @@ Rule: TypeAlias = "Callable[[Parser, str, State], Match | None]"
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """Rules that compete, and the signs that they may begin with: none for any. This saves time, and changes nothing."""
+    """Rules that compete, and the signs that they may begin with, none for any: that saves time and changes nothing."""
 
     openers: str
     rules: tuple[Rule, ...]
