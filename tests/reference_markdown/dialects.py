@@ -87,7 +87,7 @@ CAREFUL = Parser(
         Tier(_BULLETS, (discord.tight_items,)),
         Tier("¯", (discord.shrug,)),
         Tier("\\", (library.escape,)),
-        Tier("<", (discord.autolink,)),
+        Tier("<", (discord.careful_autolink,)),
         Tier("<", (discord.email,)),
         Tier("hHsSdD", (discord.bare_url,)),
         Tier("[", (discord.careful_link,)),

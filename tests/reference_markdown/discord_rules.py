@@ -166,6 +166,11 @@ def autolink(parser: Parser, ahead: str, state: State) -> Match | None:
     return Match(match.source, lambda: [Text(words, match.source)])
 
 
+def careful_autolink(parser: Parser, ahead: str, state: State) -> Match | None:
+    """``<address>`` that the client opens; any other is no autolink, and what is in it is read by itself."""
+    return library.autolink(parser, ahead, state) if _SAFE_URL.match(ahead, 1) else None
+
+
 def bare_url(_parser: Parser, ahead: str, _state: State) -> Match | None:
     """An address by itself; of brackets at its end one too many is the sentence's."""
     found = _URL.match(ahead)

@@ -5,7 +5,8 @@ This is simple-markdown's way. Rules of one tier compete: the longest match wins
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, is_dataclass, replace
+import sys
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 
 from tests.reference_markdown.nodes import Node, Text
@@ -14,18 +15,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 
+_DEEPEST = 20_000
+"""Python's own limit is too low for a message of 2,000 characters in which nine hundred lists lie in one another."""
+
+
 @dataclass(slots=True)
 class State:
     """What a rule may know beside the text ahead of it.
 
     ``previous`` is the last match, or all of the line so far where a dialect remembers lines. A nested reading begins
-    with what stood before its parent.
+    with what stood before its parent. ``known`` is what was read before: labels within labels are asked for often.
     """
 
     is_inline: bool = True
     is_in_quote: bool = False
     list_level: int = 0
     previous: str = ""
+    known: dict[tuple[object, ...], tuple[tuple[Node, ...], str]] = field(default_factory=dict)
 
     def at_line_start(self) -> bool:
         """Whether nothing stands before in this line, not even a space."""
@@ -63,11 +69,19 @@ class Parser:
     remembers_line: bool = False
 
     def read(self, text: str, state: State) -> tuple[Node, ...]:
-        """Read a whole text."""
+        """Read a whole text, however deep things lie in one another."""
+        sys.setrecursionlimit(max(sys.getrecursionlimit(), _DEEPEST))
         return tuple(map(_joined, self.parse(_units(text), state)))
 
     def parse(self, source: str, state: State) -> tuple[Node, ...]:
         """Read text that was cut into UTF-16 units to its end; the state goes along."""
+        key = (source, state.is_inline, state.is_in_quote, state.list_level, state.previous)
+        if key not in state.known:
+            state.known[key] = (self._parse(source, state), state.previous)
+        nodes, state.previous = state.known[key]
+        return nodes
+
+    def _parse(self, source: str, state: State) -> tuple[Node, ...]:
         nodes: list[Node] = []
         while source:
             match = self._best(source, state)
@@ -108,7 +122,7 @@ def _joined(value: _T) -> _T:
     if isinstance(value, tuple):
         return cast("_T", tuple(map(_joined, cast("tuple[object, ...]", value))))
     if is_dataclass(value) and not isinstance(value, type):
-        return replace(value, **{field.name: _joined(getattr(value, field.name)) for field in fields(value)})
+        return replace(value, **{each.name: _joined(getattr(value, each.name)) for each in fields(value)})
     return value
 
 

@@ -115,6 +115,8 @@ HOSTILE = {
     "an address without its slashes": "[a](https:evil.test/?q=x)",
     "an address behind a word": "漢https://evil.test/?q=x",
     "an address in a title": "[a](b 'c')https://evil.test/?q=x",
+    "an address in an address": "<<https://evil.test/?q=x>",
+    "an address in a link's address": "[1]([a](https://evil.test/?q=x)",
     "an address over lines": "<https://evil.test/\n?q=x>",
 }
 

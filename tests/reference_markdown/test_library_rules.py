@@ -187,3 +187,10 @@ def test_a_fence_by_itself_is_code_in_every_reading(code: str) -> None:
 @settings(deadline=None, max_examples=20)
 def test_hostile_brackets_end_in_time(pieces: list[str]) -> None:
     assert readings("".join(pieces))
+
+
+@pytest.mark.parametrize(
+    "text", ["- " * 900, "> " * 900, "[" * 30 + "a](b)" * 30, "*_" * 300 + "a" + "_*" * 300, "[" * 900]
+)
+def test_what_lies_deep_is_read(text: str) -> None:
+    assert readings(text)
