@@ -20,7 +20,7 @@ _LAZY_IMPORTS = {
     "EmbeddingChoice": "bot.knowledge.models.openai",
     "KnowledgeBase": "bot.knowledge.knowledge_base",
     "LanguageModelChoice": "bot.knowledge.models.openai",
-    "Local": "bot.knowledge.models.local",
+    "LocalEmbeddingChoice": "bot.knowledge.models.local",
 }
 
 

@@ -281,7 +281,7 @@ class KnowledgeBase:
         run = partial(self._ingestion.run, collection=collection, full=full, dry_run=dry_run, force=force)
         self._stop_events.add(ending)
         try:
-            report = await asyncio.to_thread(run, on_progress=report_progress, ending=ending)
+            report = await asyncio.to_thread(run, on_progress=report_progress, stop_event=ending)
             await asyncio.to_thread(self._store.preload)
         except asyncio.CancelledError:
             ending.set()  # the thread does not know that nobody waits for it

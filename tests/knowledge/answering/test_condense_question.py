@@ -153,7 +153,7 @@ async def test_failed_or_overlong_condensing_falls_back_to_the_previous_question
 
 
 async def test_silent_model_times_out_while_condensing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(condense_question_module, "PATIENCE", 0.3)
+    monkeypatch.setattr(condense_question_module, "CONDENSE_TIMEOUT", 0.3)
     async with open_model(make_completion("How", end=StreamEnd.STALL)) as (_, model):
         assert await condense_question(make_follow_up(), model) == "and on weekends? (long refunds take)"
 

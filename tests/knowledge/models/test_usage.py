@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from bot import errors
 from bot.domain import FinishReason, Usage
-from bot.knowledge.models import usage as room
+from bot.knowledge.models import usage as usage_module
 from bot.knowledge.models.openai import MODEL_ERRORS, LanguageModelChoice, build_language_model
 from bot.knowledge.models.usage import UsageCounter
 from bot.knowledge.splitting.splitter import count_tokens
@@ -185,11 +185,11 @@ def test_usage_reported_early_does_not_hide_later_output() -> None:
 def test_reading_the_usage_again_does_not_count_text_again(monkeypatch: pytest.MonkeyPatch) -> None:
     counted: list[str] = []
 
-    def noted(text: str) -> int:
+    def recording_count(text: str) -> int:
         counted.append(text)
         return count_tokens(text)
 
-    monkeypatch.setattr(room, "token_count", noted)
+    monkeypatch.setattr(usage_module, "count_tokens", recording_count)
     tally = UsageCounter()
     for number in range(200):
         tally.observe(make_event(f" word{number}"))

@@ -471,13 +471,13 @@ def test_only_one_ingestion_at_a_time(location: IndexLocation) -> None:
 PROCESS_SCRIPT = """
 import os, signal, sys
 from pathlib import Path
-from bot.knowledge.stores import opened
-from tests.fakes.passages import node
-from bot.knowledge.splitting.splitter import passage_hash
+from bot.knowledge.stores import open_store
+from tests.fakes.passages import make_node
+from bot.knowledge.splitting.splitter import hash_passage
 
 where = sys.argv[1] if "://" in sys.argv[1] else Path(sys.argv[1])
-store = opened(where, "model")
-nodes = [node(f"refund new {n}", f"{n}.md") for n in range(1_200)]
+store = open_store(where, "model")
+nodes = [make_node(f"refund new {n}", f"{n}.md") for n in range(1_200)]
 
 def dying():
     for each in nodes[:1_100]:
@@ -485,8 +485,8 @@ def dying():
     print("half", flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 
-with store.alone():
-    store.keep_vectors({passage_hash(each): [1.0, 1.0 + n] for n, each in enumerate(nodes)})
+with store.ingestion_lock():
+    store.save_vectors({hash_passage(each): [1.0, 1.0 + n] for n, each in enumerate(nodes)})
     print("kept", flush=True)
     if sys.argv[2] == "die":
         store.replace({f"{n}.md": "new" for n in range(1_200)}, dying())

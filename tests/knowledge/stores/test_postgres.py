@@ -66,7 +66,7 @@ def query_database(store: object, statement: str) -> list[tuple[object, ...]]:
 async def test_many_vectors_get_an_index_that_keeps_to_the_scope(
     database: IndexLocation, monkeypatch: pytest.MonkeyPatch, dimension: int
 ) -> None:
-    monkeypatch.setattr(postgres, "INDEXED_FROM", 300)
+    monkeypatch.setattr(postgres, "MIN_INDEXED_VECTORS", 300)
     chance = np.random.default_rng(7)
     count = 1_000 if dimension == 8 else 300
     rows = chance.normal(size=(count, dimension))
@@ -86,7 +86,7 @@ async def test_many_vectors_get_an_index_that_keeps_to_the_scope(
 async def test_vectors_too_long_for_any_index_are_compared_one_by_one(
     database: IndexLocation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgres, "INDEXED_FROM", 1)
+    monkeypatch.setattr(postgres, "MIN_INDEXED_VECTORS", 1)
     east = [1.0] + [0.0] * 4_000
     store = fill_store(database.open(), make_node("east"), vectors=[east])
     store.replace({}, [])
