@@ -8,7 +8,8 @@ The tree::
     DocentError
     ├── SettingsInvalid        the operator: a setting is missing or wrong (lists every problem; exit status 78)
     ├── QuestionInvalid        the asker: empty, or longer than 2,000 characters
-    ├── CustomInvalid          an admin: a setting of their server cannot have this value
+    ├── QuestionRefused        the asker: a limit, a budget or the channel does not allow it now
+    ├── GuildSettingInvalid          an admin: a setting of their server cannot have this value
     ├── AnswerUnavailable      no answer, or not the whole of it
     │   ├── ModelRefused       the operator: the key is not accepted, or may not use this model
     │   ├── ModelOutOfCredit   the operator: the account's quota is used up
@@ -65,6 +66,10 @@ class SettingsInvalid(DocentError):
 
 class QuestionInvalid(DocentError):
     """A question that cannot be asked as it is."""
+
+
+class QuestionRefused(DocentError):
+    """A question that a limit, a budget or the channel does not allow; nothing of an answer was shown."""
 
 
 class GuildSettingInvalid(DocentError):

@@ -15,12 +15,12 @@ import discord
 from discord.ext import commands
 
 from bot.answers.excerpts import copy_text, format_sources
-from bot.answers.service import INTERRUPTED_NOTE, record_from_interaction
-from bot.discord_adapter import InteractionSurface, answer_buttons, append_note, defer
+from bot.discord_adapter import answer_buttons
 from bot.discord_adapter.answer_buttons import ButtonAction
 from bot.discord_adapter.client import send_ephemeral
 from bot.discord_adapter.components import FORGED, custom_id_of, error_boundary
-from bot.discord_adapter.visibility import Visibility, channel_ids_of, role_ids_of
+from bot.discord_adapter.destinations import ResponseDestination, build_question
+from bot.discord_adapter.unfinished_messages import INTERRUPTED_NOTE, append_note
 from bot.domain import Scope
 from bot.errors import RecordsUnusable
 from bot.records import AnswerStatus, Vote
@@ -29,8 +29,10 @@ from bot.text.citations import find_cited_sources
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from bot.access.admission import GuildSettingsStore
     from bot.answers.excerpts import EphemeralContent
     from bot.answers.service import AnswerService
+    from bot.discord_adapter.visibility import Visibility
     from bot.records import AnswerRecord, Records
 
 _log = logging.getLogger(__name__)
@@ -64,13 +66,15 @@ class Answers(commands.Cog):
         self,
         answer_service: AnswerService,
         records: Records,
-        visibility: Visibility | None = None,
+        visibility: Visibility,
+        guild_settings: GuildSettingsStore,
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._answer_service = answer_service
         self._records = records
-        self._visibility = visibility or Visibility()
+        self._visibility = visibility
+        self._guild_settings = guild_settings
         self._clock = clock
         self._regenerating: set[str] = set()
 
@@ -78,7 +82,7 @@ class Answers(commands.Cog):
     async def on_interaction(self, interaction: discord.Interaction[Any]) -> None:
         """Take what belongs to an answer; commands and other cogs' components are not for us."""
         name = custom_id_of(interaction)
-        if not answer_buttons.is_answer_button(name) or not self._answer_service.is_new_event(interaction.id):
+        if not answer_buttons.is_answer_button(name) or not interaction.client.events.is_first(interaction.id):
             return
         async with error_boundary(interaction):
             try:
@@ -172,21 +176,18 @@ class Answers(commands.Cog):
         self._regenerating.add(record.answer_id)
         try:
             is_private = _is_ephemeral(interaction)
+            settings = await self._guild_settings.load(interaction.guild_id)
             own = await self._visibility.scope_for_interaction(interaction, is_private=is_private)
             # A question put to one collection stays with it, whoever asks it again.
             scope = Scope(own.collections & record.scope.collections)
-            # What a follow-up was searched as was made of the answers before it: not for who may no longer see those.
+            # A rewritten follow-up was made from earlier answers: only for those who may still see them.
             may_see = record.scope.collections <= own.collections
-            again = record_from_interaction(interaction, (may_see and record.searched_for) or record.question, scope)
-            channels = () if is_private else channel_ids_of(interaction.channel)
-            if refusal := await self._answer_service.admit(
-                again, roles=role_ids_of(interaction.user), channels=channels
-            ):
-                await send_ephemeral(interaction, refusal)
-            elif await defer(interaction, ephemeral=is_private):
-                await self._answer_service.ask(
-                    again, lambda controls: InteractionSurface(interaction, components=controls)
-                )
+            text = (may_see and record.searched_for) or record.question
+            await self._answer_service.ask(
+                build_question(interaction, text, scope, settings),
+                ResponseDestination(interaction, is_private),
+                settings,
+            )
         finally:
             self._regenerating.discard(record.answer_id)
 

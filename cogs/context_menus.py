@@ -8,18 +8,16 @@ import discord
 from discord import app_commands, ui
 from discord.ext import commands
 
-from bot.answers.conversation import with_history
-from bot.answers.service import record_from_interaction
-from bot.discord_adapter import InteractionSurface, defer
 from bot.discord_adapter.client import send_ephemeral
 from bot.discord_adapter.components import STALE_MODAL, ModalIds, custom_id_of, error_boundary
-from bot.discord_adapter.history import MessageHistory, is_conversation
-from bot.discord_adapter.visibility import Visibility, channel_ids_of, role_ids_of
+from bot.discord_adapter.destinations import QuestionContext, ResponseDestination, build_question
+from bot.discord_adapter.history import MessageHistory
 from bot.domain import QUESTION_LIMIT
 
 if TYPE_CHECKING:
+    from bot.access.admission import GuildSettingsStore
     from bot.answers.service import AnswerService
-    from bot.domain import Question
+    from bot.discord_adapter.visibility import Visibility
 
 MENU_NAME = "Ask the docs about this"
 QUESTION = "question"
@@ -29,55 +27,49 @@ PUBLIC = "public"
 
 
 class ContextMenus(commands.Cog):
-    """What can be picked from a message's menu. ``visibility`` says what the one who picked it may be told."""
+    """The message command that asks about a message.
 
-    def __init__(self, answer_service: AnswerService, visibility: Visibility | None = None) -> None:
+    Args:
+        answer_service: Answers the question.
+        visibility: Says which collections the asker may see where.
+        guild_settings: What each guild's admins have set.
+    """
+
+    def __init__(
+        self, answer_service: AnswerService, visibility: Visibility, guild_settings: GuildSettingsStore
+    ) -> None:
         self._answer_service = answer_service
-        self._visibility = visibility or Visibility()
+        self._visibility = visibility
+        self._guild_settings = guild_settings
         self._modal_ids = ModalIds("menus:form")
         self.context_menus = (app_commands.ContextMenu(name=MENU_NAME, callback=self._open_modal),)
 
     async def _open_modal(self, interaction: discord.Interaction[Any], message: discord.Message) -> None:
-        if self._answer_service.is_new_event(interaction.id):
-            question = self._create_history(interaction).read_question(message)
-            await interaction.response.send_modal(
-                QuestionModal(self, message, question, self._modal_ids.create(interaction))
-            )
+        question = self._create_history(interaction).read_question(message)
+        await interaction.response.send_modal(
+            QuestionModal(self, message, question, self._modal_ids.create(interaction))
+        )
 
     @commands.Cog.listener()
     async def on_interaction(self, interaction: discord.Interaction[Any]) -> None:
-        """Tell whoever sends a form that a restart left open; discord.py takes the others."""
-        if self._modal_ids.is_stale(custom_id_of(interaction)) and self._answer_service.is_new_event(interaction.id):
+        """Answer a modal that a restart left open; discord.py dispatches the others."""
+        if self._modal_ids.is_stale(custom_id_of(interaction)) and interaction.client.events.is_first(interaction.id):
             await send_ephemeral(interaction, STALE_MODAL)
 
     async def answer(
         self, interaction: discord.Interaction[Any], message: discord.Message, question: str, *, is_private: bool
     ) -> None:
-        """Answer what was sent with the form, knowing what was said before the message."""
-        if not self._answer_service.is_new_event(interaction.id):
+        """Answer the question of a modal, with the conversation before its message."""
+        if not interaction.client.events.is_first(interaction.id):
             return
-        record = record_from_interaction(
-            interaction, question, await self._visibility.scope_for_interaction(interaction, is_private=is_private)
-        )
-        channels = () if is_private else channel_ids_of(interaction.channel)
-        if refusal := await self._answer_service.admit(record, roles=role_ids_of(interaction.user), channels=channels):
-            await send_ephemeral(interaction, refusal)
-            return
-        if not await defer(interaction, ephemeral=is_private):
-            return
+        settings = await self._guild_settings.load(interaction.guild_id)
+        scope = await self._visibility.scope_for_interaction(interaction, is_private=is_private)
         await self._answer_service.ask(
-            record,
-            lambda controls: InteractionSurface(interaction, components=controls),
-            enrich=lambda question: self._enrich(question, interaction, message),
-            is_thread=is_conversation(interaction.channel),
+            build_question(interaction, question, scope, settings),
+            ResponseDestination(interaction, is_private),
+            settings,
+            enrich=QuestionContext(self._create_history(interaction), interaction.user, scope, asked_with=message),
         )
-
-    async def _enrich(
-        self, question: Question, interaction: discord.Interaction[Any], message: discord.Message
-    ) -> Question:
-        said = await self._create_history(interaction).load_before(message)
-        asker = interaction.user
-        return with_history(question, said, question.scope, speaker=asker.display_name, speaker_id=asker.id)
 
     def _create_history(self, interaction: discord.Interaction[Any]) -> MessageHistory:
         return MessageHistory(interaction.client, self._answer_service.recall)

@@ -29,7 +29,6 @@ from bot.text.invisible import strip_invisible
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from bot.answers.service import AnswerService
     from bot.discord_adapter.visibility import Visibility
     from bot.domain import DocumentInfo, Library
     from bot.records import Records
@@ -59,7 +58,6 @@ class Docs(commands.GroupCog, group_name="docs", group_description="The document
 
     def __init__(
         self,
-        answer_service: AnswerService,
         library: Library,
         records: Records,
         visibility: Visibility,
@@ -67,7 +65,6 @@ class Docs(commands.GroupCog, group_name="docs", group_description="The document
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__()
-        self._answer_service = answer_service
         self._library = library
         self._records = records
         self._visibility = visibility
@@ -108,8 +105,6 @@ class Docs(commands.GroupCog, group_name="docs", group_description="The document
         url: str | None = None,
     ) -> None:
         """Add a document or a web page; without either, a form takes up to ten files."""
-        if not self._answer_service.is_new_event(interaction.id):
-            return
         name = SHARED if collection is None else parse_collection(collection)
         if not self._visibility.is_admin(interaction):
             await send_ephemeral(interaction, ADMINS_ONLY)
@@ -184,9 +179,11 @@ class Docs(commands.GroupCog, group_name="docs", group_description="The document
     async def on_interaction(self, interaction: discord.Interaction[Any]) -> None:
         """Take the buttons below lists and questions, each judged anew, and forms that a restart left open."""
         name = custom_id_of(interaction)
-        if self._modal_ids.is_stale(name) and self._answer_service.is_new_event(interaction.id):
+        if self._modal_ids.is_stale(name) and interaction.client.events.is_first(interaction.id):
             await send_ephemeral(interaction, STALE_MODAL)
-        if not name.startswith((_PAGE_PREFIX, _REMOVE_PREFIX)) or not self._answer_service.is_new_event(interaction.id):
+        if not name.startswith((_PAGE_PREFIX, _REMOVE_PREFIX)) or not interaction.client.events.is_first(
+            interaction.id
+        ):
             return
         async with error_boundary(interaction):
             if not self._visibility.is_admin(interaction):
@@ -232,8 +229,6 @@ class Docs(commands.GroupCog, group_name="docs", group_description="The document
 
     async def _begin(self, interaction: discord.Interaction[Any]) -> bool:
         """Whether this is a new command of an admin's, acknowledged to them alone."""
-        if not self._answer_service.is_new_event(interaction.id):
-            return False
         if not self._visibility.is_admin(interaction):
             await send_ephemeral(interaction, ADMINS_ONLY)
             return False

@@ -19,7 +19,6 @@ from bot.records import AuditEntry
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bot.answers.service import AnswerService
     from bot.discord_adapter.visibility import Visibility
     from bot.records import Records
 
@@ -41,14 +40,12 @@ class Feedback(commands.GroupCog, group_name="feedback", group_description="What
 
     def __init__(
         self,
-        answer_service: AnswerService,
         records: Records,
         visibility: Visibility,
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__()
-        self._answer_service = answer_service
         self._records = records
         self._visibility = visibility
         self._clock = clock
@@ -59,8 +56,6 @@ class Feedback(commands.GroupCog, group_name="feedback", group_description="What
         self, interaction: discord.Interaction[Any], days: app_commands.Range[int, 1, MAX_DAYS] = DEFAULT_DAYS
     ) -> None:
         """All votes with what they were about and what people missed, as a CSV file."""
-        if not self._answer_service.is_new_event(interaction.id):
-            return
         if not self._visibility.is_admin(interaction):
             await send_ephemeral(interaction, ADMINS_ONLY)
         elif await defer(interaction, ephemeral=True):

@@ -62,8 +62,6 @@ class Privacy(commands.Cog):
     @app_commands.describe(member="For admins: whose questions and votes to forget; your own unless given")
     async def forget(self, interaction: discord.Interaction[Any], member: discord.User | None = None) -> None:
         """Remove what is remembered of what you asked here; asks first."""
-        if not self._answer_service.is_new_event(interaction.id):
-            return
         whose = interaction.user.id if member is None else member.id
         if not self._can_delete(interaction, whose):
             await send_ephemeral(interaction, ADMINS_ONLY)
@@ -82,7 +80,7 @@ class Privacy(commands.Cog):
     async def on_interaction(self, interaction: discord.Interaction[Any]) -> None:
         """Take the button that confirms; who presses it is judged anew."""
         name = custom_id_of(interaction)
-        if not name.startswith(_PREFIX) or not self._answer_service.is_new_event(interaction.id):
+        if not name.startswith(_PREFIX) or not interaction.client.events.is_first(interaction.id):
             return
         async with error_boundary(interaction):
             match = _CUSTOM_ID.fullmatch(name)
@@ -90,10 +88,14 @@ class Privacy(commands.Cog):
                 await send_ephemeral(interaction, FORGED)
             elif not self._can_delete(interaction, int(match["member"])):
                 await send_ephemeral(interaction, ADMINS_ONLY)
-            elif self._answer_service.is_answering(int(match["member"]), interaction.guild_id):
+            elif self._has_open_answers(int(match["member"]), interaction.guild_id):
                 await send_ephemeral(interaction, STILL_WRITING)
             else:
                 await self._delete_person(interaction, int(match["member"]), interaction.guild_id)
+
+    def _has_open_answers(self, user_id: int, guild_id: int | None) -> bool:
+        counts = self._answer_service.counts((user_id, guild_id))
+        return bool(counts.running or counts.waiting)
 
     def _can_delete(self, interaction: discord.Interaction[Any], user_id: int) -> bool:
         return user_id == interaction.user.id or self._visibility.is_admin(interaction)

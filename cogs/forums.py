@@ -1,48 +1,68 @@
-"""A new post in a forum or help channel that an admin has chosen: answered unasked, but only where it is clear."""
+"""Answers new posts in forums and help channels that admins chose, but only where the answer is clear."""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections import OrderedDict
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import discord
 from discord.ext import commands
 
+from bot.answers.automatic import find_automatic_answer
+from bot.answers.destination import OpenedSurface
 from bot.discord_adapter import ChannelSurface, can_write
+from bot.discord_adapter.answer_buttons import AnswerComponents
+from bot.discord_adapter.destinations import build_question
 from bot.discord_adapter.tracked_questions import TrackedQuestion, is_in_edit_window, put_bounded
-from bot.discord_adapter.visibility import Visibility, channel_ids_of, role_ids_of
+from bot.discord_adapter.visibility import channel_ids_of
 from bot.domain import QUESTION_LIMIT
-from bot.records import AnswerRecord
+from bot.errors import QuestionRefused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bot.access.admission import GuildSettingsStore
+    from bot.answers.destination import OpenAnswer
     from bot.answers.service import AnswerService
-    from bot.discord_adapter import Components
+    from bot.discord_adapter.client import DocentClient
+    from bot.discord_adapter.visibility import Visibility
+    from bot.domain import Answerer
 
 _log = logging.getLogger(__name__)
 
 
 class Forums(commands.Cog):
-    """Whoever posts where help is given is helped, if the documents speak clearly of it; else the bot stays quiet.
+    """Answers new posts in the channels that admins chose, where the documents answer them clearly.
 
-    ``follows_edits``: a post that is edited soon is looked at anew. ``clock`` gives Unix seconds.
+    Args:
+        answer_service: Answers the question.
+        client: The bot itself.
+        visibility: Says which collections a channel's readers may see.
+        guild_settings: What each guild's admins have set.
+        answerer: Finds out whether the documents answer a post.
+        follows_edits: A post that is edited soon is answered again.
+        clock: Returns Unix seconds.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its collaborators, each by name
         self,
         answer_service: AnswerService,
-        client: discord.Client,
-        visibility: Visibility | None = None,
+        client: DocentClient,
+        visibility: Visibility,
+        guild_settings: GuildSettingsStore,
+        answerer: Answerer,
         *,
         follows_edits: bool = True,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._answer_service = answer_service
         self._client = client
-        self._visibility = visibility or Visibility()
+        self._visibility = visibility
+        self._guild_settings = guild_settings
+        self._answerer = answerer
         self._follows_edits = follows_edits
         self._clock = clock
         self._posts: OrderedDict[int, TrackedQuestion] = OrderedDict()
@@ -54,10 +74,8 @@ class Forums(commands.Cog):
             return
         if self._client.user in message.mentions:
             return
-        chosen = await self._answer_service.load_guild_settings(message.guild.id)
-        if chosen.forums.isdisjoint(channel_ids_of(message.channel)) or not self._answer_service.is_new_event(
-            message.id
-        ):
+        settings = await self._guild_settings.load(message.guild.id)
+        if settings.forums.isdisjoint(channel_ids_of(message.channel)) or not self._client.events.is_first(message.id):
             return
         question = extract_post_question(message)
         post = put_bounded(self._posts, message.id, TrackedQuestion(question, message.channel.id))
@@ -99,48 +117,59 @@ class Forums(commands.Cog):
                 await post.replace_messages(self._client, await self._answer(message, post, guild))
 
     async def _answer(self, message: discord.Message, post: TrackedQuestion, guild: discord.Guild) -> tuple[int, ...]:
-        """Answer a post in place of what was answered before; gives the messages that stand then, none if quiet."""
-        this_round = post.revision
+        """Answer the post, replacing an earlier answer; return the ids of the bot's messages, empty if it was quiet."""
+        revision = post.revision
         channel = message.channel
         if isinstance(channel, discord.abc.GuildChannel | discord.Thread) and not can_write(channel):
             return post.message_ids
-        record = AnswerRecord(
-            answer_id=str(message.id),
-            question=post.text,
-            asker_id=message.author.id,
-            guild_id=guild.id,
-            channel_id=channel.id,
-            asked_at=message.created_at.timestamp(),
-            # Not what the one who posts may see: nobody asked for it, so it is everybody's or nobody's.
-            scope=await self._visibility.scope_for_channel(guild.id, channel),
-            is_automatic=True,
-        )
-        foreseen = await self._answer_service.find_automatic_answer(record)
-        if post.revision != this_round:
+        settings = await self._guild_settings.load(guild.id)
+        # Not what the author may see: nobody asked, so everybody who reads the channel must be allowed to see it.
+        scope = await self._visibility.scope_for_channel(guild.id, channel)
+        question = replace(build_question(message, post.text, scope, settings), is_automatic=True)
+        answer = await find_automatic_answer(self._answerer, question)
+        if post.revision != revision:
             return post.message_ids
-        if foreseen is None:
+        if answer is None:
             return ()
-        if refusal := await self._answer_service.admit(record, roles=role_ids_of(message.author)):
-            _log.info("Post %s is not answered: %s", message.id, refusal)
-            return ()
-        surfaces: list[ChannelSurface] = []
+        destination = _PostDestination(self._client, message, post)
+        try:
+            await self._answer_service.ask(question, destination, settings, answer=answer)
+        except QuestionRefused as error:
+            _log.info("Post %s is not answered: %s", message.id, error.user_message)
+        return destination.message_ids
 
-        def make_surface(components: Components) -> ChannelSurface:
-            made = ChannelSurface(
-                self._client,
-                channel.id,
-                # A page that was removed must not be found again by its nonce.
-                nonce_seed=f"{record.answer_id}/{post.revision}",
-                reference=message.to_reference(fail_if_not_exists=False),
-                components=components,
-                reused_message_ids=post.message_ids,
-            )
-            surfaces.append(made)
-            return made
 
-        is_thread = isinstance(channel, discord.Thread)
-        await self._answer_service.ask(record, make_surface, automatic_answer=foreseen, is_thread=is_thread)
-        return surfaces[0].message_ids
+@dataclass(slots=True)
+class _PostDestination:
+    """A reply to a post, on the messages of an earlier answer to it."""
+
+    client: discord.Client
+    message: discord.Message
+    post: TrackedQuestion
+    surface: ChannelSurface | None = None
+
+    @property
+    def channel_ids(self) -> frozenset[int]:
+        """As ``Destination.channel_ids``: admins have chosen this channel, whatever else they allow."""
+        return frozenset()
+
+    @property
+    def message_ids(self) -> tuple[int, ...]:
+        return self.surface.message_ids if self.surface else ()
+
+    async def open(self, answer: OpenAnswer) -> OpenedSurface:
+        """As ``Destination.open``."""
+        channel = self.message.channel
+        self.surface = ChannelSurface(
+            self.client,
+            channel.id,
+            # A page that was removed must not be found again by its nonce.
+            nonce_seed=f"{answer.answer_id}/{self.post.revision}",
+            reference=self.message.to_reference(fail_if_not_exists=False),
+            components=AnswerComponents(answer),
+            reused_message_ids=self.post.message_ids,
+        )
+        return OpenedSurface(self.surface, channel.id, is_conversation=isinstance(channel, discord.Thread))
 
 
 def is_post(message: discord.Message) -> bool:

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
     from bot.admin.embedding_cache import Embedder
     from bot.admin.gaps import ButtonId, Page, QuestionCluster
-    from bot.answers.service import AnswerService
     from bot.discord_adapter.visibility import Visibility
     from bot.records import Gap, Records
 
@@ -61,9 +60,8 @@ class Gaps(commands.Cog):
     ``keeps_questions``: questions are remembered in words. ``clock`` gives Unix seconds.
     """
 
-    def __init__(  # noqa: PLR0913 - what it joins, each by name
+    def __init__(
         self,
-        answer_service: AnswerService,
         records: Records,
         visibility: Visibility,
         embed: Embedder,
@@ -71,7 +69,6 @@ class Gaps(commands.Cog):
         keeps_questions: bool = True,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._answer_service = answer_service
         self._records = records
         self._visibility = visibility
         self._vectors = EmbeddingCache(embed)
@@ -86,8 +83,6 @@ class Gaps(commands.Cog):
         self, interaction: discord.Interaction[Any], days: app_commands.Range[int, 1, MAX_DAYS] = DEFAULT_DAYS
     ) -> None:
         """Questions that nobody's documents answered."""
-        if not self._answer_service.is_new_event(interaction.id):
-            return
         if not self._visibility.is_admin(interaction):
             await send_ephemeral(interaction, ADMINS_ONLY)
         elif not self._keeps_questions:
@@ -106,7 +101,7 @@ class Gaps(commands.Cog):
     async def on_interaction(self, interaction: discord.Interaction[Any]) -> None:
         """Take the controls below a list; each click is judged anew."""
         name = custom_id_of(interaction)
-        if not is_own_custom_id(name) or not self._answer_service.is_new_event(interaction.id):
+        if not is_own_custom_id(name) or not interaction.client.events.is_first(interaction.id):
             return
         async with error_boundary(interaction):
             press = parse_custom_id(name)

@@ -7,28 +7,34 @@ import logging
 import time
 from collections import OrderedDict
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import aiohttp
 import discord
 from discord.ext import commands
 
-from bot.answers.conversation import add_quotation, with_history
+from bot.answers.conversation import add_quotation
+from bot.answers.destination import OpenedSurface
 from bot.answers.session import report_unexpected_error
 from bot.discord_adapter import ChannelSurface
+from bot.discord_adapter.answer_buttons import AnswerComponents
+from bot.discord_adapter.destinations import QuestionContext, build_question
 from bot.discord_adapter.history import MessageHistory, format_thread_name, is_conversation
 from bot.discord_adapter.tracked_questions import TrackedQuestion, is_in_edit_window, put_bounded
-from bot.discord_adapter.visibility import Visibility, channel_ids_of, role_ids_of
-from bot.records import AnswerRecord
+from bot.discord_adapter.visibility import channel_ids_of
+from bot.errors import QuestionRefused
 from bot.streaming import Lost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bot.access.admission import GuildSettingsStore
+    from bot.answers.destination import OpenAnswer
     from bot.answers.service import AnswerService
-    from bot.discord_adapter import Components
-    from bot.domain import Question
+    from bot.discord_adapter.client import DocentClient
+    from bot.discord_adapter.visibility import Visibility
+    from bot.domain import FileReader
 
 _log = logging.getLogger(__name__)
 
@@ -69,29 +75,40 @@ class MentionOptions:
 
 
 class Mentions(commands.Cog):
-    """Who speaks to the bot is answered where they spoke.
+    """Answers messages that address the bot, with a reply.
 
-    ``visibility`` says what may be told, and where; ``clock`` gives Unix seconds.
+    Args:
+        answer_service: Answers the question.
+        client: The bot itself.
+        visibility: Says which collections the author may see where.
+        guild_settings: What each guild's admins have set.
+        file_reader: Reads the files that came with a question.
+        options: What the operator allows.
+        clock: Returns Unix seconds.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its collaborators, each by name
         self,
         answer_service: AnswerService,
-        client: discord.Client,
-        options: MentionOptions | None = None,
+        client: DocentClient,
+        visibility: Visibility,
+        guild_settings: GuildSettingsStore,
+        file_reader: FileReader,
         *,
-        visibility: Visibility | None = None,
+        options: MentionOptions | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._answer_service = answer_service
-        self._client = client
+        self.client = client
+        self._visibility = visibility
+        self._guild_settings = guild_settings
+        self._file_reader = file_reader
         self._options = options or MentionOptions()
-        self._visibility = visibility or Visibility()
         self._clock = clock
         self._tracked_questions: OrderedDict[int, TrackedQuestion] = OrderedDict()
         self._answer_ids: OrderedDict[int, str] = OrderedDict()
         self._notified_user_ids: OrderedDict[int, bool] = OrderedDict()
-        self._open_surfaces: dict[str, ChannelSurface] = {}
+        self._open_replies: dict[str, _ReplyDestination] = {}
         self._history = MessageHistory(client, answer_service.recall, self._find_answer_id)
 
     @commands.Cog.listener()
@@ -100,7 +117,7 @@ class Mentions(commands.Cog):
         if (
             self._is_ignored(message)
             or not self._history.is_addressed(message)
-            or not self._answer_service.is_new_event(message.id)
+            or not self.client.events.is_first(message.id)
         ):
             return
         if message.guild is None and not self._options.direct_messages:
@@ -167,40 +184,27 @@ class Mentions(commands.Cog):
             await self._notify_author(message, report_unexpected_error(error, str(message.id)))
 
     async def _answer(self, message: discord.Message, tracked_question: TrackedQuestion) -> None:
-        """Answer a message where it stands, in a thread of its own where it is crowded there, or say why not."""
-        is_first = not tracked_question.message_ids
-        record = await self._build_record(message, tracked_question)
-        here = channel_ids_of(message.channel) if message.guild else ()
-        if refusal := await self._answer_service.admit(record, roles=role_ids_of(message.author), channels=here):
-            await self._notify_author(message, refusal)
-            return
-        channel = await self._choose_channel(message) if is_first else message.channel
-        if refusal := find_obstacle(channel):
-            await self._notify_author(message, refusal)
-            return
-        tracked_question.channel_id = channel.id if is_first else tracked_question.channel_id
-        record = replace(record, channel_id=tracked_question.channel_id)
-        key = record.answer_id
-
-        def make_surface(components: Components) -> ChannelSurface:
-            return self._open_surfaces.setdefault(key, self._make_surface(message, tracked_question, components))
-
-        is_crowded = is_first and self._answer_service.count_running_in(channel.id) >= _TYPING_THRESHOLD
-        # Beside the answer, not before it: who comes next must find it counted.
-        signs = [asyncio.create_task(self._show_typing(channel))] if is_crowded else []
+        """Answer a message in its channel, or in a thread of its own where many answers are being written."""
+        settings = await self._guild_settings.load(message.guild.id if message.guild else None)
+        scope = await self._visibility.scope_for_message(self.client, message)
+        files = message.attachments
+        question = build_question(message, tracked_question.text, scope, settings, files=files)
+        context = QuestionContext(self._history, message.author, scope, message, self._file_reader, files)
+        reply = _ReplyDestination(self, message, tracked_question)
+        # Under its own key: when an edit is asked again, the earlier answer may still be storing its end.
+        self._open_replies[question.answer_id] = reply
         try:
-            cause = await self._answer_service.ask(
-                record,
-                make_surface,
-                enrich=lambda question: self._enrich(question, message),
-                is_thread=is_conversation(channel),
-            )
-            await asyncio.gather(*signs)
+            end_reason = await self._answer_service.ask(question, reply, settings, enrich=context)
+        except QuestionRefused as error:
+            await self._notify_author(message, error.user_message)
+            return
         finally:
-            shown = self._open_surfaces.pop(key).message_ids if key in self._open_surfaces else ()
-        await self._track_answer(message, tracked_question, shown)
-        if isinstance(cause, Lost) and not tracked_question.message_ids:
-            await self._notify_author(message, ANSWER_LOST.format(place=_format_channel_mention(channel)))
+            await asyncio.gather(*reply.typing_tasks)
+            del self._open_replies[question.answer_id]
+        await self._track_answer(message, tracked_question, reply.message_ids)
+        if isinstance(end_reason, Lost) and not tracked_question.message_ids:
+            channel_mention = f"<#{tracked_question.channel_id}>"
+            await self._notify_author(message, ANSWER_LOST.format(place=channel_mention))
 
     async def _track_answer(
         self, message: discord.Message, tracked_question: TrackedQuestion, message_ids: tuple[int, ...]
@@ -208,56 +212,26 @@ class Mentions(commands.Cog):
         """Remember which answer its messages show, and remove what an earlier one left below it."""
         for message_id in message_ids:
             put_bounded(self._answer_ids, message_id, str(message.id))
-        await tracked_question.replace_messages(self._client, message_ids)
+        await tracked_question.replace_messages(self.client, message_ids)
 
     def _find_answer_id(self, message_id: int) -> str | None:
-        """The key of the answer that a message shows, also while its last words are being noted."""
-        for key, surface in self._open_surfaces.items():
-            if message_id in surface.message_ids:
-                return key
+        """Return the id of the answer that a message shows, even while its end is being stored."""
+        for answer_id, reply in self._open_replies.items():
+            if message_id in reply.message_ids:
+                return answer_id
         return self._answer_ids.get(message_id)
 
-    def _make_surface(
-        self, message: discord.Message, tracked_question: TrackedQuestion, components: Components
-    ) -> ChannelSurface:
-        is_here = tracked_question.channel_id == message.channel.id
-        may_refer = message.guild is None or message.channel.permissions_for(message.guild.me).read_message_history
-        return ChannelSurface(
-            self._client,
-            tracked_question.channel_id,
-            # A page that was removed must not be found again by its nonce.
-            nonce_seed=f"{message.id}/{tracked_question.revision}",
-            reference=message.to_reference(fail_if_not_exists=False) if is_here and may_refer else None,
-            components=components,
-            reused_message_ids=tracked_question.message_ids,
+    def count_open_replies(self, channel_id: int) -> int:
+        """Return how many answers to mentions are open in a channel."""
+        return sum(
+            reply.surface is not None and reply.question.channel_id == channel_id
+            for reply in self._open_replies.values()
         )
 
-    async def _build_record(self, message: discord.Message, tracked_question: TrackedQuestion) -> AnswerRecord:
-        return AnswerRecord(
-            answer_id=str(message.id),
-            question=tracked_question.text,
-            asker_id=message.author.id,
-            guild_id=message.guild.id if message.guild else None,
-            channel_id=tracked_question.channel_id,
-            asked_at=message.created_at.timestamp(),
-            scope=await self._visibility.scope_for_message(self._client, message),
-            attached=tuple(file.filename for file in message.attachments),
-        )
-
-    async def _enrich(self, question: Question, message: discord.Message) -> Question:
-        """The question with what was said before it, now that it is its turn."""
-        said = await self._history.load_before(message)
-        question = replace(question, attachments=await self._answer_service.read_attachments(message.attachments))
-        author = message.author
-        return with_history(question, said, question.scope, speaker=author.display_name, speaker_id=author.id)
-
-    async def _choose_channel(self, message: discord.Message) -> discord.abc.MessageableChannel:
-        """Where to answer: in the channel, or in a thread of its own where many answers are under way."""
+    async def choose_channel(self, message: discord.Message) -> discord.abc.MessageableChannel:
+        """Return the message's channel, or a new thread where many answers are being written."""
         channel = message.channel
-        if (
-            not isinstance(channel, discord.TextChannel)
-            or self._answer_service.count_running_in(channel.id) < self._options.crowd
-        ):
+        if not isinstance(channel, discord.TextChannel) or self.count_open_replies(channel.id) < self._options.crowd:
             return channel
         may = channel.permissions_for(channel.guild.me)
         if not (may.create_public_threads and may.send_messages_in_threads):
@@ -265,7 +239,7 @@ class Mentions(commands.Cog):
         try:
             return await message.create_thread(name=format_thread_name(self._history.read_question(message)))
         except _REQUEST_ERRORS as error:
-            _log.warning("No thread for message %s: %s", message.id, type(error).__name__)
+            _log.warning("Message %s: opening a thread failed: %s", message.id, type(error).__name__)
             return channel
 
     async def _delete_answer(self, message_id: int) -> None:
@@ -284,7 +258,7 @@ class Mentions(commands.Cog):
                 return
             exchange = TrackedQuestion(record.question, record.channel_id, record.message_ids)
         async with exchange.lock:
-            await exchange.replace_messages(self._client, ())
+            await exchange.replace_messages(self.client, ())
 
     async def _explain_usage(self, message: discord.Message, tracked_question: TrackedQuestion) -> None:
         """Say how to ask: there was no question, or none that can be read. One that is added is answered in place."""
@@ -317,10 +291,56 @@ class Mentions(commands.Cog):
             except _REQUEST_ERRORS as error:
                 _log.warning("Message %s: nothing can be said (%s)", message.id, type(error).__name__)
 
-    async def _show_typing(self, channel: discord.abc.MessageableChannel) -> None:
-        """Show a sign of life at once: the first words have to wait for their turn in a crowded channel."""
-        with suppress(*_REQUEST_ERRORS):
-            await channel.typing()
+
+@dataclass(slots=True)
+class _ReplyDestination:
+    """A reply to a message, on the messages of an earlier answer to it."""
+
+    cog: Mentions
+    message: discord.Message
+    question: TrackedQuestion
+    surface: ChannelSurface | None = None
+    typing_tasks: list[asyncio.Task[None]] = field(default_factory=list[asyncio.Task[None]])
+
+    @property
+    def channel_ids(self) -> frozenset[int]:
+        """As ``Destination.channel_ids``."""
+        return channel_ids_of(self.message.channel) if self.message.guild else frozenset()
+
+    @property
+    def message_ids(self) -> tuple[int, ...]:
+        return self.surface.message_ids if self.surface else ()
+
+    async def open(self, answer: OpenAnswer) -> OpenedSurface:
+        """As ``Destination.open``."""
+        message, question = self.message, self.question
+        is_first = not question.message_ids
+        channel = await self.cog.choose_channel(message) if is_first else message.channel
+        if obstacle := find_obstacle(channel):
+            raise QuestionRefused(obstacle)
+        if is_first:
+            question.channel_id = channel.id
+            if self.cog.count_open_replies(channel.id) >= _TYPING_THRESHOLD:
+                # Beside the answer, not before it: the next message must find this one counted.
+                self.typing_tasks.append(asyncio.create_task(_show_typing(channel)))
+        is_here = question.channel_id == message.channel.id
+        may_refer = message.guild is None or message.channel.permissions_for(message.guild.me).read_message_history
+        self.surface = ChannelSurface(
+            self.cog.client,
+            question.channel_id,
+            # A page that was removed must not be found again by its nonce.
+            nonce_seed=f"{message.id}/{question.revision}",
+            reference=message.to_reference(fail_if_not_exists=False) if is_here and may_refer else None,
+            components=AnswerComponents(answer),
+            reused_message_ids=question.message_ids,
+        )
+        return OpenedSurface(self.surface, question.channel_id, is_conversation=is_conversation(channel))
+
+
+async def _show_typing(channel: discord.abc.MessageableChannel) -> None:
+    """Show at once that an answer comes: in a crowded channel its first text has to wait."""
+    with suppress(*_REQUEST_ERRORS):
+        await channel.typing()
 
 
 def find_obstacle(channel: discord.abc.MessageableChannel) -> str:

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bot.admin.reindex_runs import ReindexRuns
-    from bot.answers.service import AnswerService
     from bot.discord_adapter.visibility import Visibility
     from bot.records import Records
 
@@ -43,14 +42,12 @@ class Reindex(commands.Cog):
 
     def __init__(
         self,
-        answer_service: AnswerService,
         reindex_runs: ReindexRuns,
         records: Records,
         visibility: Visibility,
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._answer_service = answer_service
         self._reindex_runs = reindex_runs
         self._records = records
         self._visibility = visibility
@@ -73,8 +70,6 @@ class Reindex(commands.Cog):
         force: bool = False,  # noqa: FBT001, FBT002
     ) -> None:
         """Bring the index up to date with the documents."""
-        if not self._answer_service.is_new_event(interaction.id):
-            return
         wanted = None if collection is None else parse_collection(collection)
         if refusal := await self._find_refusal(interaction, wanted):
             await send_ephemeral(interaction, refusal)
@@ -110,7 +105,7 @@ class Reindex(commands.Cog):
     async def on_interaction(self, interaction: discord.Interaction[Any]) -> None:
         """Take the buttons below a run's message; each click is judged anew."""
         name = custom_id_of(interaction)
-        if not name.startswith((CANCEL_PREFIX, FAILURES_PREFIX)) or not self._answer_service.is_new_event(
+        if not name.startswith((CANCEL_PREFIX, FAILURES_PREFIX)) or not interaction.client.events.is_first(
             interaction.id
         ):
             return

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bot.access.admission import Admission
-    from bot.answers.service import AnswerService
     from bot.discord_adapter.visibility import Visibility
     from bot.records import Records
 
@@ -42,9 +41,8 @@ class GuildSettingsCog(commands.GroupCog, group_name="settings", group_descripti
     ``reads_messages``: the bot may read what does not mention it; ``clock``: Unix seconds.
     """
 
-    def __init__(  # noqa: PLR0913 - what it joins, each by name
+    def __init__(
         self,
-        answer_service: AnswerService,
         admission: Admission,
         records: Records,
         visibility: Visibility,
@@ -53,7 +51,6 @@ class GuildSettingsCog(commands.GroupCog, group_name="settings", group_descripti
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__()
-        self._answer_service = answer_service
         self._admission = admission
         self._records = records
         self._visibility = visibility
@@ -102,8 +99,6 @@ class GuildSettingsCog(commands.GroupCog, group_name="settings", group_descripti
 
     async def _begin(self, interaction: discord.Interaction[Any]) -> int | None:
         """The guild of a new command of one of its admins, acknowledged to them alone; else None."""
-        if not self._answer_service.is_new_event(interaction.id):
-            return None
         if not self._visibility.is_admin(interaction):
             await send_ephemeral(interaction, ADMINS_ONLY)
             return None

@@ -74,8 +74,6 @@ class Status(commands.Cog):
     @app_commands.default_permissions(manage_guild=True)
     async def status(self, interaction: discord.Interaction[Any]) -> None:
         """Models, index, answers and budgets at this moment."""
-        if not self._answer_service.is_new_event(interaction.id):
-            return
         if not self._visibility.is_admin(interaction) or interaction.guild_id is None:
             await send_ephemeral(interaction, ADMINS_ONLY)
         elif await defer(interaction, ephemeral=True):
@@ -85,7 +83,7 @@ class Status(commands.Cog):
 
     async def _collect_status(self, interaction: discord.Interaction[Any], guild_id: int) -> StatusReport:
         limits = await self._admission.limits_for(guild_id)
-        under_way, in_line = self._answer_service.counts
+        counts = self._answer_service.counts()
         # What other servers spend is for those who run the bot, unless there is no other.
         is_told_all = (
             self._visibility.person_for_interaction(interaction).is_operator or len(interaction.client.guilds) <= 1
@@ -94,8 +92,8 @@ class Status(commands.Cog):
         return StatusReport(
             self._build_info,
             await self._load_state_or_error(),
-            under_way,
-            in_line,
+            counts.running,
+            counts.waiting,
             await self._load_statistics_or_error(guild_id),
             Budget(self._admission.count_tokens_today(guild_id=guild_id), limits.guild_daily),
             whole,

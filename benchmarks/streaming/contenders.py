@@ -10,9 +10,12 @@ import discord
 from discord import app_commands
 
 from benchmarks.streaming.model import SEARCH_SECONDS
+from bot.access.admission import GuildSettingsStore
 from bot.answers.service import AnswerService
 from bot.discord_adapter import create_rate_limit_trace
 from bot.discord_adapter.client import DocentClient
+from bot.discord_adapter.visibility import Visibility
+from bot.errors import DocumentUnreadable
 from bot.records import MemoryRecords
 from bot.streaming import Driver, RateLimiter
 from cogs.answer_buttons import Answers
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
     from benchmarks.streaming.model import Model
     from benchmarks.streaming.scenarios import Contender
+    from bot.domain import Attachment
 
 _EDIT_INTERVAL = 1.0
 _MESSAGE_LIMIT = 2_000
@@ -49,6 +53,13 @@ def make_bot(contender: Contender, model: Model, *, crowd: int = 0) -> Bot:
     return Docent(model, crowd) if contender.is_docent else EverySecondBot(model)
 
 
+class _NoFiles:
+    """Reads no files: the questions of the scenarios come without."""
+
+    async def read(self, name: str, content: bytes) -> Attachment:  # noqa: ARG002 - as the protocol has it
+        raise DocumentUnreadable("files are not read here")
+
+
 class Docent(DocentClient):
     """Ours: its client, its cogs, its driver, its surfaces, joined as the composition root joins them."""
 
@@ -56,18 +67,20 @@ class Docent(DocentClient):
         lanes = RateLimiter()
         self._answer_driver = Driver(lanes)
         records = MemoryRecords()
-        self._mention_options = MentionOptions(crowd=crowd or _NEVER_CROWDED)
+        mention_options = MentionOptions(crowd=crowd or _NEVER_CROWDED)
+        visibility, guild_settings = Visibility(), GuildSettingsStore(records)
         self._answer_service = AnswerService(model, self._answer_driver, records)
         super().__init__(
-            cogs=[Ask(self._answer_service), Answers(self._answer_service, records)],
+            cogs=[
+                Ask(self._answer_service, visibility, guild_settings, _NoFiles()),
+                Answers(self._answer_service, records, visibility, guild_settings),
+                lambda client: Mentions(
+                    self._answer_service, client, visibility, guild_settings, _NoFiles(), options=mention_options
+                ),
+            ],
             driver=self._answer_driver,
             http_trace=create_rate_limit_trace(lanes),
         )
-
-    async def setup_hook(self) -> None:
-        """Take in the cogs."""
-        await super().setup_hook()
-        await self.add_cog(Mentions(self._answer_service, self, self._mention_options))
 
     @property
     def client(self) -> discord.Client:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from bot.access.guild_settings import Json
-    from bot.domain import Usage
-    from bot.records import AnswerRecord, Records
+    from bot.domain import Question, Usage
+    from bot.records import Records
 
 _log = logging.getLogger(__name__)
 
@@ -96,27 +96,25 @@ class Admission:
             past = ()
         self._ledger = Ledger(past, now=now)
 
-    async def admit(self, record: AnswerRecord, *, roles: Collection[int] = (), channels: Collection[int] = ()) -> str:
-        """Let a question in and reserve what it may cost; else the words for whoever asked, and nothing is reserved.
+    def admit(self, question: Question, settings: GuildSettings, *, channel_ids: Collection[int] = ()) -> str:
+        """Admit a question and reserve what it may cost; return why not, "" if it is admitted.
 
-        ``channels`` are where its answer would appear, none where the asker alone would see it.
+        Args:
+            question: What is asked, and by whom.
+            settings: The guild's.
+            channel_ids: Where the answer would appear, a thread's parent included; empty if only the asker sees it.
         """
-        chosen = await self.guild_settings.load(record.guild_id)
-        if channels and not chosen.allows(channels):
-            places = " ".join(f"<#{channel}>" for channel in sorted(chosen.channels))
+        if channel_ids and not settings.allows(channel_ids):
+            places = " ".join(f"<#{channel}>" for channel in sorted(settings.channels))
             return f"On this server I answer in {places}; in other channels to you alone, with `/ask private:True`."
-        if self._max_question_characters and len(record.question) > self._max_question_characters:
+        if self._max_question_characters and len(question.text) > self._max_question_characters:
             return (
-                f"The question has {len(record.question):,} characters. "
+                f"The question has {len(question.text):,} characters. "
                 f"The limit here is {self._max_question_characters:,}."
             )
-        spending = UsageRecord(record.answer_id, record.asker_id, record.guild_id, self._clock(), self._estimate)
-        refused = self._ledger.admit(spending, chosen.limits_for(self._limits, roles))
+        spending = UsageRecord(question.answer_id, question.asker_id, question.guild_id, self._clock(), self._estimate)
+        refused = self._ledger.admit(spending, settings.limits_for(self._limits, question.asker_role_ids))
         return refused.message if isinstance(refused, Rejection) else ""
-
-    def rename(self, answer_id: str, new_answer_id: str) -> None:
-        """What was reserved under one key is claimed under another."""
-        self._ledger.rename(answer_id, new_answer_id)
 
     async def reserve(self, answer_id: str) -> None:
         """An answer begins: what it may cost is written down."""

@@ -104,12 +104,6 @@ class Ledger:
             self._day.add(usage_record, usage_record.tokens)
         return refusal
 
-    def rename(self, answer_id: str, new_answer_id: str) -> None:
-        """What was reserved under one key is claimed under another."""
-        if spending := self._pending.pop(answer_id, None):
-            del self._reserved[answer_id]
-            self._reserved[new_answer_id] = self._pending[new_answer_id] = replace(spending, answer_id=new_answer_id)
-
     def reserve(self, answer_id: str) -> UsageRecord | None:
         """An answer that was let in begins; None if it was not let in."""
         self._pending.pop(answer_id, None)

@@ -233,7 +233,7 @@ class _RunMessage:
                     return
 
     async def _show(self, text: str, *, is_last: bool) -> None:
-        await self.driver.wait_for_edit_slot(self.surface.lane)
+        await self.driver.wait_for_edit_slot(self.surface.bucket)
         if self.surface.message_ids:
             await self.surface.edit(Edit(0, text, is_last=is_last))
         else:

@@ -28,15 +28,15 @@ _TEENS = range(10, 20)
 
 @dataclass(frozen=True, slots=True)
 class QueueTicket:
-    """One who stands in the line. ``asker_id`` and ``channel_id`` are Discord's ids; ``joined_at`` is in seconds.
+    """One question in the queue. ``asker_id`` and ``channel_id`` are Discord's ids; ``joined_at`` is in seconds.
 
-    ``is_thread``: what is said in that place is one conversation, so that a question there may rest on the one before.
+    ``is_conversation``: the channel is a thread or a direct message, where a question may follow up on the one before.
     """
 
     number: int
     asker_id: int
     channel_id: int
-    is_thread: bool
+    is_conversation: bool
     joined_at: float
     tag: float
 
@@ -56,12 +56,12 @@ class AnswerQueue:
         self._last_tag: dict[int, float] = {}
         self._count = 0
 
-    def join(self, *, asker_id: int, channel_id: int, now: float, is_thread: bool = False) -> QueueTicket:
+    def join(self, *, asker_id: int, channel_id: int, now: float, is_conversation: bool = False) -> QueueTicket:
         """Stand behind one's own questions and beside everybody else's; ``now`` is in seconds."""
         self._count += 1
         tag = max(self._virtual_time, self._last_tag.get(asker_id, self._virtual_time - 1.0) + 1.0)
         self._last_tag[asker_id] = tag
-        ticket = QueueTicket(self._count, asker_id, channel_id, is_thread, now, tag)
+        ticket = QueueTicket(self._count, asker_id, channel_id, is_conversation, now, tag)
         self._waiting.append(ticket)
         self._waiting.sort(key=lambda waiting: (waiting.tag, waiting.joined_at, waiting.number))
         self._start_next()
@@ -94,7 +94,7 @@ class AnswerQueue:
 
     def _waits_for_own(self, ticket: QueueTicket) -> bool:
         """Whether the same person's earlier question in the same thread is still being answered."""
-        return ticket.is_thread and any(
+        return ticket.is_conversation and any(
             (other.asker_id, other.channel_id) == (ticket.asker_id, ticket.channel_id) and other.number < ticket.number
             for other in (*self._running, *self._waiting)
         )
@@ -116,11 +116,11 @@ class QueuedDriver:
         answer_id: str,
         asker_id: int,
         channel_id: int,
-        is_thread: bool = False,
+        is_conversation: bool = False,
     ) -> EndReason:
         """As ``Driver.run``, in turn. ``asker_id`` and ``channel_id`` (a channel) are Discord's ids."""
         now = asyncio.get_running_loop().time()
-        ticket = self._queue.join(asker_id=asker_id, channel_id=channel_id, now=now, is_thread=is_thread)
+        ticket = self._queue.join(asker_id=asker_id, channel_id=channel_id, now=now, is_conversation=is_conversation)
         try:
             ahead = self._queue.count_ahead(ticket)
             status = format_queue_position(ahead) if ahead else ""
@@ -136,11 +136,6 @@ class QueuedDriver:
     def stop(self, answer_id: str, by: str) -> bool:
         """As ``Driver.stop``; an answer that waits is stopped too."""
         return self._driver.stop(answer_id, by)
-
-    @property
-    def counts(self) -> tuple[int, int]:
-        """How many answers are under way, and how many wait in line."""
-        return self._queue.counts
 
     async def wait_for_turn(self, ticket: QueueTicket, answer_id: str) -> None:
         """Wait until it is this answer's turn, and tell its reader meanwhile where it stands."""

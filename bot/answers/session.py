@@ -6,7 +6,7 @@ import hashlib
 import logging
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from bot.domain import FinishReason, Usage
 from bot.errors import AnswerUnavailable, DocentError, NothingFound, StoreUnusable
@@ -18,7 +18,7 @@ from bot.text.invisible import InvisibleFilter
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-    from bot.domain import Answer, Answerer, Question, Source
+    from bot.domain import Answer, Answerer, Question, Scope, Source
     from bot.streaming import EndReason
 
 _log = logging.getLogger(__name__)
@@ -54,10 +54,27 @@ _STATUS_BY_END_REASON: dict[type[EndReason], AnswerStatus] = {
 }
 
 
-class AnswerSession:
-    """One question's way from the asker to its last word. Used once.
+class Enricher(Protocol):
+    """Completes a question when its turn comes: with the conversation before it, and the files that came with it."""
 
-    ``is_automatic``: nobody asked the bot, which is said below the answer. ``clock`` gives Unix seconds.
+    async def __call__(self, question: Question, /) -> Question:
+        """Return the question with what belongs to it.
+
+        Raises:
+            QuestionInvalid: something that came with it cannot be used; the message says what.
+        """
+        ...
+
+
+class AnswerSession:
+    """One question from its status line to its closing note; the text source of one run of the driver.
+
+    Args:
+        answerer: Finds the passages and the model's deltas.
+        question: What is asked.
+        enrich: Completes the question when its turn comes.
+        answer: An answer that is ready to be written; then neither ``answerer`` nor ``enrich`` is called.
+        clock: Returns Unix seconds.
     """
 
     def __init__(
@@ -65,14 +82,16 @@ class AnswerSession:
         answerer: Answerer,
         question: Question,
         *,
-        is_automatic: bool = False,
+        enrich: Enricher | None = None,
+        answer: Answer | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._answerer = answerer
         self._question = question
-        self._is_automatic = is_automatic
+        self._enrich = enrich
         self._clock = clock
-        self._answer: Answer | None = None
+        self._answer = answer
+        self._has_begun = False
         self._received = _ReceivedText()
         self._status = AnswerStatus.WRITING
 
@@ -102,9 +121,19 @@ class AnswerSession:
         return self._answer.searched_for if self._answer else ""
 
     @property
+    def scope(self) -> Scope:
+        """The collections the answer is drawn from: a follow-up may see fewer than its asker."""
+        return self._question.scope
+
+    @property
     def status(self) -> AnswerStatus:
-        """What became of it, as far as the reader has been told."""
+        """How the answer ended, as far as its reader has been shown."""
         return self._status
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether its turn in the queue has come."""
+        return self._has_begun
 
     async def begin(self) -> StreamStart:
         """Find the passages and say what is being read.
@@ -112,7 +141,11 @@ class AnswerSession:
         Raises:
             DocentError: whatever the answerer raises; ``closing`` has the words for it.
         """
-        self._answer = await self._answerer.answer(self._question)
+        self._has_begun = True
+        if self._answer is None:
+            if self._enrich is not None:
+                self._question = await self._enrich(self._question)
+            self._answer = await self._answerer.answer(self._question)
         return StreamStart(
             status=format_reading_status(self.sources, self.searched_for),
             allowed_urls=find_allowed_urls(self.sources),
@@ -144,7 +177,7 @@ class AnswerSession:
     def _format_note(self, end_reason: EndReason) -> str:
         if isinstance(end_reason, Ended):
             return _format_subtext(
-                self._get_finish_note(), self._get_notice(), AUTOMATIC_NOTE if self._is_automatic else ""
+                self._get_finish_note(), self._get_notice(), AUTOMATIC_NOTE if self._question.is_automatic else ""
             )
         reason = self._describe_end_reason(end_reason)
         if not self.text.strip():

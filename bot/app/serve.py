@@ -27,6 +27,7 @@ from bot.answers.service import AnswerService
 from bot.app.library import open_library
 from bot.discord_adapter import create_rate_limit_trace
 from bot.discord_adapter.client import GRACE, DocentClient, set_discord_urls
+from bot.discord_adapter.unfinished_messages import UnfinishedAnswers
 from bot.discord_adapter.visibility import Visibility
 from bot.errors import DocentError, RecordsUnusable
 from bot.preview.page import PreviewPage
@@ -104,9 +105,8 @@ async def serve(settings: Settings, *, always_ingest: bool = False, stop: asynci
             estimate=ESTIMATED_TOKENS if settings.has_model else 0,
         )
         await admission.open()
-        asking = AnswerService(
-            library, driver, records, library=library, limit=settings.concurrent_answers, admission=admission
-        )
+        guild_settings = admission.guild_settings
+        asking = AnswerService(library, driver, records, limit=settings.concurrent_answers, admission=admission)
         reindexing = ReindexRuns(library, driver, records)
         rules = Rules(settings.data_dir)
         visibility = Visibility(rules.load, Admins(parse_ids(settings.admin_users), parse_ids(settings.admin_roles)))
@@ -119,17 +119,19 @@ async def serve(settings: Settings, *, always_ingest: bool = False, stop: asynci
         )
         client = DocentClient(
             cogs=[
-                Ask(asking, visibility, in_direct_messages=settings.direct_messages),
-                Answers(asking, records, visibility),
-                ContextMenus(asking, visibility),
-                lambda client: Mentions(asking, client, manners, visibility=visibility),
-                lambda client: Forums(asking, client, visibility, follows_edits=settings.follow_edits),
+                Ask(asking, visibility, guild_settings, library, in_direct_messages=settings.direct_messages),
+                Answers(asking, records, visibility, guild_settings),
+                ContextMenus(asking, visibility, guild_settings),
+                lambda client: Mentions(asking, client, visibility, guild_settings, library, options=manners),
+                lambda client: Forums(
+                    asking, client, visibility, guild_settings, library, follows_edits=settings.follow_edits
+                ),
                 Meta(library),
-                Reindex(asking, reindexing, records, visibility),
-                Docs(asking, library, records, visibility),
-                GuildSettingsCog(asking, admission, records, visibility, reads_messages=settings.message_content),
-                Gaps(asking, records, visibility, library.embed, keeps_questions=settings.remember_questions),
-                Feedback(asking, records, visibility),
+                Reindex(reindexing, records, visibility),
+                Docs(library, records, visibility),
+                GuildSettingsCog(admission, records, visibility, reads_messages=settings.message_content),
+                Gaps(records, visibility, library.embed, keeps_questions=settings.remember_questions),
+                Feedback(records, visibility),
                 Privacy(asking, records, visibility),
                 Status(
                     _collect_build_info(settings, records),
@@ -143,7 +145,9 @@ async def serve(settings: Settings, *, always_ingest: bool = False, stop: asynci
             driver=driver,
             http_trace=create_rate_limit_trace(lanes),
             reads_messages=settings.message_content,
-            once_ready=lambda client: _recover_unfinished(client, asking, reindexing),
+            once_ready=lambda client: _recover_unfinished(
+                UnfinishedAnswers(client, asking, records, driver), client, reindexing
+            ),
             before_close=reindexing.suspend,
         )
         ingesting = asyncio.create_task(_ingest_at_start(library, always=always_ingest))
@@ -153,7 +157,7 @@ async def serve(settings: Settings, *, always_ingest: bool = False, stop: asynci
         finally:
             with suppress(TimeoutError):
                 async with asyncio.timeout(GRACE):
-                    await asking.wait_until_all_done()
+                    await asking.wait_until_done()
             ingesting.cancel()
             await asyncio.gather(ingesting, return_exceptions=True)
 
@@ -184,9 +188,11 @@ async def preview(
             raise DocentError(f"Port {port} on 127.0.0.1 cannot be had ({error.strerror}). Try --port 0.") from error
 
 
-async def _recover_unfinished(client: discord.Client, answer_service: AnswerService, reindex_runs: ReindexRuns) -> None:
+async def _recover_unfinished(
+    unfinished_answers: UnfinishedAnswers, client: discord.Client, reindex_runs: ReindexRuns
+) -> None:
     """Deal with what a process that went down has left: half-written answers, and a run cut off."""
-    await asyncio.gather(answer_service.finish_interrupted(client), reindex_runs.resume(client))
+    await asyncio.gather(unfinished_answers.finish_all(), reindex_runs.resume(client))
 
 
 def _read_version() -> str:

@@ -14,6 +14,10 @@ from typing import TYPE_CHECKING, Any
 from bot.domain import QUESTION_LIMIT
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bot.answers.destination import OpenAnswer
+    from bot.discord_adapter.surfaces import MessageLocation
     from bot.records import AnswerRecord
 
 _PREFIX = "answer:"
@@ -47,6 +51,26 @@ class ButtonId:
 
     action: ButtonAction
     answer_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerComponents:
+    """The buttons below one open answer, as its surface asks for them."""
+
+    answer: OpenAnswer
+
+    def streaming(self) -> Sequence[dict[str, Any]]:
+        """As ``Components.streaming``."""
+        return build_streaming_buttons(self.answer.answer_id)
+
+    def final(self, message_ids: Sequence[int]) -> Sequence[dict[str, Any]]:
+        """As ``Components.final``."""
+        self.answer.message_ids = tuple(message_ids)
+        return build_final_buttons(self.answer.snapshot)
+
+    async def on_complete(self, location: MessageLocation) -> None:
+        """As ``Components.on_complete``."""
+        self.answer.message_ids = location.message_ids
 
 
 def format_custom_id(action: ButtonAction, answer_id: str) -> str:

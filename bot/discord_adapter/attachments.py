@@ -13,7 +13,7 @@ from bot.text.citations import escape_markdown
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bot.domain import Attachment, Library
+    from bot.domain import Attachment, FileReader
 
 MAX_FILES = 3
 """So many files of one question are read."""
@@ -22,7 +22,7 @@ MAX_FILE_BYTES = 10 * 2**20
 """Bytes of the largest file that is read as part of a question: what anybody may attach on Discord."""
 
 
-async def read_attachments(library: Library, files: Sequence[discord.Attachment]) -> tuple[Attachment, ...]:
+async def read_attachments(reader: FileReader, files: Sequence[discord.Attachment]) -> tuple[Attachment, ...]:
     """What the files say, in their order.
 
     Raises:
@@ -30,10 +30,10 @@ async def read_attachments(library: Library, files: Sequence[discord.Attachment]
     """
     if len(files) > MAX_FILES:
         raise QuestionInvalid(f"At most {MAX_FILES} files are read with a question; there are {len(files)}.")
-    return tuple([await _read_attachment(library, file) for file in files])
+    return tuple([await _read_attachment(reader, file) for file in files])
 
 
-async def _read_attachment(library: Library, file: discord.Attachment) -> Attachment:
+async def _read_attachment(reader: FileReader, file: discord.Attachment) -> Attachment:
     name = escape_markdown(file.filename)
     if file.size > MAX_FILE_BYTES:
         raise QuestionInvalid(f"{name} was not read: it is larger than {MAX_FILE_BYTES // 2**20} MB.")
@@ -42,6 +42,6 @@ async def _read_attachment(library: Library, file: discord.Attachment) -> Attach
     except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
         raise QuestionInvalid(f"{name} could not be fetched from Discord. Attach it again.") from error
     try:
-        return await library.read(file.filename, content)
+        return await reader.read(file.filename, content)
     except DocumentUnreadable as error:
         raise QuestionInvalid(f"{name} was not read: {error.user_message}.") from error

@@ -17,6 +17,7 @@ from discord.http import Route
 
 from bot.answers.session import report_unexpected_error
 from bot.discord_adapter import can_write
+from bot.discord_adapter.deduplication import EventDeduplicator
 from bot.errors import DocentError, Problem, SettingsInvalid
 
 if TYPE_CHECKING:
@@ -46,24 +47,25 @@ _COMPARED_FIELDS = (
 
 
 class DocentClient(commands.Bot):
-    """A discord.py client with the given cogs, and nobody ever mentioned.
+    """A discord.py client with the given cogs, which mentions nobody.
 
-    A cog that has to write where nothing was asked of it comes as a function of the client. A cog's
-    ``menus`` go into
-    the tree with its commands. ``driver`` is the one the cogs run their answers with: it is closed before the
-    connection is. ``reads_messages`` asks for the only privileged intent there is a use for: messages' content.
-    ``once_ready`` is what is to be done when Discord is reached for the first time, beside everything else;
-    ``before_leaving`` what has to be said before the connection is closed.
+    Args:
+        cogs: Cogs, or functions that make one for this client; their ``context_menus`` join the command tree.
+        driver: Runs the cogs' answers; it is closed before the connection is.
+        http_trace: Learns the rate limits from Discord's headers.
+        reads_messages: Asks for the privileged message-content intent.
+        once_ready: Called when Discord is reached for the first time.
+        before_close: Called before the connection is closed, for at most ``GRACE`` seconds.
     """
 
     def __init__(  # noqa: PLR0913 - what it is made of, each by name
         self,
         *,
-        cogs: Sequence[commands.Cog | Callable[[discord.Client], commands.Cog]],
+        cogs: Sequence[commands.Cog | Callable[[DocentClient], commands.Cog]],
         driver: Driver,
         http_trace: aiohttp.TraceConfig | None = None,
         reads_messages: bool = False,
-        once_ready: Callable[[discord.Client], Coroutine[Any, Any, None]] | None = None,
+        once_ready: Callable[[DocentClient], Coroutine[Any, Any, None]] | None = None,
         before_close: Callable[[], Coroutine[Any, Any, None]] | None = None,
     ) -> None:
         # It never joins a voice channel, so nobody needs to read that it could not.
@@ -88,13 +90,14 @@ class DocentClient(commands.Bot):
         self._before_close = before_close
         self._first_ready_task: asyncio.Task[None] | None = None
         self.is_shutting_down = False
+        self.events = EventDeduplicator()
 
     async def setup_hook(self) -> None:
         """Take in the cogs."""
         for given in self._cogs_to_add:
             cog = given if isinstance(given, commands.Cog) else given(self)
             await self.add_cog(cog)
-            for menu in getattr(cog, "menus", ()):
+            for menu in getattr(cog, "context_menus", ()):
                 self.tree.add_command(menu)
 
     async def run_until(self, stop: asyncio.Event, token: str) -> None:
@@ -262,7 +265,11 @@ class _Tree(app_commands.CommandTree[DocentClient]):
     """The commands, and the words for those that fail."""
 
     async def interaction_check(self, interaction: discord.Interaction[DocentClient], /) -> bool:
-        """Begin nothing that there is no time to finish."""
+        """Ignore what was delivered before, and begin nothing that there is no time to finish."""
+        if interaction.type is discord.InteractionType.autocomplete:
+            return True
+        if not interaction.client.events.is_first(interaction.id):
+            return False
         if interaction.client.is_shutting_down:
             await send_ephemeral(interaction, "Docent is restarting. Ask again in a moment.")
         return not interaction.client.is_shutting_down

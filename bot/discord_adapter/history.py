@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import discord
@@ -52,13 +52,17 @@ class MessageHistory:
         self._recall = recall
         self._find_answer_id = find_answer_id
 
-    async def load_before(self, message: discord.Message) -> list[HistoryMessage]:
-        """What was said before a message, the oldest first; nothing where the bot may not read it."""
-        if is_conversation(message.channel):
-            return await self.load_channel_history(message.channel, message.id)
-        return await self._load_reply_chain(message)
+    async def load_before(self, asked_with: discord.Message | discord.Interaction[Any]) -> list[HistoryMessage]:
+        """Return the messages before a question, oldest first; none where the bot may not read them.
 
-    async def load_channel_history(
+        In a thread or a direct message these are the channel's; elsewhere a message's chain of replies.
+        """
+        channel: Any = asked_with.channel
+        if is_conversation(channel):
+            return await self._load_channel_history(channel, asked_with.id)
+        return await self._load_reply_chain(asked_with) if isinstance(asked_with, discord.Message) else []
+
+    async def _load_channel_history(
         self, channel: discord.abc.MessageableChannel, question_id: int
     ) -> list[HistoryMessage]:
         """What was said in a thread or between two people before a question, which is a message or a command."""
@@ -174,7 +178,7 @@ class MessageHistory:
         """What was asked in the message a thread was opened at: by a person, or by the command it shows."""
         if not self.is_own(starter) or not starter.interaction_metadata:
             return self._parse_user_message(starter)
-        record = await self._recall(str(starter.id))
+        record = await self._recall(str(starter.interaction_metadata.id))
         return _question_from_record(record, _get_asker_name(starter)) if record else None
 
     async def _add_thread_message(

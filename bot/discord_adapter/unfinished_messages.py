@@ -1,22 +1,110 @@
-"""A message that a killed process left half-written is found by its button for stopping, and is given an end."""
+"""Finishes the messages that a killed process left half-written: they are found by their Stop button."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+import logging
+import time
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from bot.discord_adapter import answer_buttons
+from bot.discord_adapter.answer_buttons import ButtonAction
 from bot.discord_adapter.http import LIST_LIMIT, ChannelEndpoint, DiscordHttp, MessagePayload, map_errors
-from bot.streaming import PAGE_LIMIT, WRITING_CURSOR, strip_cursor, utf16_length
+from bot.errors import RecordsUnusable
+from bot.records import AnswerStatus
+from bot.streaming import (
+    PAGE_LIMIT,
+    WRITING_CURSOR,
+    SurfaceBusy,
+    SurfaceGone,
+    strip_cursor,
+    utf16_length,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import discord
 
+    from bot.answers.service import AnswerService
     from bot.discord_adapter.http import Json
+    from bot.records import AnswerRecord, Records
+    from bot.streaming import Driver
+
+_log = logging.getLogger(__name__)
+
+INTERRUPTED_NOTE = "-# Interrupted. Docent was restarted: ask again."
+"""The closing note of an answer whose process was killed."""
+
+_MAX_AGE = 24 * 3600.0
+"""Seconds: answers that were asked for earlier are left as they are."""
+_MAX_ANSWERS = 50
+_MAX_TRIES = 3
 
 _MAX_LISTS = 3
 """So many lists of messages are looked through: an answer's last page stands soon after its question."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnfinishedAnswers:
+    """Finishes the answers that the records hold without an end.
+
+    ``clock`` returns Unix seconds.
+    """
+
+    client: discord.Client
+    answer_service: AnswerService
+    records: Records
+    driver: Driver
+    clock: Callable[[], float] = time.time
+
+    async def finish_all(self) -> None:
+        """Append a closing note to each message, with a button to ask again.
+
+        A message that the bot cannot find or edit is left to whoever presses its Stop button.
+        """
+        try:
+            unfinished = await self.records.unfinished_answers(self.clock() - _MAX_AGE, _MAX_ANSWERS)
+        except RecordsUnusable as error:
+            _log.warning("Finishing interrupted answers failed: %s", error.user_message)
+            return
+        finished = [
+            await self._finish(record) for record in unfinished if not self.answer_service.is_writing(record.answer_id)
+        ]
+        if finished:
+            _log.info("Interrupted answers: %d found, %d finished", len(finished), sum(finished))
+
+    async def _finish(self, record: AnswerRecord) -> bool:
+        messages = UnfinishedMessages(self.client, record.channel_id, answer_id=record.answer_id)
+        for _ in range(_MAX_TRIES):
+            try:
+                return await self._finish_message(record, messages)
+            except SurfaceBusy as error:
+                await asyncio.sleep(error.retry_after)
+            except SurfaceGone:
+                return False
+            except Exception:  # noqa: BLE001 - one that fails must not keep the others open
+                _log.exception("Answer %s: finishing it after a restart failed", record.answer_id)
+                return False
+        return False
+
+    async def _finish_message(self, record: AnswerRecord, messages: UnfinishedMessages) -> bool:
+        found = await messages.find(answer_buttons.format_custom_id(ButtonAction.STOP, record.answer_id))
+        if found is None:
+            return False
+        await self.driver.wait_for_edit_slot(messages.bucket)
+        current = await self.answer_service.recall(record.answer_id)
+        is_writing = self.answer_service.is_writing(record.answer_id)
+        if current is None or current.status is not AnswerStatus.WRITING or is_writing:
+            return False  # somebody has pressed its button meanwhile, or asked the question anew
+        ended = replace(current, status=AnswerStatus.RESTARTING, ended_at=self.clock())
+        await messages.finish(found, INTERRUPTED_NOTE, answer_buttons.build_final_buttons(ended))
+        try:
+            await self.records.save_answer(ended)
+        except RecordsUnusable as error:
+            _log.warning("Answer %s: storing failed: %s", record.answer_id, error.user_message)
+        return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from bot.domain.answers import (
     Usage,
     collection_of,
 )
-from bot.domain.library import DocumentInfo, IngestionReport, Library, LibraryState, Progress
+from bot.domain.library import DocumentInfo, FileReader, IngestionReport, Library, LibraryState, Progress
 
 __all__ = [
     "QUESTION_LIMIT",
@@ -26,6 +26,7 @@ __all__ = [
     "Answerer",
     "Attachment",
     "DocumentInfo",
+    "FileReader",
     "FinishReason",
     "IngestionReport",
     "Library",

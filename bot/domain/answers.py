@@ -60,11 +60,23 @@ class ResponseStyle:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One question, as it was asked. ``answer_id`` names it once and for all: an interaction's or message's id.
+    """One question: what is asked, by whom, where and when.
 
-    ``conversation`` is what was said before, the oldest first, no longer than a model may be given; ``speaker`` is who
-    asks, by the name that person has in it. ``attachments`` are documents that came with the question: read as part of
-    it, never indexed. ``style`` is how the place it is asked in wants to be answered.
+    Args:
+        text: The question in the asker's words.
+        answer_id: Id of the interaction or message that asked; it names the answer from then on.
+        scope: The collections this asker may see here.
+        conversation: Earlier messages, oldest first, no longer than a model may be given.
+        speaker: The asker's name in that conversation.
+        attachments: Documents that came with the question: read as part of it, never indexed.
+        style: How this guild wants to be answered.
+        asker_id: The user's id.
+        asker_role_ids: Their roles in this guild.
+        guild_id: None in direct messages.
+        channel_id: The channel or thread it was asked in.
+        asked_at: Unix seconds.
+        attachment_names: Names of all files that came with the question, known before any is read.
+        is_automatic: Nobody asked the bot: a new post is answered because the documents answer it clearly.
     """
 
     text: str
@@ -74,6 +86,13 @@ class Question:
     speaker: str = ""
     attachments: tuple[Attachment, ...] = ()
     style: ResponseStyle = field(default_factory=ResponseStyle)
+    asker_id: int = 0
+    asker_role_ids: frozenset[int] = frozenset()
+    guild_id: int | None = None
+    channel_id: int = 0
+    asked_at: float = 0.0
+    attachment_names: tuple[str, ...] = ()
+    is_automatic: bool = False
 
 
 @dataclass(frozen=True, slots=True)

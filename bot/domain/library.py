@@ -81,7 +81,19 @@ class DocumentInfo:
     url: str | None = None
 
 
-class Library(Protocol):
+class FileReader(Protocol):
+    """Reads files that came with a question."""
+
+    async def read(self, name: str, content: bytes) -> Attachment:
+        """Read a file in the limited child process; nothing of it is kept.
+
+        Raises:
+            DocumentUnreadable: it is damaged, locked, too large or of no known format; the message says which.
+        """
+        ...
+
+
+class Library(FileReader, Protocol):
     """The documents behind the answers."""
 
     async def state(self) -> LibraryState:
@@ -118,14 +130,6 @@ class Library(Protocol):
 
         Raises:
             StoreUnusable: the index cannot be read.
-        """
-        ...
-
-    async def read(self, name: str, content: bytes) -> Attachment:
-        """A file that came with a question, read in the limited child process; nothing of it is kept.
-
-        Raises:
-            DocumentUnreadable: it is damaged, locked, too large or of no known format; the words say which.
         """
         ...
 

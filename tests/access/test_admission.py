@@ -11,9 +11,10 @@ import pytest
 
 from bot.access.admission import Admission, GuildSettingsStore
 from bot.access.budgets import Limits
-from bot.domain import ResponseStyle, Usage
+from bot.access.guild_settings import GuildSettings
+from bot.domain import Question, ResponseStyle, Usage
 from bot.errors import RecordsUnusable
-from bot.records import AnswerRecord, MemoryRecords
+from bot.records import MemoryRecords
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,8 +26,11 @@ FREE = Limits(per_minute=0, at_once=0)
 T = TypeVar("T")
 
 
-def make_record(answer_id: str, *, who: int = 1, guild: int | None = 5, text: str = "Why?") -> AnswerRecord:
-    return AnswerRecord(answer_id, text, who, guild, 7, NOW)
+UNSET = GuildSettings()
+
+
+def make_question(answer_id: str, *, who: int = 1, guild: int | None = 5, text: str = "Why?") -> Question:
+    return Question(text, answer_id, asker_id=who, guild_id=guild, channel_id=7, asked_at=NOW)
 
 
 def clock() -> float:
@@ -55,7 +59,7 @@ async def test_two_hundred_at_once_exceed_a_budget_by_no_more_than_those_already
         nonlocal paid, worst
         key = str(number)
         await asyncio.sleep(generator.random() / 50)
-        if await admission.admit(make_record(key, who=number)):
+        if admission.admit(make_question(key, who=number), UNSET):
             return False
         assert paid + 1_000 * len(running) < 50_000
         running.add(key)
@@ -78,7 +82,7 @@ async def test_two_hundred_at_once_exceed_a_budget_by_no_more_than_those_already
 async def test_uncommitted_reservation_counts_as_its_estimate_after_a_restart() -> None:
     records = MemoryRecords()
     before = Admission(records, limits=FREE, estimate=3_000, clock=clock)
-    assert await before.admit(make_record("1")) == ""
+    assert before.admit(make_question("1"), UNSET) == ""
     await before.reserve("1")
     after = Admission(records, limits=FREE, estimate=3_000, clock=clock)
     await after.open()
@@ -92,11 +96,12 @@ async def test_a_guilds_channels_language_and_limits_hold() -> None:
     await house.set(5, "channels", ["7"])
     await house.set(5, "language", "German")
     await house.set(5, "questions_per_minute", 1)
-    assert "I answer in <#7>" in await admission.admit(make_record("1"), channels={8, 9})
-    assert await admission.admit(make_record("2"), channels={8, 7}) == ""
-    assert "You may ask 1 question a minute." in await admission.admit(make_record("3"), channels={7})
-    assert await admission.admit(make_record("4", guild=6), channels={8}) == ""
-    assert "11 characters; 10 are the most" in await admission.admit(make_record("5", guild=6, text="x" * 11))
+    chosen = await house.load(5)
+    assert "I answer in <#7>" in admission.admit(make_question("1"), chosen, channel_ids={8, 9})
+    assert admission.admit(make_question("2"), chosen, channel_ids={8, 7}) == ""
+    assert "You may ask 1 question a minute." in admission.admit(make_question("3"), chosen, channel_ids={7})
+    assert admission.admit(make_question("4", guild=6), UNSET, channel_ids={8}) == ""
+    assert "11 characters. The limit here is 10." in admission.admit(make_question("5", guild=6, text="x" * 11), UNSET)
     assert (await house.load(5)).style == ResponseStyle("German", "")
     assert (await GuildSettingsStore(records).load(5)).style == ResponseStyle("German", "")
     await house.set(5, "language", None)
@@ -110,29 +115,17 @@ async def test_setting_that_cannot_be_saved_is_not_applied() -> None:
 
 async def test_answer_is_given_even_if_its_usage_cannot_be_saved() -> None:
     admission = Admission(UnwritableRecords(), limits=replace(FREE, person_daily=100), estimate=50, clock=clock)
-    assert await admission.admit(make_record("1")) == ""
+    assert admission.admit(make_question("1"), UNSET) == ""
     await admission.reserve("1")
     await admission.commit("1", Usage(90, 20))
-    assert "Your budget for today is used up." in await admission.admit(make_record("2"))
+    assert "Your budget for today is used up." in admission.admit(make_question("2"), UNSET)
 
 
 @pytest.mark.parametrize("usage", [Usage(), Usage(10, 5)])
 async def test_no_tokens_are_reserved_without_a_model(usage: Usage) -> None:
     records = MemoryRecords()
     admission = Admission(records, limits=replace(FREE, total_daily=10), clock=clock)
-    assert await admission.admit(make_record("1")) == ""
+    assert admission.admit(make_question("1"), UNSET) == ""
     await admission.reserve("1")
     await admission.commit("1", usage)
     assert [spending.tokens for spending in await records.load_usage(0)] == ([15] if usage.total else [])
-
-
-async def test_renamed_answer_id_commits_its_reservation() -> None:
-    records = MemoryRecords()
-    admission = Admission(records, limits=replace(FREE, at_once=1), estimate=10, clock=clock)
-    assert await admission.admit(make_record("1")) == ""
-    admission.rename("1", "thread")
-    await admission.reserve("thread")
-    assert await admission.admit(make_record("2"))
-    await admission.commit("thread", Usage(3, 4))
-    assert await admission.admit(make_record("3")) == ""
-    assert admission.count_tokens_today() == 17

@@ -1,45 +1,32 @@
-"""Every way of asking: the answer is told whatever the records do, and what a killed process left gets its end."""
+"""AnswerService: admission first, one stored record per question, and an answer whatever the records do."""
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
 
 import pytest
 
-from bot.answers.service import INTERRUPTED_NOTE, AnswerService
-from bot.discord_adapter import create_rate_limit_trace
-from bot.discord_adapter.answer_buttons import build_streaming_buttons
-from bot.discord_adapter.client import DocentClient
-from bot.discord_adapter.unfinished_messages import append_note
+from bot.access.admission import Admission
+from bot.access.budgets import Limits
+from bot.access.guild_settings import GuildSettings
+from bot.answers.service import AnswerCounts, AnswerService
+from bot.domain import Attachment, Question, Scope
+from bot.errors import QuestionInvalid, QuestionRefused
 from bot.records import AnswerRecord, AnswerStatus, MemoryRecords
-from bot.simulator.faults import FailureKind, Fault
-from bot.simulator.message_drafts import Draft
-from bot.simulator.server import DiscordSimulator
-from bot.simulator.world import Permission
-from bot.streaming import Driver, Ended, RateLimiter
-from tests.fakes.answerer import FakeAnswerer, Script
-from tests.fakes.bot_in_guild import wait_until
-from tests.fakes.discord_client import connect_client
+from bot.streaming import Driver, Ended, Lost, RateLimiter
+from tests.fakes.answerer import FakeAnswer, FakeAnswerer, Pause, Script
+from tests.fakes.destination import FakeDestination
 from tests.fakes.surface import FakeSurface, Server
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
-
-    from bot.simulator.world import Message
+from tests.fakes.virtual_time import run_virtual
 
 ANSWER_ID = "17"
-QUESTION_RECORD = AnswerRecord(ANSWER_ID, "How long?", asker_id=7, guild_id=8, channel_id=9, asked_at=1_000.0)
-NOW = 1_000_000.0
-
-
-# The records fail
+QUESTION = Question("How long?", ANSWER_ID, asker_id=7, guild_id=8, channel_id=9, asked_at=1_000.0)
+TWO_WEEKS = Script(["Two weeks."])
 
 
 class FaultyRecords(MemoryRecords):
-    """Records with a fault nobody foresaw, from the given write on."""
+    """Records with an unexpected fault, from the given write on."""
 
     def __init__(self, good_writes: int) -> None:
         super().__init__()
@@ -53,173 +40,135 @@ class FaultyRecords(MemoryRecords):
         await super().save_answer(record)
 
 
+def make_surface() -> FakeSurface:
+    return FakeSurface(Server(), "channel:1")
+
+
+def make_service(
+    script: Script = TWO_WEEKS, records: MemoryRecords | None = None, admission: Admission | None = None
+) -> AnswerService:
+    return AnswerService(FakeAnswerer(script), Driver(RateLimiter()), records or MemoryRecords(), admission=admission)
+
+
 @pytest.mark.parametrize("good_writes", [0, 1])
-async def test_failing_records_do_not_interrupt_an_answer(good_writes: int, caplog: pytest.LogCaptureFixture) -> None:
-    lanes = RateLimiter()
-    asking = AnswerService(FakeAnswerer(Script(["Two weeks."])), Driver(lanes), FaultyRecords(good_writes))
-    surface = FakeSurface(Server(lanes), "channel:1")
-    assert await asking.ask(QUESTION_RECORD, lambda _: surface) == Ended()
-    assert surface.pages[0].startswith("Two weeks.")
-    assert not asking.is_writing(ANSWER_ID)
-    await asking.wait_until_all_done()
+def test_failing_records_do_not_interrupt_an_answer(good_writes: int, caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario() -> None:
+        service, surface = make_service(records=FaultyRecords(good_writes)), make_surface()
+        assert await service.ask(QUESTION, FakeDestination(surface)) == Ended()
+        assert surface.pages[0].startswith("Two weeks.")
+        assert not service.is_writing(ANSWER_ID)
+        await service.wait_until_done()
+
+    run_virtual(scenario())
     faults = [record for record in caplog.records if record.levelname == "ERROR"]
     assert len(faults) == 2 - good_writes
     assert all(record.exc_info and ANSWER_ID in record.getMessage() for record in faults)
 
 
-# The process was killed
+def test_question_becomes_one_record_with_its_answer() -> None:
+    async def scenario() -> None:
+        records = MemoryRecords()
+        question = replace(QUESTION, scope=Scope(frozenset({"hr"})), attachment_names=("a.pdf",), is_automatic=True)
+        await make_service(records=records).ask(question, FakeDestination(make_surface(), channel_id=99))
+        record = await records.load_answer(ANSWER_ID)
+        assert record is not None
+        assert (record.question, record.text, record.status) == ("How long?", "Two weeks.", AnswerStatus.COMPLETE)
+        assert (record.asker_id, record.guild_id, record.asked_at) == (7, 8, 1_000.0)
+        assert (record.channel_id, record.scope, record.attached) == (99, Scope(frozenset({"hr"})), ("a.pdf",))
+        assert record.is_automatic
+        assert record.ended_at is not None
+
+    run_virtual(scenario())
 
 
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """Half-written answers in #general, and a bot that was started after they were left."""
+def test_refused_question_opens_nothing_and_is_not_stored() -> None:
+    async def scenario() -> None:
+        records, destination = MemoryRecords(), FakeDestination(make_surface(), channel_ids=(1,))
+        with pytest.raises(QuestionRefused, match="I answer in <#5>"):
+            await make_service(records=records).ask(QUESTION, destination, GuildSettings(channels=frozenset({5})))
+        assert destination.opened == 0
+        assert await records.load_answer(ANSWER_ID) is None
 
-    simulator: DiscordSimulator
-    records: MemoryRecords
-    answer_service: AnswerService
-    client: DocentClient
-
-    def create_interrupted(self, content: str, *, asked_at: float = NOW - 60, with_button: bool = True) -> Message:
-        """What a killed process leaves: a question in the records, and a message with its button for stopping."""
-        world = self.simulator.world
-        channel = world.find_channel("general")
-        question = world.say(channel.id, world.find_user("Ada").id, "How long?")
-        key = str(question.id)
-        buttons = tuple(build_streaming_buttons(key)) if with_button else ()
-        message = world.send(channel.id, Draft(content=content, components=buttons))
-        asker_id = question.author_id
-        self.records._answers[key] = AnswerRecord(key, "How long?", asker_id, channel.guild_id, channel.id, asked_at)
-        return message
-
-    def statuses(self) -> Sequence[AnswerStatus]:
-        return [record.status for record in self.records._answers.values()]
-
-    async def finish_interrupted(self) -> None:
-        await self.answer_service.finish_interrupted(self.client)
+    run_virtual(scenario())
 
 
-@asynccontextmanager
-async def started_bot() -> AsyncGenerator[Scene]:
-    records, lanes = MemoryRecords(), RateLimiter()
-    driver = Driver(lanes)
-    asking = AnswerService(FakeAnswerer(Script()), driver, records, clock=lambda: NOW)
-    client = DocentClient(cogs=[], driver=driver, http_trace=create_rate_limit_trace(lanes))
-    client._connection.guild_ready_timeout = 0.05
-    async with DiscordSimulator() as standin, connect_client(client, standin):
-        yield Scene(standin, records, asking, client)
+def test_question_that_cannot_be_acknowledged_gives_its_reservation_back() -> None:
+    async def scenario() -> None:
+        admission = Admission(limits=Limits(per_minute=0, at_once=1), estimate=100)
+        service = make_service(admission=admission)
+        assert isinstance(await service.ask(QUESTION, FakeDestination(None)), Lost)
+        assert admission.count_tokens_today() == 0
+        assert await service.ask(replace(QUESTION, answer_id="18"), FakeDestination(make_surface())) == Ended()
+
+    run_virtual(scenario())
 
 
-def button_labels(message: Message) -> list[str]:
-    rows: Sequence[dict[str, Any]] = message.current_state.components
-    return [button.get("label", "") for row in rows for button in row["components"]]
+def test_question_is_enriched_when_its_turn_comes() -> None:
+    async def enrich(question: Question) -> Question:
+        return replace(question, attachments=(Attachment("a.md", "Text"),), scope=Scope(frozenset({"hr"})))
+
+    async def scenario() -> None:
+        answerer, records = FakeAnswerer(TWO_WEEKS), MemoryRecords()
+        service = AnswerService(answerer, Driver(RateLimiter()), records)
+        await service.ask(QUESTION, FakeDestination(make_surface()), enrich=enrich)
+        assert answerer.questions[0].attachments == (Attachment("a.md", "Text"),)
+        record = await records.load_answer(ANSWER_ID)
+        assert record is not None
+        assert record.scope == Scope(frozenset({"hr"}))
+
+    run_virtual(scenario())
 
 
-@pytest.mark.parametrize(
-    ("left", "content"),
-    [
-        ("Refunds take two ▌", f"Refunds take two\n\n{INTERRUPTED_NOTE}"),
-        ("Refunds take two\n-# still waiting for the model, 10 s", f"Refunds take two\n\n{INTERRUPTED_NOTE}"),
-        ("Reading Handbook › Refunds …", INTERRUPTED_NOTE),
-    ],
-)
-async def test_unfinished_message_is_finished_and_offers_retry(left: str, content: str) -> None:
-    async with started_bot() as scene:
-        message = scene.create_interrupted(left)
-        await scene.finish_interrupted()
-        assert message.current_state.content == content
-        assert button_labels(message) == ["Retry"]
-        assert scene.statuses() == [AnswerStatus.RESTARTING]
-        await scene.finish_interrupted()
-        assert len(message.states) == 2, "what has its end is left alone"
+def test_failing_enrichment_ends_the_answer_with_its_message() -> None:
+    async def enrich(_: Question) -> Question:
+        raise QuestionInvalid("a.pdf was not read: it is damaged.")
+
+    async def scenario() -> None:
+        surface = make_surface()
+        await make_service().ask(QUESTION, FakeDestination(surface), enrich=enrich)
+        assert surface.pages == ["a.pdf was not read: it is damaged."]
+
+    run_virtual(scenario())
 
 
-async def test_unfinished_message_is_found_among_many_others() -> None:
-    async with started_bot() as scene:
-        world = scene.simulator.world
-        channel, ben = world.find_channel("general"), world.find_user("Ben")
-        question = world.say(channel.id, ben.id, "How long?")
-        for n in range(150):
-            world.say(channel.id, ben.id, f"{n}")
-        draft = Draft(content="Refunds ▌", components=tuple(build_streaming_buttons(str(question.id))))
-        message = world.send(channel.id, draft)
-        await scene.records.save_answer(
-            AnswerRecord(str(question.id), "How long?", ben.id, channel.guild_id, channel.id, asked_at=NOW)
-        )
-        await scene.finish_interrupted()
-        assert message.current_state.content.endswith(INTERRUPTED_NOTE)
+def test_answer_that_is_ready_is_written_without_searching_again() -> None:
+    async def scenario() -> None:
+        answerer, surface = FakeAnswerer(TWO_WEEKS), make_surface()
+        service = AnswerService(answerer, Driver(RateLimiter()), MemoryRecords())
+        await service.ask(QUESTION, FakeDestination(surface), answer=FakeAnswer(Script(["Ready."])))
+        assert surface.pages[0].startswith("Ready.")
+        assert not answerer.questions
+
+    run_virtual(scenario())
 
 
-async def test_many_unfinished_messages_are_finished_without_a_429() -> None:
-    async with started_bot() as scene:
-        messages = [scene.create_interrupted("Refunds ▌") for _ in range(7)]
-        await scene.finish_interrupted()
-        assert all(message.current_state.content.endswith(INTERRUPTED_NOTE) for message in messages)
-        assert not [call for call in scene.simulator.requests if call.status == 429]
+def test_open_answers_are_counted_recalled_and_waited_for() -> None:
+    async def scenario() -> None:
+        records = MemoryRecords()
+        slow = FakeAnswerer(Script(["Two ", Pause(5.0), "weeks."]))
+        service = AnswerService(slow, Driver(RateLimiter()), records, limit=1)
+        tasks = [
+            asyncio.create_task(
+                service.ask(replace(QUESTION, answer_id=str(number), asker_id=number), FakeDestination(make_surface()))
+            )
+            for number in (1, 2)
+        ]
+        await asyncio.sleep(1.0)
+        assert service.counts() == AnswerCounts(running=1, waiting=1)
+        assert service.counts((2, 8)) == AnswerCounts(running=0, waiting=1)
+        assert service.counts((2, None)) == AnswerCounts(running=0, waiting=0)
+        recalled = await service.recall("1")
+        assert recalled is not None
+        assert (recalled.text, recalled.status) == ("Two ", AnswerStatus.WRITING)
+        assert service.is_writing("1")
+        assert service.is_writing("2")
+        await service.wait_until_done("1")
+        assert not service.is_writing("1")
+        stored = await records.load_answer("1")
+        assert stored is not None
+        assert stored.ended_at is not None
+        await service.wait_until_done()
+        assert service.counts() == AnswerCounts(running=0, waiting=0)
+        assert all(task.done() for task in tasks)
 
-
-async def test_unfinished_messages_over_a_day_old_or_beyond_fifty_are_left_alone() -> None:
-    async with started_bot() as scene:
-        old = scene.create_interrupted("Refunds ▌", asked_at=NOW - 25 * 3600)
-        for _ in range(50):
-            scene.create_interrupted("sealed", with_button=False)
-        first = scene.create_interrupted("Refunds ▌", asked_at=NOW - 3600)
-        await scene.finish_interrupted()
-        assert [len(old.states), len(first.states)] == [1, 1]
-
-
-async def test_unfinished_message_the_bot_cannot_see_is_left_to_its_button() -> None:
-    async with started_bot() as scene:
-        scene.create_interrupted("Refunds ▌")
-        scene.simulator.world.deny(
-            scene.simulator.world.find_channel("general").id, scene.simulator.world.bot.id, Permission.VIEW_CHANNEL
-        )
-        await scene.finish_interrupted()
-        assert scene.statuses() == [AnswerStatus.WRITING]
-
-
-async def test_finishing_a_message_is_retried_after_a_server_error() -> None:
-    async with started_bot() as scene:
-        message = scene.create_interrupted("Refunds ▌")
-        scene.simulator.faults.add(Fault(FailureKind.RESET, "PATCH"))
-        await scene.finish_interrupted()
-        assert message.current_state.content.endswith(INTERRUPTED_NOTE)
-
-
-async def test_running_answer_is_not_treated_as_unfinished() -> None:
-    async with started_bot() as scene:
-        message = scene.create_interrupted("Refunds ▌")
-        (record,) = scene.records._answers.values()
-        surface = FakeSurface(Server(), "channel:1")
-        slow = AnswerService(
-            FakeAnswerer(Script(["Two weeks."], search_seconds=0.5)), Driver(RateLimiter()), scene.records
-        )
-        answer = asyncio.create_task(slow.ask(record, lambda _: surface))
-        await wait_until(lambda: bool(surface.pages))
-        await slow.finish_interrupted(scene.client)
-        assert len(message.states) == 1
-        await answer
-
-
-async def test_recovery_runs_once_when_the_client_is_ready_first() -> None:
-    done: list[object] = []
-
-    async def note(client: object) -> None:
-        await asyncio.sleep(0)
-        done.append(client)
-
-    client = DocentClient(cogs=[], driver=Driver(RateLimiter()), once_ready=note)
-    client._connection.guild_ready_timeout = 0.05
-    async with DiscordSimulator() as standin, connect_client(client, standin):
-        await wait_until(lambda: bool(done))
-        await client.on_ready()
-        await asyncio.sleep(0.05)
-    assert done == [client]
-
-
-@pytest.mark.parametrize("length", [1_900, 1_950, 1_997, 1_998, 1_999, 2_000])
-def test_unfinished_full_page_loses_no_text(length: int) -> None:
-    text = "x" * length
-    shown = f"{text} ▌" if length + 2 <= 2_000 else text
-    page = append_note(shown, INTERRUPTED_NOTE)
-    assert page.startswith(text)
-    assert len(page) <= 2_000
+    run_virtual(scenario())

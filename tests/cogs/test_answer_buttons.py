@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.answers.service import INTERRUPTED_NOTE, AnswerService
+from bot.answers.service import AnswerService
 from bot.discord_adapter.answer_buttons import ButtonAction, build_streaming_buttons, format_custom_id
 from bot.discord_adapter.client import DocentClient
 from bot.discord_adapter.components import FORGED
+from bot.discord_adapter.unfinished_messages import INTERRUPTED_NOTE
 from bot.domain import Scope
 from bot.errors import ModelInterrupted, RecordsUnusable
 from bot.records import AnswerRecord, AnswerStatus, MemoryRecords, SqlRecords, Vote
@@ -29,10 +30,8 @@ from bot.simulator.world import (
 )
 from bot.streaming import Driver, RateLimiter
 from cogs import answer_buttons
-from cogs.answer_buttons import Answers
-from cogs.ask import Ask
 from tests.fakes.answerer import HANDBOOK, FakeAnswerer, Pause, Script
-from tests.fakes.bot_in_guild import bot_in_guild, wait_until
+from tests.fakes.bot_in_guild import bot_in_guild, create_cogs, wait_until
 from tests.fakes.discord_client import connect_client
 
 if TYPE_CHECKING:
@@ -148,13 +147,13 @@ async def started_bot(
     """A bot that has just been started, on a server that was there before."""
     driver = Driver(RateLimiter())
     asking = AnswerService(answerer, driver, records)
-    client = DocentClient(cogs=[Ask(asking), Answers(asking, records)], driver=driver)
+    client = DocentClient(cogs=create_cogs(asking, records), driver=driver)
     client._connection.guild_ready_timeout = 0.05
     async with connect_client(client, simulator):
         await wait_until(lambda: any(simulator.world.commands.values()))
         yield asking
         await driver.close()
-        await asking.wait_until_all_done()
+        await asking.wait_until_done()
 
 
 # Stop

@@ -90,7 +90,7 @@ async def test_failed_acknowledgement_starts_no_search(caplog: pytest.LogCapture
         await table.wait_until_done()
         assert not table.answerer.questions
         assert not table.channel_messages()
-    (line,) = [record.getMessage() for record in caplog.records if record.name.startswith("bot.discord_adapter")]
+    (line,) = [record.getMessage() for record in caplog.records if record.name == "bot.discord_adapter.surfaces"]
     assert str(interaction.id) in line
     assert interaction.token not in caplog.text
 

@@ -7,9 +7,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bot.access.admission import GuildSettingsStore
 from bot.answers.service import AnswerService
 from bot.discord_adapter import create_rate_limit_trace
 from bot.discord_adapter.client import DocentClient
+from bot.discord_adapter.visibility import Visibility
+from bot.domain import LibraryState
 from bot.records import MemoryRecords
 from bot.simulator.server import DiscordSimulator
 from bot.streaming import Driver, RateLimiter
@@ -21,6 +24,8 @@ from tests.fakes.discord_client import connect_client
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
+
+    from discord.ext import commands
 
     from bot.records import Records
     from bot.simulator.server import RecordedRequest
@@ -63,6 +68,18 @@ class BotInGuild:
         await wait_until(lambda: not self.driver.open_answers)
 
 
+def create_cogs(
+    answer_service: AnswerService, records: Records, library: FakeLibrary | None = None
+) -> list[commands.Cog]:
+    """The cogs that ask, and /about where there is a library."""
+    visibility, settings = Visibility(), GuildSettingsStore(records)
+    return [
+        Ask(answer_service, visibility, settings, library or FakeLibrary(LibraryState(0, 0, "none"))),
+        Answers(answer_service, records, visibility, settings),
+        *([Meta(library)] if library else []),
+    ]
+
+
 def create_client(
     answerer: FakeAnswerer, library: FakeLibrary | None = None, records: Records | None = None
 ) -> tuple[DocentClient, Driver]:
@@ -70,8 +87,7 @@ def create_client(
     lanes = RateLimiter()
     driver = Driver(lanes)
     records = records or MemoryRecords()
-    asking = AnswerService(answerer, driver, records)
-    cogs = [Ask(asking), Answers(asking, records), *([Meta(library)] if library else [])]
+    cogs = create_cogs(AnswerService(answerer, driver, records), records, library)
     client = DocentClient(cogs=cogs, driver=driver, http_trace=create_rate_limit_trace(lanes))
     client._connection.guild_ready_timeout = 0.05
     return client, driver

@@ -193,20 +193,34 @@ async def running_bot(
     visibility = Visibility(load_rules, admins)
     admission = Admission(records, limits=limits, estimate=estimate)
     await admission.open()
-    asking = AnswerService(answerer, driver, records, library=library, limit=limit, admission=admission)
+    asking = AnswerService(answerer, driver, records, limit=limit, admission=admission)
+    guild_settings = admission.guild_settings
     reindexing = ReindexRuns(library, driver, records, interval=0.05)
     client = DocentClient(
         cogs=[
-            Ask(asking, visibility, in_direct_messages=options is not None and options.direct_messages),
-            Answers(asking, records, visibility),
-            ContextMenus(asking, visibility),
-            lambda client: Mentions(asking, client, options, visibility=visibility),
-            lambda client: Forums(asking, client, visibility, follows_edits=options.follows_edits if options else True),
-            Reindex(asking, reindexing, records, visibility),
-            Docs(asking, library, records, visibility),
-            GuildSettingsCog(asking, admission, records, visibility, reads_messages=reads_messages),
-            Gaps(asking, records, visibility, _embed_nothing),
-            Feedback(asking, records, visibility),
+            Ask(
+                asking,
+                visibility,
+                guild_settings,
+                library,
+                in_direct_messages=options is not None and options.direct_messages,
+            ),
+            Answers(asking, records, visibility, guild_settings),
+            ContextMenus(asking, visibility, guild_settings),
+            lambda client: Mentions(asking, client, visibility, guild_settings, library, options=options),
+            lambda client: Forums(
+                asking,
+                client,
+                visibility,
+                guild_settings,
+                answerer,
+                follows_edits=options.follows_edits if options else True,
+            ),
+            Reindex(reindexing, records, visibility),
+            Docs(library, records, visibility),
+            GuildSettingsCog(admission, records, visibility, reads_messages=reads_messages),
+            Gaps(records, visibility, _embed_nothing),
+            Feedback(records, visibility),
             Privacy(asking, records, visibility),
             Status(BUILD_INFO, library, asking, admission=admission, records=records, visibility=visibility),
         ],
@@ -222,4 +236,4 @@ async def running_bot(
     async with standin, connect_client(client, standin):
         await wait_until(lambda: any(standin.world.commands.values()))
         yield RunningBot(standin, client, driver, answerer, records, library, admission, reindexing)
-        await asking.wait_until_all_done()
+        await asking.wait_until_done()
