@@ -15,6 +15,7 @@ from bot.discord_adapter import defer
 from bot.discord_adapter.client import send_ephemeral
 from bot.discord_adapter.visibility import ADMINS_ONLY
 from bot.records import AuditEntry
+from bot.text.wording import format_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,10 +73,6 @@ class Feedback(commands.GroupCog, group_name="feedback", group_description="What
             return
         details = {"days": days, "votes": file.votes}
         await self._records.save_audit_entry(AuditEntry(now, guild_id, interaction.user.id, "feedback export", details))
-        words = EXPORT_SUMMARY.format(votes=_pluralize(file.votes, "vote"), days=_pluralize(days, "day"))
+        words = EXPORT_SUMMARY.format(votes=format_count(file.votes, "vote"), days=format_count(days, "day"))
         words += LEFT_OUT.format(count=file.omitted) if file.omitted else ""
         await send_ephemeral(interaction, words, files=[discord.File(io.BytesIO(file.content), FILE_NAME)])
-
-
-def _pluralize(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

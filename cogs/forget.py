@@ -14,6 +14,7 @@ from bot.discord_adapter.client import send_ephemeral
 from bot.discord_adapter.components import FORGED, custom_id_of, error_boundary
 from bot.discord_adapter.visibility import ADMINS_ONLY
 from bot.records import AuditEntry
+from bot.text.wording import format_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -120,8 +121,4 @@ def _build_confirmation(user_id: int) -> ui.View:
 def _format_deletion(deleted: DeletionCount) -> str:
     if not deleted.answers and not deleted.votes:
         return NOTHING_STORED
-    return DONE.format(answers=_pluralize(deleted.answers, "question"), votes=_pluralize(deleted.votes, "vote"))
-
-
-def _pluralize(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    return DONE.format(answers=format_count(deleted.answers, "question"), votes=format_count(deleted.votes, "vote"))

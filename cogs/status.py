@@ -15,6 +15,7 @@ from bot.discord_adapter import defer
 from bot.discord_adapter.client import send_ephemeral
 from bot.discord_adapter.visibility import ADMINS_ONLY
 from bot.errors import DocentError, RecordsUnusable
+from bot.text.wording import format_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -118,12 +119,11 @@ def format_about(state: LibraryState) -> str:
     search = "keywords only" if state.embedding == "none" else f"keywords and `{state.embedding.replace('`', '')}`"
     lines = [
         "**Docent** answers questions from this team's own documents and names its sources. Try `/ask`.",
-        f"-# {_pluralize(state.documents, 'document')}, {_pluralize(state.nodes, 'passage')} · searched by {search}",
+        (
+            f"-# {format_count(state.documents, 'document')}, {format_count(state.nodes, 'passage')} "
+            f"· searched by {search}"
+        ),
     ]
     if state.running:
         lines.append(format_progress(state.running))
     return "\n".join(lines)
-
-
-def _pluralize(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -11,6 +11,8 @@ from collections import defaultdict, deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from bot.text.wording import format_count
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -136,7 +138,7 @@ class Ledger:
                 minute.popleft()
             if limit and len(minute) >= limit:
                 return Rejection(
-                    f"{_RATE_MESSAGES[whose[0]]} {_format_count(limit, 'question')} a minute.", minute[-limit] + MINUTE
+                    f"{_RATE_MESSAGES[whose[0]]} {format_count(limit, 'question')} a minute.", minute[-limit] + MINUTE
                 )
         return self._check_concurrency(usage_record, limits) or self._check_budget(usage_record, limits)
 
@@ -144,13 +146,12 @@ class Ledger:
         own = sum(other.user_id == usage_record.user_id for other in self._reserved.values())
         if limits.at_once and own >= limits.at_once:
             return Rejection(
-                f"{_format_count(own, 'answer')} of yours {_is_or_are(own)} being written; wait for one of them."
+                f"{format_count(own, 'answer')} of yours {_is_or_are(own)} being written; wait for one of them."
             )
         here = sum(other.guild_id == usage_record.guild_id for other in self._reserved.values())
         if limits.guild_at_once and usage_record.guild_id is not None and here >= limits.guild_at_once:
             return Rejection(
-                f"{_format_count(here, 'answer')} in this server {_is_or_are(here)} being written; "
-                "wait for one of them."
+                f"{format_count(here, 'answer')} in this server {_is_or_are(here)} being written; wait for one of them."
             )
         return None
 
@@ -202,7 +203,3 @@ def _day_number(now: float) -> int:
 
 def _is_or_are(number: int) -> str:
     return "is" if number == 1 else "are"
-
-
-def _format_count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from bot.domain.collection_names import format_collection
 from bot.text.citations import escape_markdown
 from bot.text.invisible import strip_invisible
+from bot.text.wording import format_count, truncate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,7 +28,7 @@ def format_page(documents: Sequence[DocumentInfo], number: int, last: int) -> st
         return "No documents yet. Add some with /docs add, then /reindex."
     lines = [_format_line(each) for each in documents[number * PER_PAGE : (number + 1) * PER_PAGE]]
     passages = sum(each.passages for each in documents)
-    head = f"**{_format_count(len(documents), 'document')}, {_format_count(passages, 'passage')}**"
+    head = f"**{format_count(len(documents), 'document')}, {format_count(passages, 'passage')}**"
     foot = f"-# Page {number + 1} of {last + 1}" if last else ""
     return "\n".join(part for part in (head, *lines, foot) if part)
 
@@ -47,8 +48,8 @@ def format_document(document: DocumentInfo) -> str:
 
 def format_import_result(added: Sequence[str], rejected: Mapping[str, str]) -> str:
     """What became of each file that was sent."""
-    lines = [f"✓ {escape_markdown(_truncate(name, _NAME_LENGTH))}" for name in added]
-    lines += [f"✗ {escape_markdown(_truncate(name, _NAME_LENGTH))}: {reason}" for name, reason in rejected.items()]
+    lines = [f"✓ {escape_markdown(truncate(name, _NAME_LENGTH))}" for name in added]
+    lines += [f"✗ {escape_markdown(truncate(name, _NAME_LENGTH))}: {reason}" for name, reason in rejected.items()]
     if added:
         lines.append("-# They are found after the next /reindex.")
     return "\n".join(lines)[:_MESSAGE_LENGTH]
@@ -56,14 +57,6 @@ def format_import_result(added: Sequence[str], rejected: Mapping[str, str]) -> s
 
 def _format_line(document: DocumentInfo) -> str:
     date = f" · <t:{int(document.date.timestamp())}:d>" if document.date else ""
-    title = escape_markdown(_truncate(document.title, _TITLE_LENGTH))
-    name = escape_markdown(_truncate(document.document, _NAME_LENGTH))
-    return f"- {name} · {title} · {_format_count(document.passages, 'passage')}{date}"
-
-
-def _truncate(text: str, length: int) -> str:
-    return text if len(text) <= length else f"{text[: length - 1]}…"
-
-
-def _format_count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    title = escape_markdown(truncate(document.title, _TITLE_LENGTH))
+    name = escape_markdown(truncate(document.document, _NAME_LENGTH))
+    return f"- {name} · {title} · {format_count(document.passages, 'passage')}{date}"

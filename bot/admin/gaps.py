@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from bot.admin.clustering import cluster_texts
 from bot.text.citations import escape_markdown
 from bot.text.invisible import single_line
+from bot.text.wording import format_count, truncate, utf16_length
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -119,10 +120,10 @@ def build_page(clusters: Sequence[QuestionCluster], number: int) -> Page:
 
 def format_page(page: Page, days: int, *, is_truncated: bool = False) -> str:
     """A page in Discord's Markdown. ``is_truncated``: there are more gaps than were looked at."""
-    within_days = f"in the last {_format_count(days, 'day')}"
+    within_days = f"in the last {format_count(days, 'day')}"
     if not page.clusters:
         return f"No question asked {within_days} waits for an answer in the documents."
-    questions, topics = _format_count(page.gap_count, "question"), _format_count(page.cluster_count, "topic")
+    questions, topics = format_count(page.gap_count, "question"), format_count(page.cluster_count, "topic")
     head = f"**{questions} without a good answer {within_days}, {topics}**"
     entries = [_format_entry(page.first + place, topic) for place, topic in enumerate(page.clusters)]
     feet = [f"page {page.number + 1} of {page.last + 1}"] if page.last else []
@@ -133,7 +134,7 @@ def format_page(page: Page, days: int, *, is_truncated: bool = False) -> str:
 def format_label(number: int, cluster: QuestionCluster) -> str:
     """A topic as an option: Discord shows it as it is."""
     line = single_line(cluster.question).encode("utf-8", "ignore").decode()
-    return _truncate(f"{number}. {line}", _LABEL_LENGTH)
+    return truncate(f"{number}. {line}", _LABEL_LENGTH)
 
 
 def format_custom_id(action: ButtonAction, days: int, page: int) -> str:
@@ -159,7 +160,7 @@ def _split_into_pages(clusters: Sequence[QuestionCluster]) -> list[list[Question
     pages: list[list[QuestionCluster]] = [[]]
     room = _PAGE_LENGTH
     for number, topic in enumerate(clusters, start=1):
-        width = len(_format_entry(number, topic).encode("utf-16-le", "replace")) // 2 + 1
+        width = utf16_length(_format_entry(number, topic)) + 1
         if width > room or len(pages[-1]) == PER_PAGE:
             pages.append([])
             room = _PAGE_LENGTH
@@ -170,8 +171,8 @@ def _split_into_pages(clusters: Sequence[QuestionCluster]) -> list[list[Question
 
 def _format_entry(number: int, cluster: QuestionCluster) -> str:
     count = len(cluster.gaps)
-    people = f" by {_format_count(cluster.asker_count, 'person', 'people')}" if count > 1 else ""
-    facts = [f"{_format_count(count, 'time')}{people}", f"last <t:{int(cluster.gaps[0].asked_at)}:R>"]
+    people = f" by {format_count(cluster.asker_count, 'person', 'people')}" if count > 1 else ""
+    facts = [f"{format_count(count, 'time')}{people}", f"last <t:{int(cluster.gaps[0].asked_at)}:R>"]
     if other := _find_other_wording(cluster):
         facts.append(f"also “{escape_markdown(other, _EXCERPT_LENGTH)}”")
     if missed := [words for gap in cluster.gaps for words in gap.comment]:
@@ -183,11 +184,3 @@ def _format_entry(number: int, cluster: QuestionCluster) -> str:
 def _find_other_wording(cluster: QuestionCluster) -> str:
     """Other words in which the same was asked; empty where all used the same."""
     return next((gap.question for gap in cluster.gaps if gap.question.casefold() != cluster.question.casefold()), "")
-
-
-def _truncate(text: str, length: int) -> str:
-    return text if len(text) <= length else f"{text[: length - 1]}…"
-
-
-def _format_count(number: int, noun: str, plural: str = "") -> str:
-    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"

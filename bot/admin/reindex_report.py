@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from bot.domain import SHARED, collection_of
 from bot.text.invisible import single_line
+from bot.text.wording import format_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,7 +39,7 @@ def format_progress(progress: Progress, elapsed: float) -> str:
     total, done = progress.files_total, progress.files_done
     share = done / total if total else 0.0
     filled = int(share * _BAR_LENGTH)
-    parts = [f"{done:,} of {_format_count(total, 'file')}", _format_count(progress.nodes_done, "passage")]
+    parts = [f"{done:,} of {format_count(total, 'file')}", format_count(progress.nodes_done, "passage")]
     if elapsed >= 1 and progress.nodes_done:
         parts.append(f"{progress.nodes_done / elapsed:.0f}/s")
     if 0 < done < total:
@@ -50,7 +51,7 @@ def format_progress(progress: Progress, elapsed: float) -> str:
 
 def format_result(report: IngestionReport, elapsed: float) -> str:
     """What a run has changed."""
-    embedded = f", {report.embedded:,} of {_format_count(report.nodes, 'passage')} embedded" if report.nodes else ""
+    embedded = f", {report.embedded:,} of {format_count(report.nodes, 'passage')} embedded" if report.nodes else ""
     return "\n".join(
         [f"**Done in {format_duration(elapsed)}:** {_format_changes(report)}{embedded}", *_format_unread(report)]
     )
@@ -93,13 +94,13 @@ def _format_cost(report: IngestionReport) -> str:
     if not report.tokens:
         return ""
     dollars = "" if report.dollars is None else f", about {report.dollars:.4f} $"
-    return f"\n-# {_format_count(report.embedded, 'passage')} to embed: {report.tokens:,} tokens{dollars}"
+    return f"\n-# {format_count(report.embedded, 'passage')} to embed: {report.tokens:,} tokens{dollars}"
 
 
 def _format_unread(report: IngestionReport) -> list[str]:
     count = len(report.failed)
     return (
-        [f"-# {_format_count(count, 'file')} could not be read; what was searchable of {_it_or_them(count)} stays so."]
+        [f"-# {format_count(count, 'file')} could not be read; what was searchable of {_it_or_them(count)} stays so."]
         if count
         else []
     )
@@ -107,7 +108,3 @@ def _format_unread(report: IngestionReport) -> list[str]:
 
 def _it_or_them(count: int) -> str:
     return "it" if count == 1 else "them"
-
-
-def _format_count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bot.records import AnswerStatus, Statistics
+from bot.text.wording import format_count
 
 if TYPE_CHECKING:
     from bot.domain import LibraryState, Progress
@@ -67,7 +68,7 @@ def format_status(report: StatusReport) -> str:
         f"Embeds: {_format_code(parts.embedding_model)}",
         f"Kept: index in {_format_code(parts.index)}, records in {_format_code(parts.records)}",
         *_format_library(report.library),
-        f"Now: {_format_count(report.running, 'answer')} under way, {report.waiting:,} in line",
+        f"Now: {format_count(report.running, 'answer')} under way, {report.waiting:,} in line",
         _format_today(report.today),
         ", ".join(budgets),
     ]
@@ -76,15 +77,15 @@ def format_status(report: StatusReport) -> str:
 
 def format_progress(progress: Progress) -> str:
     """A run in progress. Not its file's name: the one who asks may not be allowed to see it."""
-    files = f"{progress.files_done:,} of {_format_count(progress.files_total, 'file')}"
-    return f"-# Reading documents now: {files}, {_format_count(progress.nodes_done, 'passage')} so far"
+    files = f"{progress.files_done:,} of {format_count(progress.files_total, 'file')}"
+    return f"-# Reading documents now: {files}, {format_count(progress.nodes_done, 'passage')} so far"
 
 
 def _format_library(library: LibraryState | str) -> list[str]:
     if isinstance(library, str):
         return [f"Index: {library}"]
     age = f", built <t:{int(library.built_at.timestamp())}:R>" if library.built_at else ""
-    size = f"{_format_count(library.documents, 'document')}, {_format_count(library.nodes, 'passage')}"
+    size = f"{format_count(library.documents, 'document')}, {format_count(library.nodes, 'passage')}"
     lines = [f"Index: generation {library.generation:,}{age} · {size}"]
     return [*lines, format_progress(library.running)] if library.running else lines
 
@@ -109,7 +110,3 @@ def _format_budget(budget: Budget) -> str:
 def _format_code(text: str) -> str:
     """The operator's words, in which no sign works."""
     return f"`{text.replace('`', '')}`"
-
-
-def _format_count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

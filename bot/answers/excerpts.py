@@ -16,6 +16,7 @@ from bot.answers.highlights import find_cited_spans
 from bot.streaming import Table, parse_table_header, split_cells
 from bot.text.citations import escape_markdown, format_location
 from bot.text.invisible import strip_invisible
+from bot.text.wording import utf16_length
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -49,7 +50,7 @@ def copy_text(text: str) -> EphemeralContent:
     A file wherever a code block could not hold it as it is: too long, with a fence in it, or with signs nobody sees.
     """
     block = f"```md\n{text}\n```"
-    if not _has_invisible(text) and "```" not in text and _utf16_length(block) <= MESSAGE_LIMIT:
+    if not _has_invisible(text) and "```" not in text and utf16_length(block) <= MESSAGE_LIMIT:
         return EphemeralContent((block,))
     return EphemeralContent(("-# The exact text of the answer.",), "answer.md", text.encode("utf-8", "replace"))
 
@@ -170,7 +171,7 @@ def _paginate(quotations: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _measure_line(line: str) -> int:
-    return _utf16_length(line) + 1
+    return utf16_length(line) + 1
 
 
 def _format_file(sources: Sequence[Source]) -> str:
@@ -181,7 +182,3 @@ def _format_file(sources: Sequence[Source]) -> str:
         for source in sources
     )
     return "\n".join(parts)
-
-
-def _utf16_length(text: str) -> int:
-    return len(text) + sum(sign > "\uffff" for sign in text)

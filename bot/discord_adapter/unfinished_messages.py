@@ -19,8 +19,8 @@ from bot.streaming import (
     SurfaceBusy,
     SurfaceGone,
     strip_cursor,
-    utf16_length,
 )
+from bot.text.wording import utf16_length
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -28,8 +28,3 @@ def format_names(names: Sequence[str], limit: int = 3) -> str:
     more = len(names) - limit
     named = ", ".join(names[:limit])
     return f"{named} and {more} more" if more > 0 else named
-
-
-def format_count(number: int, noun: str) -> str:
-    """So many of something, in the singular where it is one."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

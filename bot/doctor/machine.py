@@ -9,10 +9,11 @@ from urllib.parse import urlsplit
 
 from bot.access import collection_rules
 from bot.access.scopes import Rule
-from bot.doctor.check_result import CheckResult, format_count, format_names
+from bot.doctor.check_result import CheckResult, format_names
 from bot.errors import RecordsUnusable
 from bot.records import SqlRecords
 from bot.settings import DEFAULT_MODEL
+from bot.text.wording import format_count
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterator, Mapping, Sequence

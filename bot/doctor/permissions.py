@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final
 import discord
 
 from bot.discord_adapter import has_write_permission
-from bot.doctor.check_result import CheckResult, format_count, format_names
+from bot.doctor.check_result import CheckResult, format_names
+from bot.text.wording import format_count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

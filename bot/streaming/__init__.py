@@ -12,7 +12,7 @@ from bot.streaming.actions import (
 )
 from bot.streaming.driver import Driver
 from bot.streaming.markdown.tables import Table, parse_table_header, split_cells
-from bot.streaming.paging import PAGE_LIMIT, utf16_length
+from bot.streaming.paging import PAGE_LIMIT
 from bot.streaming.protocols import (
     Ended,
     EndReason,
@@ -69,5 +69,4 @@ __all__ = [
     "parse_table_header",
     "split_cells",
     "strip_cursor",
-    "utf16_length",
 ]

@@ -28,6 +28,7 @@ from bot.streaming.markdown.code import (
 )
 from bot.streaming.markdown.open_marks import DEFAULT_PAGE_LENGTH, MARK_CHARACTERS, MARKS_LIMIT, find_balance_changes
 from bot.streaming.markdown.tables import find_table_head
+from bot.text.wording import utf16_length
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -64,11 +65,6 @@ _HEADING = re.compile(r"#{1,6}\s")
 _LINK = re.compile(r"https?://[^\s<>`]*", re.IGNORECASE)
 
 _JOINERS = "\u200d\U0001f3fb\U0001f3fc\U0001f3fd\U0001f3fe\U0001f3ff"
-
-
-def utf16_length(text: str) -> int:
-    """How long Discord counts a text at most, in UTF-16 code units. A lone surrogate counts one."""
-    return len(text) if text.isascii() else len(text) + sum(char > "\uffff" for char in text)
 
 
 @dataclass(frozen=True, slots=True)

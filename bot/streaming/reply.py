@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from bot.streaming.actions import ATTACHMENT_NAME, EMPTY_ANSWER, WRITING_CURSOR, Closing, Edit, Post, Urgency
 from bot.streaming.markdown.convert import DiscordMarkdownConverter
-from bot.streaming.paging import PAGE_LIMIT, Pager, paginate, utf16_length
+from bot.streaming.paging import PAGE_LIMIT, Pager, paginate
+from bot.text.wording import utf16_length
 
 if TYPE_CHECKING:
     from collections.abc import Collection

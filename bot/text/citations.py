@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from bot.text.invisible import single_line
+from bot.text.wording import utf16_length
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -294,16 +295,12 @@ def _make_visible(char: str) -> str:
     return " " if char.isspace() or category == "Cc" else "" if category == "Cf" else char
 
 
-def _utf16_length(text: str) -> int:
-    return len(text) + sum(char > "\uffff" for char in text)
-
-
 def _fit_entries(heading: str, entries: Sequence[str]) -> str:
     """As many entries as fit, and the number of those that did not."""
     lines = [heading]
-    room = FOOTER_LIMIT - _utf16_length(heading) - len("\n-# + 999 more")
+    room = FOOTER_LIMIT - utf16_length(heading) - len("\n-# + 999 more")
     for shown, entry in enumerate(entries):
-        room -= _utf16_length(entry) + 1
+        room -= utf16_length(entry) + 1
         if room < 0:
             return "\n".join([*lines, f"-# + {len(entries) - shown} more"])
         lines.append(entry)

@@ -13,13 +13,10 @@ from hypothesis import strategies as st
 from bot.answers.excerpts import MESSAGE_LIMIT, copy_text, format_sources
 from bot.domain import Source
 from bot.text.invisible import strip_invisible
+from bot.text.wording import utf16_length
 from tests.fakes.answerer import HANDBOOK, TRAVEL
 
 texts = st.text() | st.text("ab `\n[]*#😀", max_size=3_000)
-
-
-def utf16_length(text: str) -> int:
-    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def test_copy_of_a_short_answer_is_a_code_block() -> None:

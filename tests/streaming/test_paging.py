@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.streaming.paging import MIN_PAGE_LIMIT, PAGE_LIMIT, Pager, paginate, utf16_length
+from bot.streaming.paging import MIN_PAGE_LIMIT, PAGE_LIMIT, Pager, paginate
+from bot.text.wording import utf16_length
 
 unhurried = settings(deadline=None)  # machines that run tests are shared, and time is not what these test
 

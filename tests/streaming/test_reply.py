@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from bot.streaming import EMPTY_ANSWER, WRITING_CURSOR, Closing, Edit, Pace, PageLimits, Post, Reply, Urgency
 from bot.streaming.markdown.convert import rewrite_markdown
 from bot.streaming.markdown.links import neutralise_links
-from bot.streaming.paging import Pager, paginate, utf16_length
+from bot.streaming.paging import Pager, paginate
+from bot.text.wording import utf16_length
 from tests.fakes.scripted_source import strip_closing
 
 if TYPE_CHECKING:

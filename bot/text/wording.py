@@ -1,0 +1,18 @@
+"""Formats numbers and shortens texts for people: plurals, truncation, and the length that Discord counts."""
+
+from __future__ import annotations
+
+
+def format_count(number: int, noun: str, plural: str = "") -> str:
+    """Format a number with its noun: "1 file", "1,200 files", or with an irregular ``plural`` "2 people"."""
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
+
+
+def truncate(text: str, length: int) -> str:
+    """Shorten a text to at most ``length`` characters; an ellipsis marks the cut."""
+    return text if len(text) <= length else f"{text[: length - 1].rstrip()}…"
+
+
+def utf16_length(text: str) -> int:
+    """Count UTF-16 code units: the most that Discord can count. A lone surrogate counts one."""
+    return len(text) if text.isascii() else len(text) + sum(char > "\uffff" for char in text)
