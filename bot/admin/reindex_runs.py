@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from bot.admin import reindex_report
 from bot.discord_adapter import ChannelSurface
+from bot.domain import ReindexRequest
 from bot.errors import DocentError, IngestionRefused, RecordsUnusable
 from bot.streaming import Edit, Post, SurfaceBusy, SurfaceGone
 
@@ -167,7 +168,7 @@ class ReindexRuns:
         ticking = asyncio.create_task(self._show_progress(message, begun))
         try:
             return await self._library.reindex(
-                collection=run.collection, full=run.full, force=run.force, dry_run=dry_run, on_progress=note
+                ReindexRequest(run.collection, full=run.full, dry_run=dry_run, force=run.force), on_progress=note
             )
         finally:
             ticking.cancel()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bot.app.library import choose_embedding_model, choose_language_model, open_library
 from bot.discord_adapter.client import set_discord_urls
 from bot.doctor import run_checks
-from bot.domain import QUESTION_LIMIT, FinishReason, Question, Scope
+from bot.domain import QUESTION_LIMIT, FinishReason, Question, ReindexRequest, Scope
 from bot.errors import AnswerUnavailable, DocentError, QuestionInvalid
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ async def _run_reindex(
     library: LazyLibrary, terminal: Terminal, *, dry_run: bool = False, force: bool = False
 ) -> IngestionReport:
     with terminal.show_ingestion_progress() as show:
-        return await library.reindex(dry_run=dry_run, force=force, on_progress=show)
+        return await library.reindex(ReindexRequest(dry_run=dry_run, force=force), on_progress=show)
 
 
 async def _load_state_or_error(library: LazyLibrary) -> LibraryState | str:

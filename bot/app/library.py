@@ -13,7 +13,17 @@ from bot.errors import DocentError
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 
-    from bot.domain import Answer, Attachment, DocumentInfo, IngestionReport, LibraryState, Progress, Question, Scope
+    from bot.domain import (
+        Answer,
+        Attachment,
+        DocumentInfo,
+        IngestionReport,
+        LibraryState,
+        Progress,
+        Question,
+        ReindexRequest,
+        Scope,
+    )
     from bot.knowledge import EmbeddingChoice, KnowledgeBase, LanguageModelChoice, LocalEmbeddingChoice
     from bot.settings import Settings
 
@@ -44,18 +54,13 @@ class LazyLibrary:
 
     async def reindex(
         self,
+        request: ReindexRequest | None = None,
         *,
-        collection: str | None = None,
-        full: bool = False,
-        dry_run: bool = False,
-        force: bool = False,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> IngestionReport:
         """As ``KnowledgeBase.reindex``."""
         knowledge = await self.get_knowledge_base()
-        return await knowledge.reindex(
-            collection=collection, full=full, dry_run=dry_run, force=force, on_progress=on_progress
-        )
+        return await knowledge.reindex(request, on_progress=on_progress)
 
     def cancel(self) -> bool:
         """As ``KnowledgeBase.cancel``; what is not open yet has no run."""

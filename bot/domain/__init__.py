@@ -16,7 +16,15 @@ from bot.domain.answers import (
     Usage,
     collection_of,
 )
-from bot.domain.library import DocumentInfo, FileReader, IngestionReport, Library, LibraryState, Progress
+from bot.domain.library import (
+    DocumentInfo,
+    FileReader,
+    IngestionReport,
+    Library,
+    LibraryState,
+    Progress,
+    ReindexRequest,
+)
 
 __all__ = [
     "QUESTION_LIMIT",
@@ -33,6 +41,7 @@ __all__ = [
     "LibraryState",
     "Progress",
     "Question",
+    "ReindexRequest",
     "ResponseStyle",
     "Scope",
     "Source",

@@ -26,6 +26,23 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class ReindexRequest:
+    """What an ingestion run is to do.
+
+    Args:
+        collection: Look at this one alone (``SHARED`` is the shared documents); None for all.
+        full: Read every file again, changed or not; no passage is paid for twice for that.
+        dry_run: Only report what would change.
+        force: Allow a run that deletes more than half of what is searchable.
+    """
+
+    collection: str | None = None
+    full: bool = False
+    dry_run: bool = False
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class IngestionReport:
     """What a run changed, or with a dry run would change.
 
@@ -102,18 +119,15 @@ class Library(FileReader, Protocol):
 
     async def reindex(
         self,
+        request: ReindexRequest | None = None,
         *,
-        collection: str | None = None,
-        full: bool = False,
-        dry_run: bool = False,
-        force: bool = False,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> IngestionReport:
-        """Bring the index up to what the folder holds; the old one serves meanwhile. One run at a time.
+        """Bring the index up to date with the folder; the old one serves meanwhile. One run at a time.
 
-        ``collection`` looks at that one alone (``SHARED`` is the shared documents), and leaves the others as they are.
-        ``full`` reads every file anew, changed or not; no passage is paid for twice for that. ``force`` allows a run
-        that deletes more than half of what is searchable.
+        Args:
+            request: What to look at; without one, everything that has changed.
+            on_progress: Called as files are done, perhaps in another thread.
 
         Raises:
             IngestionRefused: one is running, it would delete too much or cost too much, or it was cancelled.

@@ -18,6 +18,7 @@ from bot.domain import (
     LibraryState,
     Progress,
     Question,
+    ReindexRequest,
     Turn,
     collection_of,
 )
@@ -252,17 +253,13 @@ class KnowledgeBase:
 
     async def reindex(
         self,
+        request: ReindexRequest | None = None,
         *,
-        collection: str | None = None,
-        full: bool = False,
-        dry_run: bool = False,
-        force: bool = False,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> IngestionReport:
         """Bring the index up to what the folder holds, in a thread; ``on_progress`` is called in that thread.
 
-        ``collection`` looks at that one alone, ``full`` reads what has not changed as well. Whoever cancels the task
-        that waits has the run end soon, as ``cancel`` does.
+        Cancelling the task that waits ends the run soon, as ``cancel`` does.
 
         Raises:
             IngestionRefused: a run is going on already, there is no such collection, it was cancelled, or it would
@@ -278,7 +275,14 @@ class KnowledgeBase:
             if on_progress is not None:
                 on_progress(progress)
 
-        run = partial(self._ingestion.run, collection=collection, full=full, dry_run=dry_run, force=force)
+        request = request or ReindexRequest()
+        run = partial(
+            self._ingestion.run,
+            collection=request.collection,
+            full=request.full,
+            dry_run=request.dry_run,
+            force=request.force,
+        )
         self._stop_events.add(ending)
         try:
             report = await asyncio.to_thread(run, on_progress=report_progress, stop_event=ending)

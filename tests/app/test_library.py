@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bot.app.library import LazyLibrary
-from bot.domain import Question, Scope
+from bot.domain import Question, ReindexRequest, Scope
 from bot.errors import IngestionRefused, StoreUnusable
 from bot.knowledge import KnowledgeBase
 
@@ -52,7 +52,7 @@ async def test_lazy_library_forwards_every_call_once_open(root: Path) -> None:
         assert await waiting == "@legal/terms.md"
         assert await library.add_page("other", "https://team.example") == "https://team.example/"
         assert await library.remove("@other/urls.txt/team.example")
-        assert list((await library.reindex(collection="legal", full=True)).new) == ["@legal/terms.md"]
+        assert list((await library.reindex(ReindexRequest("legal", full=True))).new) == ["@legal/terms.md"]
         assert (await library.state()).generation == 1
         assert [each.document for each in await library.list_documents(Scope(frozenset({"legal"})))] == [
             "@legal/terms.md"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bot.access.scopes import Admins, Rule
 from bot.admin.reindex_runs import CANCEL_PREFIX, FAILURES_PREFIX
 from bot.discord_adapter.visibility import ADMINS_ONLY
-from bot.domain import IngestionReport, LibraryState
+from bot.domain import IngestionReport, LibraryState, Progress, ReindexRequest
 from bot.records import MemoryRecords
 from bot.simulator.world import InteractionKind, Permission, World
 from cogs.reindex import ALREADY_ENDED, LIST_EXPIRED, NOT_MANAGEABLE
@@ -124,8 +124,10 @@ class HookedLibrary(FakeLibrary):
         super().__init__(LibraryState(3, 10, "none"), REPORT)
         self.after_reindex: Callable[[], object] = dict
 
-    async def reindex(self, **wanted: Any) -> IngestionReport:
-        report = await super().reindex(**wanted)
+    async def reindex(
+        self, request: ReindexRequest | None = None, *, on_progress: Callable[[Progress], None] | None = None
+    ) -> IngestionReport:
+        report = await super().reindex(request, on_progress=on_progress)
         self.after_reindex()
         return report
 

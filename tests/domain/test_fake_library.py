@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.domain import DocumentInfo, LibraryState, Scope, Usage
+from bot.domain import DocumentInfo, LibraryState, ReindexRequest, Scope, Usage
 from bot.errors import DocumentUnreadable, IngestionRefused, ModelInterrupted
-from tests.fakes.answerer import FakeAnswer, FakeLibrary, Pause, Run, Script
+from tests.fakes.answerer import FakeAnswer, FakeLibrary, Pause, Script
 
 if TYPE_CHECKING:
     from bot.domain import Answer, Library, Progress
@@ -24,14 +24,14 @@ async def test_added_and_removed_documents_take_effect_at_the_next_run() -> None
     assert await library.remove("old.md")
     assert not await library.remove("never.md")
     assert await library.list_documents(LEGAL) == []
-    await library.reindex(dry_run=True)
+    await library.reindex(ReindexRequest(dry_run=True))
     assert await library.list_documents(LEGAL) == []
-    await library.reindex(collection="legal")
+    await library.reindex(ReindexRequest("legal"))
     assert [each.document for each in await library.list_documents(LEGAL)] == ["@legal/terms.md"]
     assert [each.document for each in await library.list_documents(Scope())] == ["old.md"]
-    await library.reindex(full=True, force=True)
+    await library.reindex(ReindexRequest(full=True, force=True))
     assert await library.list_documents(Scope()) == []
-    assert fake.runs == [Run(dry_run=True), Run("legal"), Run(full=True, force=True)]
+    assert fake.runs == [ReindexRequest(dry_run=True), ReindexRequest("legal"), ReindexRequest(full=True, force=True)]
     assert (fake.added, fake.removed, (await library.state()).generation) == (["@legal/terms.md"], ["old.md"], 2)
 
 

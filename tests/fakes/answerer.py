@@ -14,6 +14,7 @@ from bot.domain import (
     IngestionReport,
     LibraryState,
     Progress,
+    ReindexRequest,
     Source,
     Usage,
 )
@@ -124,16 +125,6 @@ class FakeAnswerer:
         return self.answers[-1]
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One run of a library, as it was asked for."""
-
-    collection: str | None = None
-    full: bool = False
-    dry_run: bool = False
-    force: bool = False
-
-
 class FakeLibrary:
     """A library in memory: what is added to it, or removed, is searchable, or no longer so, from the next run on.
 
@@ -156,7 +147,7 @@ class FakeLibrary:
         self._is_cancelled = False
         self.files: dict[str, bytes] = {}
         self.pages: list[tuple[str, str]] = []
-        self.runs: list[Run] = []
+        self.runs: list[ReindexRequest] = []
         self.added: list[str] = []
         self.removed: list[str] = []
         self.cancel_count = 0
@@ -168,16 +159,14 @@ class FakeLibrary:
 
     async def reindex(
         self,
+        request: ReindexRequest | None = None,
         *,
-        collection: str | None = None,
-        full: bool = False,
-        dry_run: bool = False,
-        force: bool = False,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> IngestionReport:
         if self._state.running is not None:
             raise IngestionRefused("A run is already going on; wait until it has ended.")
-        self.runs.append(Run(collection, full, dry_run, force))
+        request = request or ReindexRequest()
+        self.runs.append(request)
         if self.refusal is not None:
             raise self.refusal
         self._is_cancelled = False
@@ -185,9 +174,9 @@ class FakeLibrary:
             await self._report_files(on_progress)
         finally:
             self._state = replace(self._state, running=None)
-        if not dry_run:
-            self._apply_changes(collection)
-        return replace(self._report, is_dry_run=dry_run)
+        if not request.dry_run:
+            self._apply_changes(request.collection)
+        return replace(self._report, is_dry_run=request.dry_run)
 
     async def _report_files(self, on_progress: Callable[[Progress], None] | None) -> None:
         total = self._state.documents

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import SecretStr
 
-from bot.domain import Attachment, Question, Scope, Turn, Usage
+from bot.domain import Attachment, Question, ReindexRequest, Scope, Turn, Usage
 from bot.errors import (
     DocumentUnreadable,
     IndexBuilding,
@@ -390,7 +390,7 @@ async def test_a_collection_without_documents_is_a_collection(root: Path) -> Non
         assert base.list_collections() == {"board", "empty"}
         await base.reindex()
         assert base.list_collections() == {"", "board", "empty"}
-        assert list((await base.reindex(collection="empty")).new) == []  # nothing to read, and no complaint
+        assert list((await base.reindex(ReindexRequest("empty"))).new) == []  # nothing to read, and no complaint
 
 
 async def test_embedding_limit_binds_remote_models_but_not_local_ones(root: Path) -> None:
@@ -419,7 +419,7 @@ async def test_added_document_is_searchable_after_the_next_run_and_listed_in_its
         legal, shared = Scope(frozenset({"legal"})), Scope()
         assert await base.list_documents(legal) == []
 
-        assert list((await base.reindex(collection="legal")).new) == [document]
+        assert list((await base.reindex(ReindexRequest("legal"))).new) == [document]
         (shelved,) = await base.list_documents(legal)
         assert (shelved.document, shelved.title, shelved.collection, shelved.passages) == (
             document,
@@ -437,7 +437,7 @@ async def test_added_document_is_searchable_after_the_next_run_and_listed_in_its
         assert await base.remove(document)
         assert not await base.remove(document)
         assert (await base.list_documents(legal))[0].document == document
-        assert list((await base.reindex(collection="legal")).removed) == [document]
+        assert list((await base.reindex(ReindexRequest("legal"))).removed) == [document]
         assert await base.list_documents(legal) == []
 
 
