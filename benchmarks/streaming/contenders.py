@@ -4,34 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import discord
 from discord import app_commands
 
 from benchmarks.streaming.model import SEARCH_SECONDS
-from bot.access.admission import GuildSettingsStore
-from bot.answers.service import AnswerService
-from bot.discord_adapter import create_rate_limit_trace
-from bot.discord_adapter.client import DocentClient
-from bot.discord_adapter.visibility import Visibility
-from bot.errors import DocumentUnreadable
-from bot.records import MemoryRecords
-from bot.streaming import Driver, RateLimiter
-from cogs.answer_buttons import Answers
-from cogs.ask import Ask
-from cogs.mentions import MentionOptions, Mentions
+from tests.fakes.app import build_app
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from benchmarks.streaming.model import Model
     from benchmarks.streaming.scenarios import Contender
-    from bot.domain import Attachment
+    from bot.streaming import Driver
 
 _EDIT_INTERVAL = 1.0
 _MESSAGE_LIMIT = 2_000
-_NEVER_CROWDED = 1_000
+_NEVER_CROWDED = 200
 
 
 class Bot(Protocol):
@@ -48,49 +40,27 @@ class Bot(Protocol):
         ...
 
 
-def make_bot(contender: Contender, model: Model, *, crowd: int = 0) -> Bot:
-    """The contender, with this model to ask; ``crowd`` as in ``Scenario``."""
-    return Docent(model, crowd) if contender.is_docent else EverySecondBot(model)
+@asynccontextmanager
+async def make_bot(contender: Contender, model: Model, *, crowd: int = 0) -> AsyncGenerator[Bot]:
+    """Build the contender, which asks ``model``; ``crowd`` as in ``Scenario``."""
+    if not contender.is_docent:
+        yield EverySecondBot(model)
+        return
+    async with build_app(model, crowded_channel=crowd or _NEVER_CROWDED) as app:
+        yield Docent(app.client, app.driver)
 
 
-class _NoFiles:
-    """Reads no files: the questions of the scenarios come without."""
+@dataclass(frozen=True, slots=True)
+class Docent:
+    """The product as its composition root joins it."""
 
-    async def read(self, name: str, content: bytes) -> Attachment:  # noqa: ARG002 - as the protocol has it
-        raise DocumentUnreadable("files are not read here")
-
-
-class Docent(DocentClient):
-    """Ours: its client, its cogs, its driver, its surfaces, joined as the composition root joins them."""
-
-    def __init__(self, model: Model, crowd: int) -> None:
-        lanes = RateLimiter()
-        self._answer_driver = Driver(lanes)
-        records = MemoryRecords()
-        mention_options = MentionOptions(crowd=crowd or _NEVER_CROWDED)
-        visibility, guild_settings = Visibility(), GuildSettingsStore(records)
-        self._answer_service = AnswerService(model, self._answer_driver, records)
-        super().__init__(
-            cogs=[
-                Ask(self._answer_service, visibility, guild_settings, _NoFiles()),
-                Answers(self._answer_service, records, visibility, guild_settings),
-                lambda client: Mentions(
-                    self._answer_service, client, visibility, guild_settings, _NoFiles(), options=mention_options
-                ),
-            ],
-            driver=self._answer_driver,
-            http_trace=create_rate_limit_trace(lanes),
-        )
-
-    @property
-    def client(self) -> discord.Client:
-        """Itself."""
-        return self
+    client: discord.Client
+    driver: Driver
 
     @property
     def open_answers(self) -> int:
-        """How many answers have not come to their end."""
-        return self._answer_driver.open_answers
+        """Return the number of unfinished answers."""
+        return self.driver.open_answers
 
 
 class EverySecondBot(discord.Client):

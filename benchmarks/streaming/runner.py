@@ -73,8 +73,7 @@ async def _run_scenario(scenario: Scenario, contender: Contender) -> RunResult:
     clock = Clock()
     model = Model([scenario.build_script(answer) for answer in range(scenario.answers)], clock)
     with _run_simulator(scenario, clock) as there:
-        bot = make_bot(contender, model, crowd=scenario.crowd)
-        async with _connect(bot.client, there):
+        async with make_bot(contender, model, crowd=scenario.crowd) as bot, _connect(bot.client, there):
             return await _ScenarioRun(scenario, contender, there, model, bot, clock).run()
 
 

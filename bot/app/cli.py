@@ -1,8 +1,9 @@
-"""What is done from a terminal, beside the bot or without it."""
+"""Runs the commands of the command line that need no Discord."""
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,28 +16,27 @@ from bot.domain import QUESTION_LIMIT, FinishReason, Question, ReindexRequest, S
 from bot.errors import AnswerUnavailable, DocentError, QuestionInvalid
 
 if TYPE_CHECKING:
-    from bot.app.library import LazyLibrary
+    from collections.abc import AsyncGenerator
+
     from bot.app.terminal import Terminal
-    from bot.domain import IngestionReport, LibraryState
+    from bot.domain import IngestionReport, Library, LibraryState
     from bot.knowledge import KnowledgeBase
     from bot.settings import Settings
 
 
 async def ask(settings: Settings, terminal: Terminal, text: str) -> None:
-    """Answer one question in the terminal; an index that is still empty is built first.
+    """Answer one question in the terminal; an empty index is built first.
 
     Raises:
-        QuestionInvalid: it is no question; nothing was opened for it.
-        DocentError: there is no answer, or not the whole of it.
+        QuestionInvalid: The question is empty or too long; nothing was opened for it.
+        DocentError: There is no answer, or not the whole of it.
     """
     if not text.strip() or len(text) > QUESTION_LIMIT:
         raise QuestionInvalid(
             f"A question has between 1 and {QUESTION_LIMIT:,} characters; this one has {len(text):,}."
         )
-    async with open_library(settings) as library:
-        with terminal.show_spinner("Opening the index…"):
-            state = await library.state()
-        if not state.documents:
+    async with _open_library(settings, terminal) as library:
+        if not (await library.state()).documents:
             await _run_reindex(library, terminal)
         with terminal.show_spinner("Searching…"):
             answer = await library.answer(Question(text, answer_id="terminal"))
@@ -46,33 +46,33 @@ async def ask(settings: Settings, terminal: Terminal, text: str) -> None:
 
 
 async def reindex(settings: Settings, terminal: Terminal, *, dry_run: bool, force: bool) -> None:
-    """Bring the index up to date, or show what that would change.
+    """Bring the index up to date, or with ``dry_run`` only show what would change.
 
     Raises:
-        DocentError: the run was refused or broke off; what it had embedded is kept.
+        DocentError: The run was refused or failed; what it had embedded is kept.
     """
-    async with open_library(settings) as library:
-        with terminal.show_spinner("Opening the index…"):
-            await library.get_knowledge_base()
+    async with _open_library(settings, terminal) as library:
         terminal.show_report(await _run_reindex(library, terminal, dry_run=dry_run, force=force))
 
 
 async def evaluate(settings: Settings, terminal: Terminal, file: Path, *, documents: Path | None = None) -> None:
     """Measure how well the questions in ``file`` are answered.
 
-    With ``documents``, from an index made for them alone.
+    Args:
+        settings: The operator's settings.
+        terminal: Shows the progress and the result.
+        file: The questions, one JSON object per line.
+        documents: A folder to search instead of the settings' own, in a temporary index.
 
     Raises:
-        DocentError: the questions cannot be read, or name documents that are not searchable.
+        DocentError: The questions cannot be read, or name documents that are not searchable.
     """
     with TemporaryDirectory(prefix="docent-") as folder:
-        alone = {"data_dir": documents, "state_dir": Path(folder), "store_url": None}
-        searched = settings if documents is None else settings.model_copy(update=alone)
-        async with open_library(searched) as library:
-            with terminal.show_spinner("Opening the index…"):
-                knowledge = await library.get_knowledge_base()
+        temporary = {"data_dir": documents, "state_dir": Path(folder), "store_url": None}
+        searched = settings if documents is None else settings.model_copy(update=temporary)
+        async with _open_library(searched, terminal) as knowledge:
             if documents is not None:
-                await _run_reindex(library, terminal)
+                await _run_reindex(knowledge, terminal)
             await _run_evaluation(settings, terminal, knowledge, file)
 
 
@@ -82,7 +82,7 @@ async def _run_evaluation(settings: Settings, terminal: Terminal, knowledge: Kno
     try:
         text = await asyncio.to_thread(file.read_text, encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise DocentError(f"{file} cannot be read; it must be a text file in UTF-8.") from error
+        raise DocentError(f"Reading {file} failed. It must be a text file in UTF-8.") from error
     given = evaluation.parse_questions(text, file.name)
     collections = await asyncio.to_thread(knowledge.list_collections)
     with terminal.show_progress("Asking", len(given)) as show:
@@ -95,10 +95,10 @@ async def _run_evaluation(settings: Settings, terminal: Terminal, knowledge: Kno
 async def migrate_store(
     settings: Settings, terminal: Terminal, target: Path | str, *, source: Path | str | None, force: bool
 ) -> None:
-    """Copy the index, by default the one the settings name, to another place; nothing is embedded again.
+    """Copy the index, by default the one that the settings name, to another place; nothing is embedded again.
 
     Raises:
-        DocentError: one of the two cannot be used, or the target holds an index and ``force`` was not given.
+        DocentError: One of the two cannot be used, or the target holds an index and ``force`` was not given.
     """
     from bot.knowledge.stores.migration import copy_index  # noqa: PLC0415  # as below: LlamaIndex
 
@@ -116,39 +116,47 @@ async def migrate_store(
 
 
 async def diagnose(settings: Settings, terminal: Terminal, *, is_offline: bool = False) -> None:
-    """Look at everything the bot needs and say what is not well; ``is_offline`` asks nothing of any other server.
+    """Check everything the bot needs and show the results; with ``is_offline`` no server is asked.
 
     Raises:
-        DocentError: something is not well; the table has said what.
+        DocentError: A check failed; the table says which, and what to do.
     """
     set_discord_urls(settings.discord_api_url, settings.discord_gateway_url)
-    async with open_library(settings) as library:
-        with terminal.show_spinner("Looking…"):
-            writes, embeds = await asyncio.to_thread(
-                lambda: (choose_language_model(settings), choose_embedding_model(settings))
-            )
-            findings = await run_checks(
-                settings,
-                _load_state_or_error(library),
-                language_model=writes,
-                embedding_model=embeds,
-                is_offline=is_offline,
-            )
-    terminal.show_check_results(findings)
-    ill = sum(finding.state == "ill" for finding in findings)
-    if ill:
-        raise DocentError(f"{ill} of {len(findings)} checks want mending." if ill > 1 else "One check wants mending.")
+    with terminal.show_spinner("Checking…"):
+        language_model, embedding_model = await asyncio.to_thread(
+            lambda: (choose_language_model(settings), choose_embedding_model(settings))
+        )
+        results = await run_checks(
+            settings,
+            _load_state_or_error(settings),
+            language_model=language_model,
+            embedding_model=embedding_model,
+            is_offline=is_offline,
+        )
+    terminal.show_check_results(results)
+    failed = sum(result.state == "ill" for result in results)
+    if failed:
+        raise DocentError(f"{failed} of {len(results)} checks failed.")
+
+
+@asynccontextmanager
+async def _open_library(settings: Settings, terminal: Terminal) -> AsyncGenerator[KnowledgeBase]:
+    async with AsyncExitStack() as stack:
+        with terminal.show_spinner("Opening the index…"):
+            knowledge = await stack.enter_async_context(open_library(settings))
+        yield knowledge
 
 
 async def _run_reindex(
-    library: LazyLibrary, terminal: Terminal, *, dry_run: bool = False, force: bool = False
+    library: Library, terminal: Terminal, *, dry_run: bool = False, force: bool = False
 ) -> IngestionReport:
     with terminal.show_ingestion_progress() as show:
         return await library.reindex(ReindexRequest(dry_run=dry_run, force=force), on_progress=show)
 
 
-async def _load_state_or_error(library: LazyLibrary) -> LibraryState | str:
+async def _load_state_or_error(settings: Settings) -> LibraryState | str:
     try:
-        return await library.state()
+        async with open_library(settings) as library:
+            return await library.state()
     except DocentError as error:
         return error.user_message

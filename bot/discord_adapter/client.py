@@ -50,7 +50,7 @@ class DocentClient(commands.Bot):
     """A discord.py client with the given cogs, which mentions nobody.
 
     Args:
-        cogs: Cogs, or functions that make one for this client; their ``context_menus`` join the command tree.
+        cogs: Creates the cogs for this client; their ``context_menus`` join the command tree.
         driver: Runs the cogs' answers; it is closed before the connection is.
         http_trace: Learns the rate limits from Discord's headers.
         reads_messages: Asks for the privileged message-content intent.
@@ -61,7 +61,7 @@ class DocentClient(commands.Bot):
     def __init__(  # noqa: PLR0913 - what it is made of, each by name
         self,
         *,
-        cogs: Sequence[commands.Cog | Callable[[DocentClient], commands.Cog]],
+        cogs: Callable[[DocentClient], Sequence[commands.Cog]],
         driver: Driver,
         http_trace: aiohttp.TraceConfig | None = None,
         reads_messages: bool = False,
@@ -82,7 +82,7 @@ class DocentClient(commands.Bot):
             max_messages=None,
             http_trace=http_trace or aiohttp.TraceConfig(),
         )
-        self._cogs_to_add = tuple(cogs)
+        self._create_cogs = cogs
         self._driver = driver
         self._synced_guild_ids: set[int] = set()
         self._has_synced_dm_commands = False
@@ -93,9 +93,8 @@ class DocentClient(commands.Bot):
         self.events = EventDeduplicator()
 
     async def setup_hook(self) -> None:
-        """Take in the cogs."""
-        for given in self._cogs_to_add:
-            cog = given if isinstance(given, commands.Cog) else given(self)
+        """Add the cogs and their context menus."""
+        for cog in self._create_cogs(self):
             await self.add_cog(cog)
             for menu in getattr(cog, "context_menus", ()):
                 self.tree.add_command(menu)

@@ -147,6 +147,10 @@ class Library(FileReader, Protocol):
         """
         ...
 
+    async def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]] | None:
+        """Return a vector for each text, in their order; None without an embedding model, or if it failed."""
+        ...
+
     async def add(self, collection: str, name: str, content: bytes) -> str:
         """Put a file into a collection's folder, at one stroke and under a safe name; gives its document's path.
 

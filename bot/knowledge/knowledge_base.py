@@ -311,6 +311,16 @@ class KnowledgeBase:
         async with self._read_semaphore:
             return await asyncio.to_thread(read_attachment, name, content, is_stopped=self._closed.is_set)
 
+    async def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]] | None:
+        """Return a vector for each text, in their order; None without an embedding model, or if it failed."""
+        if self._embedding is None:
+            return None
+        try:
+            return await asyncio.to_thread(self._embedding.get_text_embedding_batch, list(texts))
+        except Exception as error:  # noqa: BLE001 - whatever a model's server and its library come up with
+            _log.warning("Embedding %d texts failed: %s", len(texts), type(error).__name__)
+            return None
+
     async def list_documents(self, scope: Scope) -> Sequence[DocumentInfo]:
         """The searchable documents inside a scope, by path.
 

@@ -224,7 +224,7 @@ def test_doctor_exits_with_status_1_if_a_check_failed(
     assert run(monkeypatch, "doctor") == 1
     shown = capsys.readouterr()
     assert "no token" in shown.out
-    assert "wants mending" in shown.err
+    assert "checks failed" in shown.err
 
 
 @pytest.mark.parametrize("reads_messages", ["false", "true"], ids=["without intent", "with intent"])
@@ -252,7 +252,7 @@ async def test_port_in_use_is_reported() -> None:
     async with OpenAIServer() as other:
         port = int(other.url.split(":")[2].split("/")[0])
         terminal = Terminal(Console(file=io.StringIO()), Console(file=io.StringIO()))
-        with pytest.raises(DocentError, match=f"Port {port} on 127.0.0.1 cannot be had"):
+        with pytest.raises(DocentError, match=f"Port {port} on 127.0.0.1 is not available"):
             await preview(load(None), terminal, port=port, open_browser=False)
 
 
@@ -265,10 +265,10 @@ def test_objects_made_while_opening_are_frozen_in_the_garbage_collector() -> Non
 
 STOPPING = """
 import asyncio, logging, sys
-from bot.app.serve import _stopped_by_signals
+from bot.app.serve import _stop_on_signals
 
 async def work():
-    with _stopped_by_signals(asyncio.Event()) as stop:
+    with _stop_on_signals(asyncio.Event()) as stop:
         print("ready", flush=True)
         await stop.wait()
         print("stopping", flush=True)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.access.scopes import Admins
 from bot.discord_adapter.visibility import ADMINS_ONLY
 from bot.domain import DocumentInfo, LibraryState, Scope, Usage
 from bot.records import AnswerRecord, AnswerStatus, MemoryRecords, Vote
@@ -214,7 +213,8 @@ async def test_forget_for_others_is_for_admins_even_with_a_forged_button() -> No
 async def test_status_shows_the_admin_the_state_of_the_bot() -> None:
     world = world_with_admin()
     library = FakeLibrary(LibraryState(3, 40, "none", generation=7))
-    async with running_bot(world=world, records=await fill_records(world), library=library) as talk:
+    model: dict[str, Any] = {"openai_base_url": "http://127.0.0.1/v1", "llm_model": "fake"}
+    async with running_bot(world=world, records=await fill_records(world), library=library, **model) as talk:
         use_command(talk, "status")
         text = (await talk.wait_for_ephemeral()).current_state.content
     assert "fake at 127.0.0.1" in text
@@ -249,9 +249,11 @@ class AdminRights:
     is_named: bool = False
     is_an_admin_elsewhere: bool = False
 
-    def build_admins(self, world: World, role_id: int) -> Admins:
-        named = {world.find_user("Ben").id} if self.is_named else set[int]()
-        return Admins(frozenset(named), frozenset({role_id}) if self.role_is_named else frozenset())
+    def build_settings(self, world: World, role_id: int) -> dict[str, Any]:
+        return {
+            "admin_users": str(world.find_user("Ben").id) if self.is_named else "",
+            "admin_roles": str(role_id) if self.role_is_named else "",
+        }
 
 
 @pytest.mark.parametrize(
@@ -279,7 +281,7 @@ async def test_admin_commands_check_permissions_even_if_they_are_offered(ben: Ad
         for name in {command.split()[0] for command in COMMANDS}:
             world.set_command_permission(guild_id, name, ben_id, is_offered=ben.is_offered)
     library = FakeLibrary(LibraryState(1, 2, "none"), documents=[DocumentInfo("refunds.md", "Refunds")])
-    async with running_bot(world=world, library=library, admins=ben.build_admins(world, role.id)) as talk:
+    async with running_bot(world=world, library=library, **ben.build_settings(world, role.id)) as talk:
         for command, options in COMMANDS.items():
             given = {name: world.find_user("Ada").id if name == "member" else value for name, value in options.items()}
             click = use_command(talk, command, "Ben", **given)

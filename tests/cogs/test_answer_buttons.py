@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.answers.service import AnswerService
 from bot.discord_adapter.answer_buttons import ButtonAction, build_streaming_buttons, format_custom_id
-from bot.discord_adapter.client import DocentClient
 from bot.discord_adapter.components import FORGED
 from bot.discord_adapter.unfinished_messages import INTERRUPTED_NOTE
 from bot.domain import Scope
@@ -28,16 +26,17 @@ from bot.simulator.world import (
     Permission,
     ResponseKind,
 )
-from bot.streaming import Driver, RateLimiter
 from cogs import answer_buttons
 from tests.fakes.answerer import HANDBOOK, FakeAnswerer, Pause, Script
-from tests.fakes.bot_in_guild import bot_in_guild, create_cogs, wait_until
+from tests.fakes.app import build_app
+from tests.fakes.bot_in_guild import bot_in_guild, wait_until
 from tests.fakes.discord_client import connect_client
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from pathlib import Path
 
+    from bot.answers.service import AnswerService
     from bot.simulator.world import Interaction, Message, World
     from tests.fakes.bot_in_guild import BotInGuild
 
@@ -145,15 +144,11 @@ async def started_bot(
     simulator: DiscordSimulator, records: MemoryRecords | SqlRecords, answerer: FakeAnswerer
 ) -> AsyncGenerator[AnswerService]:
     """A bot that has just been started, on a server that was there before."""
-    driver = Driver(RateLimiter())
-    asking = AnswerService(answerer, driver, records)
-    client = DocentClient(cogs=create_cogs(asking, records), driver=driver)
-    client._connection.guild_ready_timeout = 0.05
-    async with connect_client(client, simulator):
+    async with build_app(answerer, records=records) as app, connect_client(app.client, simulator):
         await wait_until(lambda: any(simulator.world.commands.values()))
-        yield asking
-        await driver.close()
-        await asking.wait_until_done()
+        yield app.answer_service
+        await app.driver.close()
+        await app.answer_service.wait_until_done()
 
 
 # Stop

@@ -11,7 +11,6 @@ from bot.domain import Turn
 from bot.simulator.faults import FailureKind, Fault
 from bot.simulator.world import Permission
 from cogs.ask import NO_DIRECT_MESSAGES, NO_THREAD, NO_THREAD_HERE, PRIVATE_HERE
-from cogs.mentions import MentionOptions
 from tests.fakes.answerer import Pause, Script
 from tests.fakes.bot_in_guild import bot_in_guild, wait_until
 from tests.fakes.running_bot import EchoAnswerer, running_bot
@@ -181,7 +180,7 @@ async def test_a_private_answer_in_a_thread_stays_out_of_its_conversation() -> N
 
 
 async def test_ask_is_offered_in_direct_messages_if_allowed() -> None:
-    async with running_bot(options=MentionOptions(direct_messages=True)) as talk:
+    async with running_bot(direct_messages=True) as talk:
         world, direct, ada = talk.world, talk.open_direct_message("Ada"), talk.world.find_user("Ada").id
         await wait_until(lambda: bool(world.commands.get(None)))
         assert "ask" in [command["name"] for command in world.list_offered_commands(ada, direct.id)]

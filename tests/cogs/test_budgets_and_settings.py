@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.access.budgets import Limits
 from cogs.ask import PRIVATE_HERE
 from tests.cogs.test_reindex import ephemeral_texts
 from tests.fakes.answerer import Script
@@ -14,7 +13,6 @@ from tests.fakes.running_bot import EchoAnswerer, running_bot
 if TYPE_CHECKING:
     from tests.fakes.running_bot import RunningBot
 
-ONE_A_MINUTE = Limits(per_minute=1, at_once=0)
 QUESTION = "How long do refunds take?"
 
 
@@ -23,7 +21,7 @@ def use_ask(talk: RunningBot, who: str = "Ada", **options: object) -> None:
 
 
 async def test_command_over_its_budget_gets_an_ephemeral_reset_time_and_costs_nothing() -> None:
-    async with running_bot(limits=ONE_A_MINUTE) as talk:
+    async with running_bot(questions_per_minute=1) as talk:
         use_ask(talk)
         await wait_until(lambda: len(talk.answerer.questions) == 1)
         use_ask(talk)
@@ -36,7 +34,7 @@ async def test_command_over_its_budget_gets_an_ephemeral_reset_time_and_costs_no
 
 
 async def test_mention_over_its_budget_gets_the_reset_time_too() -> None:
-    async with running_bot(limits=ONE_A_MINUTE) as talk:
+    async with running_bot(questions_per_minute=1) as talk:
         await talk.wait_for_answer(talk.say("Ada", f"{talk.bot_mention} {QUESTION}"))
         talk.say("Ada", f"{talk.bot_mention} and now?")
         direct = talk.open_direct_message("Ada")

@@ -6,11 +6,10 @@ import asyncio
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.access.budgets import Limits
 from bot.access.scopes import Rule
 from bot.answers.session import AUTOMATIC_NOTE
 from bot.domain import SHARED
@@ -18,7 +17,6 @@ from bot.errors import NothingFound
 from bot.records import AnswerStatus
 from bot.simulator.world import ChannelKind, World
 from cogs.forums import Forums
-from cogs.mentions import MentionOptions
 from tests.fakes.answerer import FakeAnswerer, Pause, Script
 from tests.fakes.bot_in_guild import wait_until
 from tests.fakes.running_bot import EchoAnswerer, running_bot
@@ -70,8 +68,7 @@ async def help_forums(
     script: Script | FakeAnswerer = CLEAR_SCRIPT,
     *,
     reads_messages: bool = True,
-    limits: Limits | None = None,
-    options: MentionOptions | None = None,
+    **settings: Any,
 ) -> AsyncGenerator[HelpForums]:
     world = World.create_default()
     guild_id = world.find_channel("general").guild_id or 0
@@ -79,9 +76,7 @@ async def help_forums(
     other = world.add_channel(guild_id, "quiet", kind=ChannelKind.FORUM)
     rules = {"team": Rule(guilds=frozenset({guild_id})), "bens": Rule(users=frozenset({world.find_user("Ben").id}))}
     answerer = FakeAnswerer(script) if isinstance(script, Script) else script
-    async with running_bot(
-        answerer, options, reads_messages=reads_messages, world=world, rules=rules, limits=limits
-    ) as talk:
+    async with running_bot(answerer, reads_messages=reads_messages, world=world, rules=rules, **settings) as talk:
         await talk.admission.guild_settings.set(guild_id, "forums", [str(chosen.id)])
         yield HelpForums(talk, chosen, other)
 
@@ -152,7 +147,7 @@ async def test_a_help_channels_messages_are_posts_but_replies_are_not() -> None:
 
 
 async def test_a_post_over_the_budget_is_left_alone() -> None:
-    async with help_forums(limits=Limits(per_minute=1, at_once=0)) as desk:
+    async with help_forums(questions_per_minute=1) as desk:
         await desk.wait_for_answer(desk.create_post())
         assert not await desk.wait_for_replies(desk.create_post())
 
@@ -212,9 +207,7 @@ async def test_post_with_clear_evidence_after_an_edit_is_answered(text: str) -> 
 
 @pytest.mark.parametrize("is_late", [False, True], ids=["turned off", "too late"])
 async def test_an_edit_that_is_too_late_or_not_followed_leaves_the_answer(*, is_late: bool) -> None:
-    async with help_forums(
-        create_answerer(Refunds=CLEAR_SCRIPT), options=MentionOptions(follows_edits=is_late)
-    ) as desk:
+    async with help_forums(create_answerer(Refunds=CLEAR_SCRIPT), follow_edits=is_late) as desk:
         post = desk.create_post(text="Refunds?")
         answer = await desk.wait_for_answer(post)
         if is_late:

@@ -12,7 +12,7 @@ from bot.errors import ModelInterrupted
 from bot.records import MemoryRecords
 from bot.simulator.faults import FailureKind, Fault
 from bot.simulator.world import Channel, ChannelKind, Message, MessageCreated, MessageState, Permission, User
-from cogs.mentions import HOW_TO_ASK, NO_DIRECT_MESSAGES, THREAD_LOCKED, UNREADABLE_REPLY, MentionOptions
+from cogs.mentions import HOW_TO_ASK, NO_DIRECT_MESSAGES, THREAD_LOCKED, UNREADABLE_REPLY
 from tests.fakes.answerer import Pause, Script
 from tests.fakes.bot_in_guild import wait_until
 from tests.fakes.running_bot import EchoAnswerer, running_bot
@@ -53,7 +53,7 @@ async def test_messages_without_a_mention_of_the_bot_are_not_answered(reads_mess
 
 
 async def test_bots_are_ignored_unless_allowed_by_name() -> None:
-    async with running_bot(options=MentionOptions(bots=frozenset({"Friend"}))) as talk:
+    async with running_bot(allowed_bots="Friend") as talk:
         guild_id = talk.general.guild_id or 0
         for name in ("Friend", "Foe"):
             talk.world.add_member(guild_id, talk.world.add_user(name, is_bot=True).id)
@@ -64,7 +64,7 @@ async def test_bots_are_ignored_unless_allowed_by_name() -> None:
 
 
 async def test_webhooks_are_ignored_unless_allowed_by_name() -> None:
-    async with running_bot(options=MentionOptions(bots=frozenset({"Friend"}))) as talk:
+    async with running_bot(allowed_bots="Friend") as talk:
         written = [_send_by_webhook(talk, name, f"{talk.bot_mention} {name}?") for name in ("Foe", "Friend")]
         await talk.wait_for_answer(written[1])
     assert [question.text for question in talk.answerer.questions] == ["Friend?"]
@@ -301,7 +301,7 @@ async def test_interrupted_answer_is_not_part_of_the_history() -> None:
 
 
 async def test_a_private_answer_never_enters_a_public_conversation() -> None:
-    async with running_bot(options=MentionOptions(direct_messages=True), reads_messages=True) as talk:
+    async with running_bot(direct_messages=True, reads_messages=True) as talk:
         thread = talk.open_thread()
         await talk.wait_for_answer(talk.say("Ada", "What does Ben earn?", channel=talk.open_direct_message("Ada")))
         await talk.wait_for_answer(talk.say("Ada", f"{talk.bot_mention} and on weekends?", channel=thread))
@@ -311,7 +311,7 @@ async def test_a_private_answer_never_enters_a_public_conversation() -> None:
 
 
 async def test_ten_mentions_at_once_are_acknowledged_in_a_second_and_show_queue_position() -> None:
-    async with running_bot(EchoAnswerer(delay=0.3), limit=3) as talk:
+    async with running_bot(EchoAnswerer(delay=0.3), concurrent_answers=3) as talk:
         world, guild_id = talk.world, talk.general.guild_id or 0
         people = [world.add_user(f"Person {number}") for number in range(10)]
         for person in people:
@@ -355,7 +355,7 @@ async def test_a_second_question_by_the_same_person_in_a_thread_waits_for_the_fi
 
 @both_intents
 async def test_direct_messages_are_answered_where_the_operator_allows_them(reads_messages: bool) -> None:
-    async with running_bot(options=MentionOptions(direct_messages=True), reads_messages=reads_messages) as talk:
+    async with running_bot(direct_messages=True, reads_messages=reads_messages) as talk:
         direct = talk.open_direct_message("Ada")
         await talk.wait_for_answer(talk.say("Ada", "How long do refunds take?", channel=direct))
         await talk.wait_for_answer(talk.say("Ada", "and on weekends?", channel=direct))
@@ -526,14 +526,12 @@ async def test_shorter_second_answer_leaves_no_page_of_the_first() -> None:
         await wait_until(lambda: len(talk.bot_messages()) == 3)
 
 
-@pytest.mark.parametrize(
-    "manners", [MentionOptions(follows_edits=False), MentionOptions()], ids=["turned off", "too late"]
-)
-async def test_an_edit_that_is_too_late_or_not_followed_changes_nothing(manners: MentionOptions) -> None:
-    async with running_bot(options=manners) as talk:
+@pytest.mark.parametrize("follows_edits", [False, True], ids=["turned off", "too late"])
+async def test_an_edit_that_is_too_late_or_not_followed_changes_nothing(follows_edits: bool) -> None:
+    async with running_bot(follow_edits=follows_edits) as talk:
         question = talk.say("Ada", f"{talk.bot_mention} Refunds?")
         await talk.wait_for_answer(question)
-        if manners.follows_edits:
+        if follows_edits:
             question.id -= 121_000 << 22
             talk.world.messages[question.id] = question
         talk.edit_message(question, f"{talk.bot_mention} Holidays?")
@@ -573,7 +571,7 @@ async def test_deleting_a_question_while_it_is_answered_ends_the_answer_and_remo
 
 
 async def test_deletion_is_not_followed_if_disabled() -> None:
-    async with running_bot(options=MentionOptions(follows_deletions=False)) as talk:
+    async with running_bot(follow_deletions=False) as talk:
         question = talk.say("Ada", f"{talk.bot_mention} Refunds?")
         await talk.wait_for_answer(question)
         talk.world.delete(question.id)
@@ -592,7 +590,7 @@ async def test_user_text_is_passed_as_data_not_as_template() -> None:
 
 
 async def test_in_a_crowded_channel_a_question_gets_a_thread_of_its_own() -> None:
-    async with running_bot(EchoAnswerer(scripts={"Busy?": create_endless_script()}), MentionOptions(crowd=1)) as talk:
+    async with running_bot(EchoAnswerer(scripts={"Busy?": create_endless_script()}), crowded_channel=1) as talk:
         talk.say("Ben", f"{talk.bot_mention} Busy?")
         await wait_until(lambda: bool(talk.bot_messages()))
         question = talk.say("Ada", f"{talk.bot_mention} How long do refunds take?")
@@ -605,7 +603,7 @@ async def test_in_a_crowded_channel_a_question_gets_a_thread_of_its_own() -> Non
 
 
 async def test_without_the_right_to_open_threads_a_crowded_channel_is_shared() -> None:
-    async with running_bot(EchoAnswerer(scripts={"Busy?": create_endless_script()}), MentionOptions(crowd=1)) as talk:
+    async with running_bot(EchoAnswerer(scripts={"Busy?": create_endless_script()}), crowded_channel=1) as talk:
         talk.world.deny(talk.general.id, talk.world.bot.id, Permission.CREATE_PUBLIC_THREADS)
         talk.say("Ben", f"{talk.bot_mention} Busy?")
         await wait_until(lambda: bool(talk.bot_messages()))
@@ -614,7 +612,7 @@ async def test_without_the_right_to_open_threads_a_crowded_channel_is_shared() -
 
 
 async def test_twenty_mentions_in_three_channels_are_all_answered_exactly_without_a_429() -> None:
-    async with running_bot(EchoAnswerer(delay=0.03), MentionOptions(crowd=100)) as talk:
+    async with running_bot(EchoAnswerer(delay=0.03), crowded_channel=100) as talk:
         third = talk.world.add_channel(talk.general.guild_id or 0, "third")
         places = [talk.general, talk.world.find_channel("random"), third]
         await asyncio.sleep(0.1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from bot.access.scopes import Admins, Rule
+from bot.access.scopes import Rule
 from bot.admin.reindex_runs import CANCEL_PREFIX, FAILURES_PREFIX
 from bot.discord_adapter.visibility import ADMINS_ONLY
 from bot.domain import IngestionReport, LibraryState, Progress, ReindexRequest
@@ -170,9 +170,7 @@ async def test_reindex_without_manage_server_is_refused_even_if_offered() -> Non
 
 async def test_users_named_by_the_operator_may_reindex_in_every_guild() -> None:
     world = world_with_admin()
-    async with running_bot(
-        library=create_library(), world=world, admins=Admins(frozenset({world.find_user("Ben").id}))
-    ) as talk:
+    async with running_bot(library=create_library(), world=world, admin_users=str(world.find_user("Ben").id)) as talk:
         use_reindex(talk, "Ben")
         await wait_until(lambda: is_done(talk))
 

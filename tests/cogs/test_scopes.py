@@ -13,7 +13,6 @@ from bot.discord_adapter.answer_buttons import ButtonAction, format_custom_id
 from bot.domain import SHARED
 from bot.simulator.world import Channel, ChannelKind, World
 from cogs.answer_buttons import NO_ACCESS
-from cogs.mentions import MentionOptions
 from tests.fakes.answerer import Script
 from tests.fakes.bot_in_guild import wait_until
 from tests.fakes.running_bot import EchoAnswerer, running_bot
@@ -64,7 +63,7 @@ async def scoped_guild(*, direct_messages: bool = False, script: Script = ANSWER
         "shut": Rule(),
     }
     parrot = EchoAnswerer(scripts={QUESTION: script})
-    async with running_bot(parrot, MentionOptions(direct_messages=direct_messages), world=world, rules=rules) as talk:
+    async with running_bot(parrot, direct_messages=direct_messages, world=world, rules=rules) as talk:
         yield ScopedGuild(talk, back_room, lobby, rules)
 
 

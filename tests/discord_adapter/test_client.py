@@ -15,17 +15,17 @@ from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
 from bot.discord_adapter.client import DocentClient, are_commands_synced, set_discord_urls
-from bot.domain import LibraryState
 from bot.errors import SettingsInvalid, StoreUnusable
 from bot.simulator.faults import FailureKind, Fault
 from bot.simulator.server import DiscordSimulator
 from bot.streaming import Driver, RateLimiter
-from tests.fakes.answerer import FakeAnswerer, FakeLibrary, Pause, Script
-from tests.fakes.bot_in_guild import bot_in_guild, create_client, wait_until
+from tests.fakes.answerer import FakeAnswerer, Pause, Script
+from tests.fakes.app import build_app
+from tests.fakes.bot_in_guild import bot_in_guild, wait_until
 from tests.fakes.discord_client import connect_client, override_discord_urls
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Sequence
 
 
 class FaultyCog(commands.Cog):
@@ -48,10 +48,15 @@ class FaultyCog(commands.Cog):
         """Fail for lack of permission."""
 
 
+def create_client(cogs: Sequence[commands.Cog]) -> DocentClient:
+    client = DocentClient(cogs=lambda _: cogs, driver=Driver(RateLimiter()))
+    client._connection.guild_ready_timeout = 0.05
+    return client
+
+
 @asynccontextmanager
 async def faulty_client() -> AsyncGenerator[tuple[DiscordSimulator, DocentClient]]:
-    client = DocentClient(cogs=[FaultyCog()], driver=Driver(RateLimiter()))
-    client._connection.guild_ready_timeout = 0.05
+    client = create_client([FaultyCog()])
     async with DiscordSimulator() as standin, connect_client(client, standin):
         await wait_until(lambda: any(standin.world.commands.values()))
         yield standin, client
@@ -79,11 +84,10 @@ def count_writes(simulator: DiscordSimulator) -> int:
 
 async def test_an_open_answer_is_finished_before_the_connection_goes(caplog: pytest.LogCaptureFixture) -> None:
     answerer = FakeAnswerer(Script(["Refunds take", Pause(30.0), " two weeks."]))
-    client, driver = create_client(answerer)
     stop = asyncio.Event()
-    async with DiscordSimulator() as standin:
+    async with build_app(answerer) as app, DiscordSimulator() as standin:
         with override_discord_urls(standin):
-            running = asyncio.create_task(client.run_until(stop, standin.world.token))
+            running = asyncio.create_task(app.client.run_until(stop, standin.world.token))
             await wait_until(lambda: any(standin.world.commands.values()))
             world = standin.world
             channel = world.find_channel("general")
@@ -97,17 +101,16 @@ async def test_an_open_answer_is_finished_before_the_connection_goes(caplog: pyt
         (message,) = world.history(channel.id)
     assert message.current_state.content.startswith("Refunds take\n\n-# Interrupted. Docent is restarting.")
     assert answerer.answers[0].is_closed
-    assert client.is_closed()
-    assert not driver.open_answers
+    assert app.client.is_closed()
+    assert not app.driver.open_answers
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 async def test_question_during_shutdown_is_rejected() -> None:
-    client, _ = create_client(FakeAnswerer(Script(["Refunds take", Pause(30.0)])))
     stop = asyncio.Event()
-    async with DiscordSimulator() as standin:
+    async with build_app(FakeAnswerer(Script(["Refunds take", Pause(30.0)]))) as app, DiscordSimulator() as standin:
         with override_discord_urls(standin):
-            running = asyncio.create_task(client.run_until(stop, standin.world.token))
+            running = asyncio.create_task(app.client.run_until(stop, standin.world.token))
             await wait_until(lambda: any(standin.world.commands.values()))
             world = standin.world
             channel, ada = world.find_channel("general"), world.find_user("Ada")
@@ -127,30 +130,28 @@ async def test_question_during_shutdown_is_rejected() -> None:
 
 
 async def test_stopping_before_discord_was_ever_reached_is_no_error() -> None:
-    client, _ = create_client(FakeAnswerer(Script()))
     stop = asyncio.Event()
-    async with DiscordSimulator() as standin:
+    async with build_app(FakeAnswerer(Script())) as app, DiscordSimulator() as standin:
         standin.faults.add(Fault(FailureKind.RESET, "GET", "/users/@me", times=9))
         with override_discord_urls(standin):
-            running = asyncio.create_task(client.run_until(stop, standin.world.token))
+            running = asyncio.create_task(app.client.run_until(stop, standin.world.token))
             await wait_until(lambda: bool(standin.requests))
             stop.set()
             await running
-    assert client.is_closed()
+    assert app.client.is_closed()
 
 
 async def test_a_token_discord_does_not_know_is_one_clear_sentence() -> None:
-    client, _ = create_client(FakeAnswerer(Script()))
-    async with DiscordSimulator() as standin:
+    async with build_app(FakeAnswerer(Script())) as app, DiscordSimulator() as standin:
         with (
             override_discord_urls(standin),
             pytest.raises(SettingsInvalid, match=r"^DISCORD_TOKEN is not accepted by Discord"),
         ):
-            await client.run_until(asyncio.Event(), "wrong")
+            await app.client.run_until(asyncio.Event(), "wrong")
 
 
 async def test_reading_messages_without_the_portals_switch_names_the_setting_and_the_switch() -> None:
-    client = DocentClient(cogs=[], driver=Driver(RateLimiter()), reads_messages=True)
+    client = DocentClient(cogs=lambda _: (), driver=Driver(RateLimiter()), reads_messages=True)
     async with DiscordSimulator() as standin:
         with override_discord_urls(standin), pytest.raises(SettingsInvalid) as caught:
             await client.run_until(asyncio.Event(), standin.world.token)
@@ -161,34 +162,31 @@ async def test_reading_messages_without_the_portals_switch_names_the_setting_and
 
 
 async def test_intents_that_are_switched_off_are_one_clear_sentence() -> None:
-    client, _ = create_client(FakeAnswerer(Script()))
-    client._connection._intents = discord.Intents.all()
-    async with DiscordSimulator() as standin:
+    async with build_app(FakeAnswerer(Script())) as app, DiscordSimulator() as standin:
+        app.client._connection._intents = discord.Intents.all()
         with override_discord_urls(standin), pytest.raises(SettingsInvalid, match="Privileged Gateway Intents"):
-            await client.run_until(asyncio.Event(), standin.world.token)
+            await app.client.run_until(asyncio.Event(), standin.world.token)
 
 
 async def test_a_discord_that_cannot_be_reached_at_first_is_tried_again() -> None:
-    client, _ = create_client(FakeAnswerer(Script()))
     stop = asyncio.Event()
-    async with DiscordSimulator() as standin:
+    async with build_app(FakeAnswerer(Script())) as app, DiscordSimulator() as standin:
         standin.faults.add(Fault(FailureKind.RESET, "GET", "/users/@me"))
         with override_discord_urls(standin):
-            running = asyncio.create_task(client.run_until(stop, standin.world.token))
+            running = asyncio.create_task(app.client.run_until(stop, standin.world.token))
             await wait_until(lambda: any(standin.world.commands.values()))
             stop.set()
             await running
 
 
 async def test_a_gateway_that_cannot_be_reached_at_first_is_tried_again() -> None:
-    client, _ = create_client(FakeAnswerer(Script()))
     stop = asyncio.Event()
-    async with DiscordSimulator() as standin:
+    async with build_app(FakeAnswerer(Script())) as app, DiscordSimulator() as standin:
         with override_discord_urls(standin):
             with socket.create_server(("127.0.0.1", 0)) as listener:
                 closed = f"ws://127.0.0.1:{listener.getsockname()[1]}/"
             set_discord_urls(standin.api_url, closed)
-            running = asyncio.create_task(client.run_until(stop, standin.world.token))
+            running = asyncio.create_task(app.client.run_until(stop, standin.world.token))
             await wait_until(lambda: len(standin.requests) > 1)
             await asyncio.sleep(0.1)
             set_discord_urls(standin.api_url, standin.gateway_url)
@@ -197,17 +195,27 @@ async def test_a_gateway_that_cannot_be_reached_at_first_is_tried_again() -> Non
             await running
 
 
+class OtherCog(commands.Cog):
+    """A command of another version of the bot."""
+
+    @app_commands.command()
+    async def other(self, _: discord.Interaction[Any]) -> None:
+        """Do something else."""
+
+
 async def test_commands_are_written_once_and_again_only_when_they_changed() -> None:
     async with DiscordSimulator() as standin:
-        library = FakeLibrary(LibraryState(1, 1, "none"))
-        for expected, given in ((1, None), (0, None), (1, library), (0, library)):
-            client, _ = create_client(FakeAnswerer(Script()), given)
+        before: list[commands.Cog] = [FaultyCog()]
+        after = [*before, OtherCog()]
+        for expected, cogs in ((1, before), (0, before), (1, after), (0, after)):
+            client = create_client(cogs)
             standin.requests.clear()
             async with connect_client(client, standin):
                 await wait_until(lambda: any(call.path.endswith("/commands") for call in standin.requests))
                 await asyncio.sleep(0.1)
             assert count_writes(standin) == expected
-        assert {command["name"] for command in next(iter(standin.world.commands.values()))} == {"ask", "about"}
+        names = {command["name"] for command in next(iter(standin.world.commands.values()))}
+        assert names == {"known", "late", "forbidden", "other"}
 
 
 async def test_a_guild_that_takes_the_bot_in_gets_the_commands_again_each_time() -> None:
@@ -223,14 +231,14 @@ async def test_a_guild_that_takes_the_bot_in_gets_the_commands_again_each_time()
 
 
 async def test_a_guild_that_refuses_the_commands_does_not_keep_them_from_the_others() -> None:
-    client, _ = create_client(FakeAnswerer(Script()))
-    async with DiscordSimulator() as standin:
+    async with build_app(FakeAnswerer(Script())) as app, DiscordSimulator() as standin:
         other = standin.world.add_guild("Lighthouse")
         standin.faults.add(Fault(FailureKind.STATUS, "GET", r"/guilds/\d+/commands", status=403))
-        async with connect_client(client, standin):
-            await wait_until(lambda: any(standin.world.commands.values()))
-        assert len([c for c in standin.world.commands.values() if c]) == 1
-        assert other.id in standin.world.guilds
+        async with connect_client(app.client, standin):
+            await wait_until(lambda: bool(standin.world.commands.get(other.id)))
+        assert [guild_id for guild_id, commands in standin.world.commands.items() if guild_id and commands] == [
+            other.id
+        ]
 
 
 async def test_docent_error_is_shown_with_its_user_message() -> None:

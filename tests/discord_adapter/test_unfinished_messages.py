@@ -67,7 +67,7 @@ async def started_bot() -> AsyncGenerator[Scene]:
     records, lanes = MemoryRecords(), RateLimiter()
     driver = Driver(lanes)
     asking = AnswerService(FakeAnswerer(Script()), driver, records, clock=lambda: NOW)
-    client = DocentClient(cogs=[], driver=driver, http_trace=create_rate_limit_trace(lanes))
+    client = DocentClient(cogs=lambda _: (), driver=driver, http_trace=create_rate_limit_trace(lanes))
     client._connection.guild_ready_timeout = 0.05
     async with DiscordSimulator() as standin, connect_client(client, standin):
         unfinished = UnfinishedAnswers(client, asking, records, driver, clock=lambda: NOW)
@@ -174,7 +174,7 @@ async def test_recovery_runs_once_when_the_client_is_ready_first() -> None:
         await asyncio.sleep(0)
         done.append(client)
 
-    client = DocentClient(cogs=[], driver=Driver(RateLimiter()), once_ready=note)
+    client = DocentClient(cogs=lambda _: (), driver=Driver(RateLimiter()), once_ready=note)
     client._connection.guild_ready_timeout = 0.05
     async with DiscordSimulator() as standin, connect_client(client, standin):
         await wait_until(lambda: bool(done))

@@ -210,6 +210,9 @@ class FakeLibrary:
         inside = [each for each in self._documents.values() if each.collection in scope.collections]
         return sorted(inside, key=lambda each: each.document)
 
+    async def embed(self, texts: Sequence[str]) -> None:
+        """It has no embedding model: callers compare texts by their words."""
+
     async def read(self, name: str, content: bytes) -> Attachment:
         self._refuse_unreadable(name)
         return Attachment(name, content.decode("utf-8", "replace"))

@@ -7,29 +7,19 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bot.access.admission import GuildSettingsStore
-from bot.answers.service import AnswerService
-from bot.discord_adapter import create_rate_limit_trace
-from bot.discord_adapter.client import DocentClient
-from bot.discord_adapter.visibility import Visibility
-from bot.domain import LibraryState
-from bot.records import MemoryRecords
 from bot.simulator.server import DiscordSimulator
-from bot.streaming import Driver, RateLimiter
-from cogs.answer_buttons import Answers
-from cogs.ask import Ask
-from cogs.status import Meta
 from tests.fakes.answerer import FakeAnswerer, FakeLibrary, Script
+from tests.fakes.app import build_app
 from tests.fakes.discord_client import connect_client
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
-    from discord.ext import commands
-
+    from bot.discord_adapter.client import DocentClient
     from bot.records import Records
     from bot.simulator.server import RecordedRequest
     from bot.simulator.world import Channel, Interaction, Message
+    from bot.streaming import Driver
 
 TIMEOUT = 10.0
 
@@ -68,41 +58,19 @@ class BotInGuild:
         await wait_until(lambda: not self.driver.open_answers)
 
 
-def create_cogs(
-    answer_service: AnswerService, records: Records, library: FakeLibrary | None = None
-) -> list[commands.Cog]:
-    """The cogs that ask, and /about where there is a library."""
-    visibility, settings = Visibility(), GuildSettingsStore(records)
-    return [
-        Ask(answer_service, visibility, settings, library or FakeLibrary(LibraryState(0, 0, "none"))),
-        Answers(answer_service, records, visibility, settings),
-        *([Meta(library)] if library else []),
-    ]
-
-
-def create_client(
-    answerer: FakeAnswerer, library: FakeLibrary | None = None, records: Records | None = None
-) -> tuple[DocentClient, Driver]:
-    """A client and its driver, as the composition root would make them."""
-    lanes = RateLimiter()
-    driver = Driver(lanes)
-    records = records or MemoryRecords()
-    cogs = create_cogs(AnswerService(answerer, driver, records), records, library)
-    client = DocentClient(cogs=cogs, driver=driver, http_trace=create_rate_limit_trace(lanes))
-    client._connection.guild_ready_timeout = 0.05
-    return client, driver
-
-
 @asynccontextmanager
 async def bot_in_guild(
     script: Script, library: FakeLibrary | None = None, records: Records | None = None
 ) -> AsyncGenerator[BotInGuild]:
-    """A table whose client is connected and has published its commands."""
+    """Connect a bot that answers every question by ``script``; its commands are published."""
     answerer = FakeAnswerer(script)
-    client, driver = create_client(answerer, library, records)
-    async with DiscordSimulator() as standin, connect_client(client, standin):
-        await wait_until(lambda: any(standin.world.commands.values()))
-        yield BotInGuild(standin, client, answerer, driver)
+    async with (
+        build_app(answerer, library=library, records=records) as app,
+        DiscordSimulator() as simulator,
+        connect_client(app.client, simulator),
+    ):
+        await wait_until(lambda: any(simulator.world.commands.values()))
+        yield BotInGuild(simulator, app.client, answerer, app.driver)
 
 
 async def wait_until(condition: Callable[[], bool]) -> None:

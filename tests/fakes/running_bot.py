@@ -5,45 +5,28 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from bot.access.admission import Admission
-from bot.admin.reindex_runs import ReindexRuns
-from bot.admin.status import BuildInfo
-from bot.answers.service import AnswerService
-from bot.discord_adapter import create_rate_limit_trace
-from bot.discord_adapter.client import DocentClient
-from bot.discord_adapter.visibility import Visibility
 from bot.domain import LibraryState
-from bot.records import MemoryRecords
 from bot.simulator.server import DiscordSimulator
 from bot.simulator.world import MESSAGE_CONTENT_INTENT, Channel, ChannelKind, Message, MessageEdited, MessageState
-from bot.streaming import Driver, RateLimiter
-from cogs.answer_buttons import Answers
-from cogs.ask import Ask
-from cogs.context_menus import ContextMenus
-from cogs.docs import Docs
-from cogs.feedback import Feedback
-from cogs.forget import Privacy
-from cogs.forums import Forums
-from cogs.gaps import Gaps
-from cogs.mentions import MentionOptions, Mentions
-from cogs.reindex import Reindex
-from cogs.settings import GuildSettingsCog
-from cogs.status import Status
 from tests.fakes.answerer import FakeAnswer, FakeAnswerer, FakeLibrary, Pause, Script
+from tests.fakes.app import build_app
 from tests.fakes.bot_in_guild import wait_until
 from tests.fakes.discord_client import connect_client
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
 
-    from bot.access.budgets import Limits
-    from bot.access.scopes import Admins, Rule
+    from bot.access.admission import Admission
+    from bot.access.scopes import Rule
+    from bot.admin.reindex_runs import ReindexRuns
+    from bot.discord_adapter.client import DocentClient
     from bot.domain import Question
     from bot.records import Records
     from bot.simulator.server import RecordedRequest
     from bot.simulator.world import Interaction, World
+    from bot.streaming import Driver
 
 
 class EchoAnswerer(FakeAnswerer):
@@ -156,84 +139,27 @@ class RunningBot:
         return self.world.use_context_menu(self.world.find_user(who).id, "Ask the docs about this", message.id)
 
 
-BUILD_INFO = BuildInfo(
-    version="1.2", language_model="fake at 127.0.0.1", embedding_model="nothing", index="a file", records="memory"
-)
-
-
-async def _embed_nothing(_: Sequence[str]) -> None:
-    """Texts are grouped by their words."""
-
-
 @asynccontextmanager
 async def running_bot(
     answerer: FakeAnswerer | None = None,
-    options: MentionOptions | None = None,
     *,
     reads_messages: bool = False,
-    limit: int = 8,
     world: World | None = None,
     records: Records | None = None,
     rules: Mapping[str, Rule] | None = None,
-    admins: Admins | None = None,
     library: FakeLibrary | None = None,
-    limits: Limits | None = None,
-    estimate: int = 0,
+    **settings: Any,
 ) -> AsyncGenerator[RunningBot]:
-    """Ada and Ben, in a guild with the bot, which is connected; with or without Discord's message-content intent."""
+    """Connect the bot to a guild with Ada and Ben; ``reads_messages`` is Discord's message-content intent."""
     answerer = answerer or EchoAnswerer()
-    records = records or MemoryRecords()
     library = library or FakeLibrary(LibraryState(0, 0, "none"))
-    lanes = RateLimiter()
-    driver = Driver(lanes)
-
-    async def load_rules() -> Mapping[str, Rule]:
-        return rules or {}
-
-    visibility = Visibility(load_rules, admins)
-    admission = Admission(records, limits=limits, estimate=estimate)
-    await admission.open()
-    asking = AnswerService(answerer, driver, records, limit=limit, admission=admission)
-    guild_settings = admission.guild_settings
-    reindexing = ReindexRuns(library, driver, records, interval=0.05)
-    client = DocentClient(
-        cogs=[
-            Ask(
-                asking,
-                visibility,
-                guild_settings,
-                library,
-                in_direct_messages=options is not None and options.direct_messages,
-            ),
-            Answers(asking, records, visibility, guild_settings),
-            ContextMenus(asking, visibility, guild_settings),
-            lambda client: Mentions(asking, client, visibility, guild_settings, library, options=options),
-            lambda client: Forums(
-                asking,
-                client,
-                visibility,
-                guild_settings,
-                answerer,
-                follows_edits=options.follows_edits if options else True,
-            ),
-            Reindex(reindexing, records, visibility),
-            Docs(library, records, visibility),
-            GuildSettingsCog(admission, records, visibility, reads_messages=reads_messages),
-            Gaps(records, visibility, _embed_nothing),
-            Feedback(records, visibility),
-            Privacy(asking, records, visibility),
-            Status(BUILD_INFO, library, asking, admission=admission, records=records, visibility=visibility),
-        ],
-        driver=driver,
-        http_trace=create_rate_limit_trace(lanes),
-        reads_messages=reads_messages,
-        once_ready=reindexing.resume,
-    )
-    client._connection.guild_ready_timeout = 0.05
-    standin = DiscordSimulator(world)
-    if reads_messages:
-        standin.world.enabled_intents = MESSAGE_CONTENT_INTENT
-    async with standin, connect_client(client, standin):
-        await wait_until(lambda: any(standin.world.commands.values()))
-        yield RunningBot(standin, client, driver, answerer, records, library, admission, reindexing)
-        await asking.wait_until_done()
+    app = build_app(answerer, library=library, records=records, rules=rules, message_content=reads_messages, **settings)
+    async with app as bot, DiscordSimulator(world) as simulator:
+        if reads_messages:
+            simulator.world.enabled_intents = MESSAGE_CONTENT_INTENT
+        async with connect_client(bot.client, simulator):
+            await wait_until(lambda: any(simulator.world.commands.values()))
+            yield RunningBot(
+                simulator, bot.client, bot.driver, answerer, bot.records, library, bot.admission, bot.reindex_runs
+            )
+            await bot.answer_service.wait_until_done()
