@@ -36,8 +36,8 @@ _MAX_LISTED = 12
 """Names of documents shown in a summary; a longer list says how many more there are."""
 
 
-_SCORES = ("hit@1", "hit@3", "hit@5", "MRR@10", "p50", "p95")
-_ANSWER_SCORES = ("grounded", "right", "refused", "failed")
+_SCORES = ("hit@1", "hit@3", "hit@5", "MRR@10", "answer@1", "answer@3", "p50", "p95")
+_ANSWER_SCORES = ("right", "doubtful", "wrong", "refused", "failed", "shown", "grounded")
 _SUBJECT_WIDTH = 16
 """The width of the doctor's second column: a server's name may be long, and the last column has most to say."""
 _MIN_SHOWN_DIFFERENCE = 0.0005  # the smallest difference that three digits show
@@ -128,29 +128,30 @@ class Terminal:
             yield lambda done: progress.update(task, completed=done)
 
     def show_evaluation(self, current: Evaluation, previous: Evaluation | None) -> None:
-        """How often each way of searching found the right document, and how soon; what is otherwise than before."""
+        """Print what each way of searching found, what the answers were, and how both differ from the previous run."""
         title = f"{current.name}: {current.questions} questions, embedding {current.embedding}"
         table = Table("", *_SCORES, title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
         for way, score in current.searches.items():
             old = previous.searches.get(way) if previous else None
             shares = [
                 _format_score(getattr(score, name), getattr(old, name, None))
-                for name in ("hit_1", "hit_3", "hit_5", "mrr")
+                for name in ("hit_1", "hit_3", "hit_5", "mrr", "answer_1", "answer_3")
             ]
             table.add_row(way, *shares, f"{score.p50 * 1000:.0f} ms", f"{score.p95 * 1000:.0f} ms")
         self.output.print(table)
-        if current.told is not None:
-            told = previous.told if previous else None
-            parts = [_format_score(getattr(current.told, name), getattr(told, name, None)) for name in _ANSWER_SCORES]
+        if current.answers is not None:
+            old_answers = previous.answers if previous else None
+            parts = [
+                _format_score(getattr(current.answers, name), getattr(old_answers, name, None))
+                for name in _ANSWER_SCORES
+            ]
             answers = Table("", *_ANSWER_SCORES, box=None, padding=(0, 2, 0, 0))
             answers.add_row("answers", *parts)
             self.output.print(answers)
         if current.unanswerable:
-            turned_away = _format_score(
-                current.turned_away, previous.turned_away if previous and previous.unanswerable else None
-            )
-            refusals = Table("", "turned away", box=None, padding=(0, 2, 0, 0))
-            refusals.add_row(f"{current.unanswerable} without an answer", turned_away)
+            honest = _format_score(current.honest, previous.honest if previous and previous.unanswerable else None)
+            refusals = Table("", "told honestly", box=None, padding=(0, 2, 0, 0))
+            refusals.add_row(f"{current.unanswerable} without an answer", honest)
             self.output.print(refusals)
         if previous is not None:
             self.output.print(Text("In brackets: how much more or less than in the previous run.", style="dim"))

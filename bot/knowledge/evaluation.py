@@ -1,17 +1,17 @@
-"""A set of questions with the documents that answer them goes in; how often each is found, and how soon, comes out.
+"""Measures how well a set of questions is searched and answered, and keeps each run to compare the next with.
 
-Every question is searched by keywords alone, by vectors alone and by both; with a model it is answered too. What a run
-found is kept, one line a run, so that the next can stand beside it.
+Every question is searched by keywords alone, by vectors alone and by both, and answered: by the model, or by quotes.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from bot.domain import FinishReason, Question, Scope
 from bot.errors import AnswerUnavailable, DocentError, NothingFound
@@ -38,19 +38,30 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class EvalQuestion:
-    """A question, the document that answers it, and words one of which a right answer holds (none: not looked at).
+    """A question, the document that answers it, and what a right answer holds.
 
-    ``document`` None is a question that no document answers: what is right is to say so.
+    ``document`` None is a question that no document answers. A right answer holds one text of each group of
+    ``expected_answers``; without a group nothing is judged right.
     """
 
     question: str
     document: str | None
-    expected_answers: tuple[str, ...] = ()
+    expected_answers: tuple[tuple[str, ...], ...] = ()
+
+    def is_answered_by(self, text: str) -> bool:
+        """Whether the text holds what a right answer holds, markup and case aside."""
+        plain = _normalize_text(text)
+        return bool(self.expected_answers) and all(
+            any(_normalize_text(one) in plain for one in group) for group in self.expected_answers
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """How well one way of searching found the right document. Shares are from 0 to 1, latencies in seconds."""
+    """How well one way of searching found the right document. Shares are from 0 to 1, latencies in seconds.
+
+    ``answer_1`` and ``answer_3``: the best passage, or the best three together, hold the expected answer.
+    """
 
     hit_1: float
     hit_3: float
@@ -58,42 +69,51 @@ class Score:
     mrr: float
     p50: float
     p95: float
+    answer_1: float = 0.0
+    answer_3: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerStats:
     """What became of the questions when they were answered, as shares of all of them.
 
-    ``grounded``: an answer came, and each of its marks, one at least, leads to a passage it was given. ``right``: it
-    holds the expected words, as far as a case gives any. ``refused``: it was said that the documents do not hold it.
-    ``failed``: the model failed.
+    ``right``: what is shown holds the expected answer, and is not marked as doubtful. ``doubtful``: quotes are shown,
+    and the answer says that they may not answer the question. ``wrong``: an answer came that is neither. ``refused``:
+    it was said that the documents do not hold it. ``failed``: the model failed. These five make up the whole.
+    ``shown``: what is shown holds the expected answer, marked as doubtful or not. ``grounded``: an answer came, and
+    each of its citations, one at least, leads to a passage it was given.
     """
 
-    grounded: float
     right: float
+    doubtful: float
+    wrong: float
     refused: float
     failed: float
+    shown: float
+    grounded: float
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """One run over one set. ``searches`` is by the way of searching; ``told`` is None where no model was asked.
+    """One run over one set: ``searches`` by the way of searching, and what the answers were.
 
-    Both are of the questions that have an answer. ``unanswerable`` counts those that have none, ``turned_away`` is the
-    part of them that was rightly refused.
+    Both are of the questions that have an answer. ``unanswerable`` counts those that have none; of these ``honest`` is
+    the share that was refused or marked as doubtful.
     """
 
     name: str
     questions: int
     embedding: str
     searches: dict[str, Score] = field(default_factory=dict[str, Score])
-    told: AnswerStats | None = None
+    answers: AnswerStats | None = None
     unanswerable: int = 0
-    turned_away: float = 0.0
+    honest: float = 0.0
 
 
 def parse_questions(text: str, name: str) -> list[EvalQuestion]:
     """Read a question set, a JSON object a line: ``question``, ``source``, and ``answers`` where there are any.
+
+    A right answer holds one of ``answers``, all of ``all_of``, and one of the ``answers`` of each of ``passages``.
 
     Raises:
         DocentError: a line is not such an object, or there is none; ``name`` is how the set is called then.
@@ -111,14 +131,17 @@ def parse_questions(text: str, name: str) -> list[EvalQuestion]:
 def _parse_question(line: str, location: str) -> EvalQuestion:
     try:
         entry: Any = json.loads(line)
-        question, source, answers = entry["question"], entry["source"], entry.get("answers", [])
+        question, source = entry["question"], entry["source"]
+        passages = [passage["answers"] for passage in entry.get("passages", [])]
+        groups = [entry.get("answers", []), *([one] for one in entry.get("all_of", [])), *passages]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DocentError(
             f'{location} is not an object such as {{"question": "…", "source": "refunds.md"}}.'
         ) from error
-    if not isinstance(question, str) or not isinstance(source, str | None) or not isinstance(answers, list):
+    is_list = all(isinstance(group, list) for group in groups)
+    if not isinstance(question, str) or not isinstance(source, str | None) or not is_list:
         raise DocentError(f"{location}: question and source are texts (or source is null), answers a list of texts.")
-    return EvalQuestion(question, source, tuple(str(answer) for answer in answers))
+    return EvalQuestion(question, source, tuple(tuple(map(str, group)) for group in groups if group))
 
 
 async def evaluate(
@@ -129,26 +152,30 @@ async def evaluate(
     scope: Scope,
     on_progress: Callable[[int], None],
 ) -> Evaluation:
-    """Search for every case in each way, and answer it where the base has a model; ``on_progress`` is told how many.
+    """Search for every question in each way, and answer it, by the model or by quotes.
 
-    A case without a source is only answered, by the model or by quotes.
+    Args:
+        base: What is measured.
+        questions: Those without a document are only answered.
+        name: How the set is called.
+        scope: The collections that are searched.
+        on_progress: Called with the number of questions done.
 
     Raises:
         DocentError: a case names a document that is not searchable: its share would say nothing.
     """
     await base.ensure_searchable({case.document for case in questions if case.document is not None})
-    ways: dict[str, list[tuple[int | None, float]]] = {}
-    told: list[str] = []
-    unanswerable: list[str] = []
+    ways: dict[str, list[SearchResult]] = {}
+    answers: list[_Verdict] = []
+    unanswerable: list[_Verdict] = []
     for done, case in enumerate(questions, 1):
+        verdict = await _grade_answer(base, case, scope)
         if case.document is None:
-            unanswerable.append(await _grade_answer(base, case, scope))
-            on_progress(done)
-            continue
-        for way, found in (await _search(base, case.question, case.document, scope)).items():
-            ways.setdefault(way, []).append(found)
-        if base.has_model:
-            told.append(await _grade_answer(base, case, scope))
+            unanswerable.append(verdict)
+        else:
+            answers.append(verdict)
+            for way, found in (await _search(base, case, case.document, scope)).items():
+                ways.setdefault(way, []).append(found)
         on_progress(done)
     state = await base.state()
     return Evaluation(
@@ -156,24 +183,41 @@ async def evaluate(
         len(questions),
         state.embedding,
         {way: compute_score(found) for way, found in ways.items()},
-        _compute_stats(told) if told else None,
+        _compute_stats(answers) if answers else None,
         len(unanswerable),
-        _compute_stats(unanswerable).refused if unanswerable else 0.0,
+        _share(one.form in {"doubtful", "refused"} for one in unanswerable),
     )
 
 
-async def _search(base: KnowledgeBase, question: str, source: str, scope: Scope) -> dict[str, tuple[int | None, float]]:
-    """The rank of the right document and the seconds taken, by the way of searching."""
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """What one search for one question found: ranks from 1 (None: not found), and the seconds it took."""
+
+    rank: int | None
+    seconds: float
+    answer_rank: int | None = None
+
+
+async def _search(base: KnowledgeBase, case: EvalQuestion, document: str, scope: Scope) -> dict[str, SearchResult]:
+    """Search in each way."""
+    question = case.question
     retriever = base.as_retriever(scope)
     vector, embedding = await _measure_time(retriever.embed_query(question))
     ways: dict[str, tuple[str, Sequence[float] | None]] = {KEYWORDS: (question, None)}
     if base.embedding is not None:
         ways |= {VECTORS: ("", vector), FUSED: (question, vector)}
-    found: dict[str, tuple[int | None, float]] = {}
+    found: dict[str, SearchResult] = {}
     for way, asked in ways.items():
         hits, searching = await _measure_time(retriever.search(*asked))
-        found[way] = (find_rank(source, hits), searching + (0.0 if way == KEYWORDS else embedding))
+        seconds = searching + (0.0 if way == KEYWORDS else embedding)
+        found[way] = SearchResult(find_rank(document, hits), seconds, _find_answer_rank(case, hits))
     return found
+
+
+def _find_answer_rank(case: EvalQuestion, hits: Sequence[NodeWithScore]) -> int | None:
+    """How many of the best passages together hold the answer; None where the first ten do not."""
+    texts = [get_text_node(hit).text for hit in hits[:MAX_RANK]]
+    return next((size for size in range(1, len(texts) + 1) if case.is_answered_by("\n".join(texts[:size]))), None)
 
 
 async def _measure_time(work: Awaitable[_T]) -> tuple[_T, float]:
@@ -182,60 +226,83 @@ async def _measure_time(work: Awaitable[_T]) -> tuple[_T, float]:
     return await work, time.perf_counter() - began
 
 
-async def _grade_answer(base: KnowledgeBase, case: EvalQuestion, scope: Scope) -> str:
-    """What became of one question: a word for each field of ``AnswerStats`` that it counts for."""
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """What became of one question: the name of the field of ``AnswerStats`` it counts for, and of two more."""
+
+    form: Literal["right", "doubtful", "wrong", "refused", "failed"]
+    is_shown: bool = False
+    is_grounded: bool = False
+
+
+async def _grade_answer(base: KnowledgeBase, case: EvalQuestion, scope: Scope) -> _Verdict:
+    """Ask one question and judge what comes."""
     try:
         answer = await base.answer(Question(case.question, answer_id="evaluation", scope=scope))
         text = "".join([delta async for delta in answer.deltas()])
     except NothingFound:
-        return "refused"
+        return _Verdict("refused")
     except AnswerUnavailable:
-        return "failed"
+        return _Verdict("failed")
+    citations = find_citation_numbers(text)
+    is_grounded = bool(citations) and citations <= {source.number for source in answer.sources}
+    is_right = case.is_answered_by(text)
     if answer.outcome.finish_reason is FinishReason.NOT_FOUND:
-        return "refused"
-    marks = find_citation_numbers(text)
-    is_grounded = bool(marks) and marks <= {source.number for source in answer.sources}
-    plain = " ".join(text.split()).casefold()
-    is_right = any(" ".join(words.split()).casefold() in plain for words in case.expected_answers)
-    return " ".join(word for word, holds in (("grounded", is_grounded), ("right", is_right)) if holds)
+        return _Verdict("refused") if base.has_model else _Verdict("doubtful", is_right, is_grounded)
+    return _Verdict("right" if is_right else "wrong", is_right, is_grounded)
 
 
-def _compute_stats(verdicts: Sequence[str]) -> AnswerStats:
+def _compute_stats(verdicts: Sequence[_Verdict]) -> AnswerStats:
+    forms = {
+        form: _share(one.form == form for one in verdicts)
+        for form in ("right", "doubtful", "wrong", "refused", "failed")
+    }
     return AnswerStats(
-        **{
-            name: sum(name in one.split() for one in verdicts) / len(verdicts)
-            for name in AnswerStats.__dataclass_fields__
-        }
+        **forms, shown=_share(one.is_shown for one in verdicts), grounded=_share(one.is_grounded for one in verdicts)
     )
 
 
+def _share(claims: Iterable[bool]) -> float:
+    """The part of the claims that hold; 0 where there are none."""
+    held = list(claims)
+    return sum(held) / len(held) if held else 0.0
+
+
+def _normalize_text(text: str) -> str:
+    """The text without marks of code and emphasis, in one case, each gap one space."""
+    return " ".join(re.sub(r"[`*\\]|^> ?", "", text, flags=re.MULTILINE).split()).casefold()
+
+
 def find_rank(document: str, hits: Iterable[NodeWithScore]) -> int | None:
-    """Where the document stands among the documents of the hits, from 1; None where it is not among the first."""
+    """Return the rank of the document among the documents of the hits, from 1; None behind the tenth."""
     documents = list(dict.fromkeys(str(get_text_node(hit).metadata["document"]) for hit in hits))[:MAX_RANK]
     return documents.index(document) + 1 if document in documents else None
 
 
-def compute_score(results: Sequence[tuple[int | None, float]]) -> Score:
-    """Ranks and seconds of all cases in one: shares, the mean of 1/rank, and the middle and the slow end.
+def compute_score(results: Sequence[SearchResult]) -> Score:
+    """Summarize the searches of a set: shares, the mean of 1/rank, the median and the 95th percentile of seconds.
 
     Raises:
-        ValueError: there are no cases.
+        ValueError: there are none.
     """
     if not results:
-        raise ValueError("no cases, no score")
-    ranks = [place for place, _ in results]
-    seconds = sorted(taken for _, taken in results)
+        raise ValueError("no searches, no score")
+    ranks = [result.rank for result in results]
+    answer_ranks = [result.answer_rank for result in results]
+    seconds = sorted(result.seconds for result in results)
 
-    def hit_rate(max_rank: int) -> float:
-        return sum(place is not None and place <= max_rank for place in ranks) / len(ranks)
+    def hit_rate(among: Sequence[int | None], max_rank: int) -> float:
+        return _share(rank is not None and rank <= max_rank for rank in among)
 
     return Score(
-        hit_rate(1),
-        hit_rate(3),
-        hit_rate(5),
-        sum(1 / place for place in ranks if place is not None) / len(ranks),
+        hit_rate(ranks, 1),
+        hit_rate(ranks, 3),
+        hit_rate(ranks, 5),
+        sum(1 / rank for rank in ranks if rank is not None) / len(ranks),
         seconds[(len(seconds) - 1) // 2],
         seconds[round(0.95 * (len(seconds) - 1))],
+        hit_rate(answer_ranks, 1),
+        hit_rate(answer_ranks, 3),
     )
 
 
@@ -250,9 +317,9 @@ def load_previous(log: Path, name: str) -> Evaluation | None:
             entry: Any = json.loads(line)
             if entry["name"] == name:
                 searches = {way: Score(**score) for way, score in entry["searches"].items()}
-                told = AnswerStats(**entry["told"]) if entry["told"] else None
-                others = {key: entry[key] for key in ("unanswerable", "turned_away") if key in entry}
-                return Evaluation(name, entry["questions"], entry["embedding"], searches, told, **others)
+                answers = AnswerStats(**entry["answers"]) if entry["answers"] else None
+                others = {key: entry[key] for key in ("unanswerable", "honest")}
+                return Evaluation(name, entry["questions"], entry["embedding"], searches, answers, **others)
         except (ValueError, KeyError, TypeError, AttributeError):  # written by another version, or cut off: passed over
             continue
     return None

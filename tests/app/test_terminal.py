@@ -176,13 +176,15 @@ def test_check_results_cannot_send_terminal_escapes() -> None:
 
 def test_an_evaluation_with_answers_shows_both_tables_and_what_changed() -> None:
     output = io.StringIO()
-    score = Score(0.5, 0.75, 1.0, 0.66, 0.012, 0.03)
-    now = Evaluation("set.jsonl", 4, "local", {"fused": score}, AnswerStats(1.0, 0.5, 0.25, 0.0), 3, 0.667)
-    before = Evaluation("set.jsonl", 4, "local", {"fused": replace(score, mrr=0.61)}, AnswerStats(0.75, 0.5, 0.25, 0.0))
+    score = Score(0.5, 0.75, 1.0, 0.66, 0.012, 0.03, 0.25, 0.5)
+    stats = AnswerStats(0.5, 0.25, 0.0, 0.25, 0.0, 0.75, 1.0)
+    now = Evaluation("set.jsonl", 4, "local", {"fused": score}, stats, 3, 0.667)
+    before = replace(now, searches={"fused": replace(score, mrr=0.61)}, answers=replace(stats, right=0.25, wrong=0.25))
 
     Terminal(Console(file=output, width=100)).show_evaluation(now, before)
 
     shown = output.getvalue()
-    assert re.search(r"fused +0\.500 +0\.750 +1\.000 +0\.660 +12 ms +30 ms *\n +\(\+0\.050\)", shown)
-    assert re.search(r"answers +1\.000 +0\.500 +0\.250 +0\.000 *\n +\(\+0\.250\)", shown)
+    assert re.search(r"fused +0\.500 +0\.750 +1\.000 +0\.660 +0\.250 +0\.500 +12 ms +30 ms *\n +\(\+0\.050\)", shown)
+    answers = r"answers +0\.500 +0\.250 +0\.000 +0\.250 +0\.000 +0\.750 +1\.000 *\n +\(\+0\.250\) +\(-0\.250\)"
+    assert re.search(answers, shown)
     assert re.search(r"3 without an answer +0\.667", shown)

@@ -22,6 +22,7 @@ from bot.knowledge.evaluation import (
     EvalQuestion,
     Evaluation,
     Score,
+    SearchResult,
     append_run,
     compute_score,
     evaluate,
@@ -40,7 +41,22 @@ QUESTIONS_FILE_TEXT = (Path(__file__).parent / "questions.jsonl").read_text(enco
 
 def test_a_set_is_a_json_object_a_line() -> None:
     text = '{"question": "Q?", "source": "a.md"}\n\n{"question": "R?", "source": "b.md", "answers": ["yes"], "n": 1}\n'
-    assert parse_questions(text, "set") == [EvalQuestion("Q?", "a.md"), EvalQuestion("R?", "b.md", ("yes",))]
+    assert parse_questions(text, "set") == [EvalQuestion("Q?", "a.md"), EvalQuestion("R?", "b.md", (("yes",),))]
+
+
+def test_a_right_answer_holds_one_of_each_group() -> None:
+    line = {
+        "question": "Q?",
+        "source": "a.md",
+        "answers": ["50M", "50 MB"],
+        "all_of": ["limit"],
+        "passages": [{"document": "b.md", "answers": ["queue"]}],
+    }
+    (question,) = parse_questions(json.dumps(line), "set")
+    assert question.is_answered_by("> The *Limit* is `50\n> mb`, the **queue** waits.")
+    assert not question.is_answered_by("The limit is 50 MB.")
+    assert not question.is_answered_by("The queue has a limit.")
+    assert not EvalQuestion("Q?", "a.md").is_answered_by("Anything.")
 
 
 @pytest.mark.parametrize(
@@ -61,16 +77,19 @@ def test_an_empty_set_is_refused() -> None:
 
 
 def test_scores_are_shares_of_all_questions_and_a_miss_counts_as_zero() -> None:
-    assert compute_score([(1, 0.1), (2, 0.2), (4, 0.3), (None, 9.0)]) == Score(
-        0.25, 0.5, 0.75, (1 + 0.5 + 0.25) / 4, 0.2, 9.0
-    )
+    results = [SearchResult(1, 0.1, 1), SearchResult(2, 0.2), SearchResult(4, 0.3, 3), SearchResult(None, 9.0)]
+    assert compute_score(results) == Score(0.25, 0.5, 0.75, (1 + 0.5 + 0.25) / 4, 0.2, 9.0, 0.25, 0.5)
 
 
-@given(st.lists(st.tuples(st.none() | st.integers(1, 10), st.floats(0, 100)), min_size=1))
-def test_scores_are_ordered_and_bounded(found: list[tuple[int | None, float]]) -> None:
+_RANKS = st.none() | st.integers(1, 10)
+
+
+@given(st.lists(st.builds(SearchResult, _RANKS, st.floats(0, 100), _RANKS), min_size=1))
+def test_scores_are_ordered_and_bounded(found: list[SearchResult]) -> None:
     score = compute_score(found)
     assert 0 <= score.hit_1 <= score.hit_3 <= score.hit_5 <= 1
     assert score.hit_1 <= score.mrr + 1e-9 <= 1 + 2e-9
+    assert 0 <= score.answer_1 <= score.answer_3 <= 1
     assert score.p50 <= score.p95
 
 
@@ -80,7 +99,7 @@ def test_the_last_run_over_the_same_set_is_found_again_whatever_else_the_log_hol
     score = Score(0.5, 0.6, 0.7, 0.55, 0.01, 0.02)
     runs = [
         Evaluation("a", 4, "none", {KEYWORDS: score}),
-        Evaluation("a", 5, "none", {KEYWORDS: score}, AnswerStats(1.0, 0.5, 0.25, 0.0)),
+        Evaluation("a", 5, "none", {KEYWORDS: score}, AnswerStats(0.5, 0.25, 0.0, 0.25, 0.0, 0.75, 1.0)),
         Evaluation("b", 6, "none", {}, None, 2, 0.5),
     ]
     for run in runs:
@@ -116,8 +135,8 @@ async def test_a_document_that_is_not_searchable_is_named_before_anything_is_mea
 
 async def test_with_a_model_every_question_is_answered_and_judged(tmp_path: Path) -> None:
     given = [
-        EvalQuestion("Who may approve a refund of more than 1,000 euros?", "refunds.md", ("Lotte  Vermeer",)),
-        EvalQuestion("When are passport scans deleted?", "running/security.md", ("30 days",)),
+        EvalQuestion("Who may approve a refund of more than 1,000 euros?", "refunds.md", (("Lotte  Vermeer",),)),
+        EvalQuestion("When are passport scans deleted?", "running/security.md", (("30 days",),)),
         EvalQuestion("Which zebra sang operettas?", "welcome.md"),
     ]
     done: list[int] = []
@@ -128,26 +147,28 @@ async def test_with_a_model_every_question_is_answered_and_judged(tmp_path: Path
 
     assert done == [1, 2, 3]
     assert (found.name, found.questions, list(found.searches)) == ("set", 3, [KEYWORDS])
-    assert found.told == AnswerStats(grounded=2 / 3, right=1 / 3, refused=1 / 3, failed=0.0)
+    assert found.answers == AnswerStats(
+        right=1 / 3, doubtful=0.0, wrong=1 / 3, refused=1 / 3, failed=0.0, shown=1 / 3, grounded=2 / 3
+    )
 
 
-@pytest.mark.parametrize(("said", "turned_away"), [("It is Ada [1].", 0.5), ("[0] That is not in them.", 1.0)])
-async def test_refused_unanswerable_questions_are_counted(tmp_path: Path, said: str, turned_away: float) -> None:
+@pytest.mark.parametrize(("said", "honest"), [("It is Ada [1].", 0.5), ("[0] That is not in them.", 1.0)])
+async def test_refused_unanswerable_questions_are_counted(tmp_path: Path, said: str, honest: float) -> None:
     given = [EvalQuestion("Which zebra sang operettas?", None), EvalQuestion("Who approves a refund of a car?", None)]
     async with (
         OpenAIServer(make_completion(said)) as server,
         open_searchable(tmp_path, llm=LanguageModelChoice("fake", server.url, SecretStr("k"))) as base,
     ):
         found = await evaluate(base, given, "set", scope=Scope(), on_progress=lambda _: None)
-    assert (found.unanswerable, found.turned_away) == (2, turned_away)
-    assert (found.searches, found.told) == ({}, None)
+    assert (found.unanswerable, found.honest) == (2, honest)
+    assert (found.searches, found.answers) == ({}, None)
 
 
 async def test_low_confidence_quotes_count_as_refusals_without_a_model(tmp_path: Path) -> None:
     async with open_searchable(tmp_path) as base:
         given = [EvalQuestion("Which zebra sang operettas?", None)]
         found = await evaluate(base, given, "set", scope=Scope(), on_progress=lambda _: None)
-    assert (found.unanswerable, found.turned_away) == (1, 1.0)
+    assert (found.unanswerable, found.honest) == (1, 1.0)
 
 
 @pytest.mark.parametrize(("text", "grounded"), [("No marks.", 0.0), ("Made up [99].", 0.0), ("Both [1][99].", 0.0)])
@@ -158,8 +179,8 @@ async def test_answer_without_a_valid_citation_is_not_grounded(tmp_path: Path, t
     ):
         case = EvalQuestion("When are passport scans deleted?", "running/security.md")
         found = await evaluate(base, [case], "set", scope=Scope(), on_progress=lambda _: None)
-    assert found.told is not None
-    assert found.told.grounded == grounded
+    assert found.answers is not None
+    assert found.answers.grounded == grounded
 
 
 async def test_a_model_that_fails_is_counted_as_failed(tmp_path: Path) -> None:
@@ -169,7 +190,7 @@ async def test_a_model_that_fails_is_counted_as_failed(tmp_path: Path) -> None:
     ):
         case = EvalQuestion("When are passport scans deleted?", "running/security.md")
         found = await evaluate(base, [case], "set", scope=Scope(), on_progress=lambda _: None)
-    assert found.told == AnswerStats(0.0, 0.0, 0.0, 1.0)
+    assert found.answers == AnswerStats(0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0)
 
 
 async def test_keyword_scores_on_the_committed_set_do_not_regress(tmp_path: Path) -> None:
@@ -179,7 +200,8 @@ async def test_keyword_scores_on_the_committed_set_do_not_regress(tmp_path: Path
         )
     assert found.searches[KEYWORDS].hit_1 >= 0.5
     assert found.searches[KEYWORDS].mrr >= 0.58
-    assert found.told is None
+    assert found.answers is not None
+    assert found.answers.shown >= 0.5
 
 
 @pytest.mark.skipif(load_local_embedding() is None, reason="the extra 'local' is not installed (Python 3.14 and newer)")
