@@ -207,13 +207,13 @@ class _ScenarioRun:
     def _ask_question(self, world: World, number: int, channel: Channel) -> int:
         ada, words = world.find_user("Ada").id, f"question {number}"
         if self.contender.uses_interactions:
-            return world.use_command(channel.id, ada, "ask", {"question": words}).id
-        return world.say(channel.id, ada, f"<@{world.bot.id}> {words}").id
+            return world.people.use_command(channel.id, ada, "ask", {"question": words}).id
+        return world.people.say(channel.id, ada, f"<@{world.bot.id}> {words}").id
 
     def _choose_channel(self, world: World, number: int) -> Channel:
         if number == 0 or self.scenario.channels == 1:
             return world.find_channel("general")
-        return world.add_channel(next(iter(world.guilds)), f"quiet-{number}")
+        return world.admin.add_channel(next(iter(world.guilds)), f"quiet-{number}")
 
     async def _interrupt(self) -> None:
         if self.scenario.interruption not in {Interruption.DELETE, Interruption.STOP}:
@@ -234,7 +234,7 @@ class _ScenarioRun:
         message = self._collect_messages(world)[0][-1]
         buttons = [button for row in message.current_state.components for button in row["components"]]
         stop = next(button["custom_id"] for button in buttons if button.get("label") == "Stop")
-        world.press(message.id, stop, world.find_user("Ada").id)
+        world.people.press(message.id, stop, world.find_user("Ada").id)
 
     async def _wait_until_done(self) -> None:
         """Wait until everything is said and nobody works on an answer any more."""

@@ -71,7 +71,7 @@ class PageActions:
     def _run_command(self, channel_id: int, viewer: User, name: str, options: Mapping[str, object]) -> Interaction:
         self._find_visible_channel(channel_id, viewer)
         try:
-            return self._world.use_command(channel_id, viewer.id, name, options)
+            return self._world.people.use_command(channel_id, viewer.id, name, options)
         except LookupError as missing:
             raise bad_request(f"The bot has not registered /{name} here (yet): is it running?") from missing
         except ValueError as error:
@@ -82,8 +82,10 @@ class PageActions:
         channel = self._find_visible_channel(asked.get_id("channel"), viewer)
         name, focused = asked.get_text("name"), asked.get_text("focused")
         try:
-            typing = self._world.autocomplete(channel.id, viewer.id, name, asked.get_values("options"), focused=focused)
-            return web.json_response({"choices": await self._world.wait_for_choices(typing)})
+            typing = self._world.people.autocomplete(
+                channel.id, viewer.id, name, asked.get_values("options"), focused=focused
+            )
+            return web.json_response({"choices": await self._world.people.wait_for_choices(typing)})
         except TimeoutError:
             return web.json_response({"choices": None})
         except (LookupError, ValueError) as missing:
@@ -92,7 +94,7 @@ class PageActions:
     async def _use_context_menu(self, body: RequestBody, viewer: User) -> int:
         message, name = self._find_visible_message(body, "message", viewer), body.get_text("name")
         try:
-            return self._world.use_context_menu(viewer.id, name, message.id).id
+            return self._world.people.use_context_menu(viewer.id, name, message.id).id
         except LookupError as missing:
             raise bad_request("The bot has no such entry in its menu here (yet): is it running?") from missing
 
@@ -108,7 +110,7 @@ class PageActions:
         if reply_to and reply_to.channel_id != channel.id:
             raise bad_request("That message stands in another channel.")
         reference = reply_to.id if reply_to else None
-        return self._world.say(
+        return self._world.people.say(
             channel.id, viewer.id, self._replace_bot_mention(text), reply_to=reference, files=files
         ).id
 
@@ -118,14 +120,14 @@ class PageActions:
             raise bad_request("Only a forum takes posts.")
         files = self._take_files(body.get_texts("files"), forum, viewer)
         title, text = body.get_text("title")[:100], self._replace_bot_mention(body.get_text("text"))
-        return self._world.create_forum_post(forum.id, viewer.id, title, text, files).id
+        return self._world.people.create_forum_post(forum.id, viewer.id, title, text, files).id
 
     def _replace_bot_mention(self, text: str) -> str:
         return text.replace(f"@{self._world.bot.name}", f"<@{self._world.bot.id}>")
 
     async def _edit(self, body: RequestBody, viewer: User) -> int:
         message = self._find_own_message(body, viewer)
-        self._world.edit_user_message(message.id, self._replace_bot_mention(body.get_text("text")))
+        self._world.people.edit_user_message(message.id, self._replace_bot_mention(body.get_text("text")))
         return message.id
 
     async def _delete(self, body: RequestBody, viewer: User) -> int:
@@ -134,7 +136,7 @@ class PageActions:
         return message.id
 
     async def _create_dm(self, _: RequestBody, viewer: User) -> int:
-        return self._world.create_dm(viewer.id).id
+        return self._world.bot_api.create_dm(viewer.id).id
 
     # Components and forms
 
@@ -149,7 +151,7 @@ class PageActions:
         if message is None or not is_seen or message.deleted_at is not None:
             raise bad_request("That button is no longer there.")
         try:
-            return self._world.press(message.id, custom_id, viewer.id, values).id
+            return self._world.people.press(message.id, custom_id, viewer.id, values).id
         except LookupError as missing:
             raise bad_request("That button is no longer there.") from missing
         except ValueError as error:
@@ -162,7 +164,7 @@ class PageActions:
             raise bad_request("That form is no longer open.")
         files = {name: self._take_files(held) for name, held in body.get_lists("files").items()}
         try:
-            return self._world.submit_modal(shown.id, values | files).id
+            return self._world.people.submit_modal(shown.id, values | files).id
         except LookupError as missing:
             raise bad_request("That form is no longer open.") from missing
         except ValueError as error:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from bot.simulator.bot_api import BotRequests, not_found
+from typing import TYPE_CHECKING
+
+from bot.simulator.bot_api import not_found
 from bot.simulator.events import InteractionAcknowledged
 from bot.simulator.interactions import TOKEN_LIFETIME, Interaction, InteractionKind, ResponseKind
 from bot.simulator.message_drafts import ApiError, Draft, Json
 from bot.simulator.messages import Message, MessageFlag, MessageState
+
+if TYPE_CHECKING:
+    from bot.simulator.world import World
 
 CHOICES_LIMIT = 25
 """Most suggestions for an option."""
@@ -15,8 +20,11 @@ CHOICE_LENGTH_LIMIT = 100
 """Longest name or value of a suggestion, in characters."""
 
 
-class InteractionResponses(BotRequests):
-    """What the bot may do in answer to something a person did."""
+class InteractionApi:
+    """Answers interactions, as a bot does with an interaction's token."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
 
     def acknowledge(
         self, interaction_id: int, token: str, kind: ResponseKind, data: Json | None, draft: Draft
@@ -26,42 +34,42 @@ class InteractionResponses(BotRequests):
         Raises:
             Refusal: 10062 when it is unknown or too late, 40060 when it was answered before.
         """
-        self.fail_overdue_interactions()
-        interaction = self.interactions.get(interaction_id)
+        self._world.fail_overdue_interactions()
+        interaction = self._world.interactions.get(interaction_id)
         if interaction is None or interaction.token != token or interaction.has_failed:
             raise not_found("interaction", 10062)
         if interaction.acknowledged_at is not None:
             raise ApiError(400, 40060, "Interaction has already been acknowledged.")
         _check_kind(interaction, kind, data or {})
         self._respond(interaction, kind, draft)
-        interaction.acknowledged_at = self.clock()
+        interaction.acknowledged_at = self._world.clock()
         interaction.response, interaction.response_data = kind, data
-        self.emit(InteractionAcknowledged(interaction.acknowledged_at, interaction))
+        self._world.emit(InteractionAcknowledged(interaction.acknowledged_at, interaction))
         return interaction
 
     def _respond(self, interaction: Interaction, kind: ResponseKind, draft: Draft) -> None:
         ephemeral = MessageFlag(draft.flags or 0) & MessageFlag.EPHEMERAL
         if kind is ResponseKind.DEFERRED_MESSAGE:
-            thinking = MessageState(self.clock(), flags=ephemeral | MessageFlag.LOADING)
+            thinking = MessageState(self._world.clock(), flags=ephemeral | MessageFlag.LOADING)
             interaction.original_response_id = self._add_response(interaction, thinking).id
         elif kind is ResponseKind.MESSAGE:
             interaction.original_response_id = self._add_response(
-                interaction, self._build_first_state(draft, ephemeral)
+                interaction, self._world.bot_api.build_first_state(draft, ephemeral)
             ).id
         elif kind in {ResponseKind.DEFERRED_UPDATE, ResponseKind.UPDATE}:
             interaction.original_response_id = interaction.message_id
             if kind is ResponseKind.UPDATE and interaction.message_id is not None:
-                self._edit_message(self.messages[interaction.message_id], draft)
+                self._world.bot_api.edit_any_message(self._world.messages[interaction.message_id], draft)
 
     def _add_response(self, interaction: Interaction, state: MessageState) -> Message:
-        if interaction.channel_id not in self.channels:
+        if interaction.channel_id not in self._world.channels:
             raise not_found("Channel", 10003)
         audience = interaction.user_id if MessageFlag.EPHEMERAL in state.flags else None
-        return self._add_message(
+        return self._world.insert_message(
             Message(
-                self.generate_id(),
+                self._world.generate_id(),
                 interaction.channel_id,
-                self.bot.id,
+                self._world.bot.id,
                 [state],
                 interaction.id,
                 visible_to_user_id=audience,
@@ -74,10 +82,10 @@ class InteractionResponses(BotRequests):
         Raises:
             Refusal: 10015 when there is none or it was not acknowledged, 50027 when the token's 15 minutes are over.
         """
-        interaction = self._interactions_by_token.get(token)
+        interaction = self._world.interactions_by_token.get(token)
         if interaction is None:
             raise not_found("Webhook", 10015)
-        if self.clock() - interaction.created_at > TOKEN_LIFETIME:
+        if self._world.clock() - interaction.created_at > TOKEN_LIFETIME:
             raise ApiError(401, 50027, "Invalid Webhook Token")
         if interaction.acknowledged_at is None:
             raise not_found("Webhook", 10015)
@@ -86,7 +94,7 @@ class InteractionResponses(BotRequests):
     def find_response(self, token: str, message_id: int | None) -> Message:
         """The original response (None), or a follow-up; raises Refusal 10008 and those of ``find_interaction``."""
         interaction = self.find_interaction(token)
-        message = self.messages.get(message_id or interaction.original_response_id or 0)
+        message = self._world.messages.get(message_id or interaction.original_response_id or 0)
         belongs = message is not None and (
             message.interaction_id == interaction.id or message.id == interaction.original_response_id
         )
@@ -96,20 +104,20 @@ class InteractionResponses(BotRequests):
 
     def edit_response(self, token: str, message_id: int | None, draft: Draft) -> Message:
         """The bot edits the original response (None), or a follow-up."""
-        return self._edit_message(self.find_response(token, message_id), draft)
+        return self._world.bot_api.edit_any_message(self.find_response(token, message_id), draft)
 
     def remove_response(self, token: str, message_id: int | None) -> None:
         """The bot deletes the original response (None), or a follow-up."""
-        self.delete(self.find_response(token, message_id).id)
+        self._world.delete(self.find_response(token, message_id).id)
 
     def send_follow_up(self, token: str, draft: Draft) -> Message:
         """One more message from the bot; the first after a deferred answer takes that answer's place."""
         interaction = self.find_interaction(token)
-        original = self.messages.get(interaction.original_response_id or 0)
+        original = self._world.messages.get(interaction.original_response_id or 0)
         if original is not None and original.deleted_at is None and original.current_state.is_thinking:
-            return self._edit_message(original, draft)
+            return self._world.bot_api.edit_any_message(original, draft)
         ephemeral = MessageFlag(draft.flags or 0) & MessageFlag.EPHEMERAL
-        return self._add_response(interaction, self._build_first_state(draft, ephemeral))
+        return self._add_response(interaction, self._world.bot_api.build_first_state(draft, ephemeral))
 
 
 def _check_kind(interaction: Interaction, kind: ResponseKind, data: Json) -> None:

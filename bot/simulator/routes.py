@@ -115,7 +115,11 @@ class Routes:
         for place in ("/applications/{app}", "/applications/{app}/guilds/{guild}"):
             rows += [
                 Route("GET", f"{place}/commands", lambda call: self._world.commands.get(call.guild_id, [])),
-                Route("PUT", f"{place}/commands", lambda call: self._world.register_commands(call.guild_id, call.body)),
+                Route(
+                    "PUT",
+                    f"{place}/commands",
+                    lambda call: self._world.bot_api.register_commands(call.guild_id, call.body),
+                ),
                 Route("POST", f"{place}/commands", self.add_command, status=201),
                 Route("DELETE", f"{place}/commands/{{command}}", self.remove_command),
             ]
@@ -129,7 +133,7 @@ class Routes:
                 "GET",
                 place,
                 lambda call: self._serializer.serialize_channel(
-                    self._world.find_channel_for_bot(call.get_id("channel"))
+                    self._world.bot_api.find_channel_for_bot(call.get_id("channel"))
                 ),
             ),
             Route("POST", f"{place}/typing", self.start_typing),
@@ -192,7 +196,7 @@ class Routes:
 
     def create_dm(self, call: ParsedRequest) -> ResponseBody:
         """Open the direct messages with a user."""
-        return self._serializer.serialize_channel(self._world.create_dm(int(call.body["recipient_id"])))
+        return self._serializer.serialize_channel(self._world.bot_api.create_dm(int(call.body["recipient_id"])))
 
     # Commands
 
@@ -200,7 +204,7 @@ class Routes:
         """Register one command; one of the same name and kind is replaced."""
         name = call.body["name"], call.body.get("type", 1)
         others = [c for c in self._world.commands.get(call.guild_id, []) if (c["name"], c["type"]) != name]
-        return self._world.register_commands(call.guild_id, [*others, call.body])[-1]
+        return self._world.bot_api.register_commands(call.guild_id, [*others, call.body])[-1]
 
     def remove_command(self, call: ParsedRequest) -> ResponseBody:
         """Take one command away."""
@@ -215,20 +219,20 @@ class Routes:
 
     def start_typing(self, call: ParsedRequest) -> ResponseBody:
         """Show that the bot is typing."""
-        channel = self._world.find_channel_for_bot(call.get_id("channel"))
-        self._world.start_typing(channel.id, self._world.bot.id)
+        channel = self._world.bot_api.find_channel_for_bot(call.get_id("channel"))
+        self._world.people.start_typing(channel.id, self._world.bot.id)
         return None
 
     def create_thread(self, call: ParsedRequest) -> ResponseBody:
         """Start a thread, at a message or without one."""
         start = call.get_id("message") if "message" in call.path_params else None
         return self._serializer.serialize_channel(
-            self._world.create_thread(call.get_id("channel"), str(call.body["name"]), start)
+            self._world.bot_api.create_thread(call.get_id("channel"), str(call.body["name"]), start)
         )
 
     def list_messages(self, call: ParsedRequest) -> ResponseBody:
         """The channel's last messages, or the first after one, newest first."""
-        channel = self._world.find_channel_for_bot(call.get_id("channel"))
+        channel = self._world.bot_api.find_channel_for_bot(call.get_id("channel"))
         seen = [message for message in self._world.history(channel.id) if message.visible_to_user_id is None]
         before = int(call.query.get("before", "0")) or None
         after = int(call.query.get("after", "0"))
@@ -238,28 +242,28 @@ class Routes:
 
     def send(self, call: ParsedRequest) -> ResponseBody:
         """Write a message."""
-        return self._serialize_message(self._world.send(call.get_id("channel"), call.parse_draft()).id)
+        return self._serialize_message(self._world.bot_api.send(call.get_id("channel"), call.parse_draft()).id)
 
     def read(self, call: ParsedRequest) -> ResponseBody:
         """One message."""
         return self._serialize_message(
-            self._world.find_message_for_bot(call.get_id("channel"), call.get_id("message")).id
+            self._world.bot_api.find_message_for_bot(call.get_id("channel"), call.get_id("message")).id
         )
 
     def edit(self, call: ParsedRequest) -> ResponseBody:
         """Edit the bot's own message."""
         return self._serialize_message(
-            self._world.edit(call.get_id("channel"), call.get_id("message"), call.parse_draft()).id
+            self._world.bot_api.edit(call.get_id("channel"), call.get_id("message"), call.parse_draft()).id
         )
 
     def remove(self, call: ParsedRequest) -> ResponseBody:
         """Delete a message."""
-        self._world.remove(call.get_id("channel"), call.get_id("message"))
+        self._world.bot_api.remove(call.get_id("channel"), call.get_id("message"))
         return None
 
     def react(self, call: ParsedRequest) -> ResponseBody:
         """Add a reaction."""
-        self._world.react(call.get_id("channel"), call.get_id("message"), call.path_params["emoji"])
+        self._world.bot_api.react(call.get_id("channel"), call.get_id("message"), call.path_params["emoji"])
         return None
 
     def _serialize_message(self, message_id: int) -> Json:
@@ -276,7 +280,9 @@ class Routes:
         data: Json = call.body.get("data") or {}
         is_message = kind in {ResponseKind.MESSAGE, ResponseKind.DEFERRED_MESSAGE, ResponseKind.UPDATE}
         draft = Draft.parse(data, call.files) if is_message else Draft()
-        interaction = self._world.acknowledge(call.get_id("interaction"), call.path_params["token"], kind, data, draft)
+        interaction = self._world.interaction_api.acknowledge(
+            call.get_id("interaction"), call.path_params["token"], kind, data, draft
+        )
         wants_response = call.query.get("with_response", "").lower() in {"1", "true"}
         return (
             InteractionSerializer(self._serializer).serialize_callback_response(interaction) if wants_response else None
@@ -285,20 +291,22 @@ class Routes:
     def send_follow_up(self, call: ParsedRequest) -> ResponseBody:
         """Send one more message for an interaction."""
         return self._serializer.serialize_message(
-            self._world.send_follow_up(call.path_params["token"], call.parse_draft())
+            self._world.interaction_api.send_follow_up(call.path_params["token"], call.parse_draft())
         )
 
     def read_response(self, call: ParsedRequest) -> ResponseBody:
         """The original response, or a follow-up."""
-        return self._serializer.serialize_message(self._world.find_response(call.path_params["token"], call.message_id))
+        return self._serializer.serialize_message(
+            self._world.interaction_api.find_response(call.path_params["token"], call.message_id)
+        )
 
     def edit_response(self, call: ParsedRequest) -> ResponseBody:
         """Edit the original response, or a follow-up."""
         return self._serializer.serialize_message(
-            self._world.edit_response(call.path_params["token"], call.message_id, call.parse_draft())
+            self._world.interaction_api.edit_response(call.path_params["token"], call.message_id, call.parse_draft())
         )
 
     def remove_response(self, call: ParsedRequest) -> ResponseBody:
         """Delete the original response, or a follow-up."""
-        self._world.remove_response(call.path_params["token"], call.message_id)
+        self._world.interaction_api.remove_response(call.path_params["token"], call.message_id)
         return None

@@ -28,7 +28,7 @@ PARKING = ("Where can I park?", "Where can I park my car?")
 
 
 def use_command(talk: RunningBot, command: str, who: str = "Ada", **options: object) -> Interaction:
-    return talk.world.use_command(talk.general.id, talk.world.find_user(who).id, command, options)
+    return talk.world.people.use_command(talk.general.id, talk.world.find_user(who).id, command, options)
 
 
 async def fill_records(world: World) -> MemoryRecords:
@@ -122,7 +122,7 @@ async def test_gaps_are_grouped_and_marked_as_done_after_a_restart_too() -> None
     parking = next(option["value"] for option in select["options"] if "park" in option["label"])
     world.commands.clear()
     async with running_bot(world=world, records=records) as talk:
-        world.press(message.id, select["custom_id"], world.find_user("Ada").id, (parking,))
+        world.people.press(message.id, select["custom_id"], world.find_user("Ada").id, (parking,))
         await wait_until(lambda: "park" not in message.current_state.content)
         assert "training" in message.current_state.content
         left = await records.load_gaps(talk.general.guild_id, 0, 10)
@@ -142,7 +142,9 @@ async def test_question_cluster_that_changed_is_not_marked_as_done() -> None:
             data = {"custom_id": select["custom_id"], "component_type": 3, "values": ["0" * 16]}
             count = len(talk.ephemeral_messages()) + 1
             who_id = world.find_user(who).id
-            world._create_interaction(InteractionKind.COMPONENT, talk.general.id, who_id, data, message_id=message.id)
+            world.people.create_interaction(
+                InteractionKind.COMPONENT, talk.general.id, who_id, data, message_id=message.id
+            )
             assert (await talk.wait_for_ephemeral(count)).current_state.content == words
         assert len(await records.load_gaps(talk.general.guild_id, 0, 10)) == 5
 
@@ -175,12 +177,12 @@ async def test_forget_deletes_the_members_data_in_this_guild_after_confirmation(
         use_command(talk, "forget", "Ben")
         question = await talk.wait_for_ephemeral()
         assert await records.load_answer("2") is not None
-        world.press(question.id, f"forget:{ben}", ben)
+        world.people.press(question.id, f"forget:{ben}", ben)
         await wait_until(lambda: question.current_state.content.startswith("Forgotten: 4 questions"))
         assert await records.load_answer("2") is None
         assert await records.load_answer("1") is not None
         assert await records.load_answer("4") is not None
-        world._create_interaction(
+        world.people.create_interaction(
             InteractionKind.COMPONENT,
             talk.general.id,
             ben,
@@ -199,12 +201,12 @@ async def test_forget_for_others_is_for_admins_even_with_a_forged_button() -> No
         message = await talk.wait_for_ephemeral()
         assert message.current_state.content == ADMINS_ONLY
         data = {"custom_id": f"forget:{ada}", "component_type": 2}
-        world._create_interaction(InteractionKind.COMPONENT, talk.general.id, ben, data, message_id=message.id)
+        world.people.create_interaction(InteractionKind.COMPONENT, talk.general.id, ben, data, message_id=message.id)
         assert (await talk.wait_for_ephemeral(2)).current_state.content == ADMINS_ONLY
         assert await records.load_answer("1") is not None
         use_command(talk, "forget", "Ada", member=ben)
         question = await talk.wait_for_ephemeral(3)
-        world.press(question.id, f"forget:{ben}", ada)
+        world.people.press(question.id, f"forget:{ben}", ada)
         await wait_until(lambda: question.current_state.content.startswith("Forgotten:"))
         (act,) = await records.load_audit_log(talk.general.guild_id, 5)
     assert (act.name, act.details) == ("forget", {"member": str(ben)})
@@ -273,13 +275,13 @@ class AdminRights:
 async def test_admin_commands_check_permissions_even_if_they_are_offered(ben: AdminRights, may: bool) -> None:
     world = World.create_default()
     guild_id, ben_id = world.find_channel("general").guild_id or 0, world.find_user("Ben").id
-    role = world.add_role(guild_id, "helpers", Permission.MANAGE_GUILD if ben.may_manage else NO_PERMISSIONS)
-    world.assign_role(guild_id, ben_id, role.id)
+    role = world.admin.add_role(guild_id, "helpers", Permission.MANAGE_GUILD if ben.may_manage else NO_PERMISSIONS)
+    world.admin.assign_role(guild_id, ben_id, role.id)
     if ben.is_an_admin_elsewhere:
-        world.add_member(world.add_guild("Elsewhere", has_bot=False).id, ben_id, ALL_PERMISSIONS)
+        world.admin.add_member(world.admin.add_guild("Elsewhere", has_bot=False).id, ben_id, ALL_PERMISSIONS)
     if ben.is_offered is not None:
         for name in {command.split()[0] for command in COMMANDS}:
-            world.set_command_permission(guild_id, name, ben_id, is_offered=ben.is_offered)
+            world.admin.set_command_permission(guild_id, name, ben_id, is_offered=ben.is_offered)
     library = FakeLibrary(LibraryState(1, 2, "none"), documents=[DocumentInfo("refunds.md", "Refunds")])
     async with running_bot(world=world, library=library, **ben.build_settings(world, role.id)) as talk:
         for command, options in COMMANDS.items():
@@ -317,13 +319,13 @@ async def test_forget_in_direct_messages_deletes_the_data_of_that_channel() -> N
         direct = talk.open_direct_message("Ada")
         assert [command["name"] for command in world.list_offered_commands(ada, direct.id)] == ["forget"]
         assert [c["name"] for c in world.list_offered_commands(ada, talk.general.id)].count("forget") == 1
-        world.use_command(direct.id, ada, "forget")
+        world.people.use_command(direct.id, ada, "forget")
         await wait_until(lambda: bool(talk.bot_messages(direct)))
         (question,) = talk.bot_messages(direct)
         assert "in direct messages" in question.current_state.content
-        world.press(question.id, f"forget:{ada}", ada)
+        world.people.press(question.id, f"forget:{ada}", ada)
         await wait_until(lambda: question.current_state.content.startswith("Forgotten: 1 question "))
-        world.use_command(direct.id, ada, "forget", {"member": world.find_user("Ben").id})
+        world.people.use_command(direct.id, ada, "forget", {"member": world.find_user("Ben").id})
         await wait_until(lambda: talk.bot_messages(direct)[-1].current_state.content == ADMINS_ONLY)
     assert await records.load_answer("7") is None
     assert await records.load_answer("1") is not None

@@ -81,7 +81,7 @@ class Scene:
 
     def press(self, label: str, who: str = "Ada", message: Message | None = None) -> Interaction:
         message = message or self.answer
-        return self.world.press(message.id, self.find_buttons(message)[label], self.world.find_user(who).id)
+        return self.world.people.press(message.id, self.find_buttons(message)[label], self.world.find_user(who).id)
 
     def forge(
         self, custom_id: str, who: str = "Ada", *, channel: str = "general", on: int | None = None
@@ -89,7 +89,7 @@ class Scene:
         """A click on a component that is not there."""
         data = {"custom_id": custom_id, "component_type": 2}
         place, user = self.world.find_channel(channel), self.world.find_user(who)
-        return self.world._create_interaction(
+        return self.world.people.create_interaction(
             InteractionKind.COMPONENT, place.id, user.id, data, message_id=on or self.answer.id
         )
 
@@ -113,7 +113,7 @@ class Scene:
 def add_moderator(world: World) -> None:
     """Mia joins, who may manage messages."""
     guild = next(iter(world.guilds.values()))
-    world.add_member(guild.id, world.add_user("Mia").id, DEFAULT_PERMISSIONS | Permission.MANAGE_MESSAGES)
+    world.admin.add_member(guild.id, world.add_user("Mia").id, DEFAULT_PERMISSIONS | Permission.MANAGE_MESSAGES)
 
 
 @asynccontextmanager
@@ -357,7 +357,7 @@ async def test_not_helpful_vote_is_saved_and_opens_the_feedback_modal() -> None:
         assert interaction.response is ResponseKind.MODAL
         (vote,) = await scene.records.load_votes(scene.answer_id)
         assert not vote.is_up
-        submitted = scene.world.submit_modal(interaction.id, {"words": "  The price, @everyone. "})
+        submitted = scene.world.people.submit_modal(interaction.id, {"words": "  The price, @everyone. "})
         assert await scene.wait_for_reply(submitted) == answer_buttons.THANKS
         (vote,) = await scene.records.load_votes(scene.answer_id)
     assert vote.comment == "The price, @everyone."
@@ -367,7 +367,7 @@ async def test_feedback_comment_is_truncated_at_the_modals_limit() -> None:
     async with finished_answer() as scene:
         interaction = scene.press("👎")
         await scene.wait_until_acknowledged(interaction)
-        await scene.wait_for_reply(scene.world.submit_modal(interaction.id, {"words": "x" * 5_000}))
+        await scene.wait_for_reply(scene.world.people.submit_modal(interaction.id, {"words": "x" * 5_000}))
         (vote,) = await scene.records.load_votes(scene.answer_id)
     assert vote.comment == "x" * 1_000
 
@@ -392,7 +392,7 @@ async def test_all_buttons_work_after_a_restart(tmp_path: Path) -> None:
         async with SqlRecords.open_file(path) as records, started_bot(standin, records, answerer):
             scene = Scene(world, records, answerer)
             channel, ada = world.find_channel("general"), world.find_user("Ada")
-            world.use_command(channel.id, ada.id, "ask", {"question": "How long?"})
+            world.people.use_command(channel.id, ada.id, "ask", {"question": "How long?"})
             await wait_until(lambda: bool(scene.public_messages()) and "Copy" in scene.find_buttons())
         async with SqlRecords.open_file(path) as records, started_bot(standin, records, answerer):
             scene = Scene(world, records, answerer)
@@ -404,7 +404,7 @@ async def test_all_buttons_work_after_a_restart(tmp_path: Path) -> None:
         async with SqlRecords.open_file(path) as records, started_bot(standin, records, answerer):
             scene = Scene(world, records, answerer)
             assert (
-                await scene.wait_for_reply(world.submit_modal(form.id, {"words": "The price."}))
+                await scene.wait_for_reply(world.people.submit_modal(form.id, {"words": "The price."}))
                 == answer_buttons.THANKS
             )
             (vote,) = await records.load_votes(scene.answer_id)
@@ -424,7 +424,7 @@ async def interrupted_answer(content: str) -> AsyncGenerator[Scene]:
         world = standin.world
         add_moderator(world)
         channel, ada = world.find_channel("general"), world.find_user("Ada")
-        world.send(channel.id, Draft(content=content, components=tuple(build_streaming_buttons("12"))))
+        world.bot_api.send(channel.id, Draft(content=content, components=tuple(build_streaming_buttons("12"))))
         await records.save_answer(AnswerRecord("12", "How long?", ada.id, channel.guild_id, channel.id, asked_at=1.0))
         async with started_bot(standin, records, answerer):
             yield Scene(world, records, answerer)
@@ -500,7 +500,7 @@ async def test_a_button_pressed_in_another_channel_is_refused(deed: ButtonAction
 
 async def test_a_button_copied_to_another_message_is_refused() -> None:
     async with finished_answer() as scene:
-        other = scene.world.say(scene.answer.channel_id, scene.world.find_user("Ben").id, "Hello")
+        other = scene.world.people.say(scene.answer.channel_id, scene.world.find_user("Ben").id, "Hello")
         assert (
             await scene.wait_for_reply(scene.forge(format_custom_id(ButtonAction.COPY, scene.answer_id), on=other.id))
             == answer_buttons.WRONG_CHANNEL
@@ -521,7 +521,7 @@ async def test_sources_and_copy_are_refused_outside_the_clickers_scope(label: st
     async with DiscordSimulator() as standin, started_bot(standin, records, answerer):
         scene = Scene(standin.world, records, answerer)
         channel, ada = scene.world.find_channel("general"), scene.world.find_user("Ada")
-        scene.world.use_command(channel.id, ada.id, "ask", {"question": "How long?"})
+        scene.world.people.use_command(channel.id, ada.id, "ask", {"question": "How long?"})
         await wait_until(lambda: bool(scene.public_messages()) and "Copy" in scene.find_buttons())
         await asyncio.sleep(0.1)
         await records.save_answer(replace(await scene.load_record(), scope=Scope(frozenset({"", "board"}))))

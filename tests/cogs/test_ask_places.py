@@ -28,7 +28,7 @@ def use_ask(
 ) -> Interaction:
     """Ada uses /ask, in #general unless told otherwise."""
     ada = talk.world.find_user("Ada").id
-    return talk.world.use_command((channel or talk.general).id, ada, "ask", {"question": question, **options})
+    return talk.world.people.use_command((channel or talk.general).id, ada, "ask", {"question": question, **options})
 
 
 async def wait_for_answers(talk: RunningBot, count: int = 1) -> None:
@@ -58,11 +58,11 @@ async def test_a_private_answer_can_be_stopped_and_asked_again_in_private() -> N
     endless = Script([step for n in range(200) for step in (f"word{n} ", Pause(0.05))], sources=())
     async with bot_in_guild(endless) as table:
         world, ada = table.simulator.world, table.simulator.world.find_user("Ada").id
-        used = world.use_command(table.channel.id, ada, "ask", {"question": REFUNDS, "private": True})
+        used = world.people.use_command(table.channel.id, ada, "ask", {"question": REFUNDS, "private": True})
         await wait_until(lambda: any("word3" in message.current_state.content for message in table.channel_messages()))
-        world.press(table.channel_messages()[0].id, format_custom_id(ButtonAction.STOP, str(used.id)), ada)
+        world.people.press(table.channel_messages()[0].id, format_custom_id(ButtonAction.STOP, str(used.id)), ada)
         await table.wait_until_done()
-        world.press(table.channel_messages()[0].id, format_custom_id(ButtonAction.REGENERATE, str(used.id)), ada)
+        world.people.press(table.channel_messages()[0].id, format_custom_id(ButtonAction.REGENERATE, str(used.id)), ada)
         await wait_until(lambda: len(table.answerer.questions) == 2)
         await wait_until(
             lambda: any("word3" in message.current_state.content for message in table.channel_messages()[1:])
@@ -104,7 +104,7 @@ async def test_follow_up_in_the_created_thread_knows_the_conversation() -> None:
 
 async def test_missing_thread_permission_leaves_the_answer_in_the_channel_with_a_note() -> None:
     async with running_bot() as talk:
-        talk.world.deny(talk.general.id, talk.world.bot.id, Permission.CREATE_PUBLIC_THREADS)
+        talk.world.admin.deny(talk.general.id, talk.world.bot.id, Permission.CREATE_PUBLIC_THREADS)
         use_ask(talk, thread=True)
         await wait_for_answers(talk)
         await wait_until(lambda: len(talk.bot_messages()) == 2)
@@ -201,7 +201,7 @@ async def test_ask_in_direct_messages_is_neither_offered_nor_answered_if_disable
         world, direct, ada = talk.world, talk.open_direct_message("Ada"), talk.world.find_user("Ada").id
         await wait_until(lambda: bool(world.commands.get(None)))
         assert "ask" not in [command["name"] for command in world.list_offered_commands(ada, direct.id)]
-        world.commands[None].append(world.find_command(talk.general.id, "ask"))
+        world.commands[None].append(world.people.find_command(talk.general.id, "ask"))
         use_ask(talk, channel=direct)
         await wait_until(lambda: bool(talk.bot_messages(direct)))
         assert [message.current_state.content for message in talk.bot_messages(direct)] == [NO_DIRECT_MESSAGES]

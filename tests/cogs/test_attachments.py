@@ -26,7 +26,7 @@ ANSWER_SCRIPT = Script(["No [1]."])
 
 def use_ask(talk: RunningBot, **options: object) -> Interaction:
     ada = talk.world.find_user("Ada").id
-    return talk.world.use_command(talk.general.id, ada, "ask", {"question": QUESTION, **options})
+    return talk.world.people.use_command(talk.general.id, ada, "ask", {"question": QUESTION, **options})
 
 
 async def test_a_file_given_to_a_command_is_read_as_part_of_the_question() -> None:
@@ -41,7 +41,9 @@ async def test_a_file_given_to_a_command_is_read_as_part_of_the_question() -> No
 async def test_attachments_of_a_mention_are_read_too() -> None:
     async with running_bot() as talk:
         ada = talk.world.find_user("Ada").id
-        message = talk.world.say(talk.general.id, ada, f"{talk.bot_mention} {QUESTION}", files=[CONTRACT, CONTRACT])
+        message = talk.world.people.say(
+            talk.general.id, ada, f"{talk.bot_mention} {QUESTION}", files=[CONTRACT, CONTRACT]
+        )
         await talk.wait_for_answer(message)
         assert [each.name for each in talk.answerer.questions[0].attachments] == ["contract.txt"] * 2
 
@@ -63,14 +65,14 @@ async def test_missing_or_too_large_attachment_is_reported() -> None:
     async with running_bot() as talk:
         ada = talk.world.find_user("Ada").id
         large = MessageAttachment("large.txt", b"x" * (MAX_FILE_BYTES + 1), "text/plain")
-        talk.world.say(talk.general.id, ada, f"{talk.bot_mention} {QUESTION}", files=[large])
+        talk.world.people.say(talk.general.id, ada, f"{talk.bot_mention} {QUESTION}", files=[large])
         await wait_until(
             lambda: any(
                 "large.txt was not read: it is larger than 10 MB." in m.current_state.content
                 for m in talk.bot_messages()
             )
         )
-        talk.world.say(talk.general.id, ada, f"{talk.bot_mention} {QUESTION}", files=[CONTRACT] * 4)
+        talk.world.people.say(talk.general.id, ada, f"{talk.bot_mention} {QUESTION}", files=[CONTRACT] * 4)
         await wait_until(
             lambda: any("At most 3 files are read" in m.current_state.content for m in talk.bot_messages())
         )
@@ -83,7 +85,7 @@ async def test_regenerate_asks_to_attach_the_file_again() -> None:
         await wait_until(lambda: len(talk.answerer.questions) == 1)
         await talk.wait_until_idle()
         (answer,) = talk.bot_messages()
-        talk.world.press(
+        talk.world.people.press(
             answer.id, format_custom_id(ButtonAction.REGENERATE, str(asked.id)), talk.world.find_user("Ada").id
         )
         assert (await talk.wait_for_ephemeral()).current_state.content == ATTACH_AGAIN
@@ -102,5 +104,5 @@ async def test_collection_choices_are_those_the_asker_may_see() -> None:
         ):
             who_id = world.find_user(who).id
             options = {"question": QUESTION, "collection": typed}
-            typing = world.autocomplete(talk.general.id, who_id, "ask", options, focused="collection")
-            assert [choice["value"] for choice in await world.wait_for_choices(typing)] == names
+            typing = world.people.autocomplete(talk.general.id, who_id, "ask", options, focused="collection")
+            assert [choice["value"] for choice in await world.people.wait_for_choices(typing)] == names

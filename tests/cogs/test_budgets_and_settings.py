@@ -17,7 +17,9 @@ QUESTION = "How long do refunds take?"
 
 
 def use_ask(talk: RunningBot, who: str = "Ada", **options: object) -> None:
-    talk.world.use_command(talk.general.id, talk.world.find_user(who).id, "ask", {"question": QUESTION, **options})
+    talk.world.people.use_command(
+        talk.general.id, talk.world.find_user(who).id, "ask", {"question": QUESTION, **options}
+    )
 
 
 async def test_command_over_its_budget_gets_an_ephemeral_reset_time_and_costs_nothing() -> None:
@@ -49,7 +51,7 @@ async def test_mention_over_its_budget_gets_the_reset_time_too() -> None:
 async def test_allowed_channels_bind_public_answers_but_not_ephemeral_ones() -> None:
     async with running_bot() as talk:
         guild_id = talk.general.guild_id or 0
-        other = talk.world.add_channel(guild_id, "answers-here")
+        other = talk.world.admin.add_channel(guild_id, "answers-here")
         await talk.admission.guild_settings.set(guild_id, "channels", [str(other.id)])
         use_ask(talk)
         await wait_until(lambda: any(f"I answer in <#{other.id}>" in words for words in ephemeral_texts(talk)))

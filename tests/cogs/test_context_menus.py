@@ -56,7 +56,7 @@ async def test_the_edited_question_is_answered_to_the_audience_chosen(audience: 
     async with running_bot(reads_messages=reads_messages) as talk:
         message = talk.say("Ben", "refunds")
         interaction = await open_modal(talk, message)
-        talk.world.submit_modal(interaction.id, {QUESTION: "How long do refunds take?", AUDIENCE: audience})
+        talk.world.people.submit_modal(interaction.id, {QUESTION: "How long do refunds take?", AUDIENCE: audience})
         await wait_until(lambda: bool(talk.answerer.questions))
         await talk.wait_until_idle()
         (answer,) = talk.bot_messages()
@@ -95,7 +95,9 @@ async def test_context_menu_question_in_a_thread_has_its_history(reads_messages:
 async def ask_by_menu(talk: RunningBot, message: Message, *, count: int = 2) -> Question:
     """What Ada asks with the form on a message, which she hands in as it is."""
     interaction = await open_modal(talk, message)
-    talk.world.submit_modal(interaction.id, {QUESTION: find_fields(interaction)[QUESTION]["value"], AUDIENCE: PRIVATE})
+    talk.world.people.submit_modal(
+        interaction.id, {QUESTION: find_fields(interaction)[QUESTION]["value"], AUDIENCE: PRIVATE}
+    )
     await wait_until(lambda: len(talk.answerer.questions) == count)
     await talk.wait_until_idle()
     return talk.answerer.questions[-1]
@@ -111,7 +113,7 @@ class BrokenRules(dict[str, Rule]):
 async def test_error_after_the_modal_is_reported_to_its_sender() -> None:
     async with running_bot(rules=BrokenRules(team=Rule())) as talk:
         interaction = await open_modal(talk, talk.say("Ben", "refunds"))
-        talk.world.submit_modal(interaction.id, {QUESTION: "refunds?", AUDIENCE: PRIVATE})
+        talk.world.people.submit_modal(interaction.id, {QUESTION: "refunds?", AUDIENCE: PRIVATE})
         assert "Something went wrong that nobody foresaw" in (await talk.wait_for_ephemeral()).current_state.content
 
 
@@ -131,7 +133,7 @@ async def test_modal_shows_mentions_as_names_without_the_bots_own() -> None:
 async def test_modal_submitted_twice_is_answered_once() -> None:
     async with running_bot() as talk:
         interaction = await open_modal(talk, talk.say("Ben", "refunds"))
-        sent = talk.world.submit_modal(interaction.id, {QUESTION: "refunds?", AUDIENCE: PRIVATE})
+        sent = talk.world.people.submit_modal(interaction.id, {QUESTION: "refunds?", AUDIENCE: PRIVATE})
         talk.world.emit(InteractionCreated(sent.created_at, sent))
         await wait_until(lambda: bool(talk.answerer.questions))
         await talk.wait_until_idle()
@@ -144,13 +146,13 @@ async def test_modal_left_open_by_a_restart_asks_to_be_opened_again() -> None:
         world = talk.world
     world.commands.clear()
     async with running_bot(world=world) as talk:
-        sent = world.submit_modal(interaction.id, {QUESTION: "refunds?", AUDIENCE: PUBLIC})
+        sent = world.people.submit_modal(interaction.id, {QUESTION: "refunds?", AUDIENCE: PUBLIC})
         world.emit(InteractionCreated(sent.created_at, sent))
         assert (await talk.wait_for_ephemeral()).current_state.content == STALE_MODAL
         await talk.wait_until_idle()
         assert len(talk.bot_messages()) == 1
         again = await open_modal(talk, talk.say("Ben", "refunds"))
-        world.submit_modal(again.id, {QUESTION: "refunds?", AUDIENCE: PUBLIC})
+        world.people.submit_modal(again.id, {QUESTION: "refunds?", AUDIENCE: PUBLIC})
         await wait_until(lambda: talk.bot_messages()[-1].current_state.content == "You asked: refunds?")
 
 

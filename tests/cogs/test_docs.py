@@ -40,7 +40,7 @@ def build_rules(world: World) -> dict[str, Rule]:
 
 
 def use_docs(talk: RunningBot, command: str, who: str = "Ada", **options: object) -> Interaction:
-    return talk.world.use_command(talk.general.id, talk.world.find_user(who).id, f"docs {command}", options)
+    return talk.world.people.use_command(talk.general.id, talk.world.find_user(who).id, f"docs {command}", options)
 
 
 async def test_document_list_holds_only_what_the_admin_may_see() -> None:
@@ -64,7 +64,7 @@ async def test_a_long_list_is_paged_by_buttons_that_outlive_a_restart() -> None:
     assert "Page 1 of 3" in message.current_state.content
     world.commands.clear()
     async with running_bot(library=create_library(shelf), world=world) as talk:
-        talk.world.press(message.id, "docs:page:1:shared", world.find_user("Ada").id)
+        talk.world.people.press(message.id, "docs:page:1:shared", world.find_user("Ada").id)
         await wait_until(lambda: "Page 2 of 3" in message.current_state.content)
         assert "doc12" in message.current_state.content
 
@@ -107,7 +107,7 @@ async def test_document_is_removed_after_confirmation() -> None:
         question = await talk.wait_for_ephemeral()
         assert "Remove refunds.md (Refunds) for good?" in question.current_state.content
         assert not talk.library.removed
-        talk.world.press(question.id, f"docs:remove:{hash_document('refunds.md')}", world.find_user("Ada").id)
+        talk.world.people.press(question.id, f"docs:remove:{hash_document('refunds.md')}", world.find_user("Ada").id)
         await wait_until(lambda: "no longer in the folder" in question.current_state.content)
         assert talk.library.removed == ["refunds.md"]
 
@@ -122,7 +122,9 @@ async def test_a_forged_button_removes_nothing_that_is_not_the_clickers() -> Non
         ):
             data = {"custom_id": f"docs:remove:{hash_document(document)}", "component_type": 2}
             who_id = world.find_user(who).id
-            world._create_interaction(InteractionKind.COMPONENT, talk.general.id, who_id, data, message_id=message.id)
+            world.people.create_interaction(
+                InteractionKind.COMPONENT, talk.general.id, who_id, data, message_id=message.id
+            )
             assert (await talk.wait_for_ephemeral(count)).current_state.content == words
         assert not talk.library.removed
 
@@ -135,7 +137,9 @@ async def test_invalid_page_number_is_reported_as_forged() -> None:
         for count, name in enumerate(["docs:page:", "docs:page:x:", "docs:page:9999999:"], start=2):
             data = {"custom_id": name, "component_type": 2}
             ada = world.find_user("Ada").id
-            world._create_interaction(InteractionKind.COMPONENT, talk.general.id, ada, data, message_id=message.id)
+            world.people.create_interaction(
+                InteractionKind.COMPONENT, talk.general.id, ada, data, message_id=message.id
+            )
             assert (await talk.wait_for_ephemeral(count)).current_state.content == FORGED
 
 
@@ -160,7 +164,7 @@ async def test_modal_takes_several_files_and_reports_each_result() -> None:
     async with running_bot(library=shelf, world=world, rules=build_rules(world)) as talk:
         form = use_docs(talk, "add", collection="@team")
         await wait_until(lambda: form.response is not None)
-        world.submit_modal(form.id, {"files": [Attachment("new.md", b"# New"), Attachment("bad.bin", b"\0")]})
+        world.people.submit_modal(form.id, {"files": [Attachment("new.md", b"# New"), Attachment("bad.bin", b"\0")]})
         text = (await talk.wait_for_ephemeral()).current_state.content
         assert talk.library.added == ["@team/new.md"]
         assert talk.library.files["@team/new.md"] == b"# New"
@@ -176,7 +180,7 @@ async def test_modal_left_open_by_a_restart_asks_to_be_opened_again() -> None:
         await wait_until(lambda: form.response is not None)
     world.commands.clear()
     async with running_bot(library=create_library(), world=world) as talk:
-        world.submit_modal(form.id, {"files": [Attachment("new.md", b"# New")]})
+        world.people.submit_modal(form.id, {"files": [Attachment("new.md", b"# New")]})
         assert (await talk.wait_for_ephemeral()).current_state.content == STALE_MODAL
         assert not talk.library.added
 
@@ -193,8 +197,11 @@ async def test_document_choices_are_those_the_admin_may_see() -> None:
     world = world_with_admin()
     async with running_bot(library=create_library(), world=world, rules=build_rules(world)) as talk:
         ada = world.find_user("Ada").id
-        typing = world.autocomplete(talk.general.id, ada, "docs show", {"document": ""}, focused="document")
-        assert [choice["value"] for choice in await world.wait_for_choices(typing)] == ["@team/plan.md", "refunds.md"]
+        typing = world.people.autocomplete(talk.general.id, ada, "docs show", {"document": ""}, focused="document")
+        assert [choice["value"] for choice in await world.people.wait_for_choices(typing)] == [
+            "@team/plan.md",
+            "refunds.md",
+        ]
         ben = world.find_user("Ben").id
-        typing = world.autocomplete(talk.general.id, ben, "docs show", {"document": ""}, focused="document")
-        assert not await world.wait_for_choices(typing)
+        typing = world.people.autocomplete(talk.general.id, ben, "docs show", {"document": ""}, focused="document")
+        assert not await world.people.wait_for_choices(typing)

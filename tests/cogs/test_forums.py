@@ -41,7 +41,7 @@ class HelpForums:
     ignored_forum: Channel
 
     def create_post(self, forum: Channel | None = None, text: str = POST_TEXT) -> Message:
-        return self.talk.world.create_forum_post(
+        return self.talk.world.people.create_forum_post(
             (forum or self.answered_forum).id, self.talk.world.find_user("Ben").id, POST_TITLE, text
         )
 
@@ -72,8 +72,8 @@ async def help_forums(
 ) -> AsyncGenerator[HelpForums]:
     world = World.create_default()
     guild_id = world.find_channel("general").guild_id or 0
-    chosen = world.add_channel(guild_id, "answered", kind=ChannelKind.FORUM)
-    other = world.add_channel(guild_id, "quiet", kind=ChannelKind.FORUM)
+    chosen = world.admin.add_channel(guild_id, "answered", kind=ChannelKind.FORUM)
+    other = world.admin.add_channel(guild_id, "quiet", kind=ChannelKind.FORUM)
     rules = {"team": Rule(guilds=frozenset({guild_id})), "bens": Rule(users=frozenset({world.find_user("Ben").id}))}
     answerer = FakeAnswerer(script) if isinstance(script, Script) else script
     async with running_bot(answerer, reads_messages=reads_messages, world=world, rules=rules, **settings) as talk:
@@ -247,8 +247,8 @@ async def test_solved_and_not_helpful_are_votes() -> None:
         post = desk.create_post()
         answer = await desk.wait_for_answer(post)
         solved, unhelpful, _ = answer.current_state.components[0]["components"]
-        talk.world.press(answer.id, solved["custom_id"], talk.world.find_user("Ben").id)
-        talk.world.press(answer.id, unhelpful["custom_id"], talk.world.find_user("Ada").id)
+        talk.world.people.press(answer.id, solved["custom_id"], talk.world.find_user("Ben").id)
+        talk.world.people.press(answer.id, unhelpful["custom_id"], talk.world.find_user("Ada").id)
         await asyncio.sleep(0.3)
         votes = await talk.records.load_votes(str(post.id))
         (gap,) = await talk.records.load_gaps(talk.general.guild_id, 0, 5)

@@ -56,7 +56,7 @@ async def test_bots_are_ignored_unless_allowed_by_name() -> None:
     async with running_bot(allowed_bots="Friend") as talk:
         guild_id = talk.general.guild_id or 0
         for name in ("Friend", "Foe"):
-            talk.world.add_member(guild_id, talk.world.add_user(name, is_bot=True).id)
+            talk.world.admin.add_member(guild_id, talk.world.add_user(name, is_bot=True).id)
         talk.say("Foe", f"{talk.bot_mention} ignored?")
         answer = await talk.wait_for_answer(talk.say("Friend", f"{talk.bot_mention} answered?"))
     assert answer.current_state.content == "You asked: answered?"
@@ -75,7 +75,7 @@ def _send_by_webhook(talk: RunningBot, name: str, text: str) -> Message:
     world, hook = talk.world, talk.world.generate_id()
     world.users[hook] = User(hook, name)
     state = MessageState(world.clock(), text)
-    return world._add_message(Message(world.generate_id(), talk.general.id, hook, [state], webhook_id=hook))
+    return world.insert_message(Message(world.generate_id(), talk.general.id, hook, [state], webhook_id=hook))
 
 
 @both_intents
@@ -168,7 +168,7 @@ async def test_follow_up_has_the_history_from_before_a_restart(*, is_remembered:
 async def test_reply_to_a_command_answer_knows_its_question(reads_messages: bool) -> None:
     async with running_bot(reads_messages=reads_messages) as talk:
         ben = talk.world.find_user("Ben").id
-        talk.world.use_command(talk.general.id, ben, "ask", {"question": "How long do refunds take?"})
+        talk.world.people.use_command(talk.general.id, ben, "ask", {"question": "How long do refunds take?"})
         await wait_until(lambda: bool(talk.answerer.questions))
         await talk.wait_until_idle()
         (first,) = talk.bot_messages()
@@ -203,7 +203,7 @@ async def test_in_a_thread_only_answers_are_read_back_not_notes_or_other_command
         thread = talk.open_thread()
         world = talk.world
         await talk.wait_for_answer(talk.say("Ada", f"{talk.bot_mention} How long do refunds take?", channel=thread))
-        world.use_command(thread.id, world.find_user("Mia").id, "reindex", {})
+        world.people.use_command(thread.id, world.find_user("Mia").id, "reindex", {})
         await wait_until(lambda: any("ndex" in message.current_state.content for message in talk.bot_messages(thread)))
         await talk.client.get_partial_messageable(thread.id).send("A note of mine.")
         await talk.wait_until_idle()
@@ -220,7 +220,9 @@ async def test_in_a_thread_only_answers_are_read_back_not_notes_or_other_command
 async def test_reply_to_the_thread_link_continues_the_answer_in_the_thread() -> None:
     async with running_bot() as talk:
         ben = talk.world.find_user("Ben").id
-        talk.world.use_command(talk.general.id, ben, "ask", {"question": "How long do refunds take?", "thread": True})
+        talk.world.people.use_command(
+            talk.general.id, ben, "ask", {"question": "How long do refunds take?", "thread": True}
+        )
         await wait_until(lambda: bool(talk.answerer.questions))
         await talk.wait_until_idle()
         (way,) = talk.bot_messages()
@@ -283,9 +285,9 @@ async def test_two_members_with_the_same_name_are_distinguished() -> None:
     async with running_bot() as talk:
         guild_id, thread = talk.general.guild_id or 0, talk.open_thread()
         other = talk.world.add_user("Ada")
-        talk.world.add_member(guild_id, other.id)
+        talk.world.admin.add_member(guild_id, other.id)
         await talk.wait_for_answer(talk.say("Ada", f"{talk.bot_mention} How long do refunds take?", channel=thread))
-        await talk.wait_for_answer(talk.world.say(thread.id, other.id, f"{talk.bot_mention} and on weekends?"))
+        await talk.wait_for_answer(talk.world.people.say(thread.id, other.id, f"{talk.bot_mention} and on weekends?"))
         asked = talk.answerer.questions[1]
     assert asked.conversation[0].speaker == "Ada"
     assert asked.speaker == "Ada 2"
@@ -315,8 +317,10 @@ async def test_ten_mentions_at_once_are_acknowledged_in_a_second_and_show_queue_
         world, guild_id = talk.world, talk.general.guild_id or 0
         people = [world.add_user(f"Person {number}") for number in range(10)]
         for person in people:
-            world.add_member(guild_id, person.id)
-        asked = [world.use_command(talk.general.id, person.id, "ask", {"question": "Refunds?"}) for person in people]
+            world.admin.add_member(guild_id, person.id)
+        asked = [
+            world.people.use_command(talk.general.id, person.id, "ask", {"question": "Refunds?"}) for person in people
+        ]
         at_once = 0
         while len(talk.bot_messages()) < 10 or any(
             message.current_state.content != "You asked: Refunds?" for message in talk.bot_messages()
@@ -387,7 +391,7 @@ async def test_message_delivered_twice_is_answered_once() -> None:
 
 async def test_missing_send_permission_is_reported_by_direct_message(caplog: pytest.LogCaptureFixture) -> None:
     async with running_bot() as talk:
-        talk.world.deny(talk.general.id, talk.world.bot.id, Permission.SEND_MESSAGES)
+        talk.world.admin.deny(talk.general.id, talk.world.bot.id, Permission.SEND_MESSAGES)
         talk.say("Ada", f"{talk.bot_mention} How long do refunds take?")
         direct = talk.open_direct_message("Ada")
         await wait_until(lambda: bool(talk.bot_messages(direct)))
@@ -416,17 +420,17 @@ async def test_a_forum_post_is_answered_in_the_post_and_is_one_conversation(read
 def _create_forum_post(talk: RunningBot, text: str) -> Message:
     """Ada opens a post in a forum: a thread with the id of its first message, which stands in it."""
     world, guild_id = talk.world, talk.general.guild_id
-    forum = world._add_channel(Channel(world.generate_id(), "help", guild_id, ChannelKind.FORUM))
+    forum = world.insert_channel(Channel(world.generate_id(), "help", guild_id, ChannelKind.FORUM))
     post = Channel(world.generate_id(), "Refunds", guild_id, ChannelKind.THREAD, forum.id)
-    world._add_channel(post)
+    world.insert_channel(post)
     state = MessageState(world.clock(), text)
-    return world._add_message(Message(post.id, post.id, world.find_user("Ada").id, [state]))
+    return world.insert_message(Message(post.id, post.id, world.find_user("Ada").id, [state]))
 
 
 async def test_locked_thread_is_reported_by_direct_message(caplog: pytest.LogCaptureFixture) -> None:
     async with running_bot() as talk:
         thread = talk.open_thread()
-        talk.world.close_thread(thread.id, is_locked=True)
+        talk.world.admin.close_thread(thread.id, is_locked=True)
         talk.say("Ada", f"{talk.bot_mention} How long do refunds take?", channel=thread)
         direct = talk.open_direct_message("Ada")
         await wait_until(lambda: bool(talk.bot_messages(direct)))
@@ -439,8 +443,8 @@ async def test_locked_thread_is_reported_by_direct_message(caplog: pytest.LogCap
 async def test_a_thread_that_the_question_has_opened_again_is_answered_in() -> None:
     async with running_bot() as talk:
         thread = talk.open_thread()
-        talk.world.close_thread(thread.id, is_archived=True)
-        talk.world.close_thread(thread.id)
+        talk.world.admin.close_thread(thread.id, is_archived=True)
+        talk.world.admin.close_thread(thread.id)
         answer = await talk.wait_for_answer(talk.say("Ada", f"{talk.bot_mention} refunds?", channel=thread))
     assert answer.current_state.content == "You asked: refunds?"
 
@@ -450,7 +454,7 @@ async def test_a_thread_archived_under_an_answer_ends_it_quietly(caplog: pytest.
         thread = talk.open_thread()
         talk.say("Ada", f"{talk.bot_mention} Refunds?", channel=thread)
         await wait_until(lambda: any("word3" in message.current_state.content for message in talk.bot_messages(thread)))
-        talk.world.close_thread(thread.id, is_archived=True)
+        talk.world.admin.close_thread(thread.id, is_archived=True)
         await wait_until(lambda: talk.answerer.answers[0].is_closed)
         await talk.wait_until_idle()
         refused = [call for call in talk.find_requests("PATCH", "/channels/") if call.status == 400]
@@ -462,7 +466,7 @@ async def test_slow_mode_holds_back_neither_an_answers_pages_nor_its_edits() -> 
     long = Script(["word " * 900], sources=())
     async with running_bot(EchoAnswerer(scripts={"Much?": long})) as talk:
         slow = Channel(talk.world.generate_id(), "slow", talk.general.guild_id, slow_mode=21_600)
-        talk.world._add_channel(slow)
+        talk.world.insert_channel(slow)
         await asyncio.sleep(0.1)
         await talk.wait_for_answer(talk.say("Ada", f"{talk.bot_mention} Much?", channel=slow))
         pages = talk.bot_messages(slow)
@@ -472,7 +476,7 @@ async def test_slow_mode_holds_back_neither_an_answers_pages_nor_its_edits() -> 
 
 async def test_closed_direct_messages_leave_a_reaction_at_the_question() -> None:
     async with running_bot() as talk:
-        talk.world.deny(talk.general.id, talk.world.bot.id, Permission.SEND_MESSAGES)
+        talk.world.admin.deny(talk.general.id, talk.world.bot.id, Permission.SEND_MESSAGES)
         talk.simulator.faults.add(Fault(FailureKind.STATUS, "POST", "/users/@me/channels", status=403))
         question = talk.say("Ada", f"{talk.bot_mention} How long do refunds take?")
         await wait_until(lambda: bool(question.reactions))
@@ -481,7 +485,7 @@ async def test_closed_direct_messages_leave_a_reaction_at_the_question() -> None
 
 async def test_missing_history_permission_makes_the_answer_no_reply() -> None:
     async with running_bot() as talk:
-        talk.world.deny(talk.general.id, talk.world.bot.id, Permission.READ_MESSAGE_HISTORY)
+        talk.world.admin.deny(talk.general.id, talk.world.bot.id, Permission.READ_MESSAGE_HISTORY)
         talk.say("Ada", f"{talk.bot_mention} refunds?")
         await wait_until(lambda: bool(talk.bot_messages()))
         await talk.wait_until_idle()
@@ -604,7 +608,7 @@ async def test_in_a_crowded_channel_a_question_gets_a_thread_of_its_own() -> Non
 
 async def test_without_the_right_to_open_threads_a_crowded_channel_is_shared() -> None:
     async with running_bot(EchoAnswerer(scripts={"Busy?": create_endless_script()}), crowded_channel=1) as talk:
-        talk.world.deny(talk.general.id, talk.world.bot.id, Permission.CREATE_PUBLIC_THREADS)
+        talk.world.admin.deny(talk.general.id, talk.world.bot.id, Permission.CREATE_PUBLIC_THREADS)
         talk.say("Ben", f"{talk.bot_mention} Busy?")
         await wait_until(lambda: bool(talk.bot_messages()))
         talk.say("Ada", f"{talk.bot_mention} refunds?")
@@ -613,7 +617,7 @@ async def test_without_the_right_to_open_threads_a_crowded_channel_is_shared() -
 
 async def test_twenty_mentions_in_three_channels_are_all_answered_exactly_without_a_429() -> None:
     async with running_bot(EchoAnswerer(delay=0.03), crowded_channel=100) as talk:
-        third = talk.world.add_channel(talk.general.guild_id or 0, "third")
+        third = talk.world.admin.add_channel(talk.general.guild_id or 0, "third")
         places = [talk.general, talk.world.find_channel("random"), third]
         await asyncio.sleep(0.1)
         questions = [
@@ -633,7 +637,7 @@ async def test_twenty_short_answers_in_three_channels_are_exact_without_a_429(
     reads_messages: bool,
 ) -> None:
     async with running_bot(EchoAnswerer(delay=0.1), reads_messages=reads_messages) as talk:
-        third = talk.world.add_channel(talk.general.guild_id or 0, "third")
+        third = talk.world.admin.add_channel(talk.general.guild_id or 0, "third")
         places = [talk.general, talk.world.find_channel("random"), third]
         await asyncio.sleep(0.1)
         questions = [
@@ -667,6 +671,6 @@ def _is_answered(talk: RunningBot, question: Message) -> bool:
 @both_intents
 async def test_a_mention_in_a_voice_channels_text_is_answered_there(reads_messages: bool) -> None:
     async with running_bot(reads_messages=reads_messages) as talk:
-        voice = talk.world.add_channel(talk.general.guild_id or 0, "Lounge", kind=ChannelKind.VOICE)
+        voice = talk.world.admin.add_channel(talk.general.guild_id or 0, "Lounge", kind=ChannelKind.VOICE)
         answer = await talk.wait_for_answer(talk.say("Ada", f"{talk.bot_mention} here?", channel=voice), channel=voice)
     assert answer.current_state.content == "You asked: here?"

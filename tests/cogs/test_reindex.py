@@ -43,13 +43,13 @@ def world_with_admin(world: World | None = None) -> World:
     """Ada manages the server, Ben does not."""
     world = world or World.create_default()
     guild_id = world.find_channel("general").guild_id or 0
-    role = world.add_role(guild_id, "managers", Permission.MANAGE_GUILD)
-    world.assign_role(guild_id, world.find_user("Ada").id, role.id)
+    role = world.admin.add_role(guild_id, "managers", Permission.MANAGE_GUILD)
+    world.admin.assign_role(guild_id, world.find_user("Ada").id, role.id)
     return world
 
 
 def use_reindex(talk: RunningBot, who: str = "Ada", **options: object) -> Interaction:
-    return talk.world.use_command(talk.general.id, talk.world.find_user(who).id, "reindex", options)
+    return talk.world.people.use_command(talk.general.id, talk.world.find_user(who).id, "reindex", options)
 
 
 def public_messages(talk: RunningBot) -> list[Message]:
@@ -70,7 +70,7 @@ async def test_run_shows_its_plan_its_progress_and_its_failures() -> None:
         await wait_until(lambda: is_done(talk))
         (message,) = public_messages(talk)
         states = [state.content for state in message.states]
-        talk.world.press(message.id, f"{FAILURES_PREFIX}{run.id}", talk.world.find_user("Ada").id)
+        talk.world.people.press(message.id, f"{FAILURES_PREFIX}{run.id}", talk.world.find_user("Ada").id)
         await wait_until(
             lambda: any(each.current_state.attachments for each in talk.bot_messages() if each.visible_to_user_id)
         )
@@ -104,10 +104,10 @@ async def test_a_run_is_cancelled_by_an_admin_and_by_nobody_else() -> None:
             lambda: bool(public_messages(talk)) and "of 400 files" in public_messages(talk)[0].current_state.content
         )
         (message,) = public_messages(talk)
-        talk.world.press(message.id, f"{CANCEL_PREFIX}{run.id}", talk.world.find_user("Ben").id)
+        talk.world.people.press(message.id, f"{CANCEL_PREFIX}{run.id}", talk.world.find_user("Ben").id)
         await wait_until(lambda: ADMINS_ONLY in ephemeral_texts(talk))
         assert talk.library.cancel_count == 0
-        talk.world.press(message.id, f"{CANCEL_PREFIX}{run.id}", talk.world.find_user("Ada").id)
+        talk.world.people.press(message.id, f"{CANCEL_PREFIX}{run.id}", talk.world.find_user("Ada").id)
         await wait_until(lambda: "**Cancelled by Ada.**" in message.current_state.content)
         assert not await talk.records.unfinished_runs()
         assert not message.current_state.components
@@ -178,7 +178,7 @@ async def test_users_named_by_the_operator_may_reindex_in_every_guild() -> None:
 async def test_admin_reindexes_only_collections_of_their_guild_among_several() -> None:
     world = world_with_admin()
     guild_id = world.find_channel("general").guild_id or 0
-    world.add_guild("Another")
+    world.admin.add_guild("Another")
     rules = {"team": Rule(guilds=frozenset({guild_id})), "theirs": Rule(guilds=frozenset({guild_id + 1}))}
     async with running_bot(library=create_library(), world=world, rules=rules) as talk:
         for collection in (None, "shared", "@theirs", "@unheard"):
@@ -220,7 +220,7 @@ async def test_a_run_that_a_restart_cuts_off_goes_on_afterwards_in_the_same_mess
         assert all(each.full for each in talk.library.runs)
         assert public_messages(talk) == [message]
         assert not await records.unfinished_runs()
-        talk.world.press(message.id, f"{FAILURES_PREFIX}{run.id}", world.find_user("Ada").id)
+        talk.world.people.press(message.id, f"{FAILURES_PREFIX}{run.id}", world.find_user("Ada").id)
         await wait_until(
             lambda: any(each.current_state.attachments for each in talk.bot_messages() if each.visible_to_user_id)
         )
@@ -235,7 +235,9 @@ async def test_buttons_of_finished_or_unknown_runs_report_it() -> None:
         buttons = ((f"{CANCEL_PREFIX}{run.id}", ALREADY_ENDED), (f"{FAILURES_PREFIX}77", LIST_EXPIRED))
         for count, (name, words) in enumerate(buttons, start=1):
             data = {"custom_id": name, "component_type": 2}
-            talk.world._create_interaction(InteractionKind.COMPONENT, talk.general.id, ada, data, message_id=message.id)
+            talk.world.people.create_interaction(
+                InteractionKind.COMPONENT, talk.general.id, ada, data, message_id=message.id
+            )
             assert (await talk.wait_for_ephemeral(count)).current_state.content == words
 
 

@@ -50,10 +50,10 @@ async def scoped_guild(*, direct_messages: bool = False, script: Script = ANSWER
     world = World.create_default()
     general = world.find_channel("general")
     guild_id = general.guild_id or 0
-    staff = world.add_role(guild_id, "staff")
-    world.assign_role(guild_id, world.find_user("Ada").id, staff.id)
-    back_room, lobby = world.add_channel(guild_id, "back-room"), world.add_channel(guild_id, "lobby")
-    world.make_private(back_room.id, staff.id, world.bot.id)
+    staff = world.admin.add_role(guild_id, "staff")
+    world.admin.assign_role(guild_id, world.find_user("Ada").id, staff.id)
+    back_room, lobby = world.admin.add_channel(guild_id, "back-room"), world.admin.add_channel(guild_id, "lobby")
+    world.admin.make_private(back_room.id, staff.id, world.bot.id)
     here = frozenset({guild_id})
     rules = {
         "team": Rule(guilds=here),
@@ -88,7 +88,7 @@ async def test_a_command_is_answered_from_what_the_asker_and_all_readers_may_see
     async with scoped_guild() as here:
         world = here.talk.world
         options = {"question": QUESTION, "private": private}
-        world.use_command(here.find_channel(where).id, world.find_user(who).id, "ask", options)
+        world.people.use_command(here.find_channel(where).id, world.find_user(who).id, "ask", options)
         assert await here.wait_for_scope() == seen
 
 
@@ -120,12 +120,12 @@ async def test_regenerated_follow_up_keeps_the_narrower_scope() -> None:
         talk, world = here.talk, here.talk.world
         ada = world.find_user("Ada").id
         thread = talk.open_thread()
-        world.use_command(thread.id, ada, "ask", {"question": QUESTION})
+        world.people.use_command(thread.id, ada, "ask", {"question": QUESTION})
         await here.wait_for_scope()
-        world.use_command(thread.id, ada, "ask", {"question": "and on weekends?", "private": True})
+        world.people.use_command(thread.id, ada, "ask", {"question": "and on weekends?", "private": True})
         assert await here.wait_for_scope(2) == PUBLIC_COLLECTIONS
         *_, answer = talk.bot_messages(thread)
-        world.press(answer.id, format_custom_id(ButtonAction.REGENERATE, str(answer.interaction_id)), ada)
+        world.people.press(answer.id, format_custom_id(ButtonAction.REGENERATE, str(answer.interaction_id)), ada)
         assert await here.wait_for_scope(3) == PUBLIC_COLLECTIONS
 
 
@@ -136,7 +136,7 @@ async def test_chosen_collection_outside_the_history_is_searched_without_history
         await talk.wait_for_answer(talk.say("Ben", f"{talk.bot_mention} {QUESTION}", channel=thread))
         await here.wait_for_scope()
         ada = world.find_user("Ada").id
-        world.use_command(thread.id, ada, "ask", {"question": "and on weekends?", "collection": "@pay"})
+        world.people.use_command(thread.id, ada, "ask", {"question": "and on weekends?", "collection": "@pay"})
         assert await here.wait_for_scope(2) == {"pay"}
         assert talk.answerer.questions[1].conversation == ()
 
@@ -150,7 +150,7 @@ async def test_context_menu_question_is_answered_from_the_common_scope(audience:
         message = talk.say("Ben", QUESTION)
         form = talk.use_menu("Ada", message)
         await wait_until(lambda: form.response is not None)
-        talk.world.submit_modal(form.id, {"question": QUESTION, "audience": audience})
+        talk.world.people.submit_modal(form.id, {"question": QUESTION, "audience": audience})
         assert await here.wait_for_scope() == seen
 
 
@@ -169,10 +169,10 @@ async def test_a_collection_not_everybody_here_may_see_is_answered_to_the_asker_
     async with scoped_guild() as here:
         world = here.talk.world
         ada, ben = world.find_user("Ada").id, world.find_user("Ben").id
-        world.use_command(here.talk.general.id, ada, "ask", {"question": QUESTION, "collection": "@pay"})
+        world.people.use_command(here.talk.general.id, ada, "ask", {"question": QUESTION, "collection": "@pay"})
         assert await here.wait_for_scope() == {"pay"}
         assert all(message.visible_to_user_id == ada for message in here.talk.bot_messages())
-        world.use_command(here.talk.general.id, ben, "ask", {"question": QUESTION, "collection": "@pay"})
+        world.people.use_command(here.talk.general.id, ben, "ask", {"question": QUESTION, "collection": "@pay"})
         await wait_until(
             lambda: any(
                 "no collection of that name" in message.current_state.content for message in here.talk.bot_messages()
@@ -185,12 +185,12 @@ async def test_regenerate_uses_the_scope_of_the_clicker() -> None:
     async with scoped_guild() as here:
         talk, world = here.talk, here.talk.world
         ada = world.find_user("Ada").id
-        asked = world.use_command(here.back_room.id, ada, "ask", {"question": QUESTION})
+        asked = world.people.use_command(here.back_room.id, ada, "ask", {"question": QUESTION})
         assert await here.wait_for_scope() == PUBLIC_COLLECTIONS | {"pay"}
         (answer,) = talk.bot_messages(here.back_room)
-        world.remove_role(here.back_room.guild_id or 0, ada, next(iter(here.rules["pay"].roles)))
+        world.admin.remove_role(here.back_room.guild_id or 0, ada, next(iter(here.rules["pay"].roles)))
         await talk.wait_until_idle()
-        world.press(answer.id, format_custom_id(ButtonAction.REGENERATE, str(asked.id)), ada)
+        world.people.press(answer.id, format_custom_id(ButtonAction.REGENERATE, str(asked.id)), ada)
         assert await here.wait_for_scope(2) == PUBLIC_COLLECTIONS
 
 
@@ -199,11 +199,11 @@ async def test_follow_up_regenerated_with_a_smaller_scope_uses_its_own_text() ->
     async with scoped_guild(script=told) as here:
         talk, world = here.talk, here.talk.world
         ada = world.find_user("Ada").id
-        asked = world.use_command(here.back_room.id, ada, "ask", {"question": QUESTION})
+        asked = world.people.use_command(here.back_room.id, ada, "ask", {"question": QUESTION})
         await here.wait_for_scope()
         (answer,) = talk.bot_messages(here.back_room)
         here.rules["pay"] = Rule()
-        world.press(answer.id, format_custom_id(ButtonAction.REGENERATE, str(asked.id)), ada)
+        world.people.press(answer.id, format_custom_id(ButtonAction.REGENERATE, str(asked.id)), ada)
         await here.wait_for_scope(2)
         assert talk.answerer.questions[-1].text == QUESTION
 
@@ -211,13 +211,15 @@ async def test_follow_up_regenerated_with_a_smaller_scope_uses_its_own_text() ->
 async def test_answer_outside_the_askers_current_scope_is_not_in_the_history() -> None:
     async with scoped_guild() as here:
         talk, place = here.talk, here.back_room
-        thread = talk.world._add_channel(
+        thread = talk.world.insert_channel(
             Channel(talk.world.generate_id(), "t", place.guild_id, ChannelKind.THREAD, place.id)
         )
         ada = talk.world.find_user("Ada").id
         await talk.wait_for_answer(talk.say("Ada", f"{talk.bot_mention} {QUESTION}", channel=thread), channel=thread)
         for count, is_heard in ((2, True), (3, False)):
-            talk.world.use_command(thread.id, ada, "ask", {"question": "and on weekends?", "collection": "@team"})
+            talk.world.people.use_command(
+                thread.id, ada, "ask", {"question": "and on weekends?", "collection": "@team"}
+            )
             await here.wait_for_scope(count)
             turns = talk.answerer.questions[-1].conversation
             assert any("As the list says" in turn.text for turn in turns) == is_heard
@@ -230,12 +232,12 @@ async def test_sources_and_copy_need_a_scope_that_still_covers_them() -> None:
     async with scoped_guild() as here:
         talk, world = here.talk, here.talk.world
         ada = world.find_user("Ada").id
-        asked = world.use_command(here.talk.general.id, ada, "ask", {"question": QUESTION, "collection": "@pay"})
+        asked = world.people.use_command(here.talk.general.id, ada, "ask", {"question": QUESTION, "collection": "@pay"})
         await here.wait_for_scope()
         (answer,) = talk.bot_messages()
-        world.remove_role(here.back_room.guild_id or 0, ada, next(iter(here.rules["pay"].roles)))
+        world.admin.remove_role(here.back_room.guild_id or 0, ada, next(iter(here.rules["pay"].roles)))
         await talk.wait_until_idle()
         for deed in (ButtonAction.SOURCES, ButtonAction.COPY):
             count = len(talk.ephemeral_messages()) + 1
-            world.press(answer.id, format_custom_id(deed, str(asked.id)), ada)
+            world.people.press(answer.id, format_custom_id(deed, str(asked.id)), ada)
             assert (await talk.wait_for_ephemeral(count)).current_state.content == NO_ACCESS

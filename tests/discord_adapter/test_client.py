@@ -71,7 +71,7 @@ async def run_failing_command(command: str) -> str:
 async def _wait_for_reply(simulator: DiscordSimulator, command: str) -> str:
     world = simulator.world
     channel, ada = world.find_channel("general"), world.find_user("Ada")
-    world.use_command(channel.id, ada.id, command)
+    world.people.use_command(channel.id, ada.id, command)
     await wait_until(lambda: any(message.current_state.content for message in world.history(channel.id)))
     (message,) = world.history(channel.id)
     assert message.visible_to_user_id == ada.id
@@ -91,7 +91,7 @@ async def test_an_open_answer_is_finished_before_the_connection_goes(caplog: pyt
             await wait_until(lambda: any(standin.world.commands.values()))
             world = standin.world
             channel = world.find_channel("general")
-            world.use_command(channel.id, world.find_user("Ada").id, "ask", {"question": "Refunds?"})
+            world.people.use_command(channel.id, world.find_user("Ada").id, "ask", {"question": "Refunds?"})
             await wait_until(
                 lambda: any("Refunds take" in message.current_state.content for message in world.history(channel.id))
             )
@@ -114,7 +114,7 @@ async def test_question_during_shutdown_is_rejected() -> None:
             await wait_until(lambda: any(standin.world.commands.values()))
             world = standin.world
             channel, ada = world.find_channel("general"), world.find_user("Ada")
-            world.use_command(channel.id, ada.id, "ask", {"question": "Refunds?"})
+            world.people.use_command(channel.id, ada.id, "ask", {"question": "Refunds?"})
             await wait_until(
                 lambda: any("Refunds take" in message.current_state.content for message in world.history(channel.id))
             )
@@ -122,7 +122,7 @@ async def test_question_during_shutdown_is_rejected() -> None:
             standin.faults.add(Fault(FailureKind.STATUS, "PATCH", status=503))
             stop.set()
             await asyncio.sleep(0)
-            world.use_command(channel.id, ada.id, "ask", {"question": "Holidays?"})
+            world.people.use_command(channel.id, ada.id, "ask", {"question": "Holidays?"})
             await running
         contents = [message.current_state.content for message in world.history(channel.id)]
     assert len(contents) == 2
@@ -221,18 +221,18 @@ async def test_commands_are_written_once_and_again_only_when_they_changed() -> N
 async def test_a_guild_that_takes_the_bot_in_gets_the_commands_again_each_time() -> None:
     async with bot_in_guild(Script()) as table:
         world = table.simulator.world
-        guild = world.add_guild("Lighthouse")
+        guild = world.admin.add_guild("Lighthouse")
         await wait_until(lambda: bool(world.commands.get(guild.id)))
-        world.remove_bot(guild.id)
+        world.admin.remove_bot(guild.id)
         world.commands[guild.id] = []
         await wait_until(lambda: table.client.get_guild(guild.id) is None)
-        world.add_bot(guild.id)
+        world.admin.add_bot(guild.id)
         await wait_until(lambda: bool(world.commands[guild.id]))
 
 
 async def test_a_guild_that_refuses_the_commands_does_not_keep_them_from_the_others() -> None:
     async with build_app(FakeAnswerer(Script())) as app, DiscordSimulator() as standin:
-        other = standin.world.add_guild("Lighthouse")
+        other = standin.world.admin.add_guild("Lighthouse")
         standin.faults.add(Fault(FailureKind.STATUS, "GET", r"/guilds/\d+/commands", status=403))
         async with connect_client(app.client, standin):
             await wait_until(lambda: bool(standin.world.commands.get(other.id)))
@@ -259,7 +259,7 @@ async def test_command_without_permission_is_refused_with_a_message() -> None:
 async def test_unknown_command_asks_for_a_reload() -> None:
     async with faulty_client() as (standin, _):
         guild_id = standin.world.find_channel("general").guild_id
-        standin.world.register_commands(guild_id, [{"name": "old", "description": "From an earlier version"}])
+        standin.world.bot_api.register_commands(guild_id, [{"name": "old", "description": "From an earlier version"}])
         assert "Reload Discord" in await _wait_for_reply(standin, "old")
 
 

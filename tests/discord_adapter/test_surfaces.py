@@ -148,8 +148,8 @@ async def acknowledged_interaction(*, is_ephemeral: bool = False) -> AsyncGenera
     async with DiscordSimulator(clock=clock) as standin, connect_client(client, standin):
         world = standin.world
         channel = world.find_channel("general")
-        world.register_commands(channel.guild_id, [{"name": "ask", "description": "Ask"}])
-        world.use_command(channel.id, world.find_user("Ada").id, "ask")
+        world.bot_api.register_commands(channel.guild_id, [{"name": "ask", "description": "Ask"}])
+        world.people.use_command(channel.id, world.find_user("Ada").id, "ask")
         async with asyncio.timeout(5):
             interaction = await client.interactions.get()
         yield Scene(standin, client, clock, lanes, interaction)
@@ -258,7 +258,7 @@ async def test_permission_revoked_before_token_expiry_ends_the_answer_in_time() 
         surface = InteractionSurface(scene.interaction, lifetime=840.0, clock=lambda: now)
         await surface.post(Post("page"))
         world = scene.simulator.world
-        world.deny(scene.channel.id, world.bot.id, Permission.VIEW_CHANNEL)
+        world.admin.deny(scene.channel.id, world.bot.id, Permission.VIEW_CHANNEL)
         async with asyncio.timeout(5):
             while surface.lasts_until is None:  # noqa: ASYNC110 - no event tells
                 await asyncio.sleep(0.01)
@@ -299,7 +299,9 @@ async def test_edit_of_a_deleted_response_raises_gone() -> None:
 
 async def test_a_channel_surface_replies_once_and_suppresses_embeds_on_sends_and_edits() -> None:
     async with acknowledged_interaction() as scene:
-        question = scene.simulator.world.say(scene.channel.id, scene.simulator.world.find_user("Ada").id, "Refunds?")
+        question = scene.simulator.world.people.say(
+            scene.channel.id, scene.simulator.world.find_user("Ada").id, "Refunds?"
+        )
         reference = discord.MessageReference(message_id=question.id, channel_id=scene.channel.id)
         surface = ChannelSurface(scene.client, scene.channel.id, nonce_seed="1", reference=reference)
         await surface.post(Post("Searching…"))
@@ -416,7 +418,7 @@ async def test_last_request_of_a_window_does_not_wait_for_the_next_window() -> N
 
 async def test_revoked_permission_raises_gone() -> None:
     async with acknowledged_interaction() as scene:
-        scene.simulator.world.deny(scene.channel.id, scene.simulator.world.bot.id, Permission.SEND_MESSAGES)
+        scene.simulator.world.admin.deny(scene.channel.id, scene.simulator.world.bot.id, Permission.SEND_MESSAGES)
         with pytest.raises(SurfaceGone):
             await scene.create_channel_surface().post(Post("never seen"))
 
@@ -542,7 +544,7 @@ async def test_the_whole_answer_comes_as_a_file(is_interaction: bool) -> None:
 
 async def test_missing_attach_files_is_raised_before_giving_up() -> None:
     async with acknowledged_interaction() as scene:
-        scene.simulator.world.deny(scene.channel.id, scene.simulator.world.bot.id, Permission.ATTACH_FILES)
+        scene.simulator.world.admin.deny(scene.channel.id, scene.simulator.world.bot.id, Permission.ATTACH_FILES)
         surface = scene.create_channel_surface()
         with pytest.raises(FileRefused):
             await surface.post(Post("The end.", is_sealed=True, is_last=True, attachment_text="all of it"))
@@ -590,7 +592,7 @@ async def test_page_is_posted_twice_rather_than_lost_without_history_access() ->
     async with acknowledged_interaction() as scene:
         surface = InteractionSurface(scene.interaction)
         await surface.post(Post("first page"))
-        scene.simulator.world.deny(scene.channel.id, scene.simulator.world.bot.id, Permission.VIEW_CHANNEL)
+        scene.simulator.world.admin.deny(scene.channel.id, scene.simulator.world.bot.id, Permission.VIEW_CHANNEL)
         scene.simulator.faults.add(Fault(FailureKind.RESET, "POST"))
         with pytest.raises(SurfaceBusy):
             await surface.post(Post("old"))

@@ -47,10 +47,10 @@ class Scene:
         """What a killed process leaves: a question in the records, and a message with its button for stopping."""
         world = self.simulator.world
         channel = world.find_channel("general")
-        question = world.say(channel.id, world.find_user("Ada").id, "How long?")
+        question = world.people.say(channel.id, world.find_user("Ada").id, "How long?")
         key = str(question.id)
         buttons = tuple(build_streaming_buttons(key)) if with_button else ()
-        message = world.send(channel.id, Draft(content=content, components=buttons))
+        message = world.bot_api.send(channel.id, Draft(content=content, components=buttons))
         asker_id = question.author_id
         self.records._answers[key] = AnswerRecord(key, "How long?", asker_id, channel.guild_id, channel.id, asked_at)
         return message
@@ -102,11 +102,11 @@ async def test_unfinished_message_is_found_among_many_others() -> None:
     async with started_bot() as scene:
         world = scene.simulator.world
         channel, ben = world.find_channel("general"), world.find_user("Ben")
-        question = world.say(channel.id, ben.id, "How long?")
+        question = world.people.say(channel.id, ben.id, "How long?")
         for n in range(150):
-            world.say(channel.id, ben.id, f"{n}")
+            world.people.say(channel.id, ben.id, f"{n}")
         draft = Draft(content="Refunds ▌", components=tuple(build_streaming_buttons(str(question.id))))
-        message = world.send(channel.id, draft)
+        message = world.bot_api.send(channel.id, draft)
         await scene.records.save_answer(
             AnswerRecord(str(question.id), "How long?", ben.id, channel.guild_id, channel.id, asked_at=NOW)
         )
@@ -135,7 +135,7 @@ async def test_unfinished_messages_over_a_day_old_or_beyond_fifty_are_left_alone
 async def test_unfinished_message_the_bot_cannot_see_is_left_to_its_button() -> None:
     async with started_bot() as scene:
         scene.create_interrupted("Refunds ▌")
-        scene.simulator.world.deny(
+        scene.simulator.world.admin.deny(
             scene.simulator.world.find_channel("general").id, scene.simulator.world.bot.id, Permission.VIEW_CHANNEL
         )
         await scene.finish_interrupted()

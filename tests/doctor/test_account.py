@@ -135,7 +135,7 @@ async def test_guild_with_all_permissions_is_ok(simulator: DiscordSimulator) -> 
 
 
 async def test_account_without_a_guild_is_noted(simulator: DiscordSimulator) -> None:
-    simulator.world.remove_bot(guild_of(simulator.world))
+    simulator.world.admin.remove_bot(guild_of(simulator.world))
     found = await run_discord_check(simulator)
     assert found["Servers"].state == "note"
     assert "link" in found["Servers"].remedy
@@ -150,7 +150,7 @@ async def test_permissions_denied_by_a_channel_are_listed_with_their_effect(simu
         ("help", Permission.SEND_MESSAGES_IN_THREADS),
         ("people-team", Permission.VIEW_CHANNEL),
     ):
-        world.set_overwrite(world.find_channel(name).id, world.bot.id, deny=denied)
+        world.admin.set_overwrite(world.find_channel(name).id, world.bot.id, deny=denied)
     found = (await run_discord_check(simulator))["Harbour"]
     assert found.state == "note"
     assert "in 1 of 4 channels" in found.detail
@@ -164,15 +164,15 @@ async def test_permissions_denied_by_a_channel_are_listed_with_their_effect(simu
 
 async def test_many_channels_are_listed_in_part_and_the_rest_counted(simulator: DiscordSimulator) -> None:
     for number in range(9):
-        channel = simulator.world.add_channel(guild_of(simulator.world), f"c{number}")
-        simulator.world.set_overwrite(channel.id, simulator.world.bot.id, deny=Permission.ATTACH_FILES)
+        channel = simulator.world.admin.add_channel(guild_of(simulator.world), f"c{number}")
+        simulator.world.admin.set_overwrite(channel.id, simulator.world.bot.id, deny=Permission.ATTACH_FILES)
     assert "no Attach Files in #c0, #c1, #c2 and 6 more" in (await run_discord_check(simulator))["Harbour"].detail
 
 
 async def test_guild_without_permissions_is_an_error(simulator: DiscordSimulator) -> None:
     world, guild = simulator.world, guild_of(simulator.world)
-    world.edit_role(guild, guild, NO_PERMISSIONS)
-    world.edit_role(guild, world.bot.id, NO_PERMISSIONS)
+    world.admin.edit_role(guild, guild, NO_PERMISSIONS)
+    world.admin.edit_role(guild, world.bot.id, NO_PERMISSIONS)
     for channel in world.channels.values():
         channel.overwrites.clear()
     found = (await run_discord_check(simulator))["Harbour"]
@@ -193,7 +193,7 @@ async def test_guild_without_permissions_is_an_error(simulator: DiscordSimulator
 async def test_permissions_beyond_those_needed_are_a_warning(
     simulator: DiscordSimulator, granted: Permission, named: str
 ) -> None:
-    simulator.world.edit_role(guild_of(simulator.world), simulator.world.bot.id, DEFAULT_PERMISSIONS | granted)
+    simulator.world.admin.edit_role(guild_of(simulator.world), simulator.world.bot.id, DEFAULT_PERMISSIONS | granted)
     found = (await run_discord_check(simulator))["Harbour"]
     assert found.state == "note"
     assert named in found.detail
@@ -201,8 +201,8 @@ async def test_permissions_beyond_those_needed_are_a_warning(
 
 
 async def test_guild_that_cannot_be_read_is_an_error_and_the_others_are_checked(simulator: DiscordSimulator) -> None:
-    other = simulator.world.add_guild("Lighthouse")
-    simulator.world.add_channel(other.id, "lamp")
+    other = simulator.world.admin.add_guild("Lighthouse")
+    simulator.world.admin.add_channel(other.id, "lamp")
     simulator.faults.add(Fault(FailureKind.STATUS, "GET", f"/guilds/{guild_of(simulator.world)}/channels", status=403))
     found = await run_discord_check(simulator)
     assert found["Harbour"].state == "ill"
@@ -211,13 +211,13 @@ async def test_guild_that_cannot_be_read_is_an_error_and_the_others_are_checked(
 
 
 async def test_a_guild_without_channels_is_noted(simulator: DiscordSimulator) -> None:
-    simulator.world.add_guild("Empty")
+    simulator.world.admin.add_guild("Empty")
     assert (await run_discord_check(simulator))["Empty"].state == "note"
 
 
 async def test_only_the_first_of_many_guilds_are_checked_and_that_is_reported(simulator: DiscordSimulator) -> None:
     for number in range(MAX_GUILDS):
-        simulator.world.add_guild(f"Guild {number}")
+        simulator.world.admin.add_guild(f"Guild {number}")
     found = await run_discord_check(simulator)
     assert f"it is in {MAX_GUILDS + 1}; the first {MAX_GUILDS} were looked at" in found["Servers"].detail
     assert sum(request.path.endswith("/channels") for request in simulator.requests) == MAX_GUILDS

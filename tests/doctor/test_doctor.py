@@ -112,8 +112,8 @@ async def test_every_error_is_printed_with_a_remedy_and_without_a_key(tmp_path: 
     async with DiscordSimulator() as standin, OpenAIServer(make_invalid_key_error()) as model:
         model.embedding_error = make_invalid_key_error()
         world = standin.world
-        guild = world.add_guild("The very long name of a server by the sea \x1b[31m")
-        world.edit_role(guild.id, world.bot.id, DEFAULT_PERMISSIONS | Permission.ADMINISTRATOR)
+        guild = world.admin.add_guild("The very long name of a server by the sea \x1b[31m")
+        world.admin.edit_role(guild.id, world.bot.id, DEFAULT_PERMISSIONS | Permission.ADMINISTRATOR)
         settings = load_settings(standin, model, tmp_path).model_copy(update={"message_content": True})
         said, complaint = await run_doctor(settings, is_terminal=is_watched)
     # Intents, model, embeddings and documents.

@@ -158,7 +158,7 @@ class AccessMatrix:
         return self.bot.simulator.world
 
     def channel_of(self, row: Row) -> Channel:
-        return self.world.create_dm(self.user_id_of(row)) if row.place == "direct" else self.channels[row.place]
+        return self.world.bot_api.create_dm(self.user_id_of(row)) if row.place == "direct" else self.channels[row.place]
 
     def user_id_of(self, row: Row) -> int:
         return self.world.find_user(row.user_name).id
@@ -173,7 +173,7 @@ class AccessMatrix:
     async def ask(self, row: Row, way: str, expected: Collections, **options: Any) -> Message:
         """By command; the answer's message."""
         question = self.make_question(expected, options.pop("words", "What is for supper on Friday"))
-        used = self.world.use_command(
+        used = self.world.people.use_command(
             self.channel_of(row).id, self.user_id_of(row), "ask", {"question": question, **options}
         )
         return await self.wait_for_answer(row, way, expected, lambda m: m.interaction_id == used.id)
@@ -181,7 +181,7 @@ class AccessMatrix:
     async def send_message(self, row: Row, way: str, expected: Collections, *, to: Message | None = None) -> Message:
         """By message, or in reply to an answer; the answer's message."""
         question = self.make_question(expected, "And what goes with that" if to else "What is for supper on Friday")
-        said = self.world.say(
+        said = self.world.people.say(
             self.channel_of(row).id,
             self.user_id_of(row),
             f"<@{self.world.bot.id}> {question}",
@@ -191,10 +191,12 @@ class AccessMatrix:
 
     async def use_menu(self, row: Row, way: str, expected: Collections, audience: str) -> None:
         """From a message's menu."""
-        message = self.world.say(self.channel_of(row).id, self.user_id_of(row), self.make_question(expected))
-        shown = self.world.use_context_menu(self.user_id_of(row), "Ask the docs about this", message.id)
+        message = self.world.people.say(self.channel_of(row).id, self.user_id_of(row), self.make_question(expected))
+        shown = self.world.people.use_context_menu(self.user_id_of(row), "Ask the docs about this", message.id)
         await self.bot.wait_until(lambda: shown.response is not None)
-        sent = self.world.submit_modal(shown.id, {"question": message.current_state.content, "audience": audience})
+        sent = self.world.people.submit_modal(
+            shown.id, {"question": message.current_state.content, "audience": audience}
+        )
         await self.wait_for_answer(row, way, expected, lambda m: m.interaction_id == sent.id)
 
     async def press_button(self, row: Row, way: str, expected: Collections, action: ButtonAction, on: Message) -> None:
@@ -212,19 +214,21 @@ class AccessMatrix:
 
     def click(self, row: Row, action: ButtonAction, on: Message) -> Interaction:
         data = {"custom_id": format_custom_id(action, find_answer_ids(on)[0]), "component_type": 2}
-        return self.world._create_interaction(
+        return self.world.people.create_interaction(
             InteractionKind.COMPONENT, on.channel_id, self.user_id_of(row), data, message_id=on.id
         )
 
     async def autocomplete(self, row: Row, command: str, option: str) -> Collections:
         """An option of a command, and sees what is suggested; collections, or those of the documents."""
-        typing = self.world.autocomplete(self.channel_of(row).id, self.user_id_of(row), command, {}, focused=option)
-        values = [str(choice["value"]) for choice in await self.world.wait_for_choices(typing)]
+        typing = self.world.people.autocomplete(
+            self.channel_of(row).id, self.user_id_of(row), command, {}, focused=option
+        )
+        values = [str(choice["value"]) for choice in await self.world.people.wait_for_choices(typing)]
         return frozenset(value.split("/")[0].lstrip("@") if value.startswith("@") else "shared" for value in values)
 
     async def read_admin_command(self, row: Row, command: str) -> str:
         """Everything that an admin's command shows them, all its pages and files."""
-        used = self.world.use_command(self.channel_of(row).id, self.user_id_of(row), command)
+        used = self.world.people.use_command(self.channel_of(row).id, self.user_id_of(row), command)
         text = await self.wait_for_response(used)
         message = next((m for m in self.world.messages.values() if m.interaction_id == used.id), None)
         for number in range(1, 9):
@@ -232,7 +236,7 @@ class AccessMatrix:
             if message is None or name not in json.dumps(message.current_state.components):
                 break
             before = len(message.states)
-            self.world.press(message.id, name, self.user_id_of(row))
+            self.world.people.press(message.id, name, self.user_id_of(row))
             await self.bot.wait_until(lambda shown=message, count=before: len(shown.states) > count)  # type: ignore[misc]
             text += message_text(message)
         return text
@@ -388,17 +392,17 @@ async def access_matrix(folder: Path) -> AsyncGenerator[AccessMatrix]:
             role for name in ("People team", "Admins") for role in harbour.roles.values() if role.name == name
         )
         ada, ben, lea = (world.find_user(name).id for name in ("Ada", "Ben", "Lea"))
-        world.assign_role(harbour.id, ada, team.id)
-        world.assign_role(harbour.id, lea, admins.id)
-        lobby = world.add_channel(harbour.id, "lobby")
-        thread = world._add_channel(
+        world.admin.assign_role(harbour.id, ada, team.id)
+        world.admin.assign_role(harbour.id, lea, admins.id)
+        lobby = world.admin.add_channel(harbour.id, "lobby")
+        thread = world.insert_channel(
             Channel(world.generate_id(), "a thread", harbour.id, ChannelKind.THREAD, people_team.id)
         )
-        other = world.add_guild("Elsewhere")
-        elsewhere = world.add_channel(other.id, "elsewhere")
+        other = world.admin.add_guild("Elsewhere")
+        elsewhere = world.admin.add_channel(other.id, "elsewhere")
         for who in (ben, lea):
-            world.add_member(other.id, who)
-        world.add_member(other.id, world.add_user("Zoe").id, admins.permissions)
+            world.admin.add_member(other.id, who)
+        world.admin.add_member(other.id, world.add_user("Zoe").id, admins.permissions)
         for name, rule in {
             "team": f"guilds = [{harbour.id}]",
             "pay": f"guilds = [{harbour.id}]\nroles = [{team.id}]",
@@ -471,7 +475,7 @@ async def vote_down(matrix: AccessMatrix, row: Row, name: str) -> None:
     word, given = COLLECTION_WORDS[name], "shared" if name == "shared" else f"@{name}"
     words = f"Is {word}, {word}, {word} or {word} there"
     message = await matrix.ask(row, f"unhappy with @{name}", parse_collections(name), collection=given, words=words)
-    pressed = matrix.world.press(
+    pressed = matrix.world.people.press(
         message.id, format_custom_id(ButtonAction.THUMBS_DOWN, *find_answer_ids(message)), matrix.user_id_of(row)
     )
     await matrix.bot.wait_until(lambda: pressed.acknowledged_at is not None)
@@ -495,7 +499,7 @@ async def check_once_opened(matrix: AccessMatrix, answer: Message) -> None:
     """What was said among few stays theirs, though others may read there from now on."""
     matrix.table = parse_rows(EXPECTED_ACCESS_ONCE_OPENED)
     room = matrix.channels["people-team"]
-    matrix.world.set_overwrite(room.id, room.guild_id or 0)
+    matrix.world.admin.set_overwrite(room.id, room.guild_id or 0)
     await asyncio.sleep(0.3)
     scope = parse_collections("shared team pay")
     await press_every_button(matrix, "Ada", answer, matrix.table, scope=scope, contained=scope)

@@ -33,7 +33,7 @@ def respond(request: Request) -> Completion:
 def send_message(bot: Deployment, text: str, *, to: Message | None = None, who: str = "Ada") -> Message:
     world = bot.simulator.world
     channel, speaker = world.find_channel("general"), world.find_user(who)
-    return world.say(channel.id, speaker.id, text, reply_to=to.id if to else None)
+    return world.people.say(channel.id, speaker.id, text, reply_to=to.id if to else None)
 
 
 async def wait_for_reply(bot: Deployment, question: Message) -> Message:
@@ -138,9 +138,9 @@ async def test_two_members_in_one_thread_each_follow_up_on_their_own_question(
     ]
     async with deploy(tmp_path, answer_by_speaker, message_content=reads_messages) as bot:
         world = bot.simulator.world
-        thread = world.create_thread(world.find_channel("general").id, "a thread")
+        thread = world.bot_api.create_thread(world.find_channel("general").id, "a thread")
         for who, question, meant in turns:
-            asked = world.say(thread.id, world.find_user(who).id, f"<@{world.bot.id}> {question}")
+            asked = world.people.say(thread.id, world.find_user(who).id, f"<@{world.bot.id}> {question}")
             await wait_for_reply(bot, asked)
             assert bot.model.chat_requests[-1].prompt.endswith(meant or question)
 
@@ -150,9 +150,11 @@ async def test_two_members_without_a_model_each_follow_up_on_their_own_question(
         tmp_path, make_completion(""), embed_model="none", openai_base_url=None, openai_api_key=None
     ) as bot:
         world = bot.simulator.world
-        thread = world.create_thread(world.find_channel("general").id, "a thread")
+        thread = world.bot_api.create_thread(world.find_channel("general").id, "a thread")
         answers = [
-            await wait_for_reply(bot, world.say(thread.id, world.find_user(who).id, f"<@{world.bot.id}> {question}"))
+            await wait_for_reply(
+                bot, world.people.say(thread.id, world.find_user(who).id, f"<@{world.bot.id}> {question}")
+            )
             for who, question in [
                 ("Ada", "Who signs refunds of more than 1,000 euros?"),
                 ("Ben", "When does the dishwasher run?"),

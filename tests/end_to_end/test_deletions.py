@@ -32,11 +32,11 @@ def delete_message(table: BotInGuild) -> None:
 
 
 def delete_channel(table: BotInGuild) -> None:
-    table.simulator.world.delete_channel(table.channel.id)
+    table.simulator.world.admin.delete_channel(table.channel.id)
 
 
 def expel(table: BotInGuild) -> None:
-    table.simulator.world.remove_bot(table.channel.guild_id or 0)
+    table.simulator.world.admin.remove_bot(table.channel.guild_id or 0)
 
 
 @pytest.mark.parametrize("happens", [delete_message, delete_channel, expel])
@@ -64,20 +64,20 @@ async def test_deletion_event_ends_the_answer_at_once(
 async def test_a_thread_that_is_deleted_ends_the_answer_in_it() -> None:
     async with bot_in_guild(STALLING_SCRIPT) as table:
         world = table.simulator.world
-        thread = world.create_thread(table.channel.id, "Refunds")
-        table.simulator.world.use_command(thread.id, world.find_user("Ada").id, "ask", {"question": "How long?"})
+        thread = world.bot_api.create_thread(table.channel.id, "Refunds")
+        table.simulator.world.people.use_command(thread.id, world.find_user("Ada").id, "ask", {"question": "How long?"})
         await wait_until(
             lambda: any("Refunds" in message.current_state.content for message in world.history(thread.id))
         )
-        world.delete_channel(thread.id)
+        world.admin.delete_channel(thread.id)
         await wait_until(lambda: table.answerer.answers[0].is_closed)
 
 
 async def test_the_message_that_a_thread_was_started_from_is_deleted_and_the_answer_in_the_thread_goes_on() -> None:
     async with bot_in_guild(Script(["Refunds take ", Pause(0.5), "four days."])) as table:
         world = table.simulator.world
-        thread = world.create_thread(table.channel.id, "Refunds")
-        world.use_command(thread.id, world.find_user("Ada").id, "ask", {"question": "How long?"})
+        thread = world.bot_api.create_thread(table.channel.id, "Refunds")
+        world.people.use_command(thread.id, world.find_user("Ada").id, "ask", {"question": "How long?"})
         await wait_until(
             lambda: any("Refunds" in message.current_state.content for message in world.history(thread.id))
         )
@@ -91,36 +91,36 @@ async def test_deletions_elsewhere_do_not_affect_an_answer() -> None:
     async with bot_in_guild(Script(["Refunds take ", Pause(0.5), "four days."])) as table:
         world = table.simulator.world
         other = world.find_channel("random")
-        message = world.say(other.id, world.find_user("Ada").id, "Never mind")
+        message = world.people.say(other.id, world.find_user("Ada").id, "Never mind")
         table.ask()
         await wait_until(lambda: any("Refunds" in shown.current_state.content for shown in table.channel_messages()))
         world.delete(message.id)
-        world.delete_channel(other.id)
+        world.admin.delete_channel(other.id)
         await table.wait_until_done()
         assert "four days." in table.channel_messages()[0].current_state.content
 
 
 def hide(table: BotInGuild, _: discord.Guild) -> None:
-    table.simulator.world.deny(table.channel.id, table.simulator.world.bot.id, Permission.VIEW_CHANNEL)
+    table.simulator.world.admin.deny(table.channel.id, table.simulator.world.bot.id, Permission.VIEW_CHANNEL)
 
 
 def silence(table: BotInGuild, _: discord.Guild) -> None:
-    table.simulator.world.deny(table.channel.id, table.simulator.world.bot.id, Permission.SEND_MESSAGES)
+    table.simulator.world.admin.deny(table.channel.id, table.simulator.world.bot.id, Permission.SEND_MESSAGES)
 
 
 def take_from_role(table: BotInGuild, guild: discord.Guild) -> None:
-    table.simulator.world.edit_role(guild.id, guild.id, NO_PERMISSIONS)
-    table.simulator.world.edit_role(guild.id, table.simulator.world.bot.id, NO_PERMISSIONS)
+    table.simulator.world.admin.edit_role(guild.id, guild.id, NO_PERMISSIONS)
+    table.simulator.world.admin.edit_role(guild.id, table.simulator.world.bot.id, NO_PERMISSIONS)
 
 
 def delete_role(table: BotInGuild, guild: discord.Guild) -> None:
-    table.simulator.world.edit_role(guild.id, guild.id, NO_PERMISSIONS)
-    table.simulator.world.delete_role(guild.id, table.simulator.world.bot.id)
+    table.simulator.world.admin.edit_role(guild.id, guild.id, NO_PERMISSIONS)
+    table.simulator.world.admin.delete_role(guild.id, table.simulator.world.bot.id)
 
 
 def take_from_member(table: BotInGuild, guild: discord.Guild) -> None:
-    table.simulator.world.edit_role(guild.id, guild.id, NO_PERMISSIONS)
-    table.simulator.world.remove_role(guild.id, table.simulator.world.bot.id, table.simulator.world.bot.id)
+    table.simulator.world.admin.edit_role(guild.id, guild.id, NO_PERMISSIONS)
+    table.simulator.world.admin.remove_role(guild.id, table.simulator.world.bot.id, table.simulator.world.bot.id)
 
 
 def dispatch(table: BotInGuild, event: str, data: Json) -> None:
@@ -151,7 +151,7 @@ async def test_permission_revoked_while_streaming_ends_an_answer_that_needs_it(
 async def test_a_permission_withdrawn_from_a_channel_ends_the_answers_in_its_threads() -> None:
     async with bot_in_guild(STALLING_SCRIPT) as table:
         world = table.simulator.world
-        thread = world.create_thread(table.channel.id, "Refunds")
+        thread = world.bot_api.create_thread(table.channel.id, "Refunds")
         await wait_until(lambda: table.client.get_channel(thread.id) is not None)
         telling = ScriptedSource([(0.1, "Refunds "), (60.0, "never said")])
         answer = asyncio.create_task(
@@ -160,10 +160,10 @@ async def test_a_permission_withdrawn_from_a_channel_ends_the_answers_in_its_thr
         await wait_until(
             lambda: any("Refunds" in message.current_state.content for message in world.history(thread.id))
         )
-        world.deny(table.channel.id, world.bot.id, Permission.SEND_MESSAGES)
+        world.admin.deny(table.channel.id, world.bot.id, Permission.SEND_MESSAGES)
         await asyncio.sleep(0.2)
         assert not answer.done(), "in a thread another permission counts"
-        world.deny(table.channel.id, world.bot.id, Permission.SEND_MESSAGES_IN_THREADS)
+        world.admin.deny(table.channel.id, world.bot.id, Permission.SEND_MESSAGES_IN_THREADS)
         async with asyncio.timeout(1.0):
             assert isinstance(await answer, Lost)
 
@@ -171,7 +171,7 @@ async def test_a_permission_withdrawn_from_a_channel_ends_the_answers_in_its_thr
 async def test_a_thread_that_is_locked_ends_the_answer_in_it() -> None:
     async with bot_in_guild(STALLING_SCRIPT) as table:
         world = table.simulator.world
-        thread = world.create_thread(table.channel.id, "Refunds")
+        thread = world.bot_api.create_thread(table.channel.id, "Refunds")
         await wait_until(lambda: table.client.get_channel(thread.id) is not None)
         telling = ScriptedSource([(0.1, "Refunds "), (60.0, "never said")])
         answer = asyncio.create_task(
@@ -193,7 +193,7 @@ async def test_an_answer_that_has_its_interactions_token_needs_no_permission() -
         await wait_until(
             lambda: any("Refunds" in message.current_state.content for message in table.channel_messages())
         )
-        world.deny(table.channel.id, world.bot.id, Permission.VIEW_CHANNEL)
+        world.admin.deny(table.channel.id, world.bot.id, Permission.VIEW_CHANNEL)
         await table.wait_until_done()
         assert "four days." in table.channel_messages()[0].current_state.content
 

@@ -35,17 +35,17 @@ class Team:
         self.general = self.world.find_channel("general")
         self.asked_count = 0
         guild_id = self.general.guild_id or 0
-        role = self.world.add_role(guild_id, "managers", Permission.MANAGE_GUILD)
-        self.world.assign_role(guild_id, self.world.find_user("Ada").id, role.id)
+        role = self.world.admin.add_role(guild_id, "managers", Permission.MANAGE_GUILD)
+        self.world.admin.assign_role(guild_id, self.world.find_user("Ada").id, role.id)
 
     def start_reindex(self) -> Interaction:
-        return self.world.use_command(self.general.id, self.world.find_user("Ada").id, "reindex")
+        return self.world.people.use_command(self.general.id, self.world.find_user("Ada").id, "reindex")
 
     def ask_questions(self, count: int) -> None:
         for _ in range(count):
             self.asked_count += 1
             who = self.world.find_user(("Ada", "Ben")[self.asked_count % 2]).id
-            self.world.use_command(self.general.id, who, "ask", {"question": "How long does a refund take?"})
+            self.world.people.use_command(self.general.id, who, "ask", {"question": "How long does a refund take?"})
 
     def finished_answers(self) -> list[Message]:
         """The answers that have come to their end."""
@@ -111,7 +111,9 @@ async def test_two_thousand_files_with_a_cancel_a_kill_and_a_resume_while_a_hund
             run = team.start_reindex()
             await wait_until(lambda: team.shows_in_last_run("▱", "**Plan:** 2,000 new"))
             team.ask_questions(30)
-            team.world.press(team.run_messages()[-1].id, f"{CANCEL_PREFIX}{run.id}", team.world.find_user("Ada").id)
+            team.world.people.press(
+                team.run_messages()[-1].id, f"{CANCEL_PREFIX}{run.id}", team.world.find_user("Ada").id
+            )
             await wait_until(lambda: team.shows_in_last_run("**Cancelled by Ada.**"))
             team.ask_questions(30)
             await wait_until(lambda: len(team.finished_answers()) == team.asked_count)

@@ -221,8 +221,10 @@ async def test_ten_who_mention_it_in_the_same_moment_are_each_answered_to_within
         channel = world.find_channel("general")
         people = [world.add_user(f"Person {number}") for number in range(10)]
         for person in people:
-            world.add_member(channel.guild_id or 0, person.id)
-        asked = [world.say(channel.id, person.id, f"<@{world.bot.id}> How long is a refund?") for person in people]
+            world.admin.add_member(channel.guild_id or 0, person.id)
+        asked = [
+            world.people.say(channel.id, person.id, f"<@{world.bot.id}> How long is a refund?") for person in people
+        ]
 
         def answers(question: Message) -> list[Message]:
             thread = world.channels.get(question.id)

@@ -40,7 +40,7 @@ class BotInGuild:
     def use_command(self, command: str, **options: str) -> Interaction:
         """Ada uses a command in #general."""
         world = self.simulator.world
-        return world.use_command(self.channel.id, world.find_user("Ada").id, command, options)
+        return world.people.use_command(self.channel.id, world.find_user("Ada").id, command, options)
 
     def ask(self, question: str = "How long do refunds take?") -> Interaction:
         return self.use_command("ask", question=question)

@@ -63,7 +63,7 @@ class Deployment:
     def ask(self, question: str = "How long does a refund take?") -> Interaction:
         """Ada uses /ask in #general."""
         world = self.simulator.world
-        return world.use_command(
+        return world.people.use_command(
             world.find_channel("general").id, world.find_user("Ada").id, "ask", {"question": question}
         )
 

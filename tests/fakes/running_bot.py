@@ -78,13 +78,13 @@ class RunningBot:
     def say(self, who: str, text: str, *, to: Message | None = None, channel: Channel | None = None) -> Message:
         """Somebody writes a message, in #general unless told otherwise; ``to`` is what it replies to."""
         channel = channel or (self.world.channels[to.channel_id] if to else self.general)
-        return self.world.say(channel.id, self.world.find_user(who).id, text, reply_to=to.id if to else None)
+        return self.world.people.say(channel.id, self.world.find_user(who).id, text, reply_to=to.id if to else None)
 
     def reply_without_ping(self, who: str, text: str, to: Message) -> Message:
         """A reply that pings nobody."""
         state = MessageState(self.world.clock(), text, allowed_mentions={"parse": [], "replied_user": False})
         who_id = self.world.find_user(who).id
-        return self.world._add_message(
+        return self.world.insert_message(
             Message(self.world.generate_id(), to.channel_id, who_id, [state], reference_id=to.id)
         )
 
@@ -97,10 +97,10 @@ class RunningBot:
         """A thread below #general."""
         world = self.world
         channel = Channel(world.generate_id(), name, self.general.guild_id, ChannelKind.THREAD, self.general.id)
-        return world._add_channel(channel)
+        return world.insert_channel(channel)
 
     def open_direct_message(self, who: str) -> Channel:
-        return self.world.create_dm(self.world.find_user(who).id)
+        return self.world.bot_api.create_dm(self.world.find_user(who).id)
 
     def bot_messages(self, channel: Channel | None = None) -> list[Message]:
         """What the bot wrote in a channel, oldest first."""
@@ -136,7 +136,7 @@ class RunningBot:
         await asyncio.sleep(0.05)
 
     def use_menu(self, who: str, message: Message) -> Interaction:
-        return self.world.use_context_menu(self.world.find_user(who).id, "Ask the docs about this", message.id)
+        return self.world.people.use_context_menu(self.world.find_user(who).id, "Ask the docs about this", message.id)
 
 
 @asynccontextmanager

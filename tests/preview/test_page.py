@@ -34,7 +34,7 @@ def clock() -> Clock:
 @pytest.fixture
 def world(clock: Clock) -> World:
     world = World.create_default(clock=clock)
-    world.register_commands(next(iter(world.guilds)), [ASK])
+    world.bot_api.register_commands(next(iter(world.guilds)), [ASK])
     return world
 
 
@@ -46,7 +46,7 @@ async def browser(world: World) -> AsyncGenerator[Browser, None]:
 
 
 def defer(world: World, interaction: Interaction) -> None:
-    world.acknowledge(interaction.id, interaction.token, ResponseKind.DEFERRED_MESSAGE, None, Draft())
+    world.interaction_api.acknowledge(interaction.id, interaction.token, ResponseKind.DEFERRED_MESSAGE, None, Draft())
 
 
 # Who may come in
@@ -155,7 +155,7 @@ def test_every_id_that_the_script_looks_for_is_on_the_page() -> None:
 
 async def test_the_stream_begins_with_everything_there_is(browser: Browser) -> None:
     ada = browser.world.find_user("Ada")
-    browser.world.say(int(browser.channel), ada.id, "**hello**")
+    browser.world.people.say(int(browser.channel), ada.id, "**hello**")
     async with browser.events() as events:
         state = await events.next()
     assert state["type"] == "state"
@@ -173,14 +173,16 @@ async def test_each_edit_arrives_once_with_its_time_since_the_question(
 ) -> None:
     async with browser.events() as events:
         await events.next("state")
-        interaction = world.use_command(int(browser.channel), world.find_user("Ada").id, "ask", {"question": "Why?"})
+        interaction = world.people.use_command(
+            int(browser.channel), world.find_user("Ada").id, "ask", {"question": "Why?"}
+        )
         clock.advance(0.5)
         defer(world, interaction)
         first = (await events.next("message"))["message"]
         clock.advance(1.0)
-        world.edit_response(interaction.token, None, Draft(content="Because"))
+        world.interaction_api.edit_response(interaction.token, None, Draft(content="Because"))
         clock.advance(1.0)
-        world.edit_response(interaction.token, None, Draft(content="Because **so**."))
+        world.interaction_api.edit_response(interaction.token, None, Draft(content="Because **so**."))
         second, third = [(await events.next("message"))["message"] for _ in range(2)]
     assert first["used"]["command"] == "ask"
     assert first["used"]["text"] == "Why?"
@@ -194,17 +196,17 @@ async def test_each_edit_arrives_once_with_its_time_since_the_question(
 
 
 async def test_late_browser_receives_all_earlier_states(browser: Browser, world: World) -> None:
-    interaction = world.use_command(int(browser.channel), world.find_user("Ada").id, "ask", {"question": "Why?"})
+    interaction = world.people.use_command(int(browser.channel), world.find_user("Ada").id, "ask", {"question": "Why?"})
     defer(world, interaction)
     for content in ("a", "ab", "abc"):
-        world.edit_response(interaction.token, None, Draft(content=content))
+        world.interaction_api.edit_response(interaction.token, None, Draft(content=content))
     async with browser.events() as events:
         (message,) = (await events.next("state"))["messages"]
     assert len(message["states"]) == 4
 
 
 async def test_deletion_is_streamed_and_earlier_states_stay(browser: Browser, world: World) -> None:
-    message = world.say(int(browser.channel), world.find_user("Ada").id, "oops")
+    message = world.people.say(int(browser.channel), world.find_user("Ada").id, "oops")
     async with browser.events() as events:
         await events.next("state")
         world.delete(message.id)
@@ -215,7 +217,7 @@ async def test_deletion_is_streamed_and_earlier_states_stay(browser: Browser, wo
 async def test_unanswered_command_fails_after_three_seconds(browser: Browser, world: World, clock: Clock) -> None:
     async with browser.events() as events:
         await events.next("state")
-        world.use_command(int(browser.channel), world.find_user("Ada").id, "ask", {"question": "Why?"})
+        world.people.use_command(int(browser.channel), world.find_user("Ada").id, "ask", {"question": "Why?"})
         waiting = (await events.next("interaction"))["interaction"]
         clock.advance(3.5)
         world.fail_overdue_interactions()
@@ -227,9 +229,9 @@ async def test_unanswered_command_fails_after_three_seconds(browser: Browser, wo
 async def test_typing_and_new_threads_are_streamed(browser: Browser, world: World) -> None:
     async with browser.events() as events:
         await events.next("state")
-        world.start_typing(int(browser.channel), world.bot.id)
+        world.people.start_typing(int(browser.channel), world.bot.id)
         assert await events.next() == {"type": "typing", "channel": browser.channel, "name": "Docent"}
-        world.create_thread(int(browser.channel), "more of it")
+        world.bot_api.create_thread(int(browser.channel), "more of it")
         channels = (await events.next("place"))["place"]["channels"]
     assert channels[-1]["kind"] == "thread"
 
@@ -237,7 +239,9 @@ async def test_typing_and_new_threads_are_streamed(browser: Browser, world: Worl
 async def test_commands_registered_later_are_streamed(browser: Browser, world: World) -> None:
     async with browser.events() as events:
         await events.next("state")
-        world.register_commands(next(iter(world.guilds)), [ASK, {"name": "about", "type": 1, "description": "About"}])
+        world.bot_api.register_commands(
+            next(iter(world.guilds)), [ASK, {"name": "about", "type": 1, "description": "About"}]
+        )
         world.emit(RequestAnswered(world.clock(), "PUT", "/applications/{}/guilds/{}/commands", 200))
         commands = (await events.next("place"))["place"]["commands"]
     assert [command["name"] for command in commands] == ["about", "ask"]
@@ -245,9 +249,9 @@ async def test_commands_registered_later_are_streamed(browser: Browser, world: W
 
 async def test_ephemeral_messages_of_others_are_not_streamed(browser: Browser, world: World) -> None:
     ben = world.find_user("Ben")
-    interaction = world.use_command(int(browser.channel), ben.id, "ask", {"question": "secret?"})
+    interaction = world.people.use_command(int(browser.channel), ben.id, "ask", {"question": "secret?"})
     draft = Draft(content="a secret", flags=int(MessageFlag.EPHEMERAL))
-    world.acknowledge(interaction.id, interaction.token, ResponseKind.MESSAGE, None, draft)
+    world.interaction_api.acknowledge(interaction.id, interaction.token, ResponseKind.MESSAGE, None, draft)
     async with browser.events() as events:
         assert (await events.next("state"))["messages"] == []
 
@@ -272,7 +276,7 @@ async def test_registered_watcher_receives_the_question_at_once(browser: Browser
 
 
 async def test_unregistered_command_is_refused_with_a_message(browser: Browser, world: World) -> None:
-    world.register_commands(next(iter(world.guilds)), [])
+    world.bot_api.register_commands(next(iter(world.guilds)), [])
     status, text = await browser.post("/ask", {"channel": browser.channel, "question": "How long?"})
     assert (status, text) == (400, "The bot has not registered /ask here (yet): is it running?")
 
@@ -286,7 +290,7 @@ async def test_posted_message_appears_in_the_channel_with_the_bot_mentioned(brow
 
 async def test_a_button_is_pressed(browser: Browser, world: World) -> None:
     rows = ({"type": 1, "components": [{"type": 2, "style": 2, "label": "Stop", "custom_id": "stop"}]},)
-    message = world.send(int(browser.channel), Draft(content="x", components=rows))
+    message = world.bot_api.send(int(browser.channel), Draft(content="x", components=rows))
     status, _ = await browser.post("/press", {"message": str(message.id), "custom_id": "stop"})
     assert status == 200
     assert [interaction.name for interaction in world.interactions.values()] == ["stop"]
@@ -295,7 +299,7 @@ async def test_a_button_is_pressed(browser: Browser, world: World) -> None:
 
 
 async def test_a_form_is_shown_and_sent_back(browser: Browser, world: World) -> None:
-    interaction = world.use_command(int(browser.channel), world.find_user("Ada").id, "ask", {"question": "Why?"})
+    interaction = world.people.use_command(int(browser.channel), world.find_user("Ada").id, "ask", {"question": "Why?"})
     field = {"type": 4, "style": 2, "custom_id": "missing", "required": False}
     data = {
         "title": "What was missing?",
@@ -304,7 +308,7 @@ async def test_a_form_is_shown_and_sent_back(browser: Browser, world: World) -> 
     }
     async with browser.events() as events:
         await events.next("state")
-        world.acknowledge(interaction.id, interaction.token, ResponseKind.MODAL, data, Draft())
+        world.interaction_api.acknowledge(interaction.id, interaction.token, ResponseKind.MODAL, data, Draft())
         form = (await events.next("interaction"))["interaction"]["form"]
     assert form["title"] == "What was missing?"
     assert [(f["id"], f["label"], f["is_long"], f["is_required"]) for f in form["fields"]] == [
@@ -317,7 +321,7 @@ async def test_a_form_is_shown_and_sent_back(browser: Browser, world: World) -> 
 
 
 async def test_modal_shows_choices_descriptions_and_prefilled_values(browser: Browser, world: World) -> None:
-    interaction = world.use_command(int(browser.channel), world.find_user("Ada").id, "ask", {"question": "Why?"})
+    interaction = world.people.use_command(int(browser.channel), world.find_user("Ada").id, "ask", {"question": "Why?"})
     options = [
         {"label": "Only I", "value": "private", "default": True},
         {"label": "Everybody", "value": "public", "description": "in this channel"},
@@ -331,7 +335,7 @@ async def test_modal_shows_choices_descriptions_and_prefilled_values(browser: Br
     data = {"title": "Ask", "custom_id": "ask", "components": components}
     async with browser.events() as events:
         await events.next("state")
-        world.acknowledge(interaction.id, interaction.token, ResponseKind.MODAL, data, Draft())
+        world.interaction_api.acknowledge(interaction.id, interaction.token, ResponseKind.MODAL, data, Draft())
         question, who, where = (await events.next("interaction"))["interaction"]["form"]["fields"]
     assert (question["label"], question["hint"], question["value"], question["longest"], question["choices"]) == (
         *("Question", "Edit it", "Why?", 2000),
@@ -345,19 +349,19 @@ async def test_modal_shows_choices_descriptions_and_prefilled_values(browser: Br
 
 
 async def test_a_message_is_replied_to(browser: Browser, world: World) -> None:
-    said = world.say(int(browser.channel), world.find_user("Ben").id, "Two weeks")
+    said = world.people.say(int(browser.channel), world.find_user("Ben").id, "Two weeks")
     body = {"channel": browser.channel, "text": "@Docent whose?", "reply": str(said.id)}
     status, _ = await browser.post("/say", body)
     assert status == 200
     assert world.history(int(browser.channel))[-1].reference_id == said.id
-    elsewhere = world.add_channel(world.channels[int(browser.channel)].guild_id or 0, "elsewhere")
+    elsewhere = world.admin.add_channel(world.channels[int(browser.channel)].guild_id or 0, "elsewhere")
     assert (await browser.post("/say", body | {"channel": str(elsewhere.id)}))[0] == 400
 
 
 async def test_a_messages_menu_is_offered_and_used(browser: Browser, world: World) -> None:
     guild_id = world.channels[int(browser.channel)].guild_id
-    world.register_commands(guild_id, [{"name": "Ask the docs about this", "type": 3}])
-    said = world.say(int(browser.channel), world.find_user("Ben").id, "Two weeks")
+    world.bot_api.register_commands(guild_id, [{"name": "Ask the docs about this", "type": 3}])
+    said = world.people.say(int(browser.channel), world.find_user("Ben").id, "Two weeks")
     async with browser.events() as events:
         state = await events.next("state")
     assert state["place"]["menus"] == ["Ask the docs about this"]

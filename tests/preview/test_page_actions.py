@@ -36,7 +36,7 @@ DOCS = {
 @pytest.fixture
 def world() -> World:
     world = World.create_default()
-    world.register_commands(
+    world.bot_api.register_commands(
         next(iter(world.guilds)), [DOCS, {"name": "ask", "options": [{"name": "question", "type": 3}]}]
     )
     return world
@@ -81,12 +81,12 @@ async def test_each_member_is_shown_what_they_may_see_and_use(ada: Browser, mia:
 
 async def test_hidden_channels_never_reach_the_members_browser(ada: Browser, world: World) -> None:
     shut = world.find_channel("people-team").id
-    world.say(shut, world.find_user("Lea").id, "secret salaries")
+    world.people.say(shut, world.find_user("Lea").id, "secret salaries")
     async with ada.events() as events:
         everything = [await events.next("state")]
-        world.say(shut, world.find_user("Lea").id, f"secret <#{shut}>")
-        world.start_typing(shut, world.bot.id)
-        world.say(int(ada.channel), world.find_user("Lea").id, f"see <#{shut}>")
+        world.people.say(shut, world.find_user("Lea").id, f"secret <#{shut}>")
+        world.people.start_typing(shut, world.bot.id)
+        world.people.say(int(ada.channel), world.find_user("Lea").id, f"see <#{shut}>")
         everything.append(await events.next("message"))
     assert "secret" not in json.dumps(everything)
     assert "people-team" not in json.dumps(everything)
@@ -94,14 +94,14 @@ async def test_hidden_channels_never_reach_the_members_browser(ada: Browser, wor
 
 async def test_member_given_a_role_sees_its_channels_at_once(ada: Browser, world: World) -> None:
     shut = world.find_channel("people-team").id
-    world.say(shut, world.find_user("Lea").id, "salaries")
+    world.people.say(shut, world.find_user("Lea").id, "salaries")
     guild = next(iter(world.guilds.values()))
     (team,) = (role.id for role in guild.roles.values() if role.name == "People team")
     async with ada.events() as events:
         assert (await events.next("state"))["messages"] == []
-        world.assign_role(guild.id, world.find_user("Ada").id, team)
+        world.admin.assign_role(guild.id, world.find_user("Ada").id, team)
         assert [message["channel"] for message in (await events.next("state"))["messages"]] == [str(shut)]
-        world.remove_role(guild.id, world.find_user("Ada").id, team)
+        world.admin.remove_role(guild.id, world.find_user("Ada").id, team)
         assert (await events.next("state"))["messages"] == []
 
 
@@ -147,7 +147,7 @@ async def test_suggestions_come_from_the_bot(mia: Browser, world: World) -> None
         if isinstance(event, InteractionCreated) and event.interaction.kind is InteractionKind.AUTOCOMPLETE:
             asked = event.interaction
             choices = {"choices": [{"name": "Handbook", "value": "handbook"}]}
-            world.acknowledge(asked.id, asked.token, ResponseKind.CHOICES, choices, Draft())
+            world.interaction_api.acknowledge(asked.id, asked.token, ResponseKind.CHOICES, choices, Draft())
 
     world.watch(suggest)
     body = {"channel": mia.channel, "name": "docs list", "options": {"collection": "ha"}, "focused": "collection"}
@@ -160,8 +160,8 @@ async def test_suggestions_come_from_the_bot(mia: Browser, world: World) -> None
 async def test_autocomplete_is_not_shown_as_a_pending_command(mia: Browser, world: World) -> None:
     async with mia.events() as events:
         await events.next("state")
-        world.autocomplete(int(mia.channel), world.find_user("Mia").id, "docs list", {}, focused="collection")
-        world.say(int(mia.channel), world.find_user("Ben").id, "hello")
+        world.people.autocomplete(int(mia.channel), world.find_user("Mia").id, "docs list", {}, focused="collection")
+        world.people.say(int(mia.channel), world.find_user("Ben").id, "hello")
         assert (await events.next())["type"] == "message"
 
 
@@ -173,7 +173,7 @@ async def test_message_with_files_needs_no_text(ada: Browser, world: World) -> N
     assert (await ada.post("/say", {"channel": ada.channel, "text": "", "files": held}))[0] == 200
     (message,) = world.messages.values()
     assert [file.filename for file in message.current_state.attachments] == ["a.md", "b.md"]
-    world.deny(int(ada.channel), next(iter(world.guilds)), Permission.ATTACH_FILES)
+    world.admin.deny(int(ada.channel), next(iter(world.guilds)), Permission.ATTACH_FILES)
     held = [await ada.upload_file("c.md", b"x")]
     status, text = await ada.post("/say", {"channel": ada.channel, "text": "look", "files": held})
     assert (status, text) == (400, "You may not attach files here.")
@@ -204,7 +204,7 @@ async def test_direct_message_is_seen_by_its_author_only(ada: Browser, lea: Brow
 
 
 async def test_member_edits_and_deletes_only_their_own_messages(ada: Browser, lea: Browser, world: World) -> None:
-    message = world.say(int(ada.channel), world.find_user("Ada").id, "How lnog?")
+    message = world.people.say(int(ada.channel), world.find_user("Ada").id, "How lnog?")
     body = {"message": str(message.id), "text": "How long, @Docent?"}
     for act in ("/rewrite", "/delete"):
         assert (await lea.post(act, body))[1] == "That message is somebody else’s."
@@ -216,8 +216,8 @@ async def test_member_edits_and_deletes_only_their_own_messages(ada: Browser, le
 
 async def test_actions_without_the_channel_permission_are_refused(ada: Browser, world: World) -> None:
     shut = world.find_channel("people-team")
-    secret = world.say(shut.id, world.find_user("Lea").id, "salaries")
-    world.deny(int(ada.channel), next(iter(world.guilds)), Permission.SEND_MESSAGES)
+    secret = world.people.say(shut.id, world.find_user("Lea").id, "salaries")
+    world.admin.deny(int(ada.channel), next(iter(world.guilds)), Permission.SEND_MESSAGES)
     before = len(world.messages)
     assert (await ada.post("/say", {"channel": ada.channel, "text": "hello"}))[1] == "You may not write here."
     assert (await ada.post("/say", {"channel": str(shut.id), "text": "hello"}))[1] == "That channel is gone."
@@ -236,7 +236,7 @@ async def test_select_shows_its_options_and_sends_the_chosen_one(ada: Browser, w
         {"type": 1, "components": [{"type": 6, "custom_id": "role", "max_values": 2}]},
         {"type": 1, "components": [{"type": 8, "custom_id": "place", "channel_types": [15]}]},
     )
-    message = world.send(int(ada.channel), Draft(content="choose", components=rows))
+    message = world.bot_api.send(int(ada.channel), Draft(content="choose", components=rows))
     async with ada.events() as events:
         (shown,) = (await events.next("state"))["messages"]
     page, role, place = shown["states"][0]["selects"]
@@ -251,17 +251,17 @@ async def test_select_shows_its_options_and_sends_the_chosen_one(ada: Browser, w
 
 
 async def test_button_on_anothers_ephemeral_message_cannot_be_pressed(ada: Browser, lea: Browser, world: World) -> None:
-    used = world.use_command(int(ada.channel), world.find_user("Lea").id, "ask")
+    used = world.people.use_command(int(ada.channel), world.find_user("Lea").id, "ask")
     rows = ({"type": 1, "components": [{"type": 2, "custom_id": "stop"}]},)
     draft = Draft(content="between us", components=rows, flags=int(MessageFlag.EPHEMERAL))
-    world.acknowledge(used.id, used.token, ResponseKind.MESSAGE, None, draft)
+    world.interaction_api.acknowledge(used.id, used.token, ResponseKind.MESSAGE, None, draft)
     body = {"message": str(used.original_response_id), "custom_id": "stop"}
     assert (await ada.post("/press", body))[1] == "That button is no longer there."
     assert (await lea.post("/press", body))[0] == 200
 
 
 async def test_modal_is_submitted_by_the_member_it_was_shown_to_only(ada: Browser, mia: Browser, world: World) -> None:
-    used = world.use_command(int(mia.channel), world.find_user("Mia").id, "docs list")
+    used = world.people.use_command(int(mia.channel), world.find_user("Mia").id, "docs list")
     components = [
         {"type": 18, "label": "Files", "component": {"type": 19, "custom_id": "files", "max_values": 10}},
         {"type": 18, "label": "Whom", "component": {"type": 5, "custom_id": "whom", "required": False}},
@@ -270,7 +270,7 @@ async def test_modal_is_submitted_by_the_member_it_was_shown_to_only(ada: Browse
     modal = {"custom_id": "add", "title": "Add", "components": components}
     async with mia.events() as events:
         await events.next("state")
-        world.acknowledge(used.id, used.token, ResponseKind.MODAL, modal, Draft())
+        world.interaction_api.acknowledge(used.id, used.token, ResponseKind.MODAL, modal, Draft())
         files, whom, sure = (await events.next("interaction"))["interaction"]["form"]["fields"]
     assert (files["kind"], files["most"], whom["kind"], sure["kind"]) == ("files", 10, "choice", "checkbox")
     assert "Lea" in [choice["label"] for choice in whom["choices"]]
@@ -299,7 +299,7 @@ async def test_modal_is_submitted_by_the_member_it_was_shown_to_only(ada: Browse
 async def test_a_file_is_opened_as_plain_text_or_saved_and_never_run(
     ada: Browser, world: World, name: str, kind: str, placed: str
 ) -> None:
-    message = world.send(int(ada.channel), Draft(files=(Attachment(name, b"<script>alert(1)</script>"),)))
+    message = world.bot_api.send(int(ada.channel), Draft(files=(Attachment(name, b"<script>alert(1)</script>"),)))
     (file,) = message.current_state.attachments
     async with ada.session.get(ada.home_url.join(URL(f"/files/{file.id}?key={TOKEN}"))) as response:
         assert (response.status, response.content_type) == (200, kind)
@@ -313,7 +313,7 @@ async def test_a_file_is_opened_only_by_who_sees_its_message_and_has_the_key(
     ada: Browser, lea: Browser, world: World
 ) -> None:
     shut = world.find_channel("people-team").id
-    message = world.say(shut, world.find_user("Lea").id, "look", files=[Attachment("salaries.csv", b"1,2")])
+    message = world.people.say(shut, world.find_user("Lea").id, "look", files=[Attachment("salaries.csv", b"1,2")])
     address = f"/files/{message.current_state.attachments[0].id}"
     assert (await lea.get(f"{address}?key={TOKEN}&as={lea.viewer}"))[0] == 200
     assert await ada.get(f"{address}?key={TOKEN}") == (404, "That file is gone.")
@@ -324,7 +324,7 @@ async def test_a_file_is_opened_only_by_who_sees_its_message_and_has_the_key(
 
 async def test_file_name_cannot_break_out_of_its_header(ada: Browser, world: World) -> None:
     draft = Draft(files=(Attachment('a"\r\nX-Evil: 1.txt', b"x"),))
-    (file,) = world.send(int(ada.channel), draft).current_state.attachments
+    (file,) = world.bot_api.send(int(ada.channel), draft).current_state.attachments
     async with ada.session.get(ada.home_url.join(URL(f"/files/{file.id}?key={TOKEN}"))) as response:
         assert response.status == 200
         assert "X-Evil" not in response.headers

@@ -60,19 +60,19 @@ def test_pages_of_one_answer_are_measured_together() -> None:
 
 def test_metrics_are_those_of_the_latest_answer(world: World, views: Views) -> None:
     channel = world.find_channel("general").id
-    question = world.say(channel, world.find_user("Ada").id, "?")
+    question = world.people.say(channel, world.find_user("Ada").id, "?")
     for content in ("one", "two"):
-        world.send(channel, Draft(content=content, reference_id=question.id))
+        world.bot_api.send(channel, Draft(content=content, reference_id=question.id))
     assert views.serialize_metrics([])["edits"] == 0
     first = next(message for message in world.messages.values() if message.current_state.content == "one")
-    world.edit(channel, first.id, Draft(content="one more"))
+    world.bot_api.edit(channel, first.id, Draft(content="one more"))
     assert views.serialize_metrics([])["edits"] == 1
 
 
 def test_a_reply_shows_what_it_replies_to(world: World, views: Views) -> None:
     channel = world.find_channel("general").id
-    question = world.say(channel, world.find_user("Ada").id, "*how*?")
-    answer = views.serialize_message(world.send(channel, Draft(content="so", reference_id=question.id)))
+    question = world.people.say(channel, world.find_user("Ada").id, "*how*?")
+    answer = views.serialize_message(world.bot_api.send(channel, Draft(content="so", reference_id=question.id)))
     assert answer["reply"]["author"]["name"] == "Ada"
     assert "<em>how</em>" in answer["reply"]["html"]
 
@@ -87,7 +87,7 @@ def test_buttons_are_shown_with_style_emoji_and_address(world: World, views: Vie
             {"type": 2, "style": 5, "label": "Evil", "url": "javascript:alert(1)"},
         ],
     }
-    message = world.send(world.find_channel("general").id, Draft(content="x", components=(row,)))
+    message = world.bot_api.send(world.find_channel("general").id, Draft(content="x", components=(row,)))
     buttons = views.serialize_message(message)["states"][0]["buttons"]
     assert [(b["label"], b["style"], b["url"], b["is_disabled"]) for b in buttons] == [
         ("Stop", "danger", "", True),
@@ -104,7 +104,7 @@ def test_an_embeds_texts_are_rendered(world: World, views: Views) -> None:
         "fields": [{"name": "n", "value": "`v`"}],
         "footer": {"text": "f"},
     }
-    message = world.send(world.find_channel("general").id, Draft(embeds=(embed,)))
+    message = world.bot_api.send(world.find_channel("general").id, Draft(embeds=(embed,)))
     (shown,) = views.serialize_message(message)["states"][0]["embeds"]
     assert shown["html"] == "<p><strong>d</strong> &lt;b&gt;</p>\n"
     assert shown["fields"] == [{"name": "n", "html": "<p><code>v</code></p>\n"}]
@@ -118,7 +118,7 @@ def test_each_sub_command_is_offered_by_its_whole_name_with_its_options(world: W
     menu = {"name": "Answer this", "type": 3}
     choices = [{"name": "All of it", "value": "all"}]
     plain = {"name": "about", "type": 1, "options": [{"name": "what", "type": 3, "choices": choices}]}
-    world.register_commands(None, [group, menu, plain])
+    world.bot_api.register_commands(None, [group, menu, plain])
     offers = views.serialize_available_commands()
     assert [command["name"] for command in offers["commands"]] == ["about", "library docs add", "library state"]
     about, add, _ = offers["commands"]

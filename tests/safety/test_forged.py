@@ -73,7 +73,9 @@ class Scene:
         channel, message_id = channel or world.find_channel("general"), on or self.answer.id
         data = {"custom_id": custom_id, "component_type": 2}
         user = world.find_user(who)
-        return world._create_interaction(InteractionKind.COMPONENT, channel.id, user.id, data, message_id=message_id)
+        return world.people.create_interaction(
+            InteractionKind.COMPONENT, channel.id, user.id, data, message_id=message_id
+        )
 
     def replay(self, interaction: Interaction) -> None:
         """The gateway hands the same event out again."""
@@ -117,10 +119,10 @@ class Scene:
 async def answered_scene(folder: Path, caplog: pytest.LogCaptureFixture) -> AsyncGenerator[Scene]:
     async with deploy(folder, make_completion("Five days [1]."), embed_model="none") as bot:
         world = bot.simulator.world
-        other = world.add_guild("Elsewhere")
-        elsewhere = world.add_channel(other.id, "elsewhere")
+        other = world.admin.add_guild("Elsewhere")
+        elsewhere = world.admin.add_channel(other.id, "elsewhere")
         for name in ("Ada", "Ben", "Mia"):
-            world.add_member(other.id, world.find_user(name).id, ALL_PERMISSIONS if name == "Ben" else 0)  # type: ignore[arg-type]
+            world.admin.add_member(other.id, world.find_user(name).id, ALL_PERMISSIONS if name == "Ben" else 0)  # type: ignore[arg-type]
         await bot.ask_and_wait()
         caplog.clear()
         yield Scene(bot, bot.channel_messages()[0], elsewhere, caplog)
@@ -196,7 +198,7 @@ async def test_custom_ids_from_another_guild_or_channel_are_refused(
 ) -> None:
     async with answered_scene(tmp_path, caplog) as here:
         world = here.bot.simulator.world
-        other = world.say(world.find_channel("general").id, world.find_user("Ada").id, "Never mind.")
+        other = world.people.say(world.find_channel("general").id, world.find_user("Ada").id, "Never mind.")
         before = await here.snapshot()
         names = [format_custom_id(deed, here.answer_id) for deed in ACTIONS_ELSEWHERE]
         ways = [

@@ -90,7 +90,7 @@ class AttackedBot:
 
     def ask(self, injection: Injection, who: str = "Ada") -> Interaction:
         world = self.bot.simulator.world
-        return world.use_command(
+        return world.people.use_command(
             world.find_channel("general").id, world.find_user(who).id, "ask", {"question": injection.question}
         )
 
@@ -193,7 +193,7 @@ async def test_secret_is_answered_within_its_scope_so_the_model_is_obedient(tmp_
     async with attacked_bot(tmp_path) as siege:
         world = siege.bot.simulator.world
         options = {"question": "What does the amber note of the board say of sealed matters?", "private": True}
-        asked = world.use_command(world.find_channel("general").id, world.find_user("Lea").id, "ask", options)
+        asked = world.people.use_command(world.find_channel("general").id, world.find_user("Lea").id, "ask", options)
         await siege.bot.wait_until(lambda: any(map(is_over, siege.answer_messages(asked))))
         assert find_leaks(siege.bot.model.chat_requests[0].prompt)
         said = "".join(message.current_state.content for message in siege.answer_messages(asked))

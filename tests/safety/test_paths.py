@@ -132,9 +132,9 @@ async def add_files(bot: Deployment, names: Sequence[str], content: bytes = PLAN
     """What Mia is told when she adds files of these names to @team, in one form."""
     world = bot.simulator.world
     general, mia = world.find_channel("general").id, world.find_user("Mia").id
-    form = world.use_command(general, mia, "docs add", {"collection": "@team"})
+    form = world.people.use_command(general, mia, "docs add", {"collection": "@team"})
     await bot.wait_until(lambda: form.response is not None)
-    sent = world.submit_modal(form.id, {"files": [MessageAttachment(name, content) for name in names]})
+    sent = world.people.submit_modal(form.id, {"files": [MessageAttachment(name, content) for name in names]})
 
     def find_responses() -> list[str]:
         return [
@@ -210,7 +210,7 @@ async def test_file_given_to_the_command_is_stored_in_its_collection_only(tmp_pa
         world = bot.simulator.world
         general, mia = world.find_channel("general").id, world.find_user("Mia").id
         options = {"collection": "@team", "file": MessageAttachment("../../@other/x.md", PLANTED_CONTENT)}
-        asked = world.use_command(general, mia, "docs add", options)
+        asked = world.people.use_command(general, mia, "docs add", options)
         await bot.wait_until(lambda: any("x.md" in m.current_state.content for m in world.messages.values()))
         after = list_tree(tmp_path)
     assert asked.response is not None

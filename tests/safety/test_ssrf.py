@@ -184,7 +184,7 @@ async def run_command(bot: Deployment, command: str, **options: object) -> Messa
     """The message that Mia has been told something with in the end, when she used a command."""
     world = bot.simulator.world
     general, mia = world.find_channel("general").id, world.find_user("Mia").id
-    asked = world.use_command(general, mia, command, options)
+    asked = world.people.use_command(general, mia, command, options)
 
     def find_responses() -> list[Message]:
         found = [m for m in world.messages.values() if m.interaction_id == asked.id and m.current_state.content]
@@ -204,7 +204,7 @@ async def fetch_failures(bot: Deployment) -> str:
         for each in row["components"]
         if FAILURES_PREFIX in each["custom_id"]
     ]
-    pressed = world.press(run.id, button["custom_id"], world.find_user("Mia").id)
+    pressed = world.people.press(run.id, button["custom_id"], world.find_user("Mia").id)
 
     def find_files() -> list[Attachment]:
         return [

@@ -155,7 +155,7 @@ async def test_no_request_to_discord_or_the_model_has_invisible_characters(tmp_p
 
         await bot.ask_and_wait(f"How long does a {TRICKY_WORD} take, says the note?")
         first = bot.channel_messages()[-1]
-        world.say(general, mia, f"<@{world.bot.id}> and {TRICKY_WORD} on weekends?", reply_to=first.id)
+        world.people.say(general, mia, f"<@{world.bot.id}> and {TRICKY_WORD} on weekends?", reply_to=first.id)
         await bot.wait_until(lambda: len(bot.model.chat_requests) >= 3 and bot._is_idle())
         pressed = [
             button
@@ -163,7 +163,7 @@ async def test_no_request_to_discord_or_the_model_has_invisible_characters(tmp_p
             for button in row["components"]
             if button.get("label") == "Sources"
         ]
-        world.press(first.id, pressed[0]["custom_id"], mia)
+        world.people.press(first.id, pressed[0]["custom_id"], mia)
         for command, options in (
             ("docs list", {}),
             ("docs show", {"document": name}),
@@ -174,10 +174,10 @@ async def test_no_request_to_discord_or_the_model_has_invisible_characters(tmp_p
             ("docs add", {"collection": TRICKY_WORD, "url": f"https://{TRICKY_WORD}/{TRICKY_WORD}"}),
         ):
             before = len(world.messages)
-            world.use_command(general, mia, command, options)
+            world.people.use_command(general, mia, command, options)
             await bot.wait_until(lambda before=before: len(world.messages) > before)  # type: ignore[misc]  # mypy cannot infer a lambda with a default
-        typing = world.autocomplete(general, mia, "docs show", {"document": ""}, focused="document")
-        offered = await world.wait_for_choices(typing)
+        typing = world.people.autocomplete(general, mia, "docs show", {"document": ""}, focused="document")
+        offered = await world.people.wait_for_choices(typing)
         await bot.wait_until(
             lambda: "Done" in json.dumps([message.current_state.content for message in world.messages.values()])
         )

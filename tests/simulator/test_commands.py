@@ -51,43 +51,43 @@ def list_offered(world: World, who: str, channel: int | None = None) -> list[str
 
 
 def test_a_command_is_offered_to_whom_its_default_permissions_name(world: World) -> None:
-    world.register_commands(None, [ASK, REINDEX])
+    world.bot_api.register_commands(None, [ASK, REINDEX])
     assert list_offered(world, "Ada") == ["ask"]
     assert list_offered(world, "Mia") == ["ask", "reindex"]
     assert list_offered(world, "Owner") == ["ask", "reindex"]
 
 
 def test_command_without_default_permissions_is_offered_to_administrators_only(world: World) -> None:
-    world.register_commands(None, [ASK | {"default_member_permissions": "0"}])
+    world.bot_api.register_commands(None, [ASK | {"default_member_permissions": "0"}])
     assert (list_offered(world, "Mia"), list_offered(world, "Owner")) == ([], ["ask"])
 
 
 def test_command_permissions_of_a_guild_override_the_default(world: World) -> None:
     guild = next(iter(world.guilds.values()))
-    world.register_commands(guild.id, [REINDEX])
-    world.set_command_permission(guild.id, "reindex", guild.id)
+    world.bot_api.register_commands(guild.id, [REINDEX])
+    world.admin.set_command_permission(guild.id, "reindex", guild.id)
     assert list_offered(world, "Ada") == ["reindex"]
-    world.set_command_permission(guild.id, "reindex", find_user_id(world, "Ada"), is_offered=False)
+    world.admin.set_command_permission(guild.id, "reindex", find_user_id(world, "Ada"), is_offered=False)
     assert (list_offered(world, "Ada"), list_offered(world, "Ben")) == ([], ["reindex"])
     (team,) = (role.id for role in guild.roles.values() if role.name == "People team")
-    world.set_command_permission(guild.id, "reindex", team, is_offered=False)
+    world.admin.set_command_permission(guild.id, "reindex", team, is_offered=False)
     assert list_offered(world, "Lea") == []
-    assert world.use_command(find_general_id(world), find_user_id(world, "Lea"), "reindex").user_id == find_user_id(
-        world, "Lea"
-    )
+    assert world.people.use_command(
+        find_general_id(world), find_user_id(world, "Lea"), "reindex"
+    ).user_id == find_user_id(world, "Lea")
 
 
 def test_no_command_is_offered_without_the_permission_to_use_commands(world: World) -> None:
-    world.register_commands(None, [ASK])
-    world.deny(find_general_id(world), next(iter(world.guilds)), Permission.USE_APPLICATION_COMMANDS)
+    world.bot_api.register_commands(None, [ASK])
+    world.admin.deny(find_general_id(world), next(iter(world.guilds)), Permission.USE_APPLICATION_COMMANDS)
     assert list_offered(world, "Ada") == []
     assert list_offered(world, "Owner") == ["ask"]
 
 
 def test_direct_messages_offer_only_commands_with_that_context(world: World) -> None:
-    world.register_commands(None, [ASK, REINDEX | {"contexts": [0]}, {"name": "old", "dm_permission": False}])
-    world.register_commands(next(iter(world.guilds)), [{"name": "here"}])
-    direct = world.create_dm(find_user_id(world, "Ada"))
+    world.bot_api.register_commands(None, [ASK, REINDEX | {"contexts": [0]}, {"name": "old", "dm_permission": False}])
+    world.bot_api.register_commands(next(iter(world.guilds)), [{"name": "here"}])
+    direct = world.bot_api.create_dm(find_user_id(world, "Ada"))
     assert list_offered(world, "Ada", direct.id) == ["ask"]
 
 
@@ -95,8 +95,8 @@ def test_direct_messages_offer_only_commands_with_that_context(world: World) -> 
 
 
 def send_options(world: World, options: list[Json], values: dict[str, object]) -> object:
-    world.register_commands(None, [{"name": "try", "options": options}])
-    interaction = world.use_command(find_general_id(world), find_user_id(world, "Ada"), "try", values)
+    world.bot_api.register_commands(None, [{"name": "try", "options": options}])
+    interaction = world.people.use_command(find_general_id(world), find_user_id(world, "Ada"), "try", values)
     return interaction.data["options"][0]["value"]
 
 
@@ -140,10 +140,10 @@ def test_required_options_must_be_given_and_unknown_ones_are_refused(world: Worl
 
 
 def test_a_command_that_has_sub_commands_is_not_used_by_itself(world: World) -> None:
-    world.register_commands(None, [{"name": "docs", "options": [{"name": "list", "type": 1}]}])
+    world.bot_api.register_commands(None, [{"name": "docs", "options": [{"name": "list", "type": 1}]}])
     with pytest.raises(LookupError):
-        world.use_command(find_general_id(world), find_user_id(world, "Ada"), "docs")
-    assert world.use_command(find_general_id(world), find_user_id(world, "Ada"), "docs list").path == "docs list"
+        world.people.use_command(find_general_id(world), find_user_id(world, "Ada"), "docs")
+    assert world.people.use_command(find_general_id(world), find_user_id(world, "Ada"), "docs list").path == "docs list"
 
 
 # What a real client makes of it
@@ -210,7 +210,7 @@ async def test_a_client_is_given_members_channels_and_roles_and_the_rest_as_type
             "much": 0.5,
             "deep": True,
         }
-        world.use_command(find_general_id(world), find_user_id(world, "Ada"), "docs look at", options)
+        world.people.use_command(find_general_id(world), find_user_id(world, "Ada"), "docs look at", options)
         member, channel, given, much, deep = await client.next_received()
         assert (member.name, [role.name for role in member.roles]) == ("Lea", ["@everyone", "People team"])
         assert (channel.name, given, much, deep) == ("random", role, 0.5, True)
@@ -221,16 +221,16 @@ async def test_autocomplete_choices_can_be_awaited() -> None:
     async with DiscordSimulator() as standin, connect_client(client, standin):
         await client.tree.sync()
         world, ada = standin.world, find_user_id(standin.world, "Ada")
-        asked = world.autocomplete(
+        asked = world.people.autocomplete(
             find_general_id(world), ada, "docs list", {"page": 2, "collection": "ha"}, focused="collection"
         )
         async with asyncio.timeout(10):
-            suggested = await world.wait_for_choices(asked)
+            suggested = await world.people.wait_for_choices(asked)
         assert suggested == [{"name": "Handbook", "value": "handbook"}, {"name": "Hardware", "value": "hardware"}]
         assert await client.next_received() == ("ha", 2, "Ada")
-        assert await world.wait_for_choices(asked) == suggested
+        assert await world.people.wait_for_choices(asked) == suggested
         assert world.messages == {}
-        world.use_command(find_general_id(world), ada, "docs list", {"collection": "handbook"})
+        world.people.use_command(find_general_id(world), ada, "docs list", {"collection": "handbook"})
         assert await client.next_received() == ("handbook", 1, "")
 
 
@@ -240,8 +240,10 @@ async def test_autocomplete_times_out_after_three_seconds() -> None:
     async with DiscordSimulator(clock=clock) as standin, connect_client(client, standin):
         await client.tree.sync()
         world = standin.world
-        asked = world.autocomplete(find_general_id(world), find_user_id(world, "Ada"), "docs list", {}, focused="of")
-        waiting = asyncio.create_task(world.wait_for_choices(asked))
+        asked = world.people.autocomplete(
+            find_general_id(world), find_user_id(world, "Ada"), "docs list", {}, focused="of"
+        )
+        waiting = asyncio.create_task(world.people.wait_for_choices(asked))
         await asyncio.sleep(0.05)
         clock.advance(3.1)
         world.fail_overdue_interactions()
@@ -251,8 +253,10 @@ async def test_autocomplete_times_out_after_three_seconds() -> None:
 
 def start_autocomplete(world: World) -> Interaction:
     option = {"name": "collection", "type": 3, "autocomplete": True}
-    world.register_commands(None, [{"name": "list", "options": [option, {"name": "page", "type": 4}]}])
-    return world.autocomplete(find_general_id(world), find_user_id(world, "Ada"), "list", {}, focused="collection")
+    world.bot_api.register_commands(None, [{"name": "list", "options": [option, {"name": "page", "type": 4}]}])
+    return world.people.autocomplete(
+        find_general_id(world), find_user_id(world, "Ada"), "list", {}, focused="collection"
+    )
 
 
 def test_focused_option_is_marked_in_the_json(world: World) -> None:
@@ -260,7 +264,7 @@ def test_focused_option_is_marked_in_the_json(world: World) -> None:
     assert asked.kind is InteractionKind.AUTOCOMPLETE
     assert asked.data["options"] == [{"name": "collection", "type": 3, "value": "", "focused": True}]
     with pytest.raises(LookupError):
-        world.autocomplete(find_general_id(world), find_user_id(world, "Ada"), "list", {}, focused="page")
+        world.people.autocomplete(find_general_id(world), find_user_id(world, "Ada"), "list", {}, focused="page")
 
 
 @pytest.mark.parametrize(
@@ -275,14 +279,14 @@ def test_focused_option_is_marked_in_the_json(world: World) -> None:
 def test_autocomplete_takes_at_most_25_short_choices(world: World, kind: ResponseKind, choices: list[Json]) -> None:
     asked = start_autocomplete(world)
     with pytest.raises(ApiError) as refused:
-        world.acknowledge(asked.id, asked.token, kind, {"choices": choices}, Draft(content="words"))
+        world.interaction_api.acknowledge(asked.id, asked.token, kind, {"choices": choices}, Draft(content="words"))
     assert refused.value.code == 50035
-    world.acknowledge(asked.id, asked.token, ResponseKind.CHOICES, {"choices": []}, Draft())
+    world.interaction_api.acknowledge(asked.id, asked.token, ResponseKind.CHOICES, {"choices": []}, Draft())
     assert asked.choices == []
 
 
 def test_autocomplete_choices_are_refused_for_a_command(world: World) -> None:
-    world.register_commands(None, [ASK])
-    used = world.use_command(find_general_id(world), find_user_id(world, "Ada"), "ask")
+    world.bot_api.register_commands(None, [ASK])
+    used = world.people.use_command(find_general_id(world), find_user_id(world, "Ada"), "ask")
     with pytest.raises(ApiError):
-        world.acknowledge(used.id, used.token, ResponseKind.CHOICES, {"choices": []}, Draft())
+        world.interaction_api.acknowledge(used.id, used.token, ResponseKind.CHOICES, {"choices": []}, Draft())

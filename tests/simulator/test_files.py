@@ -66,7 +66,7 @@ def find_ada_id(world: World) -> int:
 async def test_a_file_at_a_persons_message_is_fetched_and_known_for_what_it_is(world: World) -> None:
     client = FileClient()
     async with DiscordSimulator(world) as standin, connect_client(client, standin):
-        world.say(
+        world.people.say(
             find_general(world).id, find_ada_id(world), "have a look", files=[HANDBOOK, Attachment("a.pdf", b"%PDF")]
         )
         first, second = (await client.next_received()).attachments
@@ -80,8 +80,8 @@ async def test_a_file_at_a_persons_message_is_fetched_and_known_for_what_it_is(w
 async def test_attachments_are_not_sent_without_the_content_intent(world: World) -> None:
     client = FileClient(reads_messages=False)
     async with DiscordSimulator(world) as standin, connect_client(client, standin):
-        world.say(find_general(world).id, find_ada_id(world), "have a look", files=[HANDBOOK])
-        world.say(find_general(world).id, find_ada_id(world), f"<@{world.bot.id}> look", files=[HANDBOOK])
+        world.people.say(find_general(world).id, find_ada_id(world), "have a look", files=[HANDBOOK])
+        world.people.say(find_general(world).id, find_ada_id(world), f"<@{world.bot.id}> look", files=[HANDBOOK])
         assert (await client.next_received()).attachments == []
         assert len((await client.next_received()).attachments) == 1
 
@@ -90,11 +90,11 @@ async def test_file_given_to_a_command_is_served_until_it_expires(world: World) 
     client = FileClient()
     async with DiscordSimulator(world) as standin, connect_client(client, standin):
         await client.tree.sync()
-        world.use_command(find_general(world).id, find_ada_id(world), "add", {"file": HANDBOOK})
+        world.people.use_command(find_general(world).id, find_ada_id(world), "add", {"file": HANDBOOK})
         file, limit = await client.next_received()
         assert (file.filename, file.ephemeral, limit) == ("hand book.md", True, 10 * 1024 * 1024)
         assert await file.read() == HANDBOOK.content
-        world.expire_upload(file.id)
+        world.people.expire_upload(file.id)
         with pytest.raises(discord.NotFound):
             await file.read()
 
@@ -102,7 +102,7 @@ async def test_file_given_to_a_command_is_served_until_it_expires(world: World) 
 async def test_a_file_goes_with_its_message(world: World) -> None:
     client = FileClient()
     async with DiscordSimulator(world) as standin, connect_client(client, standin):
-        message = world.say(find_general(world).id, find_ada_id(world), "have a look", files=[HANDBOOK])
+        message = world.people.say(find_general(world).id, find_ada_id(world), "have a look", files=[HANDBOOK])
         (file,) = (await client.next_received()).attachments
         world.delete(message.id)
         with pytest.raises(discord.NotFound):
@@ -124,7 +124,7 @@ async def test_a_file_that_an_edit_takes_away_is_gone(world: World) -> None:
 async def test_any_file_name_arrives_unchanged_and_is_safe_in_its_url(world: World, name: str) -> None:
     client = FileClient()
     async with DiscordSimulator(world) as standin, connect_client(client, standin):
-        world.say(find_general(world).id, find_ada_id(world), "look", files=[Attachment(name, b"inside")])
+        world.people.say(find_general(world).id, find_ada_id(world), "look", files=[Attachment(name, b"inside")])
         (file,) = (await client.next_received()).attachments
         assert (file.filename, await file.read()) == (name, b"inside")
 
@@ -132,7 +132,7 @@ async def test_any_file_name_arrives_unchanged_and_is_safe_in_its_url(world: Wor
 async def test_fetching_a_file_can_be_made_to_fail(world: World) -> None:
     client = FileClient()
     async with DiscordSimulator(world) as standin, connect_client(client, standin):
-        world.say(find_general(world).id, find_ada_id(world), "look", files=[HANDBOOK])
+        world.people.say(find_general(world).id, find_ada_id(world), "look", files=[HANDBOOK])
         (file,) = (await client.next_received()).attachments
         standin.faults.add(Fault(FailureKind.STATUS, path="/attachments/", status=403))
         with pytest.raises(discord.Forbidden):
@@ -141,5 +141,5 @@ async def test_fetching_a_file_can_be_made_to_fail(world: World) -> None:
 
 
 def test_denied_attach_files_shows_in_the_permissions(world: World) -> None:
-    world.deny(find_general(world).id, find_ada_id(world), Permission.ATTACH_FILES)
+    world.admin.deny(find_general(world).id, find_ada_id(world), Permission.ATTACH_FILES)
     assert Permission.ATTACH_FILES not in world.permissions_for(find_ada_id(world), find_general(world))

@@ -54,7 +54,7 @@ async def test_a_post_is_a_new_thread_and_then_its_first_message(world: World) -
     client = ForumClient(reads_messages=True)
     async with DiscordSimulator(world) as standin, connect_client(client, standin):
         forum = world.find_channel("help")
-        post = world.create_forum_post(
+        post = world.people.create_forum_post(
             forum.id, find_user_id(world, "Ada"), "Refunds", "How long?", [Attachment("bill.txt", b"14 euros")]
         )
         thread, starter = await client.next_thread(), await client.next_message()
@@ -74,7 +74,7 @@ async def test_forum_post_content_without_the_intent_needs_a_mention(world: Worl
     client = ForumClient(reads_messages=False)
     async with DiscordSimulator(world) as standin, connect_client(client, standin):
         for text in ("How long?", f"<@{world.bot.id}> how long?"):
-            world.create_forum_post(world.find_channel("help").id, find_user_id(world, "Ada"), "Refunds", text)
+            world.people.create_forum_post(world.find_channel("help").id, find_user_id(world, "Ada"), "Refunds", text)
         contents = list[str]()
         for _ in range(2):
             assert (await client.next_thread()).name == "Refunds"
@@ -85,19 +85,21 @@ async def test_forum_post_content_without_the_intent_needs_a_mention(world: Worl
 def test_messages_directly_in_a_forum_are_refused(world: World) -> None:
     forum = world.find_channel("help")
     with pytest.raises(ApiError) as refused:
-        world.send(forum.id, Draft(content="hello"))
+        world.bot_api.send(forum.id, Draft(content="hello"))
     assert refused.value.code == 50008
     with pytest.raises(ApiError):
-        world.create_thread(forum.id, "a post without a message")
+        world.bot_api.create_thread(forum.id, "a post without a message")
     with pytest.raises(LookupError):
-        world.create_forum_post(world.find_channel("general").id, find_user_id(world, "Ada"), "Refunds", "How long?")
+        world.people.create_forum_post(
+            world.find_channel("general").id, find_user_id(world, "Ada"), "Refunds", "How long?"
+        )
 
 
 async def test_people_write_in_a_voice_channel_and_the_bot_answers_there(world: World) -> None:
     client = ForumClient(reads_messages=False)
-    voice = world.add_channel(next(iter(world.guilds)), "lounge", kind=ChannelKind.VOICE)
+    voice = world.admin.add_channel(next(iter(world.guilds)), "lounge", kind=ChannelKind.VOICE)
     async with DiscordSimulator(world) as standin, connect_client(client, standin):
-        world.say(voice.id, find_user_id(world, "Ada"), f"<@{world.bot.id}> hello?")
+        world.people.say(voice.id, find_user_id(world, "Ada"), f"<@{world.bot.id}> hello?")
         message = await client.next_message()
         assert isinstance(message.channel, discord.VoiceChannel)
         await message.reply("Here.")
@@ -105,7 +107,7 @@ async def test_people_write_in_a_voice_channel_and_the_bot_answers_there(world: 
 
 
 async def test_slow_mode_is_sent_to_the_client(world: World) -> None:
-    slow = world.add_channel(next(iter(world.guilds)), "slow", slow_mode=30)
+    slow = world.admin.add_channel(next(iter(world.guilds)), "slow", slow_mode=30)
     client = ForumClient(reads_messages=False)
     async with DiscordSimulator(world) as standin, connect_client(client, standin):
         known = client.get_channel(slow.id)
@@ -115,7 +117,7 @@ async def test_slow_mode_is_sent_to_the_client(world: World) -> None:
 
 async def test_a_person_edits_their_message_and_it_keeps_its_files(world: World) -> None:
     general = world.find_channel("general").id
-    message = world.say(general, find_user_id(world, "Ada"), "How lnog?", files=[Attachment("a.md", b"a")])
-    world.edit_user_message(message.id, "How long?")
+    message = world.people.say(general, find_user_id(world, "Ada"), "How lnog?", files=[Attachment("a.md", b"a")])
+    world.people.edit_user_message(message.id, "How long?")
     assert [state.content for state in message.states] == ["How lnog?", "How long?"]
     assert [file.filename for file in message.current_state.attachments] == ["a.md"]

@@ -69,7 +69,7 @@ async def wait_for_event(client: RecordingClient, last: str) -> list[str]:
 
 
 def say(world: World, text: str) -> int:
-    return world.say(world.find_channel("general").id, world.find_user("Ada").id, text).id
+    return world.people.say(world.find_channel("general").id, world.find_user("Ada").id, text).id
 
 
 async def test_a_client_learns_its_guilds_channels_and_permissions() -> None:
@@ -88,10 +88,10 @@ async def test_events_are_dispatched_in_order() -> None:
     async with DiscordSimulator() as standin, connect_client(client, standin):
         world = standin.world
         first = say(world, f"<@{world.bot.id}> one")
-        world.start_typing(world.find_channel("general").id, world.find_user("Ada").id)
+        world.people.start_typing(world.find_channel("general").id, world.find_user("Ada").id)
         world.delete(first)
-        world.register_commands(None, [{"name": "ask"}])
-        world.use_command(world.find_channel("general").id, world.find_user("Ada").id, "ask")
+        world.bot_api.register_commands(None, [{"name": "ask"}])
+        world.people.use_command(world.find_channel("general").id, world.find_user("Ada").id, "ask")
         heard = await wait_for_event(client, "interaction Ada True")
         assert heard == ["ready", f"message <@{world.bot.id}> one", f"delete {first}", "interaction Ada True"]
 
@@ -108,12 +108,12 @@ async def test_deleted_channels_and_left_guilds_are_dispatched() -> None:
     client = RecordingClient()
     async with DiscordSimulator() as standin, connect_client(client, standin):
         world = standin.world
-        world.delete_channel(world.find_channel("general").id)
-        world.remove_bot(client.guilds[0].id)
+        world.admin.delete_channel(world.find_channel("general").id)
+        world.admin.remove_bot(client.guilds[0].id)
         await wait_for_event(client, "left Harbour")
         assert client.events == ["ready", "deleted general", "left Harbour"]
         assert not client.guilds
-        world.add_channel(world.add_guild("Island").id, "beach")
+        world.admin.add_channel(world.admin.add_guild("Island").id, "beach")
         await wait_for_event(client, "joined Island")
         assert [channel.name for channel in client.guilds[0].text_channels] == ["beach"]
 

@@ -31,7 +31,7 @@ async def log_in(simulator: DiscordSimulator) -> AsyncGenerator[discord.Client]:
 
 async def test_the_guilds_the_bot_is_in_are_listed_and_no_others() -> None:
     world = World.create_default()
-    world.add_guild("Elsewhere", has_bot=False)
+    world.admin.add_guild("Elsewhere", has_bot=False)
     async with DiscordSimulator(world) as standin, log_in(standin) as client:
         assert [guild.name async for guild in client.fetch_guilds()] == ["Harbour"]
         with pytest.raises(discord.NotFound):
@@ -41,7 +41,7 @@ async def test_the_guilds_the_bot_is_in_are_listed_and_no_others() -> None:
 async def test_more_guilds_than_fit_on_a_page_come_page_by_page() -> None:
     world = World.create_default()
     for number in range(201):
-        world.add_guild(f"Guild {number}")
+        world.admin.add_guild(f"Guild {number}")
     async with DiscordSimulator(world) as standin, log_in(standin) as client:
         assert [guild.id async for guild in client.fetch_guilds(limit=None)] == list(world.guilds)
 
@@ -49,9 +49,9 @@ async def test_more_guilds_than_fit_on_a_page_come_page_by_page() -> None:
 async def test_a_client_comes_to_the_worlds_permissions_in_every_channel() -> None:
     world = World.create_default()
     guild_id = next(iter(world.guilds))
-    world.add_channel(guild_id, "lounge", kind=ChannelKind.VOICE)
+    world.admin.add_channel(guild_id, "lounge", kind=ChannelKind.VOICE)
     general = world.find_channel("general")
-    world.set_overwrite(general.id, world.bot.id, deny=Permission.ATTACH_FILES)
+    world.admin.set_overwrite(general.id, world.bot.id, deny=Permission.ATTACH_FILES)
     async with DiscordSimulator(world) as standin, log_in(standin) as client:
         guild = await client.fetch_guild(guild_id)
         me = await guild.fetch_member(world.bot.id)

@@ -63,7 +63,7 @@ def find_user_id(world: World, name: str) -> int:
 async def open_modal(world: World) -> Interaction:
     """Mia has used ``/add`` and looks at the form."""
     with world.subscribe() as events:
-        used = world.use_command(world.find_channel("general").id, find_user_id(world, "Mia"), "add")
+        used = world.people.use_command(world.find_channel("general").id, find_user_id(world, "Mia"), "add")
         async with asyncio.timeout(10):
             while not isinstance(await events.get(), InteractionAcknowledged):
                 pass
@@ -85,7 +85,7 @@ async def test_files_and_choices_of_every_kind_come_back_from_a_form() -> None:
             "whom": find_user_id(world, "Lea"),
             "place": world.find_channel("help").id,
         }
-        world.submit_modal(used.id, values)
+        world.people.submit_modal(used.id, values)
         async with asyncio.timeout(10):
             given, where, whose, whom, place = await client.submitted.get()
         assert [(file.filename, await file.read()) for file in given] == [("a.md", b"# A"), ("b.md", b"# B")]
@@ -102,9 +102,9 @@ async def test_a_form_that_lacks_what_is_required_cannot_be_sent() -> None:
         world = standin.world
         used = await open_modal(world)
         with pytest.raises(ValueError, match="1 to 10"):
-            world.submit_modal(used.id, {"where": "handbook"})
+            world.people.submit_modal(used.id, {"where": "handbook"})
         with pytest.raises(LookupError):
-            world.submit_modal(used.id, {"where": "elsewhere", "files": [Attachment("a.md", b"a")]})
+            world.people.submit_modal(used.id, {"where": "elsewhere", "files": [Attachment("a.md", b"a")]})
 
 
 async def test_selects_below_a_message_send_the_chosen_values() -> None:
@@ -151,7 +151,7 @@ async def test_selects_below_a_message_send_the_chosen_values() -> None:
             ("place", [general.id], ["general"]),
             ("either", [lea, team], ["Lea", "People team"]),
         ):
-            world.press(message.id, custom_id, ada, chosen)
+            world.people.press(message.id, custom_id, ada, chosen)
             assert await asyncio.wait_for(told.get(), 10) == expected
 
 
@@ -191,10 +191,10 @@ def test_select_enforces_its_min_and_max_values(values: list[str]) -> None:
 
 def test_a_form_is_not_answered_with_another_form() -> None:
     world = World.create_default()
-    world.register_commands(None, [{"name": "add"}])
-    used = world.use_command(world.find_channel("general").id, find_user_id(world, "Mia"), "add")
+    world.bot_api.register_commands(None, [{"name": "add"}])
+    used = world.people.use_command(world.find_channel("general").id, find_user_id(world, "Mia"), "add")
     modal = {"custom_id": "m", "title": "M", "components": []}
-    world.acknowledge(used.id, used.token, ResponseKind.MODAL, modal, Draft())
-    sent = world.submit_modal(used.id, {})
+    world.interaction_api.acknowledge(used.id, used.token, ResponseKind.MODAL, modal, Draft())
+    sent = world.people.submit_modal(used.id, {})
     with pytest.raises(Exception, match="50035"):
-        world.acknowledge(sent.id, sent.token, ResponseKind.MODAL, modal, Draft())
+        world.interaction_api.acknowledge(sent.id, sent.token, ResponseKind.MODAL, modal, Draft())

@@ -68,8 +68,8 @@ def test_a_role_adds_to_what_everyone_may(world: World) -> None:
 
 def test_permission_denied_to_everyone_can_be_granted_by_a_role(world: World) -> None:
     guild = find_guild_id(world)
-    world.edit_role(guild, guild, DEFAULT_PERMISSIONS & ~SEND)
-    world.edit_role(guild, find_role_id(world, "People team"), SEND)
+    world.admin.edit_role(guild, guild, DEFAULT_PERMISSIONS & ~SEND)
+    world.admin.edit_role(guild, find_role_id(world, "People team"), SEND)
     assert SEND not in find_permissions(world, "Ada", "general")
     assert SEND in find_permissions(world, "Lea", "general")
 
@@ -88,50 +88,50 @@ def test_private_channel_is_seen_by_its_role_and_the_bot_only(world: World) -> N
 
 
 def test_an_administrators_role_sees_everything(world: World) -> None:
-    world.edit_role(find_guild_id(world), find_role_id(world, "Admins"), Permission.ADMINISTRATOR)
+    world.admin.edit_role(find_guild_id(world), find_role_id(world, "Admins"), Permission.ADMINISTRATOR)
     assert find_permissions(world, "Mia", "people-team") == ALL_PERMISSIONS
 
 
 def test_removed_or_deleted_role_grants_no_access(world: World) -> None:
     guild, lea, team = find_guild_id(world), world.find_user("Lea").id, find_role_id(world, "People team")
-    world.remove_role(guild, lea, team)
+    world.admin.remove_role(guild, lea, team)
     assert VIEW not in find_permissions(world, "Lea", "people-team")
-    world.assign_role(guild, lea, team)
+    world.admin.assign_role(guild, lea, team)
     assert VIEW in find_permissions(world, "Lea", "people-team")
-    world.delete_role(guild, team)
+    world.admin.delete_role(guild, team)
     assert VIEW not in find_permissions(world, "Lea", "people-team")
 
 
 def test_one_role_that_allows_outweighs_another_that_denies_and_the_user_outweighs_both(world: World) -> None:
     guild, ada, general = find_guild_id(world), world.find_user("Ada").id, world.find_channel("general").id
-    quiet, loud = world.add_role(guild, "quiet"), world.add_role(guild, "loud")
-    world.set_overwrite(general, quiet.id, deny=SEND)
-    world.set_overwrite(general, loud.id, allow=SEND)
-    world.assign_role(guild, ada, quiet.id)
+    quiet, loud = world.admin.add_role(guild, "quiet"), world.admin.add_role(guild, "loud")
+    world.admin.set_overwrite(general, quiet.id, deny=SEND)
+    world.admin.set_overwrite(general, loud.id, allow=SEND)
+    world.admin.assign_role(guild, ada, quiet.id)
     assert SEND not in find_permissions(world, "Ada", "general")
-    world.assign_role(guild, ada, loud.id)
+    world.admin.assign_role(guild, ada, loud.id)
     assert SEND in find_permissions(world, "Ada", "general")
-    world.set_overwrite(general, ada, deny=SEND)
+    world.admin.set_overwrite(general, ada, deny=SEND)
     assert SEND not in find_permissions(world, "Ada", "general")
-    world.set_overwrite(general, ada)
+    world.admin.set_overwrite(general, ada)
     assert SEND in find_permissions(world, "Ada", "general")
 
 
 def test_missing_send_messages_removes_attach_files_except_in_threads(world: World) -> None:
     general, bot = world.find_channel("general"), world.bot.id
-    thread = world.create_thread(general.id, "details")
-    world.deny(general.id, bot, SEND)
+    thread = world.bot_api.create_thread(general.id, "details")
+    world.admin.deny(general.id, bot, SEND)
     assert Permission.ATTACH_FILES not in world.permissions_for(bot, general)
     assert Permission.ATTACH_FILES in world.permissions_for(bot, thread)
 
 
 def test_thread_is_as_private_as_its_channel(world: World) -> None:
-    thread = world.create_thread(world.find_channel("people-team").id, "salaries")
+    thread = world.bot_api.create_thread(world.find_channel("people-team").id, "salaries")
     assert [who for who in ("Ada", "Lea") if world.can_see(world.find_user(who).id, thread.id)] == ["Lea"]
 
 
 def test_former_member_has_no_permissions(world: World) -> None:
-    world.remove_member(find_guild_id(world), world.find_user("Lea").id)
+    world.admin.remove_member(find_guild_id(world), world.find_user("Lea").id)
     assert find_permissions(world, "Lea", "people-team") == find_permissions(world, "Lea", "general") == NO_PERMISSIONS
 
 
@@ -145,12 +145,12 @@ def test_a_client_computes_the_same_permissions(
 ) -> None:
     world = World.create_default()
     guild, bot, general = find_guild_id(world), world.bot.id, world.find_channel("general")
-    world.edit_role(guild, guild, everyone)
-    given = world.add_role(guild, "given", role)
-    world.assign_role(guild, bot, given.id)
+    world.admin.edit_role(guild, guild, everyone)
+    given = world.admin.add_role(guild, "given", role)
+    world.admin.assign_role(guild, bot, given.id)
     world.guilds[guild].members[bot] = own
     for whom, allow, deny in zip((guild, given.id, bot), allows, denies, strict=True):
-        world.set_overwrite(general.id, whom, allow=allow, deny=deny)
+        world.admin.set_overwrite(general.id, whom, allow=allow, deny=deny)
     theirs = compute_client_permissions(world, general.id)
     ours = world.permissions_for(bot, general)
     # The client leaves voice out of a text channel; where nothing is seen it keeps what belongs to the guild alone.
@@ -202,9 +202,9 @@ async def test_an_interaction_carries_the_members_roles_and_what_they_may_do_her
     client = InteractionClient()
     async with DiscordSimulator() as standin, connect_client(client, standin):
         world = standin.world
-        world.register_commands(None, [{"name": "ask"}])
+        world.bot_api.register_commands(None, [{"name": "ask"}])
         for who in ("Mia", "Ada"):
-            world.use_command(world.find_channel("general").id, world.find_user(who).id, "ask")
+            world.people.use_command(world.find_channel("general").id, world.find_user(who).id, "ask")
         async with asyncio.timeout(5):
             mia, ada = await client.interactions.get(), await client.interactions.get()
         assert isinstance(mia.user, discord.Member)
@@ -217,17 +217,17 @@ async def test_role_and_channel_changes_reach_the_client() -> None:
     client = InteractionClient()
     async with DiscordSimulator() as standin, connect_client(client, standin):
         world, (guild,) = standin.world, client.guilds
-        role = world.add_role(guild.id, "Crew", Permission.MANAGE_MESSAGES)
-        world.assign_role(guild.id, world.bot.id, role.id)
+        role = world.admin.add_role(guild.id, "Crew", Permission.MANAGE_MESSAGES)
+        world.admin.assign_role(guild.id, world.bot.id, role.id)
         await wait_until(lambda: guild.me.guild_permissions.manage_messages)
-        world.edit_role(guild.id, role.id, Permission.MANAGE_THREADS)
+        world.admin.edit_role(guild.id, role.id, Permission.MANAGE_THREADS)
         await wait_until(lambda: guild.me.guild_permissions.manage_threads)
         assert not guild.me.guild_permissions.manage_messages
-        world.delete_role(guild.id, role.id)
+        world.admin.delete_role(guild.id, role.id)
         await wait_until(lambda: guild.get_role(role.id) is None)
         general = discord.utils.get(guild.text_channels, name="general")
         assert general
-        world.make_private(general.id)
+        world.admin.make_private(general.id)
         await wait_until(lambda: not general.permissions_for(guild.me).view_channel)
 
 
@@ -241,9 +241,9 @@ async def test_member_events_need_the_members_intent() -> None:
         (guild,) = knowing.guilds
         assert {member.name for member in guild.members} == {"Owner", "Docent", "Ada", "Ben", "Mia", "Lea"}
         zoe = world.add_user("Zoe")
-        world.add_member(guild.id, zoe.id)
+        world.admin.add_member(guild.id, zoe.id)
         await wait_until(lambda: guild.get_member(zoe.id) is not None)
-        world.remove_member(guild.id, zoe.id)
+        world.admin.remove_member(guild.id, zoe.id)
         await wait_until(lambda: guild.get_member(zoe.id) is None)
     unknowing = InteractionClient()
     async with DiscordSimulator() as standin, connect_client(unknowing, standin):
@@ -254,9 +254,9 @@ async def test_threads_hidden_from_the_bot_are_not_dispatched() -> None:
     client = InteractionClient()
     async with DiscordSimulator() as standin, connect_client(client, standin):
         world = standin.world
-        world.deny(world.find_channel("random").id, world.bot.id, VIEW)
-        hidden = world._add_channel(create_thread_in(world, "random"))
-        seen = world._add_channel(create_thread_in(world, "general"))
+        world.admin.deny(world.find_channel("random").id, world.bot.id, VIEW)
+        hidden = world.insert_channel(create_thread_in(world, "random"))
+        seen = world.insert_channel(create_thread_in(world, "general"))
         await wait_until(lambda: client.guilds[0].get_thread(seen.id) is not None)
         assert client.guilds[0].get_thread(hidden.id) is None
 
@@ -271,7 +271,7 @@ def create_thread_in(world: World, name: str) -> Channel:
 
 def test_hidden_channel_is_neither_listed_nor_streamed(world: World) -> None:
     shut = world.find_channel("people-team")
-    message = world.say(shut.id, world.find_user("Lea").id, "salaries")
+    message = world.people.say(shut.id, world.find_user("Lea").id, "salaries")
     ada, lea = (Views(world, DiscordMarkdown(), world.find_user(name)) for name in ("Ada", "Lea"))
     assert "people-team" not in [channel["name"] for channel in ada.serialize_guild()["channels"]]
     assert "people-team" in [channel["name"] for channel in lea.serialize_guild()["channels"]]

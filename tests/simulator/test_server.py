@@ -81,7 +81,7 @@ async def run_ask_client(simulator: DiscordSimulator, answer: Answer) -> AsyncGe
 
 
 def use_ask(world: World) -> None:
-    world.use_command(world.find_channel("general").id, world.find_user("Ada").id, "ask", {"question": "why?"})
+    world.people.use_command(world.find_channel("general").id, world.find_user("Ada").id, "ask", {"question": "why?"})
 
 
 def list_messages(simulator: DiscordSimulator) -> list[Message]:
@@ -149,7 +149,7 @@ async def test_messages_are_sent_edited_read_and_deleted_in_a_channel() -> None:
     client = AskClient(do_not_answer)
     async with DiscordSimulator(limits=GENEROUS_LIMITS) as standin, connect_client(client, standin):
         channel = find_general(client)
-        question = standin.world.say(channel.id, standin.world.find_user("Ada").id, "why?")
+        question = standin.world.people.say(channel.id, standin.world.find_user("Ada").id, "why?")
         message = await channel.send("one", reference=channel.get_partial_message(question.id), suppress_embeds=True)
         await channel.get_partial_message(message.id).edit(content="two")
         await message.edit(content="three", suppress=True)
@@ -174,7 +174,7 @@ async def test_text_of_any_kind_arrives_as_it_was_sent(text: str) -> None:
 
 async def test_one_command_is_added_beside_the_others() -> None:
     async with DiscordSimulator() as standin, aiohttp.ClientSession(headers=credentials(standin)) as session:
-        standin.world.register_commands(None, [{"name": "ask"}])
+        standin.world.bot_api.register_commands(None, [{"name": "ask"}])
         path = f"{standin.api_url}/applications/{standin.world.application_id}/commands"
         added = [await (await session.post(path, json={"name": "about"})).json() for _ in range(2)]
         assert added[0]["id"] == added[1]["id"]
@@ -190,7 +190,7 @@ async def test_typing_threads_and_direct_messages_work() -> None:
             await thread.send("in the thread")
         heard = asyncio.create_task(client.wait_for("message", check=lambda message: message.content == "", timeout=5))
         await asyncio.sleep(0)
-        standin.world.say(thread.id, standin.world.find_user("Ada").id, "hello")
+        standin.world.people.say(thread.id, standin.world.find_user("Ada").id, "hello")
         await (await heard).author.send("between us")
         contents = [(m.channel_id == thread.id, m.current_state.content) for m in standin.world.messages.values()]
         assert contents == [(False, "long story"), (True, "in the thread"), (True, "hello"), (False, "between us")]
@@ -214,7 +214,7 @@ async def test_a_missing_permission_is_forbidden_and_the_client_knows_of_it() ->
     async with DiscordSimulator() as standin, connect_client(client, standin):
         channel = find_general(client)
         assert channel.permissions_for(channel.guild.me).send_messages
-        standin.world.deny(channel.id, standin.world.bot.id, Permission.SEND_MESSAGES)
+        standin.world.admin.deny(channel.id, standin.world.bot.id, Permission.SEND_MESSAGES)
         with pytest.raises(discord.Forbidden) as forbidden:
             await channel.send("may I?")
         assert forbidden.value.code == 50013
@@ -241,11 +241,11 @@ async def test_a_button_opens_a_modal_and_the_modal_is_sent_back() -> None:
         world, ada = standin.world, standin.world.find_user("Ada")
         message = await find_general(client).send("because", view=Buttons())
         with world.subscribe() as events:
-            pressed = world.press(message.id, "down", ada.id)
+            pressed = world.people.press(message.id, "down", ada.id)
             async with asyncio.timeout(5):
                 while not isinstance(await events.get(), InteractionAcknowledged):
                     pass
-        world.submit_modal(pressed.id, {"missing": "the price"})
+        world.people.submit_modal(pressed.id, {"missing": "the price"})
         async with asyncio.timeout(5):
             assert await told.get() == "the price"
         assert list_messages(standin)[-1].visible_to_user_id == ada.id
@@ -261,7 +261,7 @@ async def test_a_button_changes_the_message_it_is_on() -> None:
     async with DiscordSimulator() as standin, connect_client(client, standin):
         message = await find_general(client).send("because", view=Buttons())
         with standin.world.subscribe() as events:
-            standin.world.press(message.id, "stop", standin.world.find_user("Ada").id)
+            standin.world.people.press(message.id, "stop", standin.world.find_user("Ada").id)
             async with asyncio.timeout(5):
                 while not isinstance(event := await events.get(), MessageEdited):
                     pass
@@ -281,8 +281,8 @@ async def test_context_menu_shows_content_hidden_without_the_intent() -> None:
     async with DiscordSimulator() as standin, connect_client(client, standin):
         await client.tree.sync()
         ada = standin.world.find_user("Ada")
-        said = standin.world.say(find_general(client).id, ada.id, "among ourselves")
-        standin.world.use_context_menu(ada.id, "Ask about this", said.id)
+        said = standin.world.people.say(find_general(client).id, ada.id, "among ourselves")
+        standin.world.people.use_context_menu(ada.id, "Ask about this", said.id)
         async with asyncio.timeout(5):
             assert await read.get() == "among ourselves"
 
@@ -296,8 +296,8 @@ async def test_a_question_can_be_asked_in_direct_messages() -> None:
     async with DiscordSimulator() as standin, connect_client(client, standin):
         await client.tree.sync()
         ada = standin.world.find_user("Ada")
-        direct = standin.world.create_dm(ada.id)
-        standin.world.use_command(direct.id, ada.id, "ask", {"question": "why?"})
+        direct = standin.world.bot_api.create_dm(ada.id)
+        standin.world.people.use_command(direct.id, ada.id, "ask", {"question": "why?"})
         assert await client.next_outcome() is None
         assert [message.current_state.content for message in standin.world.history(direct.id)] == ["Hello Ada"]
 
@@ -529,12 +529,12 @@ async def test_content_is_hidden_from_a_bot_without_the_intent_unless_it_is_mean
     async with DiscordSimulator() as standin, aiohttp.ClientSession(headers=credentials(standin)) as session:
         world = standin.world
         channel, ada = world.find_channel("general").id, world.find_user("Ada").id
-        own = world.say(channel, world.bot.id, "of the bot")
+        own = world.people.say(channel, world.bot.id, "of the bot")
         texts = ["among ourselves", f"<@{world.bot.id}> why?"]
         said = [
             own,
-            *(world.say(channel, ada, text) for text in texts),
-            world.say(channel, ada, "and", reply_to=own.id),
+            *(world.people.say(channel, ada, text) for text in texts),
+            world.people.say(channel, ada, "and", reply_to=own.id),
         ]
         seen = list[Any]()
         for message in said:
