@@ -15,12 +15,13 @@ import discord
 from discord.ext import commands
 
 from bot.answers.excerpts import copy_text, format_sources
+from bot.answers.status_lines import INTERRUPTED_NOTE
 from bot.discord_adapter import answer_buttons
 from bot.discord_adapter.answer_buttons import ButtonAction
 from bot.discord_adapter.client import send_ephemeral
 from bot.discord_adapter.components import FORGED, custom_id_of, error_boundary
 from bot.discord_adapter.destinations import ResponseDestination, build_question
-from bot.discord_adapter.unfinished_messages import INTERRUPTED_NOTE, append_note
+from bot.discord_adapter.unfinished_messages import append_note
 from bot.domain import Scope
 from bot.errors import RecordsUnusable
 from bot.records import AnswerStatus, Vote

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from benchmarks.streaming.metrics import ModelOutput
-from bot.domain import AnswerOutcome, Source, Usage
+from bot.domain import AnswerStatus, Source, Usage
 from bot.errors import ModelInterrupted
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class ScriptedAnswer:
     searched_for: str = ""
     is_confident: bool = False
     usage: Usage = field(default_factory=Usage)
-    outcome: AnswerOutcome = field(default_factory=AnswerOutcome)
+    status: AnswerStatus = AnswerStatus.COMPLETE
 
     def deltas(self) -> AsyncIterator[str]:
         """The text as it comes."""

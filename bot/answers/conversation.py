@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bot.domain import QUESTION_LIMIT, Scope, Turn
-from bot.streaming import WRITING_CURSOR
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -24,9 +23,6 @@ MAX_CONVERSATION_TOKENS = 1_500
 _BYTES_PER_TOKEN = 3
 _SPEAKER_TOKENS = 4
 _ADDRESS_PUNCTUATION = ",:;"
-_SUBTEXT_PREFIX = "-# "
-_STATUS_LINE = re.compile(r"(?:“.*”\n)?(?:Searching|Reading|You are \d+).*…(?: \d+ s)?")
-_INTERRUPTED_PREFIXES = ("-# Interrupted", "-# Stopped by")
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,15 +163,6 @@ def add_quotation(question: str, quoted: str, limit: int = QUESTION_LIMIT) -> st
         return (question.strip() or quoted)[:limit]
     quotation = "".join(f"\n> {line}" for line in quoted.splitlines())
     return f"{question.strip()}\n{quotation}"[: max(limit, len(question.strip()))]
-
-
-def parse_answer_message(content: str) -> tuple[str, bool]:
-    """An answer as it is read back from its message: its text without small print, and whether it came to its end."""
-    lines = content.splitlines()
-    is_whole = not any(line.startswith(_INTERRUPTED_PREFIXES) for line in lines)
-    text = "\n".join(line for line in lines if not line.startswith(_SUBTEXT_PREFIX)).strip()
-    is_under_way = text.endswith(WRITING_CURSOR.strip()) or _STATUS_LINE.fullmatch(text) is not None
-    return text, is_whole and not is_under_way and bool(text)
 
 
 def _is_within(drawn_from: Scope | None, scope: Scope | None) -> bool:

@@ -9,6 +9,8 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bot.answers.status_lines import SEARCHING, format_queue_position
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -21,9 +23,6 @@ _REMINDER_INTERVAL = 15.0
 
 _MAX_OVERTAKES = 4
 """So many newcomers may pass somebody's second question while the first is being answered."""
-
-_ORDINALS = {1: "st", 2: "nd", 3: "rd"}
-_TEENS = range(10, 20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +122,7 @@ class QueuedDriver:
         ticket = self._queue.join(asker_id=asker_id, channel_id=channel_id, now=now, is_conversation=is_conversation)
         try:
             ahead = self._queue.count_ahead(ticket)
-            status = format_queue_position(ahead) if ahead else ""
+            status = format_queue_position(ahead) if ahead else SEARCHING
             return await self._driver.run(
                 _QueuedStream(self, ticket, text_source, answer_id), surface, answer_id=answer_id, status=status
             )
@@ -150,7 +149,7 @@ class QueuedDriver:
             except TimeoutError:
                 continue
         if has_waited:
-            self._driver.announce(answer_id, "Searching…")
+            self._driver.announce(answer_id, SEARCHING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,9 +170,3 @@ class _QueuedStream:
 
     def closing(self, end_reason: EndReason) -> Closing:
         return self.inner.closing(end_reason)
-
-
-def format_queue_position(ahead: int) -> str:
-    """The status line of an answer that stands in the line; ``ahead`` counts from 1, the first who waits."""
-    suffix = "th" if ahead % 100 in _TEENS else _ORDINALS.get(ahead % 10, "th")
-    return f"You are {ahead}{suffix} in line…"

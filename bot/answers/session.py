@@ -8,11 +8,12 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from bot.domain import FinishReason, Usage
+from bot.answers import status_lines
+from bot.answers.status_lines import format_subtext
+from bot.domain import AnswerStatus, Usage
 from bot.errors import AnswerUnavailable, DocentError, NothingFound, StoreUnusable
-from bot.records import AnswerStatus
-from bot.streaming import Closing, Ended, Failed, OutOfTime, Restarting, Stalled, Stopped, StreamStart
-from bot.text.citations import CitationLinker, escape_markdown, find_allowed_urls, format_footer, format_location
+from bot.streaming import Closing, Ended, Failed, StreamStart
+from bot.text.citations import CitationLinker, find_allowed_urls, format_footer
 from bot.text.invisible import InvisibleFilter
 
 if TYPE_CHECKING:
@@ -22,36 +23,6 @@ if TYPE_CHECKING:
     from bot.streaming import EndReason
 
 _log = logging.getLogger(__name__)
-
-_MAX_LISTED_DOCUMENTS = 2
-"""How many documents a status line names; the others are counted."""
-
-_MINUTE = 60
-
-AUTOMATIC_NOTE = "Answered automatically, from this team's documents."
-"""What stands below an answer that nobody asked the bot for."""
-
-_FINISH_NOTES = {
-    FinishReason.COMPLETE: "",
-    FinishReason.CUT_AT_LENGTH: "Cut off: the model reached its length limit. Ask for the rest.",
-    FinishReason.FILTERED: "Cut off: the model provider's filter stopped the answer.",
-    FinishReason.NOT_FOUND: "",
-}
-
-_STATUS_BY_FINISH_REASON = {
-    FinishReason.COMPLETE: AnswerStatus.COMPLETE,
-    FinishReason.CUT_AT_LENGTH: AnswerStatus.CUT_AT_LENGTH,
-    FinishReason.FILTERED: AnswerStatus.FILTERED,
-    FinishReason.NOT_FOUND: AnswerStatus.NOT_FOUND,
-}
-
-_STATUS_BY_END_REASON: dict[type[EndReason], AnswerStatus] = {
-    Failed: AnswerStatus.FAILED,
-    Stopped: AnswerStatus.STOPPED,
-    Restarting: AnswerStatus.RESTARTING,
-    Stalled: AnswerStatus.STALLED,
-    OutOfTime: AnswerStatus.OUT_OF_TIME,
-}
 
 
 class Enricher(Protocol):
@@ -147,7 +118,7 @@ class AnswerSession:
                 self._question = await self._enrich(self._question)
             self._answer = await self._answerer.answer(self._question)
         return StreamStart(
-            status=format_reading_status(self.sources, self.searched_for),
+            status=status_lines.format_reading_status(self.sources, self.searched_for),
             allowed_urls=find_allowed_urls(self.sources),
             text_filter=CitationLinker(self.sources),
         )
@@ -169,43 +140,23 @@ class AnswerSession:
 
     def _status_for(self, end_reason: EndReason) -> AnswerStatus:
         if isinstance(end_reason, Ended) and self._answer:
-            return _STATUS_BY_FINISH_REASON[self._answer.outcome.finish_reason]
+            return self._answer.status
         if isinstance(end_reason, Failed) and isinstance(end_reason.error, NothingFound):
             return AnswerStatus.NOT_FOUND
-        return _STATUS_BY_END_REASON.get(type(end_reason), AnswerStatus.LOST)
+        return end_reason.status
 
     def _format_note(self, end_reason: EndReason) -> str:
+        notice = self._answer.notice if self._answer else ""
         if isinstance(end_reason, Ended):
-            return _format_subtext(
-                self._get_finish_note(), self._get_notice(), AUTOMATIC_NOTE if self._question.is_automatic else ""
-            )
-        reason = self._describe_end_reason(end_reason)
+            automatic = status_lines.AUTOMATIC_NOTE if self._question.is_automatic else ""
+            return format_subtext(status_lines.format_finish_note(self._status), notice, automatic)
+        if isinstance(end_reason, Failed):
+            reason = self._describe_error(end_reason.error)
+        else:
+            reason = status_lines.format_interruption(end_reason)
         if not self.text.strip():
             return reason
-        return _format_subtext(
-            reason if isinstance(end_reason, Stopped) else f"Interrupted. {reason}", self._get_notice()
-        )
-
-    def _get_notice(self) -> str:
-        return self._answer.notice if self._answer else ""
-
-    def _get_finish_note(self) -> str:
-        return _FINISH_NOTES[self._answer.outcome.finish_reason] if self._answer else ""
-
-    def _describe_end_reason(self, end_reason: EndReason) -> str:
-        match end_reason:
-            case Failed(error=error):
-                return self._describe_error(error)
-            case Stopped(by=by):
-                return f"Stopped by {escape_markdown(by)}."
-            case Restarting():
-                return "Docent is restarting. Ask again in a moment."
-            case Stalled(seconds=seconds):
-                return f"The model has said nothing for {seconds:.0f} s. Ask again to retry."
-            case OutOfTime(seconds=seconds):
-                return f"The answer took longer than {_format_duration(seconds)}. Ask again, or ask for less at once."
-            case _:
-                return "Nobody is left to read it."
+        return format_subtext(status_lines.format_interrupted_note(end_reason, reason), notice)
 
     def _describe_error(self, error: Exception) -> str:
         if not isinstance(error, DocentError):
@@ -249,35 +200,8 @@ class _RecordingStream:
         return delta
 
 
-def format_reading_status(sources: Sequence[Source], searched_for: str = "") -> str:
-    """The status line while the model has not spoken: which documents it was given, the best first.
-
-    Before them comes what was searched for, where that is not what was asked.
-    """
-    understood = f"“{escape_markdown(searched_for)}”\n" if searched_for else ""
-    best: dict[str, Source] = {}
-    for source in sources:
-        best.setdefault(source.document, source)
-    named = " · ".join(_format_source(source) for source in list(best.values())[:_MAX_LISTED_DOCUMENTS])
-    more = f" + {len(best) - _MAX_LISTED_DOCUMENTS} more" if len(best) > _MAX_LISTED_DOCUMENTS else ""
-    return f"{understood}Reading {named or 'the documents'}{more} …"
-
-
 def report_unexpected_error(error: BaseException, event_id: str) -> str:
     """One sentence for an error nobody foresaw; its traceback goes to the log under the code the sentence names."""
     reference = hashlib.sha256(event_id.encode()).hexdigest()[:6].upper()
     _log.error("Unexpected failure, reference %s", reference, exc_info=error)
     return f"Something went wrong that nobody foresaw. Whoever runs Docent finds it in the log under {reference}."
-
-
-def _format_source(source: Source) -> str:
-    return format_location(escape_markdown(source.title) or escape_markdown(source.document), source)
-
-
-def _format_duration(seconds: float) -> str:
-    return f"{seconds / _MINUTE:.0f} min" if seconds >= _MINUTE else f"{seconds:.0f} s"
-
-
-def _format_subtext(*lines: str) -> str:
-    """Each remark as one line of small print."""
-    return "\n".join(f"-# {' '.join(remark.split())}" for remark in lines if remark)

@@ -9,10 +9,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from bot.answers.status_lines import format_finish_note
 from bot.app.library import choose_embedding_model, choose_language_model, open_library
 from bot.discord_adapter.client import set_discord_urls
 from bot.doctor import run_checks
-from bot.domain import QUESTION_LIMIT, FinishReason, Question, ReindexRequest, Scope
+from bot.domain import QUESTION_LIMIT, Question, ReindexRequest, Scope
 from bot.errors import AnswerUnavailable, DocentError, QuestionInvalid
 
 if TYPE_CHECKING:
@@ -41,8 +42,8 @@ async def ask(settings: Settings, terminal: Terminal, text: str) -> None:
         with terminal.show_spinner("Searching…"):
             answer = await library.answer(Question(text, answer_id="terminal"))
         await terminal.show_answer(answer)
-        if answer.outcome.finish_reason in {FinishReason.CUT_AT_LENGTH, FinishReason.FILTERED}:
-            raise AnswerUnavailable(f"The answer was {answer.outcome.finish_reason.value}.")
+        if note := format_finish_note(answer.status):
+            raise AnswerUnavailable(note)
 
 
 async def reindex(settings: Settings, terminal: Terminal, *, dry_run: bool, force: bool) -> None:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import discord
 
-from bot.answers.conversation import HistoryMessage, extract_question, parse_answer_message
+from bot.answers.conversation import HistoryMessage, extract_question
+from bot.answers.status_lines import parse_answer_message
 from bot.discord_adapter.answer_buttons import parse_custom_id
-from bot.domain import Turn
-from bot.records import AnswerStatus
+from bot.domain import AnswerStatus, Turn
 from bot.text.invisible import single_line
 
 if TYPE_CHECKING:

@@ -8,11 +8,12 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from bot.answers.status_lines import INTERRUPTED_NOTE
 from bot.discord_adapter import answer_buttons
 from bot.discord_adapter.answer_buttons import ButtonAction
 from bot.discord_adapter.http import LIST_LIMIT, ChannelEndpoint, DiscordHttp, MessagePayload, map_errors
+from bot.domain import AnswerStatus
 from bot.errors import RecordsUnusable
-from bot.records import AnswerStatus
 from bot.streaming import (
     PAGE_LIMIT,
     WRITING_CURSOR,
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
     from bot.streaming import Driver
 
 _log = logging.getLogger(__name__)
-
-INTERRUPTED_NOTE = "-# Interrupted. Docent was restarted: ask again."
-"""The closing note of an answer whose process was killed."""
 
 _MAX_AGE = 24 * 3600.0
 """Seconds: answers that were asked for earlier are left as they are."""

@@ -119,20 +119,34 @@ class Source:
     is_changed: bool = False
 
 
-class FinishReason(Enum):
-    """How an answer's text came to its end. Faults are not endings: they are raised."""
+class AnswerStatus(Enum):
+    """How an answer ended; the values are what is stored.
 
+    ``WRITING`` in the records is an answer that is being written, or was when the process died. ``NOT_FOUND`` is a gap:
+    a question that the documents do not answer.
+    """
+
+    WRITING = "writing"
     COMPLETE = "complete"
-    CUT_AT_LENGTH = "cut at the length limit"
-    FILTERED = "stopped by the provider's filter"
-    NOT_FOUND = "not found in the documents"
+    CUT_AT_LENGTH = "cut at length"
+    FILTERED = "filtered"
+    NOT_FOUND = "not found"
+    FAILED = "failed"
+    STOPPED = "stopped"
+    RESTARTING = "restarting"
+    STALLED = "stalled"
+    OUT_OF_TIME = "out of time"
+    LOST = "lost"
 
-
-@dataclass(frozen=True, slots=True)
-class AnswerOutcome:
-    """What is known once the last delta has come."""
-
-    finish_reason: FinishReason = FinishReason.COMPLETE
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether something kept the model from its end, so that asking again may bring more."""
+        return self not in {
+            AnswerStatus.COMPLETE,
+            AnswerStatus.CUT_AT_LENGTH,
+            AnswerStatus.FILTERED,
+            AnswerStatus.NOT_FOUND,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +163,7 @@ class Usage:
 
 
 class Answer(Protocol):
-    """An answer on its way: sources now, deltas as they come, then an outcome."""
+    """An answer on its way: sources now, deltas as they come, then a status."""
 
     @property
     def sources(self) -> Sequence[Source]:
@@ -188,8 +202,8 @@ class Answer(Protocol):
         ...
 
     @property
-    def outcome(self) -> AnswerOutcome:
-        """How it ended; meaningful once ``deltas()`` is exhausted without an error."""
+    def status(self) -> AnswerStatus:
+        """How the model ended it; meaningful once ``deltas()`` is exhausted without an error."""
         ...
 
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
-from bot.domain import FinishReason, Question, Scope
+from bot.domain import AnswerStatus, Question, Scope
 from bot.errors import AnswerUnavailable, DocentError, NothingFound
 from bot.knowledge.answering.retrieval import get_text_node
 from bot.text.citations import find_citation_numbers
@@ -247,7 +247,7 @@ async def _grade_answer(base: KnowledgeBase, case: EvalQuestion, scope: Scope) -
     citations = find_citation_numbers(text)
     is_grounded = bool(citations) and citations <= {source.number for source in answer.sources}
     is_right = case.is_answered_by(text)
-    if answer.outcome.finish_reason is FinishReason.NOT_FOUND:
+    if answer.status is AnswerStatus.NOT_FOUND:
         return _Verdict("refused") if base.has_model else _Verdict("doubtful", is_right, is_grounded)
     return _Verdict("right" if is_right else "wrong", is_right, is_grounded)
 

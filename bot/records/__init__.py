@@ -4,13 +4,13 @@
 SQLite file or a PostgreSQL database, which ``migrations`` bring up to date when they are opened.
 """
 
+from bot.domain import AnswerStatus
 from bot.records.memory import MemoryRecords
 from bot.records.protocol import Records
 from bot.records.sql import SqlRecords
 from bot.records.values import (
     ANONYMOUS,
     AnswerRecord,
-    AnswerStatus,
     AuditEntry,
     DeletionCount,
     Feedback,

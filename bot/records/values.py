@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias, Union
 
-from bot.domain import Scope, Source, Usage
+from bot.domain import AnswerStatus, Scope, Source, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,37 +15,6 @@ Json: TypeAlias = Union[bool, int, float, str, "list[Json]", "dict[str, Json]", 
 
 ANONYMOUS = 0
 """Whose spendings are those of people who had themselves forgotten; no id of Discord's is 0."""
-
-
-class AnswerStatus(Enum):
-    """What became of an answer.
-
-    ``WRITING_CURSOR`` in the records is an answer that is under way, or was when the bot died. ``NOT_FOUND`` is a gap:
-    a
-    question the documents hold no answer to.
-    """
-
-    WRITING = "writing"
-    COMPLETE = "complete"
-    CUT_AT_LENGTH = "cut at length"
-    FILTERED = "filtered"
-    NOT_FOUND = "not found"
-    FAILED = "failed"
-    STOPPED = "stopped"
-    RESTARTING = "restarting"
-    STALLED = "stalled"
-    OUT_OF_TIME = "out of time"
-    LOST = "lost"
-
-    @property
-    def is_interrupted(self) -> bool:
-        """Whether the model was kept from its end, so that asking again may bring more."""
-        return self not in {
-            AnswerStatus.COMPLETE,
-            AnswerStatus.CUT_AT_LENGTH,
-            AnswerStatus.FILTERED,
-            AnswerStatus.NOT_FOUND,
-        }
 
 
 @dataclass(frozen=True, slots=True)

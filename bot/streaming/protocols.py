@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+from bot.domain import AnswerStatus
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -83,11 +85,14 @@ class StreamStart:
 class Ended:
     """The model came to its end."""
 
+    status: ClassVar[AnswerStatus] = AnswerStatus.COMPLETE
+
 
 @dataclass(frozen=True, slots=True)
 class Failed:
     """Retrieval or the model failed."""
 
+    status: ClassVar[AnswerStatus] = AnswerStatus.FAILED
     error: Exception
 
 
@@ -95,6 +100,7 @@ class Failed:
 class Stopped:
     """Somebody asked to stop."""
 
+    status: ClassVar[AnswerStatus] = AnswerStatus.STOPPED
     by: str
 
 
@@ -102,11 +108,14 @@ class Stopped:
 class Restarting:
     """The bot is going down."""
 
+    status: ClassVar[AnswerStatus] = AnswerStatus.RESTARTING
+
 
 @dataclass(frozen=True, slots=True)
 class Stalled:
     """The model said nothing for so many seconds."""
 
+    status: ClassVar[AnswerStatus] = AnswerStatus.STALLED
     seconds: float
 
 
@@ -114,6 +123,7 @@ class Stalled:
 class OutOfTime:
     """The answer took longer than so many seconds in all."""
 
+    status: ClassVar[AnswerStatus] = AnswerStatus.OUT_OF_TIME
     seconds: float
 
 
@@ -121,11 +131,12 @@ class OutOfTime:
 class Lost:
     """The surface is gone, or took nothing for too long; what is shown there is not the whole answer."""
 
+    status: ClassVar[AnswerStatus] = AnswerStatus.LOST
     error: Exception
 
 
 EndReason = Ended | Failed | Stopped | Restarting | Stalled | OutOfTime | Lost
-"""Why an answer ended."""
+"""Why an answer ended; each has the ``status`` under which it is stored."""
 
 
 class TextSource(Protocol):

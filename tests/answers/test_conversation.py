@@ -14,7 +14,6 @@ from bot.answers.conversation import (
     disambiguate_speakers,
     estimate_tokens,
     extract_question,
-    parse_answer_message,
     restrict_scope,
     trim_history,
     truncate_to_tokens,
@@ -191,20 +190,3 @@ def test_a_follow_up_never_sees_more_than_its_asker_nor_than_any_answer_before(
 def test_a_text_is_shortened_to_the_room_there_is(text: str, room: int) -> None:
     short = truncate_to_tokens(text, room, len)
     assert short == text[:room]
-
-
-@pytest.mark.parametrize(
-    ("content", "text", "is_finished"),
-    [
-        ("Two weeks [1].\n\n-# **Sources**\n-# [1] Handbook", "Two weeks [1].", True),
-        ("Two we\n\n-# Interrupted. The connection was lost.\n\n-# **Sources**", "Two we", False),
-        ("Two we\n\n-# Stopped by Ada.", "Two we", False),
-        ("Two we ▌", "Two we ▌", False),
-        ("-# Sources", "", False),
-        ("Searching…", "Searching…", False),
-        ("Reading Handbook …", "Reading Handbook …", False),
-        ("You are 2nd in line… 4 s", "You are 2nd in line… 4 s", False),
-    ],
-)
-def test_answer_read_back_knows_whether_it_is_complete(content: str, text: str, *, is_finished: bool) -> None:
-    assert parse_answer_message(content) == (text, is_finished)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.answers.queue import AnswerQueue, QueuedDriver, QueueTicket, format_queue_position
+from bot.answers.queue import AnswerQueue, QueuedDriver, QueueTicket
 from bot.streaming import Driver, Ended, RateLimiter, Stopped
 from tests.fakes.scripted_source import ScriptedSource, script_evenly
 from tests.fakes.surface import FakeSurface, Server
@@ -112,13 +111,6 @@ def test_queue_is_never_longer_than_necessary(limit: int, steps: list[tuple[int,
         assert begun
         line.leave(begun[0])
         present.remove(begun[0])
-
-
-@pytest.mark.parametrize(
-    ("ahead", "ordinal"), [(1, "1st"), (2, "2nd"), (3, "3rd"), (4, "4th"), (11, "11th"), (12, "12th"), (21, "21st")]
-)
-def test_queue_position_is_formatted_as_text(ahead: int, ordinal: str) -> None:
-    assert format_queue_position(ahead) == f"You are {ordinal} in line…"
 
 
 class QueueRunner:

@@ -10,12 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.answers.session import AnswerSession, format_reading_status
-from bot.domain import AnswerOutcome, FinishReason, Question, Source
+from bot.answers.session import AnswerSession
+from bot.domain import AnswerStatus, Question
 from bot.errors import IndexBuilding, ModelAccessDenied, ModelInterrupted, NothingFound
-from bot.records import AnswerStatus
 from bot.streaming import Ended, Failed, OutOfTime, Restarting, Stalled, Stopped
-from tests.fakes.answerer import HANDBOOK, TRAVEL, FakeAnswerer, Script
+from tests.fakes.answerer import FakeAnswerer, Script
 
 if TYPE_CHECKING:
     from bot.streaming import EndReason
@@ -52,17 +51,6 @@ async def test_status_line_names_the_documents_read_and_links_only_sources() -> 
     assert begun.allowed_urls == {"https://team.example/h"}
 
 
-def test_the_status_line_counts_the_documents_it_does_not_name() -> None:
-    others = [Source(n, f"{n}.md", f"T{n}", "") for n in range(3, 6)]
-    again = Source(9, "handbook.md", "Handbook", "", section="Elsewhere")
-    status = format_reading_status([HANDBOOK, again, TRAVEL, *others])
-    assert status == "Reading Handbook › Refunds · Travel, page 3 + 3 more …"
-
-
-def test_status_line_is_shown_without_sources_too() -> None:
-    assert format_reading_status([]) == "Reading the documents …"
-
-
 async def test_deltas_pass_through_unchanged_and_are_kept() -> None:
     telling = AnswerSession(FakeAnswerer(Script(["Two ", "weeks [1]."])), Question("Refunds?", answer_id="1"))
     await telling.begin()
@@ -88,10 +76,10 @@ async def test_notice_is_shown_below_complete_and_interrupted_answers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ending", "word"), [(FinishReason.CUT_AT_LENGTH, "length limit"), (FinishReason.FILTERED, "provider's filter")]
+    ("ending", "word"), [(AnswerStatus.CUT_AT_LENGTH, "length limit"), (AnswerStatus.FILTERED, "provider's filter")]
 )
-async def test_truncated_answer_has_a_note(ending: FinishReason, word: str) -> None:
-    said = await closing_note(Script(["Two we"], outcome=AnswerOutcome(ending)), Ended())
+async def test_truncated_answer_has_a_note(ending: AnswerStatus, word: str) -> None:
+    said = await closing_note(Script(["Two we"], status=ending), Ended())
     assert said.startswith("-# Cut off")
     assert word in said
 
@@ -179,13 +167,13 @@ async def test_status_is_set_when_the_closing_is_built(cause: EndReason, fate: A
 @pytest.mark.parametrize(
     ("ending", "fate"),
     [
-        (FinishReason.CUT_AT_LENGTH, AnswerStatus.CUT_AT_LENGTH),
-        (FinishReason.FILTERED, AnswerStatus.FILTERED),
-        (FinishReason.NOT_FOUND, AnswerStatus.NOT_FOUND),
+        (AnswerStatus.CUT_AT_LENGTH, AnswerStatus.CUT_AT_LENGTH),
+        (AnswerStatus.FILTERED, AnswerStatus.FILTERED),
+        (AnswerStatus.NOT_FOUND, AnswerStatus.NOT_FOUND),
     ],
 )
-async def test_finish_reasons_other_than_stop_are_distinguished(ending: FinishReason, fate: AnswerStatus) -> None:
-    telling = await run_session(Script(["Two we"], outcome=AnswerOutcome(ending)))
+async def test_finish_reasons_other_than_stop_are_distinguished(ending: AnswerStatus, fate: AnswerStatus) -> None:
+    telling = await run_session(Script(["Two we"], status=ending))
     telling.closing(Ended())
     assert telling.status is fate
 

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from bot.app.terminal import Terminal
 from bot.doctor import CheckResult
-from bot.domain import AnswerOutcome, IngestionReport, Progress, Source, Usage
+from bot.domain import AnswerStatus, IngestionReport, Progress, Source, Usage
 from bot.errors import ModelInterrupted, Problem
 from bot.knowledge.evaluation import AnswerStats, Evaluation, Score
 
@@ -35,7 +35,7 @@ class PreparedAnswer:
     searched_for: str = ""
     is_confident: bool = False
     usage: Usage = field(default_factory=Usage)
-    outcome: AnswerOutcome = field(default_factory=AnswerOutcome)
+    status: AnswerStatus = AnswerStatus.COMPLETE
 
     async def deltas(self) -> AsyncIterator[str]:
         for part in self.parts:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bot.answers.status_lines import INTERRUPTED_NOTE
 from bot.discord_adapter.answer_buttons import ButtonAction, build_streaming_buttons, format_custom_id
 from bot.discord_adapter.components import FORGED
-from bot.discord_adapter.unfinished_messages import INTERRUPTED_NOTE
 from bot.domain import Scope
 from bot.errors import ModelInterrupted, RecordsUnusable
 from bot.records import AnswerRecord, AnswerStatus, MemoryRecords, SqlRecords, Vote

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bot.access.scopes import Rule
-from bot.answers.session import AUTOMATIC_NOTE
+from bot.answers.status_lines import AUTOMATIC_NOTE
 from bot.domain import SHARED
 from bot.errors import NothingFound
 from bot.records import AnswerStatus

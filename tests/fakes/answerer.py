@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bot.domain import (
     SHARED,
-    AnswerOutcome,
+    AnswerStatus,
     Attachment,
     DocumentInfo,
     IngestionReport,
@@ -46,7 +46,7 @@ class Script:
     sources: Sequence[Source] = (HANDBOOK, TRAVEL)
     notice: str = ""
     searched_for: str = ""
-    outcome: AnswerOutcome = field(default_factory=AnswerOutcome)
+    status: AnswerStatus = AnswerStatus.COMPLETE
     is_confident: bool = False
     prompt_tokens: int = 0
     """What the model is given, from the moment the first delta is awaited; each delta is a token it has written."""
@@ -86,10 +86,10 @@ class FakeAnswer:
         return self._usage
 
     @property
-    def outcome(self) -> AnswerOutcome:
+    def status(self) -> AnswerStatus:
         if not self._is_over:
-            raise RuntimeError("the outcome is not known before the last delta")
-        return self._script.outcome
+            raise RuntimeError("the status is not known before the last delta")
+        return self._script.status
 
     async def deltas(self) -> AsyncIterator[str]:
         self._usage = Usage(self._script.prompt_tokens)

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from bot.access.budgets import Limits
 from bot.admin import document_list, feedback_export, gaps, guild_settings_text, reindex_report
 from bot.answers.excerpts import format_sources
-from bot.answers.session import AnswerSession, format_reading_status
+from bot.answers.session import AnswerSession
+from bot.answers.status_lines import format_reading_status
 from bot.discord_adapter.history import format_thread_name
 from bot.domain import Attachment, DocumentInfo, Question, ResponseStyle, Scope, Source
 from bot.knowledge.answering.prompts import build_question_prompt, format_file, format_passage

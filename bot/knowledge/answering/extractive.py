@@ -17,7 +17,7 @@ from llama_index.core.llms import CustomLLM
 from llama_index.core.response_synthesizers import BaseSynthesizer
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 
-from bot.domain import AnswerOutcome, FinishReason, Source
+from bot.domain import AnswerStatus, Source
 from bot.knowledge.answering.evidence import compute_coverages
 from bot.knowledge.answering.prompts import NO_PASSAGES, format_heading
 from bot.knowledge.answering.quotable_units import QuotableUnit, split_units
@@ -229,9 +229,9 @@ class ExtractiveSynthesizer(BaseSynthesizer):
         self._is_low_confidence = False
 
     @property
-    def outcome(self) -> AnswerOutcome:
+    def status(self) -> AnswerStatus:
         """How it ended, once its deltas have: with quotes that may be none of the answer, it was not found."""
-        return AnswerOutcome(FinishReason.NOT_FOUND if self._is_low_confidence else FinishReason.COMPLETE)
+        return AnswerStatus.NOT_FOUND if self._is_low_confidence else AnswerStatus.COMPLETE
 
     async def aget_response(self, query_str: str, text_chunks: Sequence[str], **_: Any) -> AsyncGenerator[str, None]:  # noqa: ARG002 # as inherited
         """The answer's deltas; ``text_chunks`` are not looked at, for the sources hold the passages unadorned."""
@@ -371,4 +371,4 @@ async def extract_answer(
     nodes = hits or [NodeWithScore(node=TextNode(text=NO_PASSAGES))]
     quoter = ExtractiveSynthesizer(found, embedding)
     response = cast("AsyncStreamingResponse", await quoter.asynthesize(QueryBundle(question), nodes))
-    return StreamedAnswer(response, found.sources, get_outcome=lambda _has_text: quoter.outcome)
+    return StreamedAnswer(response, found.sources, get_status=lambda _has_text: quoter.status)

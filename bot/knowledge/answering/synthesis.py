@@ -10,7 +10,7 @@ from llama_index.core.indices.prompt_helper import PromptHelper
 from llama_index.core.response_synthesizers import ResponseMode, get_response_synthesizer
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 
-from bot.domain import AnswerOutcome, Attachment, FinishReason, ResponseStyle, Usage
+from bot.domain import AnswerStatus, Attachment, ResponseStyle, Usage
 from bot.knowledge.answering.prompts import NO_PASSAGES, build_question_prompt, format_file, format_passage
 from bot.knowledge.answering.refusal_marker import RefusalMarkerFilter
 from bot.knowledge.answering.retrieval import (
@@ -47,7 +47,7 @@ class StreamedAnswer:
         response: AsyncStreamingResponse,
         sources: Sequence[Source],
         *,
-        get_outcome: Callable[[bool], AnswerOutcome] = lambda _has_text: AnswerOutcome(),
+        get_status: Callable[[bool], AnswerStatus] = lambda _has_text: AnswerStatus.COMPLETE,
         usage_counters: Sequence[UsageCounter] = (),
     ) -> None:
         """Make it.
@@ -55,12 +55,12 @@ class StreamedAnswer:
         Args:
             response: Where the deltas come from.
             sources: What the answer may cite.
-            get_outcome: Asked once the deltas are exhausted, with whether there was any text: the outcome, or an error.
+            get_status: Asked once the deltas are exhausted, with whether there was any text: the outcome, or an error.
             usage_counters: What counts the tokens of the streams that it takes; none where no model writes.
         """
         self._response = response
-        self._get_outcome = get_outcome
-        self._outcome = AnswerOutcome()
+        self._get_status = get_status
+        self._status = AnswerStatus.COMPLETE
         self.sources: Sequence[Source] = tuple(sources)
         self.usage_counters: Sequence[UsageCounter] = tuple(usage_counters)
         self.notice = ""
@@ -68,9 +68,9 @@ class StreamedAnswer:
         self.is_confident = False
 
     @property
-    def outcome(self) -> AnswerOutcome:
+    def status(self) -> AnswerStatus:
         """How it ended."""
-        return self._outcome
+        return self._status
 
     @property
     def usage(self) -> Usage:
@@ -95,9 +95,9 @@ class StreamedAnswer:
             raise map_model_error(error) from error
         if shown := refusing.flush():
             yield shown
-        outcome = self._get_outcome(has_text)
-        is_whole = outcome.finish_reason is FinishReason.COMPLETE
-        self._outcome = AnswerOutcome(FinishReason.NOT_FOUND) if is_whole and refusing.is_refusal else outcome
+        outcome = self._get_status(has_text)
+        is_whole = outcome is AnswerStatus.COMPLETE
+        self._status = AnswerStatus.NOT_FOUND if is_whole and refusing.is_refusal else outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +170,7 @@ async def synthesize(question: str, context: PromptContext, model: StreamingMode
     return StreamedAnswer(
         cast("AsyncStreamingResponse", response),
         sources,
-        get_outcome=lambda has_text: watched.usage_counter.outcome(has_text=has_text),
+        get_status=lambda has_text: watched.usage_counter.status(has_text=has_text),
         usage_counters=[watched.usage_counter],
     )
 

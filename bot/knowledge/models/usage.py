@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from bot import errors
-from bot.domain import AnswerOutcome, FinishReason, Usage
+from bot.domain import AnswerStatus, Usage
 from bot.knowledge.splitting.splitter import count_tokens
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class UsageCounter:
             self._completion.count() if said is None else said,
         )
 
-    def outcome(self, *, has_text: bool) -> AnswerOutcome:
+    def status(self, *, has_text: bool) -> AnswerStatus:
         """How the stream ended, now that it has.
 
         Raises:
@@ -71,12 +71,12 @@ class UsageCounter:
             ModelInterrupted: it ended without saying that it had ended.
         """
         if self._finish_reason == "content_filter":
-            return AnswerOutcome(FinishReason.FILTERED)
+            return AnswerStatus.FILTERED
         if not has_text:
             raise errors.ModelResponseEmpty(_OUT_OF_TOKENS if self._finish_reason == "length" else _MUTE)
         if self._finish_reason is None:
             raise errors.ModelInterrupted(INTERRUPTED)
-        return AnswerOutcome(FinishReason.CUT_AT_LENGTH if self._finish_reason == "length" else FinishReason.COMPLETE)
+        return AnswerStatus.CUT_AT_LENGTH if self._finish_reason == "length" else AnswerStatus.COMPLETE
 
 
 class _TextCounter:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bot.domain import AnswerStatus
 from bot.records.memory.state import State
-from bot.records.values import AnswerStatus, Feedback, Gap
+from bot.records.values import Feedback, Gap
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

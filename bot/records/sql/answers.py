@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from bot.domain import AnswerStatus
 from bot.records.protocol import AUDIT_RETENTION, BUDGET_WINDOW, USAGE_RETENTION
 from bot.records.sql.database import Database
 from bot.records.sql.rows import record_from_row, record_to_row
 from bot.records.sql.schema import answers, audit_log, match_guild, runs, usage_records, votes
-from bot.records.values import ANONYMOUS, AnswerStatus, DeletionCount, Statistics
+from bot.records.values import ANONYMOUS, DeletionCount, Statistics
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,8 +7,8 @@ from dataclasses import asdict, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from bot.domain import Scope, Source, Usage
-from bot.records.values import AnswerRecord, AnswerStatus, UsageRecord, Vote
+from bot.domain import AnswerStatus, Scope, Source, Usage
+from bot.records.values import AnswerRecord, UsageRecord, Vote
 
 if TYPE_CHECKING:
     import sqlalchemy as sa

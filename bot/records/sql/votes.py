@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from bot.domain import AnswerStatus
 from bot.records.sql.database import Database
 from bot.records.sql.rows import parse_sources, replace_unstorable, scope_from_json, vote_from_row, vote_to_row
 from bot.records.sql.schema import answers, match_guild, votes
-from bot.records.values import AnswerStatus, Feedback, Gap, Vote
+from bot.records.values import Feedback, Gap, Vote
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from llama_index.core.schema import NodeWithScore
 
-from bot.domain import FinishReason, Question, Source
+from bot.domain import AnswerStatus, Question, Source
 from bot.errors import NothingFound
 from bot.knowledge import KnowledgeBase, LocalEmbeddingChoice
 from bot.knowledge.answering.extractive import (
@@ -216,7 +216,7 @@ async def test_low_confidence_quotes_are_marked_as_such() -> None:
     good = await answer_from("Where is the kettle?", "The kettle is in the kitchen.")
     assert LOW_CONFIDENCE_NOTE in "".join([delta async for delta in poor.deltas()])
     assert LOW_CONFIDENCE_NOTE not in "".join([delta async for delta in good.deltas()])
-    assert (poor.outcome.finish_reason, good.outcome.finish_reason) == (FinishReason.NOT_FOUND, FinishReason.COMPLETE)
+    assert (poor.status, good.status) == (AnswerStatus.NOT_FOUND, AnswerStatus.COMPLETE)
 
 
 async def answer_from(question: str, *passages: str) -> StreamedAnswer:

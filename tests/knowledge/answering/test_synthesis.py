@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from llama_index.core.schema import NodeWithScore
 from pydantic import SecretStr
 
-from bot.domain import Attachment, FinishReason, ResponseStyle
+from bot.domain import AnswerStatus, Attachment, ResponseStyle
 from bot.errors import ContextTooLong, ModelAccessDenied, ModelInterrupted, ModelResponseEmpty
 from bot.knowledge.answering.prompts import NO_PASSAGES, build_question_prompt, format_passage
 from bot.knowledge.answering.retrieval import build_sources
@@ -68,15 +68,15 @@ async def read_answer(answer: StreamedAnswer) -> str:
 @pytest.mark.parametrize(
     ("said", "shown", "ending"),
     [
-        ("[0] The documents do not say.", "The documents do not say.", FinishReason.NOT_FOUND),
-        ("In the kitchen [1]; nothing in [0].", "In the kitchen [1]; nothing in [0].", FinishReason.COMPLETE),
+        ("[0] The documents do not say.", "The documents do not say.", AnswerStatus.NOT_FOUND),
+        ("In the kitchen [1]; nothing in [0].", "In the kitchen [1]; nothing in [0].", AnswerStatus.COMPLETE),
     ],
 )
-async def test_refused_answer_ends_as_not_found_without_its_marker(said: str, shown: str, ending: FinishReason) -> None:
+async def test_refused_answer_ends_as_not_found_without_its_marker(said: str, shown: str, ending: AnswerStatus) -> None:
     async with open_model(make_completion(said)) as (server, model):
         answer = await synthesize(QUESTION, PromptContext(make_hits("The kettle is red.")), model)
         assert await read_answer(answer) == shown
-        assert answer.outcome.finish_reason is ending
+        assert answer.status is ending
         assert "begin with [0]" in str(server.chat_requests[0])
 
 
@@ -93,7 +93,7 @@ async def test_the_answer_is_the_models_exact_text_in_deltas_after_sources_are_k
 
     assert "".join(deltas) == text
     assert len(deltas) > 5
-    assert answer.outcome.finish_reason is FinishReason.COMPLETE
+    assert answer.status is AnswerStatus.COMPLETE
 
 
 async def test_model_is_called_once_with_numbered_passages_between_random_delimiters() -> None:

@@ -56,7 +56,7 @@ async def catch_error(script: Script) -> errors.AnswerUnavailable:
         model = connect_model(server).with_usage()
         try:
             text = await read_stream(model)
-            model.usage_counter.outcome(has_text=bool(text))
+            model.usage_counter.status(has_text=bool(text))
         except MODEL_ERRORS as error:
             return map_model_error(error)
         except errors.AnswerUnavailable as error:

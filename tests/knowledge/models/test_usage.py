@@ -12,7 +12,7 @@ from openai.types.chat import ChatCompletionChunk
 from pydantic import SecretStr
 
 from bot import errors
-from bot.domain import FinishReason, Usage
+from bot.domain import AnswerStatus, Usage
 from bot.knowledge.models import usage as usage_module
 from bot.knowledge.models.openai import MODEL_ERRORS, LanguageModelChoice, build_language_model
 from bot.knowledge.models.usage import UsageCounter
@@ -61,17 +61,17 @@ def make_event(content: str = "", finish_reason: str | None = None, usage: tuple
 @pytest.mark.parametrize(
     ("finish_reason", "ending"),
     [
-        ("stop", FinishReason.COMPLETE),
-        ("length", FinishReason.CUT_AT_LENGTH),
-        ("content_filter", FinishReason.FILTERED),
+        ("stop", AnswerStatus.COMPLETE),
+        ("length", AnswerStatus.CUT_AT_LENGTH),
+        ("content_filter", AnswerStatus.FILTERED),
     ],
 )
-async def test_the_outcome_is_read_off_the_raw_events(finish_reason: str, ending: FinishReason) -> None:
+async def test_the_outcome_is_read_off_the_raw_events(finish_reason: str, ending: AnswerStatus) -> None:
     async with OpenAIServer(Completion(["In", " Whitby."], finish_reason=finish_reason)) as server:
         model = connect_model(server).with_usage()
 
         assert await read_stream(model) == "In Whitby."
-        assert model.usage_counter.outcome(has_text=True).finish_reason is ending
+        assert model.usage_counter.status(has_text=True) is ending
         assert model.usage_counter.usage == Usage(100, 2)
         await model.aclose()
 
@@ -84,11 +84,8 @@ async def test_two_concurrent_answers_do_not_mix_their_outcomes() -> None:
 
         await asyncio.gather(*map(read_stream, copies))
 
-        told = {
-            (copy.usage_counter.outcome(has_text=True).finish_reason, copy.usage_counter.usage.completion)
-            for copy in copies
-        }
-        assert told == {(FinishReason.CUT_AT_LENGTH, 1), (FinishReason.COMPLETE, 2)}
+        told = {(copy.usage_counter.status(has_text=True), copy.usage_counter.usage.completion) for copy in copies}
+        assert told == {(AnswerStatus.CUT_AT_LENGTH, 1), (AnswerStatus.COMPLETE, 2)}
         await model.aclose()
 
 
@@ -96,7 +93,7 @@ def test_stream_emptied_by_the_content_filter_is_reported_as_filtered() -> None:
     tally = UsageCounter()
     tally.observe(make_event(finish_reason="content_filter"))
 
-    assert tally.outcome(has_text=False).finish_reason is FinishReason.FILTERED
+    assert tally.status(has_text=False) is AnswerStatus.FILTERED
 
 
 def test_length_limit_used_up_by_reasoning_gives_a_hint() -> None:
@@ -104,7 +101,7 @@ def test_length_limit_used_up_by_reasoning_gives_a_hint() -> None:
     tally.observe(make_event(finish_reason="length"), reasoning="Let me see. ")
 
     with pytest.raises(errors.ModelResponseEmpty, match="longest answer"):
-        tally.outcome(has_text=False)
+        tally.status(has_text=False)
 
 
 def test_usage_is_zero_before_the_first_request() -> None:
