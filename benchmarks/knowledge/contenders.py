@@ -1,16 +1,17 @@
-"""Who is measured: our stores through their own door, and SimpleVectorStore as LlamaIndex's documentation uses it."""
+"""Stores under measurement: ours through our retriever, SimpleVectorStore as LlamaIndex documents it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
 from llama_index.core.embeddings import MockEmbedding
+from llama_index.core.schema import QueryBundle
 from llama_index.core.vector_stores import SimpleVectorStore
 from llama_index.core.vector_stores.types import VectorStoreQuery
 
 from benchmarks.knowledge.corpus import COLLECTIONS, PASSAGES_PER_DOCUMENT, Corpus
 from bot.domain import Scope
-from bot.knowledge.answering.retrieval import CANDIDATES, FusedRetriever
+from bot.knowledge.answering.retrieval import CANDIDATES, HybridRetriever, build_index
 from bot.knowledge.stores import open_store
 from bot.knowledge.stores.store import batched
 
@@ -41,15 +42,6 @@ class Contender(Protocol):
         ...
 
 
-class _FixedEmbedding(MockEmbedding):
-    """A model that need not be asked: the vector is there."""
-
-    vector: list[float]
-
-    async def _aget_query_embedding(self, query: str) -> list[float]:  # noqa: ARG002 # as inherited
-        return self.vector
-
-
 class DocentStore:
     """A ``Store``, at a path or an address."""
 
@@ -57,6 +49,7 @@ class DocentStore:
         self._corpus = corpus
         self._store = open_store(location, "benchmark")
         self._store.preload()
+        self._index = build_index(self._store, MockEmbedding(embed_dim=corpus.dimension))
 
     def fill(self, on_progress: Callable[[int], None]) -> None:
         """Vectors as they come, then everything at one stroke."""
@@ -83,8 +76,8 @@ class DocentStore:
 
     async def ask(self, question: SampleQuestion) -> None:
         """As the bot does: search by words and by vector, weigh what is found, put it in one order."""
-        given = _FixedEmbedding(embed_dim=self._corpus.dimension, vector=question.vector)
-        await FusedRetriever(self._store, given, Scope(COLLECTIONS)).aretrieve(question.text)
+        bundle = QueryBundle(question.text, embedding=question.vector)
+        await HybridRetriever(self._index, Scope(COLLECTIONS)).aretrieve(bundle)
 
     def close(self) -> None:
         """Close the store."""

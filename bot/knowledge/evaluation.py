@@ -13,9 +13,12 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
+from llama_index.core.schema import QueryBundle
+from llama_index.core.vector_stores.types import VectorStoreQueryMode
+
 from bot.domain import AnswerStatus, Question, Scope
 from bot.errors import AnswerUnavailable, DocentError, NothingFound
-from bot.knowledge.answering.retrieval import get_text_node
+from bot.knowledge.answering.passages import get_text_node
 from bot.text.citations import find_citation_numbers
 
 if TYPE_CHECKING:
@@ -201,14 +204,16 @@ class SearchResult:
 async def _search(base: KnowledgeBase, case: EvalQuestion, document: str, scope: Scope) -> dict[str, SearchResult]:
     """Search in each way."""
     question = case.question
-    retriever = base.as_retriever(scope)
-    vector, embedding = await _measure_time(retriever.embed_query(question))
-    ways: dict[str, tuple[str, Sequence[float] | None]] = {KEYWORDS: (question, None)}
+    modes = {KEYWORDS: VectorStoreQueryMode.TEXT_SEARCH}
+    vector: Sequence[float] | None = None
+    embedding = 0.0
     if base.embedding is not None:
-        ways |= {VECTORS: ("", vector), FUSED: (question, vector)}
+        modes |= {VECTORS: VectorStoreQueryMode.DEFAULT, FUSED: VectorStoreQueryMode.HYBRID}
+        vector, embedding = await _measure_time(base.as_retriever(scope).embed_query(question))
+    bundle = QueryBundle(question, embedding=None if vector is None else list(vector))
     found: dict[str, SearchResult] = {}
-    for way, asked in ways.items():
-        hits, searching = await _measure_time(retriever.search(*asked))
+    for way, mode in modes.items():
+        hits, searching = await _measure_time(base.as_retriever(scope, mode).aretrieve(bundle))
         seconds = searching + (0.0 if way == KEYWORDS else embedding)
         found[way] = SearchResult(find_rank(document, hits), seconds, _find_answer_rank(case, hits))
     return found

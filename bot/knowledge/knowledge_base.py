@@ -1,4 +1,4 @@
-"""The room's one object: a question or a re-index goes in at the door, an answer or a report comes out."""
+"""Answers questions from the indexed documents, and keeps the index up to date."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from threading import Event
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, Self, cast
+
+from llama_index.core.vector_stores.types import VectorStoreQueryMode
 
 from bot.domain import (
     QUESTION_LIMIT,
@@ -23,11 +25,13 @@ from bot.domain import (
     collection_of,
 )
 from bot.errors import DocentError, IndexBuilding, IndexEmpty, NothingFound, QuestionInvalid
-from bot.knowledge.answering.condense_question import condense_question, is_self_contained
-from bot.knowledge.answering.extractive import extract_answer
-from bot.knowledge.answering.retrieval import FusedRetriever, list_nearest_titles
-from bot.knowledge.answering.synthesis import PromptContext, fit_context, synthesize
-from bot.knowledge.ingestion.attachments import build_search_query, read_attachment
+from bot.knowledge.answering.extractive import PASSAGES_READ, ExtractiveSynthesizer
+from bot.knowledge.answering.postprocessors import BestPassages, EvidenceFilter, NeighbourMerger, TokenBudget
+from bot.knowledge.answering.prompt_budget import PromptBudget
+from bot.knowledge.answering.query_engine import GroundedQueryEngine
+from bot.knowledge.answering.retrieval import HybridRetriever, build_index
+from bot.knowledge.answering.synthesis import GroundedSynthesizer, StreamedAnswer
+from bot.knowledge.ingestion.attachments import read_attachment
 from bot.knowledge.ingestion.ingestion import BATCH, IN_FLIGHT, Ingestion
 from bot.knowledge.models.local import LocalEmbedding, LocalEmbeddingChoice, load_local_embedding
 from bot.knowledge.models.openai import (
@@ -46,7 +50,6 @@ from bot.knowledge.sources.document_folder import DocumentFolder, sanitize_file_
 from bot.knowledge.splitting.splitter import count_tokens
 from bot.knowledge.stores import FILE_NAME, open_store
 from bot.knowledge.stores.store import NO_EMBEDDING
-from bot.text.citations import escape_markdown
 from bot.text.invisible import strip_invisible
 
 if TYPE_CHECKING:
@@ -54,11 +57,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from llama_index.core.base.embeddings.base import BaseEmbedding
-    from llama_index.core.schema import NodeWithScore
+    from llama_index.core.base.response.schema import AsyncStreamingResponse
+    from llama_index.core.postprocessor.types import BaseNodePostprocessor
 
     from bot.domain import DocumentInfo, Scope, Source
-    from bot.knowledge.answering.retrieval import Reranker
-    from bot.knowledge.answering.synthesis import StreamedAnswer
+    from bot.knowledge.answering.synthesis import PassageSynthesizer
     from bot.knowledge.stores.store import Store
 
 SPOOL_NAME: Final = "reading.sqlite"
@@ -90,11 +93,12 @@ class KnowledgeBase:
         answer_tokens: int = ANSWER_TOKENS,
         embed_tokens_per_run: int | None = None,
         spool: Path | None = None,
-        reranker: Reranker | None = None,
+        rerankers: Sequence[BaseNodePostprocessor] = (),
     ) -> None:
         self._root = root
         self._store = store
-        self._reranker = reranker
+        self._index = build_index(store, embedding)
+        self._rerankers = rerankers
         self._llm = llm
         self._embedding = embedding
         self._window = window
@@ -168,44 +172,49 @@ class KnowledgeBase:
         """
         question = _sanitize_question(question)
         asked = _validate_question_text(question.text)
-        rewriter = None if self._llm is None else self._llm.with_usage()
-        # What came with the question is what it points at, not what was said before.
-        text = asked if question.attachments else (await condense_question(question, rewriter)).strip()
+        writer = None if self._llm is None else self._llm.with_usage()
+        condenser = None if self._llm is None else self._llm.with_usage()
         retriever = self.as_retriever(question.scope)
-        hits = await retriever.aretrieve(build_search_query(text, question.attachments))
-        if not hits or retriever.evidence.is_empty:
-            await self._raise_if_unanswerable(list_nearest_titles(hits), has_files=bool(question.attachments))
-            hits = []
-        if self._llm is not None:
-            answer = await self._synthesize(self._llm, text, hits, question)
-        else:
-            embedding = None if retriever.is_keywords_only else self._embedding
-            answer = await extract_answer(
-                text, hits, embedding, cosines=retriever.cosines, attachments=question.attachments
-            )
-        answer.notice = KEYWORDS_ONLY if retriever.is_keywords_only else ""
-        if rewriter is not None:
-            answer.usage_counters = (rewriter.usage_counter, *answer.usage_counters)
-        answer.searched_for = "" if text == asked else text
-        # One word, or a question that points at something unsaid, is covered by any passage that happens to hold it.
-        answer.is_confident = retriever.evidence.is_clear and is_self_contained(text)
+        synthesizer, trimming = self._build_synthesizer(question, writer)
+        engine = GroundedQueryEngine(
+            question,
+            retriever=retriever,
+            node_postprocessors=[
+                EvidenceFilter(self._embedding, has_files=bool(question.attachments)),
+                *self._rerankers,
+                trimming,
+                NeighbourMerger(),
+            ],
+            response_synthesizer=synthesizer,
+            condenser=condenser,
+        )
+        try:
+            response = cast("AsyncStreamingResponse", await engine.aquery(asked))
+        except NothingFound:
+            await self._ensure_index()
+            raise
+        if not response.source_nodes:
+            await self._ensure_index()
+        answer = StreamedAnswer(
+            response,
+            get_status=synthesizer.get_status,
+            usage_counters=[model.usage_counter for model in (condenser, writer) if model is not None],
+            notice=KEYWORDS_ONLY if retriever.is_keywords_only else "",
+            searched_for="" if engine.search_text == asked else engine.search_text,
+            is_confident=engine.is_confident,
+        )
         answer.sources = await asyncio.to_thread(self._mark_changed, answer.sources)
         return answer
 
-    async def _synthesize(
-        self, model: StreamingModel, text: str, hits: Sequence[NodeWithScore], question: Question
-    ) -> StreamedAnswer:
-        asked = question.text.strip()
-        put = text if text == asked else f"{asked}\nThat is: {text}"
-        reading = await asyncio.to_thread(  # counting the tokens of long files takes more time than the loop has
-            fit_context,
-            hits,
-            put,
-            window=self._window,
-            answer_tokens=self._answer_tokens,
-            extra_context=PromptContext(files=question.attachments, style=question.style),
-        )
-        return await synthesize(put, reading, model)
+    def _build_synthesizer(
+        self, question: Question, writer: StreamingModel | None
+    ) -> tuple[PassageSynthesizer, BaseNodePostprocessor]:
+        """Return what answers, and what cuts the passages to what it can read."""
+        if writer is None:
+            extractive = ExtractiveSynthesizer(self._embedding, attachments=question.attachments)
+            return extractive, BestPassages(limit=PASSAGES_READ)
+        budget = PromptBudget(self._window, self._answer_tokens, question.attachments, question.style)
+        return GroundedSynthesizer(writer, budget), TokenBudget(budget)
 
     @property
     def has_model(self) -> bool:
@@ -217,9 +226,9 @@ class KnowledgeBase:
         """The model that embeds, None for keywords only."""
         return self._embedding
 
-    def as_retriever(self, scope: Scope) -> FusedRetriever:
-        """What finds the passages of one question."""
-        return FusedRetriever(self._store, self._embedding, scope, reranker=self._reranker)
+    def as_retriever(self, scope: Scope, mode: VectorStoreQueryMode = VectorStoreQueryMode.HYBRID) -> HybridRetriever:
+        """Return the retriever of one question."""
+        return HybridRetriever(self._index, scope, mode=mode)
 
     def list_collections(self) -> frozenset[str]:
         """Every collection there is something to search in, or a folder for it. It blocks: call it in a thread."""
@@ -377,25 +386,15 @@ class KnowledgeBase:
         }
         return tuple(replace(source, is_changed=source.document in changed) for source in sources)
 
-    async def _raise_if_unanswerable(self, nearest: Sequence[str], *, has_files: bool) -> None:
-        """Raise what is to be said, unless there are documents and the question can be answered from its own files."""
+    async def _ensure_index(self) -> None:
+        """Raise what to tell the asker if there is nothing to search yet."""
         state = await self.state()
-        if state.nodes and has_files:
-            return
         if state.nodes:
-            raise NothingFound(_format_not_found(nearest), nearest=nearest)
+            return
         if state.running is not None:
             done, total = state.running.files_done, state.running.files_total
             raise IndexBuilding(f"The documents are being read for the first time: {done} of {total} files so far.")
-        raise IndexEmpty(
-            "There are no documents to answer from yet. Whoever runs Docent needs to add some and reindex."
-        )
-
-
-def _format_not_found(nearest: Sequence[str]) -> str:
-    if not nearest:
-        return "The documents do not speak of this. Try other words."
-    return f"I did not find this in the documents. What comes nearest: {', '.join(map(escape_markdown, nearest))}."
+        raise IndexEmpty("There are no documents to answer from yet. Docent's operator needs to add some and reindex.")
 
 
 def _read_modified_time(path: Path) -> datetime | None:

@@ -9,29 +9,25 @@ import asyncio
 import logging
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final, Self
 
 import numpy as np
-from llama_index.core.base.llms.types import CompletionResponse, CompletionResponseGen, LLMMetadata
-from llama_index.core.llms import CustomLLM
-from llama_index.core.response_synthesizers import BaseSynthesizer
-from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
+from llama_index.core.llms.mock import MockLLM
 
 from bot.domain import AnswerStatus, Source
 from bot.knowledge.answering.evidence import compute_coverages
-from bot.knowledge.answering.prompts import NO_PASSAGES, format_heading
+from bot.knowledge.answering.passages import build_sources
+from bot.knowledge.answering.prompts import format_heading
 from bot.knowledge.answering.quotable_units import QuotableUnit, split_units
-from bot.knowledge.answering.retrieval import build_sources, group_by_document, merge_adjacent
-from bot.knowledge.answering.synthesis import StreamedAnswer
+from bot.knowledge.answering.synthesis import PassageSynthesizer
+from bot.knowledge.answering.vector_store import SIMILARITY
 from bot.knowledge.models.openai import MODEL_ERRORS
-from bot.text.citations import escape_markdown
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 
     from llama_index.core.base.embeddings.base import BaseEmbedding
-    from llama_index.core.base.response.schema import AsyncStreamingResponse
-    from llama_index.core.prompts.mixin import PromptDictType
+    from llama_index.core.schema import NodeWithScore
 
     from bot.domain import Attachment
 
@@ -194,84 +190,50 @@ def _escape_citations(text: str) -> str:
 # --- The synthesizer ---------------------------------------------------------------------------------------------
 
 
-class PlaceholderLLM(CustomLLM):
-    """The model of an operator who has set none; LlamaIndex wants one to be there, and nobody asks it."""
+class ExtractiveSynthesizer(PassageSynthesizer):
+    """Answers with quotes instead of a model; what to quote is chosen when the first delta is awaited.
 
-    @property
-    def metadata(self) -> LLMMetadata:
-        """Nothing to know."""
-        return LLMMetadata(model_name="none")
+    Files that came with the question are quoted as well, each under its name; they are not among the sources.
+    """
 
-    def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:  # noqa: FBT001, FBT002 # as inherited
-        """Refuse.
-
-        Raises:
-            NotImplementedError: always.
-        """
-        raise NotImplementedError("there is no model")
-
-    def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseGen:  # noqa: FBT001, FBT002 # as inherited
-        """Refuse.
-
-        Raises:
-            NotImplementedError: always.
-        """
-        raise NotImplementedError("there is no model")
-
-
-class ExtractiveSynthesizer(BaseSynthesizer):
-    """A response synthesizer that quotes. ``found`` belong to the nodes it is given, in the same order."""
-
-    def __init__(self, candidates: Candidates, embedding: BaseEmbedding | None) -> None:
-        super().__init__(llm=PlaceholderLLM(), streaming=True)
-        self._candidates = candidates
+    def __init__(self, embedding: BaseEmbedding | None, *, attachments: Sequence[Attachment] = ()) -> None:
+        super().__init__(MockLLM())  # LlamaIndex wants a model; this one is never asked
         self._embedding = embedding
+        self._files = [
+            Source(UNNUMBERED, "", f"Your attachment {_escape_markdown(file.name)}", file.text) for file in attachments
+        ]
         self._is_low_confidence = False
 
-    @property
-    def status(self) -> AnswerStatus:
-        """How it ended, once its deltas have: with quotes that may be none of the answer, it was not found."""
+    def get_status(self, *, has_text: bool) -> AnswerStatus:
+        """Return how the answer ended: as not found where the quotes may not answer the question."""
+        del has_text
         return AnswerStatus.NOT_FOUND if self._is_low_confidence else AnswerStatus.COMPLETE
 
-    async def aget_response(self, query_str: str, text_chunks: Sequence[str], **_: Any) -> AsyncGenerator[str, None]:  # noqa: ARG002 # as inherited
-        """The answer's deltas; ``text_chunks`` are not looked at, for the sources hold the passages unadorned."""
-        return self._stream_deltas(query_str)
+    async def stream_answer(self, question: str, passages: Sequence[NodeWithScore]) -> AsyncGenerator[str, None]:
+        """Return the quotes, word by word."""
+        return self._stream_deltas(question, Candidates.from_passages(passages, self._files))
 
-    def get_response(self, query_str: str, text_chunks: Sequence[str], **_: Any) -> str:
-        """Refuse: this one only streams.
-
-        Raises:
-            NotImplementedError: always.
-        """
-        raise NotImplementedError("quotes are streamed")
-
-    def _get_prompts(self) -> PromptDictType:
-        return {}
-
-    def _update_prompts(self, prompts_dict: PromptDictType) -> None:
-        pass
-
-    async def _stream_deltas(self, question: str) -> AsyncGenerator[str, None]:
+    async def _stream_deltas(self, question: str, candidates: Candidates) -> AsyncGenerator[str, None]:
         yield NO_MODEL_HEADING
-        quotes = select_quotes(await self._score_units(question))
+        quotes = select_quotes(await self._score_units(question, candidates))
         self._is_low_confidence = (
             not quotes
             or quotes[0].score < LOW_CONFIDENCE_SCORE
-            or (self._candidates.has_low_similarity and not self._candidates.files)
+            or (candidates.has_low_similarity and not candidates.files)
         )
         for piece in render_quotes(quotes, is_low_confidence=self._is_low_confidence):
             for word in re.findall(r"\s*\S+\s*?|\s+", piece):
                 yield word
                 await asyncio.sleep(_WORD_PAUSE)
 
-    async def _score_units(self, question: str) -> list[Quote]:
-        """Every unit with its score; one that was not looked at closely has 0."""
-        shared = await asyncio.to_thread(self._score_overlaps, question)
+    async def _score_units(self, question: str, candidates: Candidates) -> list[Quote]:
+        """Return every unit with its score; one that is not on the shortlist has 0."""
+        shared = await asyncio.to_thread(_score_overlaps, question, candidates)
         everything = list(shared)
         read = shortlist(
-            everything, {quote: shared[quote] + self._candidates.get_rank_score(quote.source) for quote in everything}
+            everything, {quote: shared[quote] + candidates.get_rank_score(quote.source) for quote in everything}
         )
-        similar = await self._compute_similarities(question, read)
+        similar = await self._compute_similarities(question, read, candidates)
         scored = {
             quote: replace(quote, score=meaning + OVERLAP_WEIGHT * shared[quote] + ANSWER_TYPE_WEIGHT * hinted)
             for quote, meaning, hinted in zip(
@@ -283,29 +245,21 @@ class ExtractiveSynthesizer(BaseSynthesizer):
         }
         return [scored.get(quote, quote) for quote in everything]
 
-    def _score_overlaps(self, question: str) -> dict[Quote, float]:
-        """Every unit, in order, and the part of the question's words that it holds. A long file takes its time."""
-        everything = [
-            Quote(unit, source, place, 0.0)
-            for source in (*self._candidates.sources, *self._candidates.files)
-            for place, unit in enumerate(split_units(source.passage))
-        ]
-        titled = [f"{format_heading(quote.source)}: {quote.unit.full_text}" for quote in everything]
-        return dict(zip(everything, compute_coverages(question, titled), strict=True))
-
-    async def _compute_similarities(self, question: str, quotes: Sequence[Quote]) -> list[float] | None:
-        """How near each unit and its passage are in meaning, weighted; None without an embedding."""
-        if self._embedding is None or not quotes:
+    async def _compute_similarities(
+        self, question: str, quotes: Sequence[Quote], candidates: Candidates
+    ) -> list[float] | None:
+        """Return the weighted similarity of each unit and its passage; None without an embedding."""
+        if self._embedding is None or not candidates.has_vectors or not quotes:
             return None
         texts = [question, *(quote.unit.full_text for quote in quotes)]
         try:
             vectors = await self._embedding.aget_text_embedding_batch(texts)
         except MODEL_ERRORS as error:
-            _log.warning("the embedding model failed (%s): sentences are chosen by their words", type(error).__name__)
+            _log.warning("embedding sentences failed (%s): choosing them by their words", type(error).__name__)
             return None
         wanted, *others = np.asarray(vectors, dtype=np.float32)
         own = [float(np.dot(wanted, other)) for other in others]
-        around = [self._candidates.get_cosine(quote.source) for quote in quotes]
+        around = [candidates.get_cosine(quote.source) for quote in quotes]
         return [
             SIMILARITY_WEIGHT * (alone if near is None else (1 - PASSAGE_SHARE) * alone + PASSAGE_SHARE * near)
             for alone, near in zip(own, around, strict=True)
@@ -314,7 +268,7 @@ class ExtractiveSynthesizer(BaseSynthesizer):
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """What there is to quote from: sources, and for each its rank score (0 to 1) and its cosine, where there is one.
+    """Passages that can be quoted from: for each source its rank score (0 to 1) and its cosine, where there is one.
 
     ``files`` came with the question: quoted like sources, but without a number.
     """
@@ -324,51 +278,52 @@ class Candidates:
     cosines: Sequence[float | None]
     files: Sequence[Source] = ()
 
+    @classmethod
+    def from_passages(cls, passages: Sequence[NodeWithScore], files: Sequence[Source]) -> Self:
+        """Make them of the passages, as the retriever annotated these."""
+        cosines = [hit.node.metadata.get(SIMILARITY) for hit in passages]
+        return cls(build_sources(passages), [hit.score or 0.0 for hit in passages], cosines, files)
+
     def get_rank_score(self, source: Source) -> float:
-        """How well its passage was found; what came with the question needed no finding."""
+        """Return how well its passage was found; 1 for a file that came with the question."""
         return 1.0 if source.number == UNNUMBERED else self.rank_scores[source.number - 1]
 
     def get_cosine(self, source: Source) -> float | None:
-        """How near its passage is."""
+        """Return the cosine of its passage."""
         return None if source.number == UNNUMBERED else self.cosines[source.number - 1]
+
+    @property
+    def has_vectors(self) -> bool:
+        """Whether vectors were searched; not so where the embedding model failed."""
+        return bool(self._known_cosines) or not self.sources
 
     @property
     def has_low_similarity(self) -> bool:
         """Whether even the nearest passage is far away."""
-        known = [cosine for cosine in self.cosines if cosine is not None]
-        return bool(known) and max(known) < LOW_CONFIDENCE_SIMILARITY
+        return bool(self._known_cosines) and max(self._known_cosines) < LOW_CONFIDENCE_SIMILARITY
+
+    @property
+    def _known_cosines(self) -> list[float]:
+        return [cosine for cosine in self.cosines if cosine is not None]
+
+
+def _score_overlaps(question: str, candidates: Candidates) -> dict[Quote, float]:
+    """Return every unit, in order, and its coverage of the question. A long file takes its time."""
+    everything = [
+        Quote(unit, source, place, 0.0)
+        for source in (*candidates.sources, *candidates.files)
+        for place, unit in enumerate(split_units(source.passage))
+    ]
+    titled = [f"{format_heading(quote.source)}: {quote.unit.full_text}" for quote in everything]
+    return dict(zip(everything, compute_coverages(question, titled), strict=True))
 
 
 def shortlist(quotes: Sequence[Quote], scores: Mapping[Quote, float]) -> list[Quote]:
-    """What is worth a closer look, in its order: the best by words and rank."""
+    """Return the best by overlap and rank, ``SHORTLIST_SIZE`` at most, in their order."""
     best = sorted(quotes, key=lambda quote: -scores[quote])[:SHORTLIST_SIZE]
     return [quote for quote in quotes if quote in set(best)]
 
 
-async def extract_answer(
-    question: str,
-    ranked: Sequence[NodeWithScore],
-    embedding: BaseEmbedding | None,
-    *,
-    cosines: Mapping[str, float] | None = None,
-    attachments: Sequence[Attachment] = (),
-) -> StreamedAnswer:
-    """An answer made of quotes from the best passages; what to quote is chosen when the first delta is awaited.
-
-    ``cosines`` are of the passages that were near in meaning, by node id. Files that came with the question are quoted
-    from as well, each under its name, and are not among the sources.
-    """
-    hits = merge_adjacent(group_by_document(ranked[:PASSAGES_READ]))
-    near = cosines or {}
-    farthest = min(near.values(), default=None)
-    found = Candidates(
-        build_sources(hits),
-        [hit.score or 0.0 for hit in hits],
-        [near.get(hit.node.node_id, farthest) for hit in hits],
-        [Source(UNNUMBERED, "", f"Your attachment {escape_markdown(file.name)}", file.text) for file in attachments],
-    )
-    # LlamaIndex would answer in its own words where there is no node at all; which ones there are is not looked at.
-    nodes = hits or [NodeWithScore(node=TextNode(text=NO_PASSAGES))]
-    quoter = ExtractiveSynthesizer(found, embedding)
-    response = cast("AsyncStreamingResponse", await quoter.asynthesize(QueryBundle(question), nodes))
-    return StreamedAnswer(response, found.sources, get_status=lambda _has_text: quoter.status)
+def _escape_markdown(name: str) -> str:
+    """Return a file's name so that Markdown shows it as it is."""
+    return re.sub(r"([\\`*_~|<>\[\]#])", r"\\\1", name)

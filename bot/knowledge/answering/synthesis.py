@@ -1,71 +1,157 @@
-"""Passages and a question in, the model's deltas out: one call, its sources known before its first word."""
+"""Lets a model write an answer from numbered passages, in one streamed request."""
 
 from __future__ import annotations
 
+import asyncio
 import secrets
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, cast
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, cast
 
-from llama_index.core.indices.prompt_helper import PromptHelper
-from llama_index.core.response_synthesizers import ResponseMode, get_response_synthesizer
+from llama_index.core.response_synthesizers import BaseSynthesizer
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 
-from bot.domain import AnswerStatus, Attachment, ResponseStyle, Usage
+from bot.domain import AnswerStatus, Usage
+from bot.knowledge.answering.passages import build_sources
 from bot.knowledge.answering.prompts import NO_PASSAGES, build_question_prompt, format_file, format_passage
 from bot.knowledge.answering.refusal_marker import RefusalMarkerFilter
-from bot.knowledge.answering.retrieval import (
-    TOKEN_BUDGET,
-    build_sources,
-    group_by_document,
-    merge_adjacent,
-    trim_to_budget,
-)
-from bot.knowledge.ingestion.attachments import fit_files
-from bot.knowledge.models.openai import ANSWER_TOKENS, MODEL_ERRORS, build_context_too_long, map_model_error
-from bot.knowledge.splitting.splitter import count_tokens
+from bot.knowledge.models.openai import MODEL_ERRORS, map_model_error
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 
-    from llama_index.core.base.response.schema import AsyncStreamingResponse
+    from llama_index.core.base.response.schema import RESPONSE_TYPE, AsyncStreamingResponse
+    from llama_index.core.llms import LLM
+    from llama_index.core.prompts.mixin import PromptDictType
 
     from bot.domain import Source
+    from bot.knowledge.answering.prompt_budget import PromptBudget
     from bot.knowledge.models.openai import StreamingModel
     from bot.knowledge.models.usage import UsageCounter
 
-_UNLIMITED_CONTEXT: Final = (
-    10_000_000  # LlamaIndex would split what it deems too long into several calls; it was trimmed here
-)
-_PASSAGE_HEADER_TOKENS: Final = 16  # tokens of "[1] …, page 3" beyond title and headings, generously
+
+class PassageSynthesizer(BaseSynthesizer):
+    """A response synthesizer that streams from whole nodes, not only from their texts. One serves one question.
+
+    LlamaIndex answers "Empty Response" where there are no nodes; this one is asked all the same, for files may have
+    come with the question.
+    """
+
+    def __init__(self, llm: LLM) -> None:
+        super().__init__(llm=llm, streaming=True)
+
+    @abstractmethod
+    async def stream_answer(self, question: str, passages: Sequence[NodeWithScore]) -> AsyncGenerator[str, None]:
+        """Return the answer's deltas."""
+
+    def get_status(self, *, has_text: bool) -> AnswerStatus:
+        """Return how the stream ended, once it has.
+
+        Raises:
+            AnswerUnavailable: it ended, but not as an answer does.
+        """
+        del has_text
+        return AnswerStatus.COMPLETE
+
+    async def asynthesize(
+        self,
+        query: str | QueryBundle,
+        nodes: list[NodeWithScore],
+        additional_source_nodes: Sequence[NodeWithScore] | None = None,
+        **response_kwargs: Any,
+    ) -> RESPONSE_TYPE:
+        """Return a streaming response whose ``source_nodes`` are the passages, in the order of their numbers."""
+        given = nodes or [NodeWithScore(node=TextNode(text=NO_PASSAGES))]
+        response = await super().asynthesize(query, given, additional_source_nodes, passages=nodes, **response_kwargs)
+        response.source_nodes = [*nodes, *(additional_source_nodes or ())]
+        return response
+
+    async def aget_response(
+        self,
+        query_str: str,
+        text_chunks: Sequence[str],  # noqa: ARG002 # as inherited
+        *,
+        passages: Sequence[NodeWithScore] = (),
+        **_: Any,
+    ) -> AsyncGenerator[str, None]:
+        """Return the answer's deltas."""
+        return await self.stream_answer(query_str, passages)
+
+    def get_response(self, query_str: str, text_chunks: Sequence[str], **_: Any) -> str:
+        """Refuse.
+
+        Raises:
+            NotImplementedError: always; answers are streamed.
+        """
+        raise NotImplementedError("answers are streamed: use asynthesize")
+
+    def _get_prompts(self) -> PromptDictType:
+        return {}
+
+    def _update_prompts(self, prompts_dict: PromptDictType) -> None:
+        pass
+
+
+class GroundedSynthesizer(PassageSynthesizer):
+    """Asks a model once; the request goes out when the first delta is awaited."""
+
+    def __init__(self, llm: StreamingModel, budget: PromptBudget) -> None:
+        super().__init__(llm)
+        self._model = llm
+        self._budget = budget
+
+    async def stream_answer(self, question: str, passages: Sequence[NodeWithScore]) -> AsyncGenerator[str, None]:
+        """Return the model's deltas."""
+        texts = [format_passage(source) for source in build_sources(passages)] or [NO_PASSAGES]
+        # Counting the tokens of long files takes more time than the event loop has.
+        fitted = await asyncio.to_thread(self._budget.fit, question, has_passages=bool(passages))
+        read = [question, *texts, *map(format_file, fitted.files)]
+        prompt = build_question_prompt(
+            _make_delimiter(*read), style=self._budget.style, files=fitted.files, file_delimiter=_make_delimiter(*read)
+        )
+        deltas = await self._model.astream(prompt, context_str="\n\n".join(texts), query_str=question)
+        return cast("AsyncGenerator[str, None]", deltas)
+
+    def get_status(self, *, has_text: bool) -> AnswerStatus:
+        """Return how the model's stream ended.
+
+        Raises:
+            ModelResponseEmpty: it ended without text.
+            ModelInterrupted: it ended without a finish reason.
+        """
+        return self._model.usage_counter.status(has_text=has_text)
 
 
 class StreamedAnswer:
     """An answer over a LlamaIndex response: iterate ``deltas()`` once, to its end or until the task is cancelled."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 # what is known of an answer, each by name
         self,
         response: AsyncStreamingResponse,
-        sources: Sequence[Source],
         *,
-        get_status: Callable[[bool], AnswerStatus] = lambda _has_text: AnswerStatus.COMPLETE,
+        get_status: Callable[..., AnswerStatus],
         usage_counters: Sequence[UsageCounter] = (),
+        notice: str = "",
+        searched_for: str = "",
+        is_confident: bool = False,
     ) -> None:
         """Make it.
 
         Args:
-            response: Where the deltas come from.
-            sources: What the answer may cite.
-            get_status: Asked once the deltas are exhausted, with whether there was any text: the outcome, or an error.
-            usage_counters: What counts the tokens of the streams that it takes; none where no model writes.
+            response: Where the deltas come from; its nodes are the sources.
+            get_status: Called with ``has_text`` once the deltas are exhausted; returns the status or raises.
+            usage_counters: Counters of every request to a model that this answer takes.
+            notice: A remark shown with the answer.
+            searched_for: The self-contained question, if it is not the one that was asked.
+            is_confident: Whether the passages speak clearly of the question.
         """
         self._response = response
         self._get_status = get_status
+        self._usage_counters = usage_counters
         self._status = AnswerStatus.COMPLETE
-        self.sources: Sequence[Source] = tuple(sources)
-        self.usage_counters: Sequence[UsageCounter] = tuple(usage_counters)
-        self.notice = ""
-        self.searched_for = ""
-        self.is_confident = False
+        self.sources: Sequence[Source] = tuple(build_sources(response.source_nodes))
+        self.notice = notice
+        self.searched_for = searched_for
+        self.is_confident = is_confident
 
     @property
     def status(self) -> AnswerStatus:
@@ -74,12 +160,12 @@ class StreamedAnswer:
 
     @property
     def usage(self) -> Usage:
-        """Tokens spent so far, counted now where the model has not told."""
-        spent = [tally.usage for tally in self.usage_counters]
+        """Tokens used so far, counted now where the model has not reported them."""
+        spent = [counter.usage for counter in self._usage_counters]
         return Usage(sum(usage.prompt for usage in spent), sum(usage.completion for usage in spent))
 
     async def deltas(self) -> AsyncIterator[str]:
-        """Newly arrived text, as ``bot.answering.Answer`` promises.
+        """Yield newly arrived text, as ``bot.domain.Answer`` promises.
 
         Raises:
             AnswerUnavailable: the model failed.
@@ -95,89 +181,14 @@ class StreamedAnswer:
             raise map_model_error(error) from error
         if shown := refusing.flush():
             yield shown
-        outcome = self._get_status(has_text)
-        is_whole = outcome is AnswerStatus.COMPLETE
-        self._status = AnswerStatus.NOT_FOUND if is_whole and refusing.is_refusal else outcome
-
-
-@dataclass(frozen=True, slots=True)
-class PromptContext:
-    """What a model is given to answer from: passages, and the files that came with the question."""
-
-    hits: Sequence[NodeWithScore] = ()
-    files: Sequence[Attachment] = ()
-    style: ResponseStyle = field(default_factory=ResponseStyle)
-
-
-def fit_context(
-    ranked: Sequence[NodeWithScore],
-    question: str,
-    *,
-    window: int,
-    answer_tokens: int = ANSWER_TOKENS,
-    extra_context: PromptContext | None = None,
-) -> PromptContext:
-    """What a model with this context window (tokens) can read for this question, documents in one piece.
-
-    ``extra_context`` are files and manner that are read besides. The files come first, but leave to the passages as
-    much as
-    these need, or half of the room.
-
-    Raises:
-        ContextTooLong: there are passages, and none of them fits.
-    """
-    extra_context = extra_context or PromptContext()
-    bare = [Attachment(file.name, "") for file in extra_context.files]
-    prompt = build_question_prompt(
-        _make_delimiter(), style=extra_context.style, files=bare, file_delimiter=_make_delimiter()
-    )
-    spoken = sum(count_tokens(message.content or "") for message in prompt.format_messages())
-    room = window - spoken - count_tokens(question) - min(answer_tokens, window // 4)
-    files = fit_files(
-        extra_context.files, max(room // 2, room - TOKEN_BUDGET) if ranked else room - count_tokens(NO_PASSAGES)
-    )
-    room -= sum(count_tokens(file.text) for file in files)
-    kept = trim_to_budget(
-        ranked,
-        token_budget=min(TOKEN_BUDGET, room),
-        count_tokens=lambda text: count_tokens(text) + _PASSAGE_HEADER_TOKENS,
-    )
-    if ranked and not kept:
-        raise build_context_too_long()
-    return PromptContext(merge_adjacent(group_by_document(kept)), files, extra_context.style)
-
-
-async def synthesize(question: str, context: PromptContext, model: StreamingModel) -> StreamedAnswer:
-    """The model's answer from what it reads; it is asked when the first delta is awaited, and only once.
-
-    ``context`` is what ``fit_context`` gave for this model.
-    """
-    sources = build_sources(context.hits)
-    passages = [format_passage(source) for source in sources] or [NO_PASSAGES]
-    read = [question, *passages, *map(format_file, context.files)]
-    watched = model.with_usage()
-    synthesizer = get_response_synthesizer(
-        llm=watched,
-        response_mode=ResponseMode.COMPACT,
-        prompt_helper=PromptHelper(context_window=_UNLIMITED_CONTEXT),
-        text_qa_template=build_question_prompt(
-            _make_delimiter(*read), style=context.style, files=context.files, file_delimiter=_make_delimiter(*read)
-        ),
-        streaming=True,
-    )
-    nodes = [NodeWithScore(node=TextNode(text=passage)) for passage in passages]
-    response = await synthesizer.asynthesize(QueryBundle(question), nodes)
-    return StreamedAnswer(
-        cast("AsyncStreamingResponse", response),
-        sources,
-        get_status=lambda has_text: watched.usage_counter.status(has_text=has_text),
-        usage_counters=[watched.usage_counter],
-    )
+        status = self._get_status(has_text=has_text)
+        is_refusal = status is AnswerStatus.COMPLETE and refusing.is_refusal
+        self._status = AnswerStatus.NOT_FOUND if is_refusal else status
 
 
 def _make_delimiter(*texts: str) -> str:
-    """A mark that stands in none of the texts, and that nobody could have known."""
-    mark = secrets.token_hex(8)
-    while any(mark in text for text in texts):
-        mark = secrets.token_hex(8)
-    return mark
+    """Return a random delimiter that none of the texts contains, and that nobody could have known."""
+    delimiter = secrets.token_hex(8)
+    while any(delimiter in text for text in texts):
+        delimiter = secrets.token_hex(8)
+    return delimiter

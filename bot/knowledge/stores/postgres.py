@@ -20,7 +20,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from bot.errors import IngestionRefused, StoreUnusable
-from bot.knowledge.splitting.splitter import hash_passage
 from bot.knowledge.stores import postgres_schema as schema
 from bot.knowledge.stores.postgres_search import (
     COLUMNS,
@@ -157,26 +156,6 @@ class PostgresStore:
             if prune_vectors:
                 do(_prune_unused_vectors)
             do(lambda c: c.execute(text(f"ANALYZE {schema.SCHEMA}.nodes, {schema.SCHEMA}.vectors")))
-
-    def add(self, nodes: Sequence[TextNode]) -> None:
-        """Make a new generation with these nodes added.
-
-        Or replaced by id, each with its ``embedding`` if it has one.
-
-        Raises:
-            ValueError: a vector cannot be kept; then nothing is.
-        """
-        rows = normalise_vectors({hash_passage(node): node.embedding for node in nodes if node.embedding is not None})
-        ids = [node.node_id for node in nodes]
-        names = sorted({row_from_node(node).document for node in nodes})
-        named = select(func.unnest(literal(names, ARRAY(Text))), literal(""))
-        new = insert(schema.documents).from_select(["id", "hash"], named).on_conflict_do_nothing()
-        with self._write_transaction() as do:
-            do(lambda c: _insert_vectors(c, self.embed_name, rows))
-            do(lambda c: c.execute(delete(schema.nodes).where(is_in(schema.nodes.c.id, ids))))
-            do(lambda c: c.execute(new))
-            _insert(do, nodes)
-            do(lambda c: _commit_generation(c, self.embed_name))
 
     def save_vectors(self, vectors: Mapping[str, Sequence[float]]) -> None:
         """Keep vectors by passage hash, at once and for good: they may have been paid for.

@@ -15,7 +15,6 @@ import numpy as np
 from llama_index.core.schema import NodeWithScore
 
 from bot.errors import IngestionRefused, StoreUnusable
-from bot.knowledge.splitting.splitter import hash_passage
 from bot.knowledge.stores.matrix import Matrix
 from bot.knowledge.stores.rows import (
     FIELDS,
@@ -147,23 +146,6 @@ class SqliteStore:
             self._commit_generation(connection)
             if prune_vectors:
                 _prune_unused_vectors(connection)
-
-    def add(self, nodes: Sequence[TextNode]) -> None:
-        """Make a new generation with these nodes added.
-
-        Or replaced by id, each with its ``embedding`` if it has one.
-
-        Raises:
-            ValueError: a vector cannot be kept; then nothing is.
-        """
-        rows = normalise_vectors({hash_passage(node): node.embedding for node in nodes if node.embedding is not None})
-        with self._write_transaction() as connection:
-            self._insert_vectors(connection, rows)
-            _delete(connection, "id", json.dumps([replace_unstorable(node.node_id) for node in nodes]))
-            documents = {row_from_node(node).document for node in nodes}
-            connection.executemany("INSERT OR IGNORE INTO documents VALUES (?, '')", [(name,) for name in documents])
-            _insert(connection, nodes)
-            self._commit_generation(connection)
 
     def save_vectors(self, vectors: Mapping[str, Sequence[float]]) -> None:
         """Keep vectors by passage hash, at once and for good: they may have been paid for.

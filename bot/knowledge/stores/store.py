@@ -123,16 +123,6 @@ class Store(Protocol):
         """
         ...
 
-    def add(self, nodes: Sequence[TextNode]) -> None:
-        """Make a new generation with these nodes added.
-
-        Or replaced by id, each with its ``embedding`` if it has one.
-
-        Raises:
-            ValueError: a vector cannot be kept; then nothing is.
-        """
-        ...
-
     def save_vectors(self, vectors: Mapping[str, Sequence[float]]) -> None:
         """Keep vectors by passage hash, at once and for good: they may have been paid for.
 

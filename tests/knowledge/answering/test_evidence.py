@@ -24,6 +24,7 @@ from bot.knowledge.answering.evidence import (
     Evidence,
     compute_coverages,
 )
+from bot.knowledge.answering.postprocessors import EvidenceFilter
 from bot.knowledge.models.local import load_local_embedding
 from bot.text.search_terms import extract_stems
 
@@ -148,9 +149,10 @@ async def test_a_question_without_spaces_is_judged_by_its_pairs(
     await base.reindex()
 
     async def retrieve_evidence(question: str) -> Evidence:
-        retriever = base.as_retriever(Scope())
-        await retriever.aretrieve(question)
-        return retriever.evidence
+        hits = await base.as_retriever(Scope()).aretrieve(question)
+        evidence_filter = EvidenceFilter(base.embedding, has_files=True)
+        evidence_filter.postprocess_nodes(hits, query_str=question)
+        return evidence_filter.evidence
 
     answered = await retrieve_evidence("护照扫描资料我们公司会替离职者留多久")
     assert MIN_COVERAGE_NON_LATIN <= answered.coverage < MIN_COVERAGE

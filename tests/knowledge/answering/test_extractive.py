@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from hypothesis import given
@@ -17,20 +17,21 @@ from bot.knowledge.answering.extractive import (
     LOW_CONFIDENCE_NOTE,
     NO_MODEL_HEADING,
     SHORTLIST_SIZE,
+    ExtractiveSynthesizer,
     Quote,
-    extract_answer,
     render_quotes,
     score_answer_type,
     select_quotes,
     shortlist,
 )
 from bot.knowledge.answering.quotable_units import QuotableUnit, split_units
+from bot.knowledge.answering.synthesis import StreamedAnswer
 from bot.knowledge.models.local import load_local_embedding
 from bot.knowledge.splitting.splitter import build_passage_node
 from bot.text.citations import find_cited_sources
 
 if TYPE_CHECKING:
-    from bot.knowledge.answering.synthesis import StreamedAnswer
+    from llama_index.core.base.response.schema import AsyncStreamingResponse
 
 REPOSITORY = Path(__file__).parents[3]
 QUESTIONS = [json.loads(line) for line in (Path(__file__).parents[1] / "questions.jsonl").read_text().splitlines()]
@@ -226,7 +227,9 @@ async def answer_from(question: str, *passages: str) -> StreamedAnswer:
         )
         for n, text in enumerate(passages)
     ]
-    return await extract_answer(question, [NodeWithScore(node=node, score=0.5) for node in nodes], None)
+    synthesizer = ExtractiveSynthesizer(None)
+    response = await synthesizer.asynthesize(question, [NodeWithScore(node=node, score=0.5) for node in nodes])
+    return StreamedAnswer(cast("AsyncStreamingResponse", response), get_status=synthesizer.get_status)
 
 
 async def test_extractive_answer_streams_under_a_heading_after_its_sources() -> None:

@@ -15,30 +15,30 @@ from llama_index.core.schema import NodeWithScore
 from pydantic import SecretStr
 
 from bot.domain import Scope
-from bot.knowledge.answering.retrieval import (
-    FusedRetriever,
-    FusionWeights,
+from bot.knowledge.answering.fusion import FusionWeights, fuse, fusion_weights, normalize_scores
+from bot.knowledge.answering.passages import (
     build_sources,
-    fuse,
-    fusion_weights,
     get_text_node,
     group_by_document,
     list_nearest_titles,
     merge_adjacent,
-    normalize_scores,
-    trim_to_budget,
 )
+from bot.knowledge.answering.postprocessors import trim_to_budget
+from bot.knowledge.answering.retrieval import HybridRetriever, build_index
 from bot.knowledge.models.local import load_local_embedding
 from bot.knowledge.models.openai import EmbeddingChoice, build_embedding_model
 from bot.knowledge.splitting.splitter import build_passage_node, hash_passage
 from bot.knowledge.stores.sqlite import SqliteStore
 from tests.fakes.openai_server import OpenAIServer, embed_text, make_quota_error
+from tests.fakes.passages import fill_store
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
+    from llama_index.core.base.embeddings.base import BaseEmbedding
     from llama_index.core.schema import TextNode
+
+    from bot.knowledge.stores.store import Store
 
 
 def make_passage(
@@ -256,11 +256,13 @@ def create_store(path: Path) -> SqliteStore:
         make_passage("bicycle", "Bicycles are kept in the cellar.", document="bicycle.md"),
         make_passage("secret", "The kettle of the board is of gold.", document="@board/s.md", collection="board"),
     ]
-    for node in nodes:
-        node.embedding = embed_text(node.text)
     store = SqliteStore(path / "index.sqlite", "own-embedding")
-    store.add(nodes)
+    fill_store(store, *nodes, vectors=[embed_text(node.text) for node in nodes])
     return store
+
+
+def make_retriever(store: Store, embedding: BaseEmbedding | None, scope: Scope | None = None) -> HybridRetriever:
+    return HybridRetriever(build_index(store, embedding), scope or Scope())
 
 
 async def test_words_and_vectors_are_searched_under_the_scope(tmp_path: Path) -> None:
@@ -268,9 +270,9 @@ async def test_words_and_vectors_are_searched_under_the_scope(tmp_path: Path) ->
         embedding = build_embedding_model(EmbeddingChoice("own-embedding", server.url, SecretStr("k")))
         store = create_store(tmp_path)
 
-        open_hits = await FusedRetriever(store, embedding, Scope()).aretrieve("Where is the kettle?")
+        open_hits = await make_retriever(store, embedding).aretrieve("Where is the kettle?")
         board = Scope(frozenset({"", "board"}))
-        board_hits = await FusedRetriever(store, embedding, board).aretrieve("Where is the golden kettle?")
+        board_hits = await make_retriever(store, embedding, board).aretrieve("Where is the golden kettle?")
 
         assert list_node_ids(open_hits)[0] == "kettle"
         assert "secret" not in list_node_ids(open_hits)
@@ -291,7 +293,7 @@ async def test_search_over_thousands_of_passages_never_blocks_the_event_loop(tmp
 
     async def bites(question: str) -> list[float]:
         """The processor time of each turn of the loop, however many others there are for the processor."""
-        asking = asyncio.create_task(FusedRetriever(store, MockEmbedding(embed_dim=2), Scope()).aretrieve(question))
+        asking = asyncio.create_task(make_retriever(store, MockEmbedding(embed_dim=2)).aretrieve(question))
         turns: list[float] = []
         while not asking.done():
             began = time.thread_time()
@@ -324,7 +326,7 @@ async def test_answer_never_mixes_two_generations_of_a_document(tmp_path: Path) 
     store.replace({"a.md": "1"}, [old])
     slow = SlowEmbedding(embed_dim=2, on_embed=lambda: store.replace({"a.md": "2"}, [new]))
 
-    assert list_node_ids(await FusedRetriever(store, slow, Scope()).aretrieve("How long do refunds take?")) == ["new"]
+    assert list_node_ids(await make_retriever(store, slow).aretrieve("How long do refunds take?")) == ["new"]
     store.close()
 
 
@@ -336,37 +338,21 @@ async def test_failed_embedding_falls_back_to_keywords_without_logging_the_quest
         server.embedding_error = make_quota_error()
         embedding = build_embedding_model(EmbeddingChoice("own-embedding", server.url, SecretStr("k")))
         store = create_store(tmp_path)
-        retriever = FusedRetriever(store, embedding, Scope())
+        retriever = make_retriever(store, embedding)
 
         hits = await retriever.aretrieve("Where is the kettle?")
 
         assert list_node_ids(hits) == ["kettle"]
         assert retriever.is_keywords_only
-        assert "keywords answer alone" in caplog.text
+        assert "keywords only" in caplog.text
         assert "kettle" not in caplog.text
         await embedding.aclose()
         store.close()
 
 
-class ShortestFirstReranker:
-    """A reranker that likes brevity."""
-
-    async def rerank(self, question: str, hits: Sequence[NodeWithScore]) -> Sequence[NodeWithScore]:
-        assert question
-        return sorted(hits, key=lambda found: len(get_text_node(found).text))
-
-
-async def test_a_reranker_has_the_last_word(tmp_path: Path) -> None:
-    store = create_store(tmp_path)
-    board = Scope(frozenset({"", "board"}))
-    hits = await FusedRetriever(store, None, board, reranker=ShortestFirstReranker()).aretrieve("kettle of gold")
-    assert list_node_ids(hits) == ["kettle", "secret"]
-    store.close()
-
-
 async def test_without_an_embedding_model_keywords_are_no_failure(tmp_path: Path) -> None:
     store = create_store(tmp_path)
-    retriever = FusedRetriever(store, None, Scope())
+    retriever = make_retriever(store, None)
 
     assert list_node_ids(await retriever.aretrieve("bicycles")) == ["bicycle"]
     assert not retriever.is_keywords_only

@@ -15,15 +15,13 @@ from hypothesis import strategies as st
 
 from bot.domain import Attachment
 from bot.errors import DocumentUnreadable
-from bot.knowledge.ingestion.attachments import EXCERPT_CHARS, build_search_query, fit_files, read_attachment
+from bot.knowledge.ingestion.attachments import read_attachment
 from bot.knowledge.ingestion.worker import FULL_TEXT_TOKENS, Limits
 from bot.knowledge.readers import SIZE_LIMIT
 from bot.knowledge.splitting.splitter import TRUNCATION_NOTE, count_tokens, truncate_to_tokens
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-LEASE = Attachment("lease.pdf", "Lease of the cellar. " + "The tenant keeps bicycles there. " * 100)
 
 
 @pytest.fixture
@@ -131,59 +129,3 @@ def test_shorten_is_fast_for_any_text(text: str) -> None:
     began = time.process_time()
     truncate_to_tokens(text, 4_000)
     assert time.process_time() - began < 5
-
-
-# --- Searching -----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "Summarise this",
-        "Is this contract in line with our holiday rules and our notice period?",
-        "What does the attached lease say about bicycles in our cellar?",
-        "Correct?",
-        "Passt das zu unserem Vertrag?",
-        "Entspricht die Datei im Anhang unseren Regeln für Reisekosten und Hotels?",
-        "Соответствует ли этот файл нашим правилам поездок?",
-        "这符合规定吗",
-    ],
-)
-def test_question_that_refers_to_its_file_is_searched_with_the_files_beginning(text: str) -> None:
-    assert build_search_query(text, [LEASE]).startswith(f"{text}\nLease of the cellar. The tenant keeps bicycles")
-    assert len(build_search_query(text, [LEASE])) <= len(text) + 1 + EXCERPT_CHARS
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "How many days of paid holiday do we have a year?",
-        "Wie lange dauert eine Erstattung bei Reisekosten im Ausland?",
-    ],
-)
-def test_question_that_names_its_subject_is_searched_by_itself(text: str) -> None:
-    assert build_search_query(text, [LEASE]) == text
-
-
-def test_search_text_without_files_is_unchanged_and_each_file_adds_a_little() -> None:
-    assert build_search_query("Summarise this", []) == "Summarise this"
-    assert len(build_search_query("Summarise this", [LEASE] * 8)) < EXCERPT_CHARS + 50
-
-
-# --- Fitting -------------------------------------------------------------------------------------------------------
-
-
-def test_files_that_fit_stay_whole_and_long_ones_share_the_remaining_room() -> None:
-    short, long = Attachment("s.md", "Short."), Attachment("l.md", "word " * 2_000)
-    assert fit_files([short, LEASE], 5_000) == (short, LEASE)
-    kept_long, kept_short = fit_files([long, short], 500)
-    assert kept_short == short
-    assert 400 < count_tokens(kept_long.text) <= 500
-
-
-@given(st.lists(st.text("word \n", max_size=3_000), max_size=4), st.integers(60, 900))
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=40)
-def test_fitted_files_never_exceed_the_token_budget(texts: list[str], room: int) -> None:
-    kept = fit_files([Attachment(str(place), text) for place, text in enumerate(texts)], room)
-    assert [file.name for file in kept] == [str(place) for place in range(len(texts))]
-    assert sum(count_tokens(file.text) for file in kept) <= room + len(texts) * (count_tokens(TRUNCATION_NOTE) + 2)

@@ -443,20 +443,6 @@ async def test_two_models_on_one_index_keep_their_vectors(location: IndexLocatio
         assert [*one.nodes_without_vector(), *two.nodes_without_vector()] == []
 
 
-async def test_nodes_are_added_or_replaced_by_id(location: IndexLocation) -> None:
-    store = location.open()
-    first, second = make_node("refund one"), make_node("refund two", "b.md")
-    first.embedding, second.embedding = [1.0, 0.0], [0.0, 1.0]
-    store.add([first, second])
-    again = make_node("refund one", title="New")
-    again.embedding = [0.0, 1.0]
-    store.add([again])
-    assert store.counts() == Counts(2, 2, 2)
-    assert set(await find_texts_by_vector(store, [0, 1])) == {"refund one", "refund two"}
-    assert {each.metadata["title"] for each in store.nodes()} == {"T", "New"}
-    store.add([])
-
-
 # --- Several processes -----------------------------------------------------------------------------------------------
 
 
