@@ -107,7 +107,7 @@ class Privacy(commands.Cog):
             await self._records.save_audit_entry(act)
         # To overwrite what goes may take longer than Discord waits.
         await interaction.response.defer()
-        gone = await self._records.delete_person(user_id, guild_id=guild_id)
+        gone = await self._records.delete_person(user_id, guild_id=guild_id, now=self._clock())
         await interaction.edit_original_response(content=_format_deletion(gone), view=None)
 
 

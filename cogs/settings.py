@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
     from bot.access.admission import Admission
     from bot.discord_adapter.visibility import Visibility
-    from bot.records import Records
+    from bot.records import Json, Records
 
 MAX_VALUE_LENGTH = 2_000
 """Characters of the longest value that is looked at."""
 
-SETTING_NAME_CHOICES = [app_commands.Choice(name=name, value=name) for name in guild_settings.SETTING_SPECS]
+SETTING_NAME_CHOICES = [app_commands.Choice(name=name, value=name) for name in guild_settings.SETTING_PURPOSES]
 UNKNOWN_SETTING = "There is no setting of that name."
 NOT_IN_SERVER = "This server has no {what}."
 RESET = "`{name}` is as if nobody had chosen it."
@@ -63,9 +63,9 @@ class GuildSettingsCog(commands.GroupCog, group_name="settings", group_descripti
         guild_id = await self._begin(interaction)
         if guild_id is None:
             return
-        kept = await self._admission.guild_settings.load_stored(guild_id)
+        chosen = await self._admission.guild_settings.load(guild_id)
         operators = await self._admission.limits_for(None)
-        for message in format_settings(kept, operators, reads_messages=self._reads_messages):
+        for message in format_settings(chosen, operators, reads_messages=self._reads_messages):
             await send_ephemeral(interaction, message)
 
     @app_commands.command(name="set")
@@ -80,9 +80,9 @@ class GuildSettingsCog(commands.GroupCog, group_name="settings", group_descripti
             return
         read = guild_settings.parse_setting(name, value)
         _ensure_in_guild(interaction.guild, name, read)
-        await self._save_setting(interaction, guild_id, name, read)
+        await self._save_setting(interaction, guild_id, name, read.dump(name))
         operators = await self._admission.limits_for(None)
-        await send_ephemeral(interaction, format_change(name, read, operators, reads_messages=self._reads_messages))
+        await send_ephemeral(interaction, format_change(read, name, operators, reads_messages=self._reads_messages))
 
     @app_commands.command()
     @app_commands.describe(name="What to take back")
@@ -92,7 +92,7 @@ class GuildSettingsCog(commands.GroupCog, group_name="settings", group_descripti
         guild_id = await self._begin(interaction)
         if guild_id is None:
             return
-        if name not in guild_settings.SETTING_SPECS:
+        if name not in guild_settings.SETTING_PURPOSES:
             raise GuildSettingInvalid(UNKNOWN_SETTING)
         await self._save_setting(interaction, guild_id, name, None)
         await send_ephemeral(interaction, RESET.format(name=name))
@@ -104,9 +104,7 @@ class GuildSettingsCog(commands.GroupCog, group_name="settings", group_descripti
             return None
         return interaction.guild_id if await defer(interaction, ephemeral=True) else None
 
-    async def _save_setting(
-        self, interaction: discord.Interaction[Any], guild_id: int, name: str, value: guild_settings.Json
-    ) -> None:
+    async def _save_setting(self, interaction: discord.Interaction[Any], guild_id: int, name: str, value: Json) -> None:
         """Note who changes what, then change it: nothing changes that nobody answers for.
 
         Raises:
@@ -118,15 +116,15 @@ class GuildSettingsCog(commands.GroupCog, group_name="settings", group_descripti
         await self._admission.guild_settings.set(guild_id, name, value)
 
 
-def _ensure_in_guild(guild: discord.Guild | None, name: str, value: guild_settings.Json) -> None:
+def _ensure_in_guild(guild: discord.Guild | None, name: str, settings: guild_settings.GuildSettings) -> None:
     """See that what a value names is in this server.
 
     Raises:
-        CustomInvalid: something is not.
+        GuildSettingInvalid: something is not.
     """
     if guild is None:
         return
-    channels, roles = find_mentions(name, value)
+    channels, roles = find_mentions(settings, name)
     unknown = [f"channel <#{number}>" for number in channels if guild.get_channel_or_thread(number) is None]
     unknown += [f"role <@&{number}>" for number in roles if guild.get_role(number) is None]
     if unknown:

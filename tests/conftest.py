@@ -11,16 +11,24 @@ import pytest
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
+from bot.records import IN_MEMORY, SqlRecords
 from bot.simulator.server import RecordedRequest
 from bot.simulator.world import World
 from tests.safety.secret_watch import SecretWatch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncGenerator, Iterator
 
     from _pytest.capture import CaptureResult
 
 WATCH = SecretWatch()
+
+
+@pytest.fixture
+async def memory_records() -> AsyncGenerator[SqlRecords]:
+    """Records that last as long as the test."""
+    async with SqlRecords.open(IN_MEMORY) as records:
+        yield records
 
 
 @pytest.fixture(autouse=True)

@@ -5,6 +5,7 @@ What is spent is written down before the model is asked and corrected afterwards
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from dataclasses import replace
@@ -13,52 +14,61 @@ from typing import TYPE_CHECKING
 from bot.access.budgets import DAY, Ledger, Limits, Rejection
 from bot.access.guild_settings import GuildSettings, parse_guild_settings
 from bot.errors import RecordsUnusable
-from bot.records import MemoryRecords, UsageRecord
+from bot.records import UsageRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection
 
-    from bot.access.guild_settings import Json
     from bot.domain import Question, Usage
-    from bot.records import Records
+    from bot.records import Json, Records
 
 _log = logging.getLogger(__name__)
 
 ESTIMATED_TOKENS = 3_000
-"""Tokens an answer is taken to cost until it is known: 1,800 of passages, the prompt, and some hundred it writes."""
+"""Tokens that an answer is estimated at: 1,800 of passages, the prompt, and some hundred of the answer."""
+
+SETTINGS_TTL = 60.0
+"""Seconds for which loaded guild settings are used."""
+_FIRST_LOAD_TIMEOUT = 1.0
+_RELOAD_TIMEOUT = 0.2
+"""Seconds that a question waits for guild settings; less if there are older ones to use."""
 
 
 class GuildSettingsStore:
-    """What each guild's admins have chosen; read once, then remembered."""
+    """Loads guild settings, each guild's at most once a minute: another process may change them.
 
-    def __init__(self, records: Records) -> None:
+    ``clock`` gives seconds, from any start.
+    """
+
+    def __init__(self, records: Records, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._records = records
-        self._cache: dict[int, dict[str, Json]] = {}
-
-    async def load_stored(self, guild_id: int) -> Mapping[str, Json]:
-        """A guild's choices as they were written down; none where they cannot be read."""
-        if guild_id not in self._cache:
-            try:
-                self._cache[guild_id] = dict(await self._records.load_guild_settings(guild_id))
-            except RecordsUnusable as error:
-                _log.warning("The settings of guild %s cannot be read: %s", guild_id, error.user_message)
-                return {}
-        return self._cache[guild_id]
+        self._clock = clock
+        self._cache: dict[int, tuple[float, GuildSettings]] = {}
 
     async def load(self, guild_id: int | None) -> GuildSettings:
-        """A guild's choices; direct messages have none."""
-        return GuildSettings() if guild_id is None else parse_guild_settings(await self.load_stored(guild_id))
+        """Return a guild's settings; the last known ones if the records are slow or fail, else the defaults."""
+        if guild_id is None:
+            return GuildSettings()
+        loaded_at, settings = self._cache.get(guild_id, (float("-inf"), None))
+        if settings is not None and self._clock() - loaded_at < SETTINGS_TTL:
+            return settings
+        try:
+            async with asyncio.timeout(_FIRST_LOAD_TIMEOUT if settings is None else _RELOAD_TIMEOUT):
+                settings = parse_guild_settings(await self._records.load_guild_settings(guild_id))
+        except (RecordsUnusable, TimeoutError) as error:
+            _log.warning("Loading the settings of guild %s failed: %s", guild_id, str(error) or "timeout")
+            return settings or GuildSettings()
+        self._cache[guild_id] = self._clock(), settings
+        return settings
 
     async def set(self, guild_id: int, name: str, value: Json) -> None:
-        """Keep a choice that was checked before; None resets it.
+        """Store a valid setting; None resets it.
 
         Raises:
-            RecordsUnusable: it cannot be written; then everything stays as it was.
+            RecordsUnusable: it could not be stored; nothing has changed.
         """
-        kept = dict(await self.load_stored(guild_id))
         await self._records.save_guild_setting(guild_id, name, value)
-        kept.pop(name, None)
-        self._cache[guild_id] = kept if value is None else {**kept, name: value}
+        self._cache.pop(guild_id, None)
 
 
 class Admission:
@@ -69,7 +79,7 @@ class Admission:
 
     def __init__(  # noqa: PLR0913 - what is looked at, each with its default
         self,
-        records: Records | None = None,
+        records: Records,
         guild_settings: GuildSettingsStore | None = None,
         *,
         limits: Limits | None = None,
@@ -77,7 +87,7 @@ class Admission:
         estimate: int = 0,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._records = records or MemoryRecords()
+        self._records = records
         self.guild_settings = guild_settings or GuildSettingsStore(self._records)
         self._limits = limits or Limits(per_minute=0, at_once=0)
         self._max_question_characters = question_characters

@@ -1,211 +1,176 @@
-"""What a guild's admins have chosen for it: names and written values go in, checked choices come out. Pure.
-
-A value is written the way an admin types it into a command: words, numbers, and channels and roles as Discord mentions
-them. It is kept as JSON; what is kept and no longer understood counts as not chosen.
-"""
+"""The settings that admins choose for their guild: parsed from text, stored as JSON, shown as text. Pure."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Collection, Mapping  # noqa: TC003 - pydantic reads the annotations
+from typing import TYPE_CHECKING, Annotated, Final
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
 
 from bot.domain import ResponseStyle
 from bot.errors import GuildSettingInvalid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
-
     from bot.access.budgets import Limits
+    from bot.records import Json
 
-Json = Any
-"""What JSON can hold."""
+MAX_TEXT_LENGTH: Final = 300
+"""Characters of the longest language or tone."""
 
-MAX_TEXT_LENGTH = 300
-"""Characters of the longest value that is words."""
-
-_MAX_NUMBER = 1_000_000_000
-_MENTIONED_CHANNEL = re.compile(r"<#(\d{1,20})>")
-_MENTIONED_ROLE = re.compile(r"<@&(\d{1,20})>\s*[=:]?\s*(\d[\d,._]{0,14})")
-_YES = {"yes", "on", "true"}
-_NO = {"no", "off", "false"}
+_MAX_NUMBER: Final = 1_000_000_000
+_CHANNEL_MENTION = re.compile(r"<#(\d{1,20})>")
+_ROLE_AMOUNT = re.compile(r"<@&(\d{1,20})>\s*[=:]?\s*(\d[\d,._]{0,14})")
+_SWITCH = {"yes": True, "on": True, "true": True, "no": False, "off": False, "false": False}
 
 
-@dataclass(frozen=True, slots=True)
-class GuildSettings:
-    """One guild's choices. Empty ``channels`` are all; ``threads`` and ``private`` are what /ask does by itself.
-
-    ``role_minute`` and ``role_daily``: questions a minute and tokens a day for each person with a role, the most
-    generous of theirs, in place of ``per_minute`` and ``person_daily``. None leaves the operator's own limit.
-    """
-
-    channels: frozenset[int] = frozenset()
-    forums: frozenset[int] = frozenset()
-    language: str = ""
-    tone: str = ""
-    threads: bool = False
-    private: bool = False
-    per_minute: int | None = None
-    person_daily: int | None = None
-    guild_daily: int | None = None
-    role_minute: Mapping[int, int] = field(default_factory=dict[int, int])
-    role_daily: Mapping[int, int] = field(default_factory=dict[int, int])
-
-    @property
-    def style(self) -> ResponseStyle:
-        """How answers are to be written here."""
-        return ResponseStyle(self.language, self.tone)
-
-    def limits_for(self, operator_limits: Limits, roles: Collection[int]) -> Limits:
-        """What a person with these roles may ask and spend here; never more than the operator allows."""
-        return operator_limits.narrow(
-            per_minute=_find_highest(self.role_minute, roles) or self.per_minute,
-            person_daily=_find_highest(self.role_daily, roles) or self.person_daily,
-            guild_daily=self.guild_daily,
-        )
-
-    def allows(self, channels: Collection[int]) -> bool:
-        """Whether answers may appear in a channel, given its id and, of a thread, that of its channel."""
-        return not self.channels or not self.channels.isdisjoint(channels)
-
-
-@dataclass(frozen=True, slots=True)
-class SettingSpec:
-    """One thing that can be chosen: what it is for, how it is read, and how it is shown to an admin."""
-
-    name: str
-    purpose: str
-    parse: Callable[[str], Json]
-    format: Callable[[Json], str]
-
-
-def parse_guild_settings(stored: Mapping[str, Json]) -> GuildSettings:
-    """The choices as they were kept; one that is not understood is left out."""
-    return GuildSettings(
-        channels=frozenset(_load_ids(stored.get("channels"))),
-        forums=frozenset(_load_ids(stored.get("forums"))),
-        language=_load_line(stored.get("language")),
-        tone=_load_line(stored.get("tone")),
-        threads=stored.get("threads") is True,
-        private=stored.get("private") is True,
-        per_minute=_load_number(stored.get("questions_per_minute")),
-        person_daily=_load_number(stored.get("tokens_per_person")),
-        guild_daily=_load_number(stored.get("tokens_per_server")),
-        role_minute=_load_by_role(stored.get("questions_by_role")),
-        role_daily=_load_by_role(stored.get("tokens_by_role")),
-    )
-
-
-def parse_setting(name: str, text: str) -> Json:
-    """What an admin wrote for a choice, as it is to be kept.
-
-    Raises:
-        CustomInvalid: there is no such choice, or it cannot have this value.
-    """
-    if name not in SETTING_SPECS:
-        raise GuildSettingInvalid(f"There is no setting {name}. There are: {', '.join(SETTING_SPECS)}.")
-    return SETTING_SPECS[name].parse(text.strip())
-
-
-def describe_settings(stored: Mapping[str, Json]) -> list[tuple[str, str, str]]:
-    """Every choice for an admin to look at: its name, its value ("" where nothing was chosen), and what it is for."""
-    return [
-        (choice.name, choice.format(stored[choice.name]) if choice.name in stored else "", choice.purpose)
-        for choice in SETTING_SPECS.values()
-    ]
-
-
-def _parse_channels(text: str) -> list[str]:
-    found = _MENTIONED_CHANNEL.findall(text)
-    if not found or _MENTIONED_CHANNEL.sub("", text).strip(" ,\n"):
-        raise GuildSettingInvalid("Name channels by their marks, such as #general #help.")
-    return list(dict.fromkeys(found))
-
-
-def _parse_line(text: str) -> str:
-    line = " ".join(text.split())
-    if not line or len(line) > MAX_TEXT_LENGTH:
-        raise GuildSettingInvalid(f"Write a line of at most {MAX_TEXT_LENGTH} characters.")
+def _parse_line(value: object) -> str:
+    line = " ".join(value.split()) if isinstance(value, str) else ""
+    if not 0 < len(line) <= MAX_TEXT_LENGTH:
+        raise ValueError(f"Write a line of at most {MAX_TEXT_LENGTH} characters.")
     return line
 
 
-def _parse_switch(text: str) -> bool:
-    if text.lower() not in _YES | _NO:
-        raise GuildSettingInvalid("Say yes or no.")
-    return text.lower() in _YES
+def _parse_switch(value: object) -> bool:
+    found = value if isinstance(value, bool) else _SWITCH.get(str(value).strip().lower())
+    if found is None:
+        raise ValueError("Write yes or no.")
+    return found
 
 
-def _parse_number(text: str) -> int:
-    digits = re.sub(r"(?<=\d)[,._ ](?=\d)", "", text)
-    if not digits.isascii() or not digits.isdecimal() or not 0 < int(digits) <= _MAX_NUMBER:
-        raise GuildSettingInvalid(f"Write a whole number from 1 to {_MAX_NUMBER:,}.")
-    return int(digits)
+def _parse_amount(value: object) -> int:
+    if isinstance(value, str):
+        digits = re.sub(r"(?<=\d)[,._ ](?=\d)", "", value.strip())
+        value = int(digits) if digits.isascii() and digits.isdecimal() and len(digits) <= len(str(_MAX_NUMBER)) else 0
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= _MAX_NUMBER:
+        raise ValueError(f"Write a whole number from 1 to {_MAX_NUMBER:,}.")
+    return value
 
 
-def _parse_by_role(text: str) -> dict[str, int]:
-    found = _MENTIONED_ROLE.findall(text)
-    if not found or _MENTIONED_ROLE.sub("", text).strip(" ,;\n"):
-        raise GuildSettingInvalid("Name roles with a number each, such as @staff 50000, @guests 2000.")
-    return {role: _parse_number(number.rstrip(",._")) for role, number in found}
+def _parse_channels(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    found = _CHANNEL_MENTION.findall(value)
+    if not found or _CHANNEL_MENTION.sub("", value).strip(" ,\n"):
+        raise ValueError("Mention channels, such as #general #help.")
+    return found
 
 
-def _format_channels(stored: Json) -> str:
-    return " ".join(f"<#{number}>" for number in sorted(_load_ids(stored)))
+def _parse_role_amounts(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    found = _ROLE_AMOUNT.findall(value)
+    if not found or _ROLE_AMOUNT.sub("", value).strip(" ,;\n"):
+        raise ValueError("Mention roles with a number each, such as @staff 50000, @guests 2000.")
+    return {role: amount.rstrip(",._") for role, amount in found}
 
 
-def _format_by_role(stored: Json) -> str:
-    return ", ".join(f"<@&{role}> {number:,}" for role, number in sorted(_load_by_role(stored).items()))
+def _dump_channels(channels: Collection[int]) -> list[str]:
+    return [str(channel) for channel in sorted(channels)]
 
 
-def _format_switch(stored: Json) -> str:
-    return "yes" if stored is True else "no"
+def _dump_role_amounts(amounts: Mapping[int, int]) -> dict[str, int]:
+    return {str(role): amount for role, amount in sorted(amounts.items())}
 
 
-def _format_number(stored: Json) -> str:
-    number = _load_number(stored)
-    return "" if number is None else f"{number:,}"
+_Line = Annotated[str, BeforeValidator(_parse_line)]
+_Switch = Annotated[bool, BeforeValidator(_parse_switch)]
+_Amount = Annotated[int, BeforeValidator(_parse_amount)]
+# Ids are stored as text: other readers of JSON take large numbers for floats.
+_ChannelMentions = Annotated[
+    frozenset[Annotated[int, Field(ge=0)]], BeforeValidator(_parse_channels), PlainSerializer(_dump_channels)
+]
+_RoleAmounts = Annotated[
+    dict[Annotated[int, Field(ge=0)], _Amount],
+    BeforeValidator(_parse_role_amounts),
+    PlainSerializer(_dump_role_amounts),
+]
 
 
-def _load_ids(stored: Json) -> list[int]:
-    items = cast("Sequence[Json]", stored) if isinstance(stored, list) else ()
-    return [int(item) for item in items if str(item).isdecimal()]
+class GuildSettings(BaseModel):
+    """One guild's settings; what is not set leaves the operator's own. A field's description is its purpose."""
+
+    model_config = ConfigDict(frozen=True)
+
+    channels: _ChannelMentions = Field(default=frozenset(), description="where answers may appear; unset: everywhere")
+    forums: _ChannelMentions = Field(
+        default=frozenset(), description="forums and channels whose new posts the bot answers by itself"
+    )
+    language: _Line = Field(default="", description="language of the answers; unset: the question's own")
+    tone: _Line = Field(default="", description="a line on how answers are written")
+    threads: _Switch = Field(default=False, description="/ask opens a thread by itself")
+    private: _Switch = Field(default=False, description="/ask answers the asker alone by itself")
+    questions_per_minute: _Amount | None = Field(default=None, description="questions of one person within a minute")
+    questions_by_role: _RoleAmounts = Field(default={}, description="the same for each person with a role")
+    tokens_per_person: _Amount | None = Field(default=None, description="tokens a day for one person")
+    tokens_by_role: _RoleAmounts = Field(default={}, description="tokens a day for each person with a role")
+    tokens_per_server: _Amount | None = Field(default=None, description="tokens a day for this server")
+
+    @property
+    def style(self) -> ResponseStyle:
+        """How answers are written here."""
+        return ResponseStyle(self.language, self.tone)
+
+    def limits_for(self, operator_limits: Limits, roles: Collection[int]) -> Limits:
+        """Return a person's limits: of their roles' amounts the highest, never above the operator's."""
+        return operator_limits.narrow(
+            per_minute=_find_highest(self.questions_by_role, roles) or self.questions_per_minute,
+            person_daily=_find_highest(self.tokens_by_role, roles) or self.tokens_per_person,
+            guild_daily=self.tokens_per_server,
+        )
+
+    def allows(self, channels: Collection[int]) -> bool:
+        """Whether answers may appear in a channel, given its id and, of a thread, its parent's."""
+        return not self.channels or not self.channels.isdisjoint(channels)
+
+    def dump(self, name: str) -> Json:
+        """Return a setting as it is stored."""
+        stored: Json = self.model_dump(mode="json")[name]
+        return stored
+
+    def format(self, name: str) -> str:
+        """Return a setting as text that ``parse_setting`` reads again; empty if it is not set."""
+        value = getattr(self, name)
+        if name not in self.model_fields_set or value is None:
+            return ""
+        if isinstance(value, frozenset):
+            return " ".join(f"<#{channel}>" for channel in sorted(value))
+        if isinstance(value, dict):
+            return ", ".join(f"<@&{role}> {amount:,}" for role, amount in sorted(value.items()))
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def _load_number(stored: Json) -> int | None:
-    return stored if isinstance(stored, int) and not isinstance(stored, bool) and stored > 0 else None
+SETTING_PURPOSES: Final[Mapping[str, str]] = {
+    name: field.description or "" for name, field in GuildSettings.model_fields.items()
+}
+"""What each setting is for, by its name, in the order in which they are shown."""
 
 
-def _load_line(stored: Json) -> str:
-    return stored[:MAX_TEXT_LENGTH] if isinstance(stored, str) else ""
+def parse_guild_settings(stored: Mapping[str, Json]) -> GuildSettings:
+    """Return the stored settings without those that are unknown or invalid in this version."""
+    try:
+        return GuildSettings.model_validate(stored)
+    except ValidationError as error:
+        invalid = {problem["loc"][0] for problem in error.errors(include_input=False, include_context=False)}
+        return GuildSettings.model_validate({name: stored[name] for name in stored if name not in invalid})
 
 
-def _load_by_role(stored: Json) -> dict[int, int]:
-    pairs = cast("Mapping[str, Json]", stored) if isinstance(stored, dict) else {}
-    read_pairs = ((role, _load_number(number)) for role, number in pairs.items() if str(role).isdecimal())
-    return {int(role): number for role, number in read_pairs if number is not None}
+def parse_setting(name: str, text: str) -> GuildSettings:
+    """Return settings with just this one set, from what an admin typed.
+
+    Raises:
+        GuildSettingInvalid: there is no such setting, or it cannot have this value.
+    """
+    if name not in SETTING_PURPOSES:
+        raise GuildSettingInvalid(f"There is no setting {name}. There are: {', '.join(SETTING_PURPOSES)}.")
+    try:
+        return GuildSettings.model_validate({name: text})
+    except ValidationError as error:
+        reason = error.errors(include_input=False)[0]
+        raise GuildSettingInvalid(str(reason.get("ctx", {}).get("error", reason["msg"]))) from None
 
 
 def _find_highest(by_role: Mapping[int, int], roles: Collection[int]) -> int | None:
-    """The most generous number of these roles, if one of them has any."""
     return max((by_role[role] for role in roles if role in by_role), default=None)
-
-
-SETTING_SPECS: Mapping[str, SettingSpec] = {
-    choice.name: choice
-    for choice in (
-        SettingSpec("channels", "where answers may appear; unset: everywhere", _parse_channels, _format_channels),
-        SettingSpec(
-            "forums", "forums and channels whose new posts are answered unasked", _parse_channels, _format_channels
-        ),
-        SettingSpec("language", "language of the answers; unset: the question's own", _parse_line, _load_line),
-        SettingSpec("tone", "a line on how answers are to be written", _parse_line, _load_line),
-        SettingSpec("threads", "/ask opens a thread by itself", _parse_switch, _format_switch),
-        SettingSpec("private", "/ask answers the asker alone by itself", _parse_switch, _format_switch),
-        SettingSpec("questions_per_minute", "questions of one person within a minute", _parse_number, _format_number),
-        SettingSpec("questions_by_role", "the same for each person with a role", _parse_by_role, _format_by_role),
-        SettingSpec("tokens_per_person", "tokens a day for one person", _parse_number, _format_number),
-        SettingSpec("tokens_by_role", "tokens a day for each person with a role", _parse_by_role, _format_by_role),
-        SettingSpec("tokens_per_server", "tokens a day for this server", _parse_number, _format_number),
-    )
-}
-"""Everything that can be chosen, in the order in which it is shown."""

@@ -175,7 +175,7 @@ def _format_entry(number: int, cluster: QuestionCluster) -> str:
     facts = [f"{format_count(count, 'time')}{people}", f"last <t:{int(cluster.gaps[0].asked_at)}:R>"]
     if other := _find_other_wording(cluster):
         facts.append(f"also “{escape_markdown(other, _EXCERPT_LENGTH)}”")
-    if missed := [words for gap in cluster.gaps for words in gap.comment]:
+    if missed := [words for gap in cluster.gaps for words in gap.comments]:
         more = f" and {len(missed) - 1} more" if len(missed) > 1 else ""
         facts.append(f"missed: “{escape_markdown(missed[0], _EXCERPT_LENGTH)}”{more}")
     return f"{number}\\. **{escape_markdown(cluster.question, _QUESTION_LENGTH)}**\n-# {' · '.join(facts)}"

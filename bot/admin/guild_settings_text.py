@@ -1,23 +1,19 @@
-"""A guild's choices and the operator's limits go in, and what an admin is shown and told of them comes out. Pure."""
+"""Texts about a guild's settings for its admins. Pure."""
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
-from bot.access.guild_settings import MAX_TEXT_LENGTH, SETTING_SPECS, describe_settings
+from bot.access.guild_settings import MAX_TEXT_LENGTH, SETTING_PURPOSES
 from bot.text.citations import escape_markdown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from bot.access.budgets import Limits
-    from bot.access.guild_settings import Json
+    from bot.access.guild_settings import GuildSettings
 
 FORUMS_UNREADABLE = (
     "I cannot read posts there: MESSAGE_CONTENT is off. Until the operator switches it on, none of them is answered."
 )
-"""What has to be said wherever forums are chosen for a bot that may not read messages."""
 
 _OPERATOR_LIMITS = {
     "questions_per_minute": ("per_minute", "questions a minute"),
@@ -26,52 +22,51 @@ _OPERATOR_LIMITS = {
     "tokens_by_role": ("person_daily", "tokens a day"),
     "tokens_per_server": ("guild_daily", "tokens a day"),
 }
-"""Choices that the operator bounds: the limit that does, and what it counts."""
+"""The operator's limit of a setting and its unit."""
 _MESSAGE_LENGTH = 1_900
 _VALUE_LENGTH = 500
-_MENTION = re.compile(r"<(?P<kind>#|@&)(?P<id>\d{1,20})>")
 
 
-def format_settings(stored: Mapping[str, Json], operator_limits: Limits, *, reads_messages: bool) -> list[str]:
-    """All choices as messages that fit. ``operator_limits`` are the limits that no choice widens."""
-    lines = ["**What is chosen for this server**"]
-    for name, value, purpose in describe_settings(stored):
+def format_settings(settings: GuildSettings, operator_limits: Limits, *, reads_messages: bool) -> list[str]:
+    """Return all settings with their purposes and the operator's limits, as messages that Discord accepts."""
+    lines = ["**Settings of this server**"]
+    for name, purpose in SETTING_PURPOSES.items():
         lines.append(
-            f"`{name}`: {_format_value(stored.get(name), value) or '–'}\n"
+            f"`{name}`: {_format_value(settings, name) or '–'}\n"
             f"-# {purpose}{_format_operator_limit(name, operator_limits)}"
         )
-        if name == "forums" and value and not reads_messages:
+        if name == "forums" and settings.forums and not reads_messages:
             lines.append(f"-# {FORUMS_UNREADABLE}")
-    return _join_lines([*lines, "-# Change one with `/settings set`; `/settings reset` takes it back."])
+    return _join_lines([*lines, "-# Change one with `/settings set`; `/settings reset` resets it."])
 
 
-def format_change(name: str, value: Json, operator_limits: Limits, *, reads_messages: bool) -> str:
-    """What an admin is told once a choice is kept."""
-    words = f"`{name}` is now: {_format_value(value, SETTING_SPECS[name].format(value))}"
-    bound = _find_operator_limit(name, operator_limits)
+def format_change(settings: GuildSettings, name: str, operator_limits: Limits, *, reads_messages: bool) -> str:
+    """Return what an admin is told after changing a setting."""
+    text = f"`{name}` is now: {_format_value(settings, name)}"
+    value = getattr(settings, name)
+    limit = _find_operator_limit(name, operator_limits)
     amounts = list(value.values()) if isinstance(value, dict) else [value]
-    if bound and any(isinstance(amount, int) and amount > bound for amount in amounts):
-        words += f"\n-# The operator allows {bound:,} {_OPERATOR_LIMITS[name][1]}, which holds wherever it is less."
+    if limit and any(isinstance(amount, int) and amount > limit for amount in amounts):
+        text += f"\n-# The operator allows {limit:,} {_OPERATOR_LIMITS[name][1]}; the lower limit applies."
     if name == "forums" and not reads_messages:
-        words += f"\n{FORUMS_UNREADABLE}"
-    return words
+        text += f"\n{FORUMS_UNREADABLE}"
+    return text
 
 
-def find_mentions(name: str, value: Json) -> tuple[frozenset[int], frozenset[int]]:
-    """The channels and the roles that a choice names, by their ids."""
-    found = _MENTION.findall(SETTING_SPECS[name].format(value)) if not isinstance(value, str) else []
-    channels = frozenset(int(number) for kind, number in found if kind == "#")
-    return channels, frozenset(int(number) for kind, number in found if kind == "@&")
+def find_mentions(settings: GuildSettings, name: str) -> tuple[frozenset[int], frozenset[int]]:
+    """Return the ids of the channels and of the roles that a setting names."""
+    value = getattr(settings, name)
+    channels: frozenset[int] = value if isinstance(value, frozenset) else frozenset()
+    return channels, frozenset(value) if isinstance(value, dict) else frozenset()
 
 
-def _format_value(stored: Json, value: str) -> str:
-    """A value in Discord's Markdown: words are shown as they are, mentions as mentions."""
-    if isinstance(stored, str):
+def _format_value(settings: GuildSettings, name: str) -> str:
+    value = settings.format(name)
+    if isinstance(getattr(settings, name), str):
         return escape_markdown(value, MAX_TEXT_LENGTH)
     if len(value) <= _VALUE_LENGTH:
         return value
-    whole = value[:_VALUE_LENGTH].rsplit(" ", 1)[0]
-    return f"{whole} …"
+    return f"{value[:_VALUE_LENGTH].rsplit(' ', 1)[0]} …"
 
 
 def _find_operator_limit(name: str, operator_limits: Limits) -> int:
@@ -80,9 +75,8 @@ def _find_operator_limit(name: str, operator_limits: Limits) -> int:
 
 
 def _format_operator_limit(name: str, operator_limits: Limits) -> str:
-    """What the operator allows at most; empty where nothing bounds a choice."""
-    bound = _find_operator_limit(name, operator_limits)
-    return f" · the operator allows {bound:,}" if bound else ""
+    limit = _find_operator_limit(name, operator_limits)
+    return f" · the operator allows {limit:,}" if limit else ""
 
 
 def _join_lines(lines: list[str]) -> list[str]:

@@ -62,7 +62,7 @@ class AnswerService:
         self._answerer = answerer
         self._driver = QueuedDriver(driver, limit)
         self._records = records
-        self._admission = admission or Admission()
+        self._admission = admission or Admission(records)
         self._clock = clock
         self._open_answers: dict[str, OpenAnswer] = {}
         self._done_events: dict[str, asyncio.Event] = {}

@@ -25,7 +25,7 @@ from bot.discord_adapter.client import DocentClient
 from bot.discord_adapter.unfinished_messages import UnfinishedAnswers
 from bot.discord_adapter.visibility import Visibility
 from bot.errors import RecordsUnusable
-from bot.records import MemoryRecords, SqlRecords
+from bot.records import IN_MEMORY, SqlRecords
 from bot.settings import parse_ids
 from bot.streaming import Deadlines, Driver, Pace, PageLimits, RateLimiter
 from cogs.answer_buttons import Answers
@@ -229,13 +229,12 @@ def _collect_build_info(settings: Settings, records: Records) -> BuildInfo:
     embedding_model = {"none": "nothing: keywords only", "local": "a small model on this machine"}.get(
         settings.embedding, f"{settings.embedding} at {urlsplit(settings.embedding_url).netloc}"
     )
-    database = "PostgreSQL" if settings.records_url else "a SQLite file"
     return BuildInfo(
         version=_read_version(),
         language_model=language_model,
         embedding_model=embedding_model,
         index="PostgreSQL" if settings.store_url else "a SQLite file",
-        records="memory, until the restart" if isinstance(records, MemoryRecords) else database,
+        records=records.backend,
     )
 
 
@@ -267,7 +266,7 @@ async def _open_records(settings: Settings, clock: Callable[[], float]) -> Async
                 "work only until then.",
                 error.user_message,
             )
-            records = MemoryRecords()
+            records = await stack.enter_async_context(SqlRecords.open(IN_MEMORY))
         deleting = asyncio.create_task(_delete_expired_daily(records, settings.remember_days, clock))
         try:
             yield records
@@ -279,7 +278,7 @@ async def _open_records(settings: Settings, clock: Callable[[], float]) -> Async
 async def _delete_expired_daily(records: Records, days: int, clock: Callable[[], float]) -> None:
     while True:
         try:
-            count = await records.delete_before(clock() - days * _DAY)
+            count = await records.delete_expired(clock() - days * _DAY, now=clock())
             if count:
                 _log.info("Deleted %d answers older than %d days from the records", count, days)
         except RecordsUnusable as error:

@@ -1,13 +1,12 @@
-"""What is remembered: answers, votes, gaps, spendings, guilds' choices, admins' acts and runs; one door, two rooms.
+"""Stores answers, votes, usage, guild settings, the audit log and runs in SQLite or PostgreSQL.
 
-``values`` is what is exchanged, ``base`` the door; ``memory`` lasts as long as the process, ``sql`` in one private
-SQLite file or a PostgreSQL database, which ``migrations`` bring up to date when they are opened.
+``values`` are what is stored, ``protocol`` how it is read and written, ``sql`` the implementation, ``migrations`` the
+steps from one release's tables to the next one's.
 """
 
 from bot.domain import AnswerStatus
-from bot.records.memory import MemoryRecords
 from bot.records.protocol import Records
-from bot.records.sql import SqlRecords
+from bot.records.sql import IN_MEMORY, SqlRecords
 from bot.records.values import (
     ANONYMOUS,
     AnswerRecord,
@@ -24,6 +23,7 @@ from bot.records.values import (
 
 __all__ = [
     "ANONYMOUS",
+    "IN_MEMORY",
     "AnswerRecord",
     "AnswerStatus",
     "AuditEntry",
@@ -31,7 +31,6 @@ __all__ = [
     "Feedback",
     "Gap",
     "Json",
-    "MemoryRecords",
     "Records",
     "Run",
     "SqlRecords",

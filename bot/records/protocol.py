@@ -1,4 +1,4 @@
-"""The doors of what is remembered, one for each kind, and all of them together."""
+"""The protocol of the records, and how long they keep what."""
 
 from __future__ import annotations
 
@@ -23,123 +23,106 @@ if TYPE_CHECKING:
 _DAY = 24 * 3600.0
 
 USAGE_RETENTION: Final = 40 * _DAY
+"""Seconds for which usage and ended runs are kept."""
+
 AUDIT_RETENTION: Final = 366 * _DAY
-"""Seconds after which what was spent, and what admins did, goes too, whenever answers are forgotten for their age."""
+"""Seconds for which the audit log is kept."""
 
 BUDGET_WINDOW: Final = 2 * _DAY
-"""Seconds for which a spending counts in its person's budget, and so keeps their name."""
+"""Seconds for which usage counts in its user's budget, and so keeps their id."""
 
 
-class Answers(Protocol):
-    """Answers, by their key."""
+class Records(Protocol):
+    """Everything that is stored about answers. Every method raises RecordsUnusable if the database fails.
+
+    A ``guild_id`` of None means direct messages. Times are Unix seconds.
+    """
+
+    @property
+    def backend(self) -> str:
+        """Where they are stored, as an operator calls it."""
+        ...
 
     async def save_answer(self, record: AnswerRecord) -> None:
-        """Write a record; one of the same key is replaced, its votes stay."""
+        """Insert or replace an answer; its votes stay."""
         ...
 
     async def load_answer(self, answer_id: str) -> AnswerRecord | None:
-        """The record of that key, None where there is none any more."""
+        """Return the answer with this id, or None if there is none."""
         ...
 
     async def unfinished_answers(self, since: float, limit: int) -> Sequence[AnswerRecord]:
-        """The answers asked for since this Unix time that have no end, the latest first, at most so many."""
+        """Return at most ``limit`` answers asked since then that have no end, the latest first."""
         ...
 
     async def load_statistics(self, guild_id: int | None, since: float) -> Statistics:
-        """The answers asked for since this Unix time in numbers: one guild's, or with None all there are."""
+        """Count the answers asked since then, in one guild or, with None, everywhere."""
         ...
 
-    async def delete_before(self, time: float) -> int:
-        """Forget every answer asked for before this Unix time, with its votes; gives how many.
+    async def delete_expired(self, before: float, *, now: float) -> int:
+        """Delete the answers asked before a time, with their votes, and whatever else is past its retention.
 
-        What else has had its time goes as well: spendings and ended runs after 40 days, acts after a year.
+        Returns:
+            How many answers were deleted.
         """
         ...
 
-    async def delete_person(
-        self, user_id: int, *, guild_id: int | None = None, everywhere: bool = False
-    ) -> DeletionCount:
-        """Forget what one person asked and how they voted, in one guild, in direct messages (None) or everywhere.
-
-        What they spent stays in the books, under nobody's name once it counts in no budget of theirs any more.
-        """
+    async def delete_person(self, user_id: int, *, guild_id: int | None, now: float) -> DeletionCount:
+        """Delete one person's questions and votes in one guild, and make their old usage anonymous."""
         ...
-
-
-class Votes(Protocol):
-    """What people said of answers. Each guild's are its own; where one is named, None is direct messages."""
 
     async def save_vote(self, vote: Vote) -> bool:
-        """Count a vote; False if the answer is no longer remembered."""
+        """Count a vote; return False if its answer is no longer stored."""
         ...
 
     async def load_votes(self, answer_id: str) -> Sequence[Vote]:
-        """What people said of an answer, the first voter first."""
+        """Return the votes on an answer, the earliest first."""
         ...
 
     async def load_feedback(self, guild_id: int | None, since: float) -> Sequence[Feedback]:
-        """Every vote given in a guild since this Unix time with what it was about, the first first."""
+        """Return the votes given in one guild since then, with their answers, the earliest first."""
         ...
 
     async def load_gaps(self, guild_id: int | None, since: float, limit: int) -> Sequence[Gap]:
-        """Questions asked in a guild since this Unix time that wait for an answer, the latest first, at most so many.
-
-        Those are the ones the documents did not answer, and those whose answer somebody voted down.
-        """
+        """Return at most ``limit`` open gaps of one guild, asked since then, the latest first."""
         ...
 
     async def close_gaps(self, guild_id: int | None, answer_ids: Collection[str], by: int, at: float) -> int:
-        """Mark gaps of this guild as done, in the name of ``by``; gives how many were still open."""
+        """Mark gaps of this guild as done by a user; return how many were still open."""
         ...
 
-
-class UsageRecords(Protocol):
-    """What answers cost. Forgetting an answer leaves it spent."""
-
-    async def add_usage(self, usage_record: UsageRecord) -> None:
-        """Write down an estimate before the model is asked, so that a crash costs the budget no less."""
+    async def add_usage(self, usage: UsageRecord) -> None:
+        """Store an estimate before the model is asked; usage that is settled already stays."""
         ...
 
-    async def commit_usage(self, usage_record: UsageRecord) -> None:
-        """Put the real figure in the place of the estimate that was made under the same key at the same time."""
+    async def commit_usage(self, usage: UsageRecord) -> None:
+        """Replace the estimate of the same answer and time by the real number."""
         ...
 
     async def load_usage(self, since: float) -> Sequence[UsageRecord]:
-        """What was spent since this Unix time, the first first: what a ledger starts with."""
+        """Return the usage since then, the earliest first."""
         ...
 
-
-class Guilds(Protocol):
-    """What admins chose for their guild, and what they did."""
-
     async def load_guild_settings(self, guild_id: int) -> Mapping[str, Json]:
-        """What was chosen in a guild; a name that was not, or was reset, is missing."""
+        """Return the settings of a guild; names without a value are missing."""
         ...
 
     async def save_guild_setting(self, guild_id: int, name: str, value: Json) -> None:
-        """Keep a choice of a guild's; None resets it."""
+        """Store one setting of a guild; None resets it."""
         ...
 
     async def save_audit_entry(self, entry: AuditEntry) -> None:
-        """Note what an admin did."""
+        """Append to the audit log."""
         ...
 
     async def load_audit_log(self, guild_id: int | None, limit: int) -> Sequence[AuditEntry]:
-        """What admins did in a guild (None: in direct messages), the latest first, at most so many."""
+        """Return at most ``limit`` entries of one guild's audit log, the latest first."""
         ...
 
-
-class Runs(Protocol):
-    """Ingestions that were begun from chat."""
-
     async def save_run(self, run: Run) -> None:
-        """Write down how a run stands; the same run's earlier note is replaced."""
+        """Insert or replace a run."""
         ...
 
     async def unfinished_runs(self) -> Sequence[Run]:
-        """The runs that have no end, the first begun first."""
+        """Return the runs that have no end, the earliest first."""
         ...
-
-
-class Records(Answers, Votes, UsageRecords, Guilds, Runs, Protocol):
-    """All that is remembered. Every method raises RecordsUnusable where it cannot be read or written."""

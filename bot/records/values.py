@@ -1,4 +1,4 @@
-"""What is remembered, as values: an answer, what people said of it, what it cost, and what admins did."""
+"""Values that the records hold: answers, votes, gaps, usage, guild settings, the audit log and runs."""
 
 from __future__ import annotations
 
@@ -11,20 +11,25 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Json: TypeAlias = Union[bool, int, float, str, "list[Json]", "dict[str, Json]", None]
-"""What a guild's setting may hold."""
+"""A value that JSON can hold."""
 
 ANONYMOUS = 0
-"""Whose spendings are those of people who had themselves forgotten; no id of Discord's is 0."""
+"""The user id of usage whose user had their data deleted. Discord uses no id 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerRecord:
-    """One answer as it is remembered. Ids are Discord's; times are Unix seconds.
+    """One answer as it is stored. Ids are Discord's; times are Unix seconds.
 
-    ``guild_id`` is None in direct messages. ``searched_for`` is the question in words that stand alone, where it was a
-    follow-up that did not. ``text`` is exactly what the model said. ``message_ids`` are the answer's pages, empty until
-    all of it is shown. ``ended_at`` is None while it is being written, ``first_word_at`` until a reader saw the first
-    words. ``is_automatic``: nobody asked the bot for it. ``attached`` are the names of files that came along.
+    Attributes:
+        guild_id: None in direct messages.
+        message_ids: the answer's pages; empty until all of it is shown.
+        searched_for: the condensed question, where the question was a follow-up; else empty.
+        text: exactly what the model wrote.
+        ended_at: None while the answer is being written.
+        first_word_at: None until a reader saw the first words.
+        is_automatic: nobody asked the bot; it answered by itself.
+        attached: names of the files that came with the question.
     """
 
     answer_id: str
@@ -48,9 +53,9 @@ class AnswerRecord:
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """What one person thinks of one answer; a later vote of theirs takes its place. ``at`` is in Unix seconds.
+    """One person's vote on one answer; a later vote of the same person replaces it. ``at`` is in Unix seconds.
 
-    ``comment`` is what they missed; None leaves what they said before, if the thumb still points the same way.
+    ``comment`` says what was missing. None keeps the previous comment, if the vote points the same way.
     """
 
     answer_id: str
@@ -60,7 +65,7 @@ class Vote:
     comment: str | None = None
 
     def merge(self, previous: Vote | None) -> Vote:
-        """This vote with the words said before, where it brings none and means the same."""
+        """Return this vote, with the previous comment where it has none and points the same way."""
         if self.comment is None and previous is not None and previous.is_up == self.is_up:
             return replace(self, comment=previous.comment)
         return self
@@ -68,10 +73,9 @@ class Vote:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A question the documents did not answer, or not to somebody's liking; ``answer_id`` is its answer's.
+    """A question that the documents did not answer, or whose answer was voted down.
 
-    ``question`` is in words that stand alone, ``comment`` what those who voted it down missed, the first of them
-    first.
+    ``question`` is the condensed question. ``comments`` are those of the down-votes, the earliest first.
     """
 
     answer_id: str
@@ -82,15 +86,12 @@ class Gap:
     status: AnswerStatus
     downs: int = 0
     ups: int = 0
-    comment: tuple[str, ...] = ()
+    comments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """A vote with what it was about; ``documents`` are those that the answer rested on, each once.
-
-    ``scope`` is what the answer was drawn from.
-    """
+    """A vote together with its answer. ``documents`` are the answer's sources, each once; ``scope`` the answer's."""
 
     answer_id: str
     question: str
@@ -105,7 +106,7 @@ class Feedback:
 
 @dataclass(frozen=True, slots=True)
 class DeletionCount:
-    """How much of one person is gone: ``votes`` are those they gave, on whosever answers."""
+    """How much of one person's data was deleted. ``votes`` are the votes they gave, on anybody's answers."""
 
     answers: int = 0
     votes: int = 0
@@ -113,7 +114,7 @@ class DeletionCount:
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """Some answers in numbers. ``median_first_word`` is the wait in seconds, None where no reader saw any words."""
+    """Some answers in numbers. ``median_first_word`` is in seconds; None if no reader saw any words."""
 
     answers: int = 0
     by_status: Mapping[AnswerStatus, int] = field(default_factory=dict[AnswerStatus, int])
@@ -125,10 +126,10 @@ class Statistics:
 
 @dataclass(frozen=True, slots=True)
 class UsageRecord:
-    """The tokens of one answer: an estimate when it begins, the real figure once it is settled.
+    """The tokens of one answer: an estimate when it begins, the real number once it is settled.
 
-    ``answer_id`` and ``at`` name it together: a question that was edited is answered, and paid for, again under its
-    key.
+    ``answer_id`` and ``at`` (Unix seconds) identify it together: an edited question is answered again under the same
+    answer id, and paid again.
     """
 
     answer_id: str
@@ -141,7 +142,7 @@ class UsageRecord:
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """What an admin did: ``name`` is the command's. ``guild_id`` is None where it was done in direct messages."""
+    """One command of an admin. ``name`` is the command's; ``guild_id`` is None in direct messages."""
 
     at: float
     guild_id: int | None
@@ -152,10 +153,12 @@ class AuditEntry:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """An ingestion begun from chat, with all that is needed to resume it and to say so in its message.
+    """An ingestion run started from chat, with all that is needed to resume it and to edit its message.
 
-    ``collection`` is None for all of them. ``message_id`` is None until the message is there, ``ended_at`` until the
-    run has come to an end, good or bad.
+    Attributes:
+        collection: None for all collections.
+        message_id: None until the message is posted.
+        ended_at: None until the run has succeeded, failed or been cancelled.
     """
 
     id: str

@@ -14,7 +14,7 @@ from bot.access.budgets import Limits
 from bot.access.guild_settings import GuildSettings
 from bot.domain import Question, ResponseStyle, Usage
 from bot.errors import RecordsUnusable
-from bot.records import MemoryRecords
+from bot.records import IN_MEMORY, SqlRecords
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,19 +37,34 @@ def clock() -> float:
     return NOW
 
 
-class UnwritableRecords(MemoryRecords):
+class BreakableRecords(SqlRecords):
+    """Records whose settings cannot be read while ``is_broken``."""
+
+    is_broken = False
+
+    async def load_guild_settings(self, guild_id: int) -> Mapping[str, Json]:
+        if self.is_broken:
+            raise RecordsUnusable(f"The settings of {guild_id} cannot be read.")
+        return await super().load_guild_settings(guild_id)
+
+
+class UnwritableRecords(SqlRecords):
     """Records on a disk that is full."""
 
     async def add_usage(self, usage_record: UsageRecord) -> None:
         raise RecordsUnusable(f"What answer {usage_record.answer_id} costs cannot be written.")
 
+    async def save_guild_setting(self, guild_id: int, name: str, value: Json) -> None:
+        raise RecordsUnusable(f"{name} of {guild_id} cannot be {value}.")
+
     async def load_guild_settings(self, guild_id: int) -> Mapping[str, Json]:
         raise RecordsUnusable(f"The settings of {guild_id} cannot be read.")
 
 
-async def test_two_hundred_at_once_exceed_a_budget_by_no_more_than_those_already_running() -> None:
-    records = MemoryRecords()
-    admission = Admission(records, limits=replace(FREE, total_daily=50_000), estimate=1_000, clock=clock)
+async def test_two_hundred_at_once_exceed_a_budget_by_no_more_than_those_already_running(
+    memory_records: SqlRecords,
+) -> None:
+    admission = Admission(memory_records, limits=replace(FREE, total_daily=50_000), estimate=1_000, clock=clock)
     generator = random.Random(7)  # noqa: S311 - prices, not secrets
     running: set[str] = set()
     paid = 0
@@ -76,23 +91,21 @@ async def test_two_hundred_at_once_exceed_a_budget_by_no_more_than_those_already
     assert 25 < answered < 200
     assert worst <= 50_000 + 2_000 * 50
     assert admission.count_tokens_today() == paid
-    assert sum(spending.tokens for spending in await records.load_usage(0)) == paid
+    assert sum(spending.tokens for spending in await memory_records.load_usage(0)) == paid
 
 
-async def test_uncommitted_reservation_counts_as_its_estimate_after_a_restart() -> None:
-    records = MemoryRecords()
-    before = Admission(records, limits=FREE, estimate=3_000, clock=clock)
+async def test_uncommitted_reservation_counts_as_its_estimate_after_a_restart(memory_records: SqlRecords) -> None:
+    before = Admission(memory_records, limits=FREE, estimate=3_000, clock=clock)
     assert before.admit(make_question("1"), UNSET) == ""
     await before.reserve("1")
-    after = Admission(records, limits=FREE, estimate=3_000, clock=clock)
+    after = Admission(memory_records, limits=FREE, estimate=3_000, clock=clock)
     await after.open()
     assert after.count_tokens_today(user_id=1) == 3_000
 
 
-async def test_a_guilds_channels_language_and_limits_hold() -> None:
-    records = MemoryRecords()
-    house = GuildSettingsStore(records)
-    admission = Admission(records, house, limits=FREE, question_characters=10, clock=clock)
+async def test_a_guilds_channels_language_and_limits_hold(memory_records: SqlRecords) -> None:
+    house = GuildSettingsStore(memory_records)
+    admission = Admission(memory_records, house, limits=FREE, question_characters=10, clock=clock)
     await house.set(5, "channels", ["7"])
     await house.set(5, "language", "German")
     await house.set(5, "questions_per_minute", 1)
@@ -103,29 +116,56 @@ async def test_a_guilds_channels_language_and_limits_hold() -> None:
     assert admission.admit(make_question("4", guild=6), UNSET, channel_ids={8}) == ""
     assert "11 characters. The limit here is 10." in admission.admit(make_question("5", guild=6, text="x" * 11), UNSET)
     assert (await house.load(5)).style == ResponseStyle("German", "")
-    assert (await GuildSettingsStore(records).load(5)).style == ResponseStyle("German", "")
+    assert (await GuildSettingsStore(memory_records).load(5)).style == ResponseStyle("German", "")
     await house.set(5, "language", None)
     assert (await house.load(5)).style == ResponseStyle()
 
 
 async def test_setting_that_cannot_be_saved_is_not_applied() -> None:
-    house = GuildSettingsStore(UnwritableRecords())
-    assert (await house.load(5)).channels == frozenset()
+    async with UnwritableRecords.open(IN_MEMORY) as records:
+        house = GuildSettingsStore(records)
+        with pytest.raises(RecordsUnusable):
+            await house.set(5, "channels", ["7"])
+        assert (await house.load(5)).channels == frozenset()
 
 
 async def test_answer_is_given_even_if_its_usage_cannot_be_saved() -> None:
-    admission = Admission(UnwritableRecords(), limits=replace(FREE, person_daily=100), estimate=50, clock=clock)
-    assert admission.admit(make_question("1"), UNSET) == ""
-    await admission.reserve("1")
-    await admission.commit("1", Usage(90, 20))
-    assert "Your budget for today is used up." in admission.admit(make_question("2"), UNSET)
+    async with UnwritableRecords.open(IN_MEMORY) as records:
+        admission = Admission(records, limits=replace(FREE, person_daily=100), estimate=50, clock=clock)
+        assert admission.admit(make_question("1"), UNSET) == ""
+        await admission.reserve("1")
+        await admission.commit("1", Usage(90, 20))
+        assert "Your budget for today is used up." in admission.admit(make_question("2"), UNSET)
 
 
 @pytest.mark.parametrize("usage", [Usage(), Usage(10, 5)])
-async def test_no_tokens_are_reserved_without_a_model(usage: Usage) -> None:
-    records = MemoryRecords()
-    admission = Admission(records, limits=replace(FREE, total_daily=10), clock=clock)
+async def test_no_tokens_are_reserved_without_a_model(memory_records: SqlRecords, usage: Usage) -> None:
+    admission = Admission(memory_records, limits=replace(FREE, total_daily=10), clock=clock)
     assert admission.admit(make_question("1"), UNSET) == ""
     await admission.reserve("1")
     await admission.commit("1", usage)
-    assert [spending.tokens for spending in await records.load_usage(0)] == ([15] if usage.total else [])
+    assert [spending.tokens for spending in await memory_records.load_usage(0)] == ([15] if usage.total else [])
+
+
+async def test_settings_of_another_process_are_seen_after_a_minute(memory_records: SqlRecords) -> None:
+    now = 0.0
+    store, other = GuildSettingsStore(memory_records, clock=lambda: now), GuildSettingsStore(memory_records)
+    await other.set(5, "tone", "Kind.")
+    assert (await store.load(5)).tone == "Kind."
+    await other.set(5, "tone", "Short.")
+    now = 59.0
+    assert (await store.load(5)).tone == "Kind."
+    now = 60.0
+    assert (await store.load(5)).tone == "Short."
+
+
+async def test_last_known_settings_apply_while_the_records_fail() -> None:
+    now = 0.0
+    async with BreakableRecords.open(IN_MEMORY) as records:
+        store = GuildSettingsStore(records, clock=lambda: now)
+        await store.set(5, "tone", "Kind.")
+        assert (await store.load(5)).tone == "Kind."
+        records.is_broken = True
+        now = 60.0
+        assert (await store.load(5)).tone == "Kind."
+        assert (await store.load(6)) == GuildSettings()

@@ -22,12 +22,12 @@ from bot.domain import Scope
 from bot.records import AnswerStatus, Gap
 
 
-def make_gap(answer_id: str, question: str, *, at: float = 0.0, asker: int = 1, comment: tuple[str, ...] = ()) -> Gap:
-    return Gap(answer_id, question, at, asker, Scope(), AnswerStatus.NOT_FOUND, comment=comment)
+def make_gap(answer_id: str, question: str, *, at: float = 0.0, asker: int = 1, comments: tuple[str, ...] = ()) -> Gap:
+    return Gap(answer_id, question, at, asker, Scope(), AnswerStatus.NOT_FOUND, comments=comments)
 
 
 PARKING = [
-    make_gap("3", "Where are parking permits?", at=300.0, asker=2, comment=("the price", "a map")),
+    make_gap("3", "Where are parking permits?", at=300.0, asker=2, comments=("the price", "a map")),
     make_gap("2", "Is there a gym?", at=200.0),
     make_gap("1", "How do I get a parking permit?", at=100.0, asker=1),
 ]
@@ -58,7 +58,7 @@ def test_no_open_gaps_is_reported() -> None:
 
 
 def test_user_text_in_gaps_is_escaped() -> None:
-    evil = make_gap("1", "**@everyone** [x](https://evil.example) \u202e<@1>", comment=("`code`\n# big",))
+    evil = make_gap("1", "**@everyone** [x](https://evil.example) \u202e<@1>", comments=("`code`\n# big",))
     said = format_page(build_page(cluster_gaps([evil], None), 0), 30)
     assert "\\@everyone" in said
     assert "\\[x\\](https\\://" in said
@@ -79,7 +79,7 @@ def test_gap_pages_fit_a_message_and_hold_every_cluster_once(questions: list[str
     # Each in a direction of its own: none of them is like another.
     vectors = [[float(i == j) for j in range(len(questions))] for i in range(len(questions))]
     words = ("@" * 90,)
-    found = cluster_gaps([make_gap(str(n), q, at=1e9 + n, comment=words) for n, q in enumerate(questions)], vectors)
+    found = cluster_gaps([make_gap(str(n), q, at=1e9 + n, comments=words) for n, q in enumerate(questions)], vectors)
     last = build_page(found, 0).last
     pages = [build_page(found, number) for number in range(last + 1)]
     assert [topic for page in pages for topic in page.clusters] == found

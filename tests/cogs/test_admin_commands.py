@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bot.access.guild_settings import GuildSettings
 from bot.discord_adapter.visibility import ADMINS_ONLY
 from bot.domain import DocumentInfo, LibraryState, Scope, Usage
-from bot.records import AnswerRecord, AnswerStatus, MemoryRecords, Vote
+from bot.records import AnswerRecord, AnswerStatus, SqlRecords, Vote
 from bot.simulator.world import ALL_PERMISSIONS, NO_PERMISSIONS, InteractionKind, Permission, World
 from cogs.feedback import NO_FEEDBACK
 from cogs.forget import NOTHING_STORED as NOTHING_LEFT
@@ -31,9 +32,8 @@ def use_command(talk: RunningBot, command: str, who: str = "Ada", **options: obj
     return talk.world.people.use_command(talk.general.id, talk.world.find_user(who).id, command, options)
 
 
-async def fill_records(world: World) -> MemoryRecords:
+async def fill_records(records: SqlRecords, world: World) -> SqlRecords:
     """Two gaps that mean the same, one that does not, one of another guild, one of a closed collection; votes."""
-    records = MemoryRecords()
     guild_id = world.find_channel("general").guild_id or 0
     ada, ben = world.find_user("Ada").id, world.find_user("Ben").id
     at = world.clock() - 100
@@ -88,7 +88,7 @@ async def test_setting_is_set_shown_audited_and_reset() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("threads", "perhaps", "Say yes or no."),
+        ("threads", "perhaps", "Write yes or no."),
         ("channels", "<#123>", "This server has no channel <#123>."),
         ("tokens_by_role", "<@&123> 5", "This server has no role <@&123>."),
     ],
@@ -97,7 +97,7 @@ async def test_invalid_setting_value_is_reported_and_changes_nothing(name: str, 
     async with running_bot(world=world_with_admin()) as talk:
         use_command(talk, "settings set", name=name, value=value)
         assert (await talk.wait_for_ephemeral()).current_state.content == words
-        assert not await talk.admission.guild_settings.load_stored(talk.general.guild_id or 0)
+        assert await talk.admission.guild_settings.load(talk.general.guild_id) == GuildSettings()
 
 
 async def test_forum_setting_warns_without_the_message_content_intent() -> None:
@@ -106,9 +106,9 @@ async def test_forum_setting_warns_without_the_message_content_intent() -> None:
         assert "MESSAGE_CONTENT is off" in (await talk.wait_for_ephemeral()).current_state.content
 
 
-async def test_gaps_are_grouped_and_marked_as_done_after_a_restart_too() -> None:
+async def test_gaps_are_grouped_and_marked_as_done_after_a_restart_too(memory_records: SqlRecords) -> None:
     world = world_with_admin()
-    records = await fill_records(world)
+    records = await fill_records(memory_records, world)
     async with running_bot(world=world, records=records) as talk:
         use_command(talk, "gaps")
         message = await talk.wait_for_ephemeral()
@@ -131,9 +131,9 @@ async def test_gaps_are_grouped_and_marked_as_done_after_a_restart_too() -> None
     assert act.name == "gaps done"
 
 
-async def test_question_cluster_that_changed_is_not_marked_as_done() -> None:
+async def test_question_cluster_that_changed_is_not_marked_as_done(memory_records: SqlRecords) -> None:
     world = world_with_admin()
-    records = await fill_records(world)
+    records = await fill_records(memory_records, world)
     async with running_bot(world=world, records=records) as talk:
         use_command(talk, "gaps")
         message = await talk.wait_for_ephemeral()
@@ -149,9 +149,9 @@ async def test_question_cluster_that_changed_is_not_marked_as_done() -> None:
         assert len(await records.load_gaps(talk.general.guild_id, 0, 10)) == 5
 
 
-async def test_feedback_export_contains_no_formula() -> None:
+async def test_feedback_export_contains_no_formula(memory_records: SqlRecords) -> None:
     world = world_with_admin()
-    async with running_bot(world=world, records=await fill_records(world)) as talk:
+    async with running_bot(world=world, records=await fill_records(memory_records, world)) as talk:
         use_command(talk, "feedback export")
         message = await talk.wait_for_ephemeral()
         (file,) = message.current_state.attachments
@@ -169,9 +169,9 @@ async def test_feedback_export_without_votes_sends_no_file() -> None:
         assert (await talk.wait_for_ephemeral()).current_state.content == NO_FEEDBACK
 
 
-async def test_forget_deletes_the_members_data_in_this_guild_after_confirmation() -> None:
+async def test_forget_deletes_the_members_data_in_this_guild_after_confirmation(memory_records: SqlRecords) -> None:
     world = world_with_admin()
-    records = await fill_records(world)
+    records = await fill_records(memory_records, world)
     async with running_bot(world=world, records=records) as talk:
         ben = world.find_user("Ben").id
         use_command(talk, "forget", "Ben")
@@ -192,9 +192,9 @@ async def test_forget_deletes_the_members_data_in_this_guild_after_confirmation(
         await wait_until(lambda: question.current_state.content == NOTHING_LEFT)
 
 
-async def test_forget_for_others_is_for_admins_even_with_a_forged_button() -> None:
+async def test_forget_for_others_is_for_admins_even_with_a_forged_button(memory_records: SqlRecords) -> None:
     world = world_with_admin()
-    records = await fill_records(world)
+    records = await fill_records(memory_records, world)
     async with running_bot(world=world, records=records) as talk:
         ada, ben = world.find_user("Ada").id, world.find_user("Ben").id
         use_command(talk, "forget", "Ben", member=ada)
@@ -212,11 +212,13 @@ async def test_forget_for_others_is_for_admins_even_with_a_forged_button() -> No
     assert (act.name, act.details) == ("forget", {"member": str(ben)})
 
 
-async def test_status_shows_the_admin_the_state_of_the_bot() -> None:
+async def test_status_shows_the_admin_the_state_of_the_bot(memory_records: SqlRecords) -> None:
     world = world_with_admin()
     library = FakeLibrary(LibraryState(3, 40, "none", generation=7))
     model: dict[str, Any] = {"openai_base_url": "http://127.0.0.1/v1", "llm_model": "fake"}
-    async with running_bot(world=world, records=await fill_records(world), library=library, **model) as talk:
+    async with running_bot(
+        world=world, records=await fill_records(memory_records, world), library=library, **model
+    ) as talk:
         use_command(talk, "status")
         text = (await talk.wait_for_ephemeral()).current_state.content
     assert "fake at 127.0.0.1" in text
@@ -307,9 +309,9 @@ async def wait_for_response(talk: RunningBot, interaction: Interaction) -> str:
     return find_responses()[0]
 
 
-async def test_forget_in_direct_messages_deletes_the_data_of_that_channel() -> None:
+async def test_forget_in_direct_messages_deletes_the_data_of_that_channel(memory_records: SqlRecords) -> None:
     world = World.create_default()
-    records = await fill_records(world)
+    records = await fill_records(memory_records, world)
     ada = world.find_user("Ada").id
     await records.save_answer(
         AnswerRecord("7", "Between us?", ada, None, 7, world.clock(), status=AnswerStatus.COMPLETE)

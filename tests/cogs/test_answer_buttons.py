@@ -15,7 +15,7 @@ from bot.discord_adapter.answer_buttons import ButtonAction, build_streaming_but
 from bot.discord_adapter.components import FORGED
 from bot.domain import Scope
 from bot.errors import ModelInterrupted, RecordsUnusable
-from bot.records import AnswerRecord, AnswerStatus, MemoryRecords, SqlRecords, Vote
+from bot.records import IN_MEMORY, AnswerRecord, AnswerStatus, SqlRecords, Vote
 from bot.simulator.message_drafts import Draft
 from bot.simulator.server import DiscordSimulator
 from bot.simulator.world import (
@@ -50,7 +50,7 @@ class Scene:
     """An answer of Ada's in #general, and the people around it."""
 
     world: World
-    records: MemoryRecords | SqlRecords
+    records: SqlRecords
     answerer: FakeAnswerer
     bot: BotInGuild | None = None
 
@@ -106,6 +106,10 @@ class Scene:
         assert message.current_state.flags & MessageFlag.SUPPRESS_EMBEDS
         return message.current_state.content
 
+    async def wait_until_saved(self) -> None:
+        assert self.bot
+        await self.bot.wait_until_saved()
+
     async def wait_until_acknowledged(self, interaction: Interaction) -> None:
         await wait_until(lambda: interaction.acknowledged_at is not None)
 
@@ -119,8 +123,7 @@ def add_moderator(world: World) -> None:
 @asynccontextmanager
 async def finished_answer(script: Script = ANSWER_SCRIPT) -> AsyncGenerator[Scene]:
     """After the end of an answer."""
-    records = MemoryRecords()
-    async with bot_in_guild(script, records=records) as table:
+    async with SqlRecords.open(IN_MEMORY) as records, bot_in_guild(script, records=records) as table:
         add_moderator(table.simulator.world)
         table.ask()
         await table.wait_until_done()
@@ -130,8 +133,7 @@ async def finished_answer(script: Script = ANSWER_SCRIPT) -> AsyncGenerator[Scen
 @asynccontextmanager
 async def answer_in_progress() -> AsyncGenerator[Scene]:
     """In the middle of an answer."""
-    records = MemoryRecords()
-    async with bot_in_guild(ENDLESS_SCRIPT, records=records) as table:
+    async with SqlRecords.open(IN_MEMORY) as records, bot_in_guild(ENDLESS_SCRIPT, records=records) as table:
         add_moderator(table.simulator.world)
         table.ask()
         scene = Scene(table.simulator.world, records, table.answerer, table)
@@ -141,7 +143,7 @@ async def answer_in_progress() -> AsyncGenerator[Scene]:
 
 @asynccontextmanager
 async def started_bot(
-    simulator: DiscordSimulator, records: MemoryRecords | SqlRecords, answerer: FakeAnswerer
+    simulator: DiscordSimulator, records: SqlRecords, answerer: FakeAnswerer
 ) -> AsyncGenerator[AnswerService]:
     """A bot that has just been started, on a server that was there before."""
     async with build_app(answerer, records=records) as app, connect_client(app.client, simulator):
@@ -168,7 +170,7 @@ async def test_asker_and_moderators_can_stop_an_answer_and_its_text_stays(who: s
         assert content.startswith("word0 word1 word2")
         assert f"-# Stopped by {who}." in content
         assert "▌" not in content
-        await wait_until(lambda: not scene.bot or not scene.bot.driver.open_answers)
+        await scene.wait_until_saved()
         record = await scene.load_record()
     assert record.status is AnswerStatus.STOPPED
     assert content.startswith(record.text.strip())
@@ -219,7 +221,7 @@ async def test_answer_deleted_while_streaming_is_saved_as_lost() -> None:
         key = scene.answer_id
         scene.world.delete(scene.answer.id)
         await wait_until(lambda: scene.answerer.answers[0].is_closed)
-        await wait_until(lambda: not scene.bot or not scene.bot.driver.open_answers)
+        await scene.wait_until_saved()
         await asyncio.sleep(0.05)
         record = await scene.records.load_answer(key)
     assert record
@@ -244,7 +246,7 @@ async def test_regenerate_posts_a_new_answer_below_the_old_one(who: str) -> None
         first, second = scene.answerer.questions
         assert second.text == first.text
         assert second.answer_id == str(new.interaction_id) != first.answer_id
-        await wait_until(lambda: not scene.bot or not scene.bot.driver.open_answers)
+        await scene.wait_until_saved()
         record = await scene.records.load_answer(second.answer_id)
     assert record
     assert record.asker_id == scene.world.find_user(who).id
@@ -256,7 +258,7 @@ async def test_regenerated_follow_up_uses_its_condensed_question() -> None:
         scene.press("Regenerate")
         await wait_until(lambda: len(scene.answerer.questions) == 2)
         assert scene.answerer.questions[1].text == "How long do refunds to Norway take?"
-        await wait_until(lambda: not scene.bot or not scene.bot.driver.open_answers)
+        await scene.wait_until_saved()
 
 
 async def test_regenerate_by_another_member_is_refused() -> None:
@@ -419,8 +421,8 @@ async def test_all_buttons_work_after_a_restart(tmp_path: Path) -> None:
 @asynccontextmanager
 async def interrupted_answer(content: str) -> AsyncGenerator[Scene]:
     """After a kill: a message that is half-written, the record of its question, and a bot that was started since."""
-    records, answerer = MemoryRecords(), FakeAnswerer(ANSWER_SCRIPT)
-    async with DiscordSimulator() as standin:
+    answerer = FakeAnswerer(ANSWER_SCRIPT)
+    async with SqlRecords.open(IN_MEMORY) as records, DiscordSimulator() as standin:
         world = standin.world
         add_moderator(world)
         channel, ada = world.find_channel("general"), world.find_user("Ada")
@@ -485,7 +487,7 @@ async def test_button_of_an_unknown_answer_reports_it_as_gone(deed: ButtonAction
 
 async def test_button_of_an_expired_answer_reports_it_as_gone() -> None:
     async with finished_answer() as scene:
-        await scene.records.delete_before(time.time() + 60)
+        await scene.records.delete_expired(time.time() + 60, now=time.time())
         for label in ("Regenerate", "Sources", "Copy", "👍", "👎"):
             assert await scene.wait_for_reply(scene.press(label)) == answer_buttons.NO_RECORD
         assert len(scene.answerer.questions) == 1
@@ -516,19 +518,19 @@ async def test_components_of_other_bots_are_ignored() -> None:
 
 
 @pytest.mark.parametrize("label", ["Sources", "Copy"])
-async def test_sources_and_copy_are_refused_outside_the_clickers_scope(label: str) -> None:
-    records, answerer = MemoryRecords(), FakeAnswerer(ANSWER_SCRIPT)
-    async with DiscordSimulator() as standin, started_bot(standin, records, answerer):
-        scene = Scene(standin.world, records, answerer)
+async def test_sources_and_copy_are_refused_outside_the_clickers_scope(memory_records: SqlRecords, label: str) -> None:
+    answerer = FakeAnswerer(ANSWER_SCRIPT)
+    async with DiscordSimulator() as standin, started_bot(standin, memory_records, answerer):
+        scene = Scene(standin.world, memory_records, answerer)
         channel, ada = scene.world.find_channel("general"), scene.world.find_user("Ada")
         scene.world.people.use_command(channel.id, ada.id, "ask", {"question": "How long?"})
         await wait_until(lambda: bool(scene.public_messages()) and "Copy" in scene.find_buttons())
         await asyncio.sleep(0.1)
-        await records.save_answer(replace(await scene.load_record(), scope=Scope(frozenset({"", "board"}))))
+        await memory_records.save_answer(replace(await scene.load_record(), scope=Scope(frozenset({"", "board"}))))
         assert await scene.wait_for_reply(scene.press(label, "Ben")) == answer_buttons.NO_ACCESS
 
 
-class UnusableRecords(MemoryRecords):
+class UnusableRecords(SqlRecords):
     """Records on a disk that is full."""
 
     async def save_answer(self, record: AnswerRecord) -> None:  # noqa: ARG002
@@ -542,8 +544,7 @@ class UnusableRecords(MemoryRecords):
 
 
 async def test_answers_work_without_records_and_buttons_report_it() -> None:
-    records = UnusableRecords()
-    async with bot_in_guild(ANSWER_SCRIPT, records=records) as table:
+    async with UnusableRecords.open(IN_MEMORY) as records, bot_in_guild(ANSWER_SCRIPT, records=records) as table:
         table.ask()
         await table.wait_until_done()
         scene = Scene(table.simulator.world, records, table.answerer, table)
@@ -552,7 +553,7 @@ async def test_answers_work_without_records_and_buttons_report_it() -> None:
             assert await scene.wait_for_reply(scene.press(label)) == answer_buttons.NO_RECORD
 
 
-class FaultyRecords(MemoryRecords):
+class FaultyRecords(SqlRecords):
     """Records with a fault nobody foresaw."""
 
     async def save_vote(self, vote: Vote) -> bool:  # noqa: ARG002
@@ -560,8 +561,7 @@ class FaultyRecords(MemoryRecords):
 
 
 async def test_unexpected_error_is_reported_without_its_text(caplog: pytest.LogCaptureFixture) -> None:
-    records = FaultyRecords()
-    async with bot_in_guild(ANSWER_SCRIPT, records=records) as table:
+    async with FaultyRecords.open(IN_MEMORY) as records, bot_in_guild(ANSWER_SCRIPT, records=records) as table:
         table.ask()
         await table.wait_until_done()
         scene = Scene(table.simulator.world, records, table.answerer, table)

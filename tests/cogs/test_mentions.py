@@ -9,7 +9,6 @@ import pytest
 
 from bot.domain import Turn
 from bot.errors import ModelInterrupted
-from bot.records import MemoryRecords
 from bot.simulator.faults import FailureKind, Fault
 from bot.simulator.world import Channel, ChannelKind, Message, MessageCreated, MessageState, Permission, User
 from cogs.mentions import HOW_TO_ASK, NO_DIRECT_MESSAGES, THREAD_LOCKED, UNREADABLE_REPLY
@@ -18,6 +17,7 @@ from tests.fakes.bot_in_guild import wait_until
 from tests.fakes.running_bot import EchoAnswerer, running_bot
 
 if TYPE_CHECKING:
+    from bot.records import SqlRecords
     from tests.fakes.running_bot import RunningBot
 
 both_intents = pytest.mark.parametrize("reads_messages", [False, True], ids=["without intent", "with intent"])
@@ -149,13 +149,14 @@ async def test_reply_to_an_answer_is_a_follow_up_with_history(reads_messages: bo
 
 
 @pytest.mark.parametrize("is_remembered", [True, False], ids=["in the records", "only on Discord"])
-async def test_follow_up_has_the_history_from_before_a_restart(*, is_remembered: bool) -> None:
-    records = MemoryRecords()
-    async with running_bot(records=records) as talk:
+async def test_follow_up_has_the_history_from_before_a_restart(
+    memory_records: SqlRecords, *, is_remembered: bool
+) -> None:
+    async with running_bot(records=memory_records) as talk:
         first = await talk.wait_for_answer(talk.say("Ada", f"{talk.bot_mention} How long do refunds take?"))
         world = talk.world
     world.commands.clear()
-    async with running_bot(records=records if is_remembered else None, world=world) as talk:
+    async with running_bot(records=memory_records if is_remembered else None, world=world) as talk:
         await talk.wait_for_answer(talk.say("Ada", "and on weekends?", to=first))
         (asked,) = talk.answerer.questions
     assert [turn.text for turn in asked.conversation] == [
@@ -179,17 +180,18 @@ async def test_reply_to_a_command_answer_knows_its_question(reads_messages: bool
 
 
 @pytest.mark.parametrize("page", [0, 1, 2], ids=["first", "inner", "last"])
-async def test_a_reply_to_any_page_of_a_long_answer_knows_the_question_after_a_restart(page: int) -> None:
-    records = MemoryRecords()
+async def test_a_reply_to_any_page_of_a_long_answer_knows_the_question_after_a_restart(
+    memory_records: SqlRecords, page: int
+) -> None:
     async with running_bot(
-        EchoAnswerer(scripts={"Much?": Script(["word " * 900], sources=())}), records=records
+        EchoAnswerer(scripts={"Much?": Script(["word " * 900], sources=())}), records=memory_records
     ) as talk:
         await talk.wait_for_answer(talk.say("Ada", f"{talk.bot_mention} Much?"))
         pages = talk.bot_messages()
         talk.say("Ben", "So much!")
         world = talk.world
     world.commands.clear()
-    async with running_bot(records=records, world=world) as talk:
+    async with running_bot(records=memory_records, world=world) as talk:
         await talk.wait_for_answer(talk.say("Ada", "and on weekends?", to=pages[page]))
         (asked,) = talk.answerer.questions
     question, answer = asked.conversation
@@ -551,14 +553,13 @@ async def test_deleting_the_question_removes_the_answer() -> None:
         await wait_until(lambda: not talk.bot_messages())
 
 
-async def test_deleting_a_question_removes_its_answer_after_a_restart_too() -> None:
-    records = MemoryRecords()
-    async with running_bot(records=records) as talk:
+async def test_deleting_a_question_removes_its_answer_after_a_restart_too(memory_records: SqlRecords) -> None:
+    async with running_bot(records=memory_records) as talk:
         question = talk.say("Ada", f"{talk.bot_mention} Refunds?")
         await talk.wait_for_answer(question)
         world = talk.world
     world.commands.clear()
-    async with running_bot(records=records, world=world) as talk:
+    async with running_bot(records=memory_records, world=world) as talk:
         talk.world.delete(question.id)
         await wait_until(lambda: not talk.bot_messages())
 

@@ -9,7 +9,6 @@ from bot.access.scopes import Rule
 from bot.admin.reindex_runs import CANCEL_PREFIX, FAILURES_PREFIX
 from bot.discord_adapter.visibility import ADMINS_ONLY
 from bot.domain import IngestionReport, LibraryState, Progress, ReindexRequest
-from bot.records import MemoryRecords
 from bot.simulator.world import InteractionKind, Permission, World
 from cogs.reindex import ALREADY_ENDED, LIST_EXPIRED, NOT_MANAGEABLE
 from tests.fakes.answerer import FakeLibrary
@@ -19,6 +18,7 @@ from tests.fakes.running_bot import running_bot
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bot.records import SqlRecords
     from bot.simulator.world import Interaction, Message
     from tests.fakes.running_bot import RunningBot
 
@@ -201,10 +201,9 @@ async def test_run_continues_after_its_message_is_deleted() -> None:
         assert not await talk.records.unfinished_runs()
 
 
-async def test_a_run_that_a_restart_cuts_off_goes_on_afterwards_in_the_same_message() -> None:
-    records = MemoryRecords()
+async def test_a_run_that_a_restart_cuts_off_goes_on_afterwards_in_the_same_message(memory_records: SqlRecords) -> None:
     world = world_with_admin()
-    async with running_bot(library=create_library(files=60, pace=0.05), world=world, records=records) as talk:
+    async with running_bot(library=create_library(files=60, pace=0.05), world=world, records=memory_records) as talk:
         run = use_reindex(talk, full=True)
         await wait_until(
             lambda: len(talk.library.runs) == 2 and "of 60 files" in public_messages(talk)[0].current_state.content
@@ -214,12 +213,12 @@ async def test_a_run_that_a_restart_cuts_off_goes_on_afterwards_in_the_same_mess
         (message,) = public_messages(talk)
         assert "Docent is restarting; this run goes on afterwards" in message.current_state.content
     world.commands.clear()
-    async with running_bot(library=create_library(), world=world, records=records) as talk:
+    async with running_bot(library=create_library(), world=world, records=memory_records) as talk:
         await wait_until(lambda: "**Done" in message.current_state.content)
         assert message.current_state.content.startswith("-# Resumed after a restart.")
         assert all(each.full for each in talk.library.runs)
         assert public_messages(talk) == [message]
-        assert not await records.unfinished_runs()
+        assert not await memory_records.unfinished_runs()
         talk.world.people.press(message.id, f"{FAILURES_PREFIX}{run.id}", world.find_user("Ada").id)
         await wait_until(
             lambda: any(each.current_state.attachments for each in talk.bot_messages() if each.visible_to_user_id)

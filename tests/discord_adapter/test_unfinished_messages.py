@@ -16,7 +16,7 @@ from bot.discord_adapter.answer_buttons import build_streaming_buttons
 from bot.discord_adapter.client import DocentClient
 from bot.discord_adapter.unfinished_messages import UnfinishedAnswers, append_note
 from bot.domain import Question
-from bot.records import AnswerRecord, AnswerStatus, MemoryRecords
+from bot.records import IN_MEMORY, AnswerRecord, AnswerStatus, SqlRecords
 from bot.simulator.faults import FailureKind, Fault
 from bot.simulator.message_drafts import Draft
 from bot.simulator.server import DiscordSimulator
@@ -29,7 +29,7 @@ from tests.fakes.discord_client import connect_client
 from tests.fakes.surface import FakeSurface, Server
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator, Mapping, Sequence
 
     from bot.simulator.world import Message
 
@@ -41,10 +41,12 @@ class Scene:
     """Half-written answers in #general, and a bot that was started after they were left."""
 
     simulator: DiscordSimulator
-    records: MemoryRecords
+    records: SqlRecords
     unfinished_answers: UnfinishedAnswers
 
-    def create_interrupted(self, content: str, *, asked_at: float = NOW - 60, with_button: bool = True) -> Message:
+    async def create_interrupted(
+        self, content: str, *, asked_at: float = NOW - 60, with_button: bool = True
+    ) -> Message:
         """What a killed process leaves: a question in the records, and a message with its button for stopping."""
         world = self.simulator.world
         channel = world.find_channel("general")
@@ -53,11 +55,12 @@ class Scene:
         buttons = tuple(build_streaming_buttons(key)) if with_button else ()
         message = world.bot_api.send(channel.id, Draft(content=content, components=buttons))
         asker_id = question.author_id
-        self.records._answers[key] = AnswerRecord(key, "How long?", asker_id, channel.guild_id, channel.id, asked_at)
+        record = AnswerRecord(key, "How long?", asker_id, channel.guild_id, channel.id, asked_at)
+        await self.records.save_answer(record)
         return message
 
-    def statuses(self) -> Sequence[AnswerStatus]:
-        return [record.status for record in self.records._answers.values()]
+    async def statuses(self) -> Mapping[AnswerStatus, int]:
+        return (await self.records.load_statistics(None, 0)).by_status
 
     async def finish_interrupted(self) -> None:
         await self.unfinished_answers.finish_all()
@@ -65,14 +68,15 @@ class Scene:
 
 @asynccontextmanager
 async def started_bot() -> AsyncGenerator[Scene]:
-    records, lanes = MemoryRecords(), RateLimiter()
+    lanes = RateLimiter()
     driver = Driver(lanes)
-    asking = AnswerService(FakeAnswerer(Script()), driver, records, clock=lambda: NOW)
-    client = DocentClient(cogs=lambda _: (), driver=driver, http_trace=create_rate_limit_trace(lanes))
-    client._connection.guild_ready_timeout = 0.05
-    async with DiscordSimulator() as standin, connect_client(client, standin):
-        unfinished = UnfinishedAnswers(client, asking, records, driver, clock=lambda: NOW)
-        yield Scene(standin, records, unfinished)
+    async with SqlRecords.open(IN_MEMORY) as records:
+        asking = AnswerService(FakeAnswerer(Script()), driver, records, clock=lambda: NOW)
+        client = DocentClient(cogs=lambda _: (), driver=driver, http_trace=create_rate_limit_trace(lanes))
+        client._connection.guild_ready_timeout = 0.05
+        async with DiscordSimulator() as standin, connect_client(client, standin):
+            unfinished = UnfinishedAnswers(client, asking, records, driver, clock=lambda: NOW)
+            yield Scene(standin, records, unfinished)
 
 
 def button_labels(message: Message) -> list[str]:
@@ -90,11 +94,11 @@ def button_labels(message: Message) -> list[str]:
 )
 async def test_unfinished_message_is_finished_and_offers_retry(left: str, content: str) -> None:
     async with started_bot() as scene:
-        message = scene.create_interrupted(left)
+        message = await scene.create_interrupted(left)
         await scene.finish_interrupted()
         assert message.current_state.content == content
         assert button_labels(message) == ["Retry"]
-        assert scene.statuses() == [AnswerStatus.RESTARTING]
+        assert await scene.statuses() == {AnswerStatus.RESTARTING: 1}
         await scene.finish_interrupted()
         assert len(message.states) == 2, "what has its end is left alone"
 
@@ -117,7 +121,7 @@ async def test_unfinished_message_is_found_among_many_others() -> None:
 
 async def test_many_unfinished_messages_are_finished_without_a_429() -> None:
     async with started_bot() as scene:
-        messages = [scene.create_interrupted("Refunds ▌") for _ in range(7)]
+        messages = [await scene.create_interrupted("Refunds ▌") for _ in range(7)]
         await scene.finish_interrupted()
         assert all(message.current_state.content.endswith(INTERRUPTED_NOTE) for message in messages)
         assert not [call for call in scene.simulator.requests if call.status == 429]
@@ -125,27 +129,27 @@ async def test_many_unfinished_messages_are_finished_without_a_429() -> None:
 
 async def test_unfinished_messages_over_a_day_old_or_beyond_fifty_are_left_alone() -> None:
     async with started_bot() as scene:
-        old = scene.create_interrupted("Refunds ▌", asked_at=NOW - 25 * 3600)
+        old = await scene.create_interrupted("Refunds ▌", asked_at=NOW - 25 * 3600)
         for _ in range(50):
-            scene.create_interrupted("sealed", with_button=False)
-        first = scene.create_interrupted("Refunds ▌", asked_at=NOW - 3600)
+            await scene.create_interrupted("sealed", with_button=False)
+        first = await scene.create_interrupted("Refunds ▌", asked_at=NOW - 3600)
         await scene.finish_interrupted()
         assert [len(old.states), len(first.states)] == [1, 1]
 
 
 async def test_unfinished_message_the_bot_cannot_see_is_left_to_its_button() -> None:
     async with started_bot() as scene:
-        scene.create_interrupted("Refunds ▌")
+        await scene.create_interrupted("Refunds ▌")
         scene.simulator.world.admin.deny(
             scene.simulator.world.find_channel("general").id, scene.simulator.world.bot.id, Permission.VIEW_CHANNEL
         )
         await scene.finish_interrupted()
-        assert scene.statuses() == [AnswerStatus.WRITING]
+        assert await scene.statuses() == {AnswerStatus.WRITING: 1}
 
 
 async def test_finishing_a_message_is_retried_after_a_server_error() -> None:
     async with started_bot() as scene:
-        message = scene.create_interrupted("Refunds ▌")
+        message = await scene.create_interrupted("Refunds ▌")
         scene.simulator.faults.add(Fault(FailureKind.RESET, "PATCH"))
         await scene.finish_interrupted()
         assert message.current_state.content.endswith(INTERRUPTED_NOTE)
@@ -153,8 +157,8 @@ async def test_finishing_a_message_is_retried_after_a_server_error() -> None:
 
 async def test_running_answer_is_not_treated_as_unfinished() -> None:
     async with started_bot() as scene:
-        message = scene.create_interrupted("Refunds ▌")
-        (record,) = scene.records._answers.values()
+        message = await scene.create_interrupted("Refunds ▌")
+        (record,) = await scene.records.unfinished_answers(0, 2)
         surface = FakeSurface(Server(), "channel:1")
         driver = Driver(RateLimiter())
         slow = AnswerService(FakeAnswerer(Script(["Two weeks."], search_seconds=0.5)), driver, scene.records)

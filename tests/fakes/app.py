@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from bot.app.build import build
 from bot.domain import LibraryState
-from bot.records import MemoryRecords
+from bot.records import IN_MEMORY, SqlRecords
 from bot.settings import load
 from tests.fakes.answerer import FakeLibrary
 
@@ -43,13 +43,16 @@ async def build_app(
     async def load_rules() -> Mapping[str, Rule]:
         return rules or {}
 
-    async with build(
-        load(None, **(SETTINGS | settings)),
-        answerer=answerer,
-        library=library or FakeLibrary(LibraryState(0, 0, "none")),
-        records=records or MemoryRecords(),
-        load_rules=load_rules,
-        progress_interval=PROGRESS_INTERVAL,
-    ) as app:
+    async with AsyncExitStack() as stack:
+        app = await stack.enter_async_context(
+            build(
+                load(None, **(SETTINGS | settings)),
+                answerer=answerer,
+                library=library or FakeLibrary(LibraryState(0, 0, "none")),
+                records=records or await stack.enter_async_context(SqlRecords.open(IN_MEMORY)),
+                load_rules=load_rules,
+                progress_interval=PROGRESS_INTERVAL,
+            )
+        )
         app.client._connection.guild_ready_timeout = GUILD_READY_TIMEOUT
         yield app

@@ -15,6 +15,7 @@ from tests.fakes.discord_client import connect_client
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
+    from bot.answers.service import AnswerService
     from bot.discord_adapter.client import DocentClient
     from bot.records import Records
     from bot.simulator.server import RecordedRequest
@@ -32,6 +33,7 @@ class BotInGuild:
     client: DocentClient
     answerer: FakeAnswerer
     driver: Driver
+    answer_service: AnswerService
 
     @property
     def channel(self) -> Channel:
@@ -55,7 +57,12 @@ class BotInGuild:
         """Wait until every answer that has begun is told."""
         await wait_until(lambda: any(call.status for call in self.find_requests("/callback")))
         await asyncio.sleep(0.05)
+        await self.wait_until_saved()
+
+    async def wait_until_saved(self) -> None:
+        """Wait until every answer has ended and its record is saved."""
         await wait_until(lambda: not self.driver.open_answers)
+        await self.answer_service.wait_until_done()
 
 
 @asynccontextmanager
@@ -70,7 +77,7 @@ async def bot_in_guild(
         connect_client(app.client, simulator),
     ):
         await wait_until(lambda: any(simulator.world.commands.values()))
-        yield BotInGuild(simulator, app.client, answerer, app.driver)
+        yield BotInGuild(simulator, app.client, answerer, app.driver, app.answer_service)
 
 
 async def wait_until(condition: Callable[[], bool]) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bot.access.admission import Admission
     from bot.access.scopes import Rule
     from bot.admin.reindex_runs import ReindexRuns
+    from bot.answers.service import AnswerService
     from bot.discord_adapter.client import DocentClient
     from bot.domain import Question
     from bot.records import Records
@@ -56,6 +57,7 @@ class RunningBot:
     simulator: DiscordSimulator
     client: DocentClient
     driver: Driver
+    answer_service: AnswerService
     answerer: FakeAnswerer
     records: Records
     library: FakeLibrary
@@ -133,6 +135,7 @@ class RunningBot:
         """Wait until nothing is going on any more."""
         await asyncio.sleep(0.15)
         await wait_until(lambda: not self.driver.open_answers)
+        await self.answer_service.wait_until_done()
         await asyncio.sleep(0.05)
 
     def use_menu(self, who: str, message: Message) -> Interaction:
@@ -160,6 +163,14 @@ async def running_bot(
         async with connect_client(bot.client, simulator):
             await wait_until(lambda: any(simulator.world.commands.values()))
             yield RunningBot(
-                simulator, bot.client, bot.driver, answerer, bot.records, library, bot.admission, bot.reindex_runs
+                simulator,
+                bot.client,
+                bot.driver,
+                bot.answer_service,
+                answerer,
+                bot.records,
+                library,
+                bot.admission,
+                bot.reindex_runs,
             )
             await bot.answer_service.wait_until_done()

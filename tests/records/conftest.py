@@ -1,10 +1,10 @@
-"""Every place where records can be, empty, for the contract that all of them keep; PostgreSQL is a real server."""
+"""Opens empty records in every backend for the contract tests; PostgreSQL is a real server."""
 
 from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from benchmarks.knowledge import server
-from bot.records import MemoryRecords, SqlRecords
+from bot.records import IN_MEMORY, SqlRecords
+from bot.records.sql.database import Timeouts
 from bot.records.sql.schema import SCHEMA
 
 if TYPE_CHECKING:
@@ -23,38 +24,25 @@ if TYPE_CHECKING:
     from bot.records import Records
 
 
+PATIENT = Timeouts(note=30.0, operation=30.0, lock=30.0)
+"""For tests of what is stored: however busy the machine, a write is waited for."""
+
+
 @dataclass(slots=True)
 class RecordsBackend:
-    """Where one test's records are: a file, the URL of a server's database, or this process. ``now`` is its time."""
+    """A place for one test's records: a file, or the URL of a server's database or of memory."""
 
-    location: Path | str | None
-    now: float = 3_000.0
-    _memory: MemoryRecords = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._memory = MemoryRecords(clock=lambda: self.now)
+    location: Path | str
 
     @asynccontextmanager
-    async def open(self) -> AsyncGenerator[Records]:
-        """The records, as a process finds them that begins now."""
-        if self.location is None:
-            yield self._memory
-        else:
-            async with self.open_sql() as records:
-                yield records
-
-    @asynccontextmanager
-    async def open_sql(self, *, keeps_texts: bool = True) -> AsyncGenerator[SqlRecords]:
-        assert self.location is not None
-        if isinstance(self.location, Path):
-            opening = SqlRecords.open_file(self.location, keeps_texts=keeps_texts, clock=lambda: self.now)
-        else:
-            opening = SqlRecords.open(self.location, keeps_texts=keeps_texts, clock=lambda: self.now)
-        async with opening as records:
+    async def open(self, *, keeps_texts: bool = True, timeouts: Timeouts = PATIENT) -> AsyncGenerator[SqlRecords]:
+        """Open the records as a new process does."""
+        opening = SqlRecords.open_file if isinstance(self.location, Path) else SqlRecords.open
+        async with opening(self.location, keeps_texts=keeps_texts, timeouts=timeouts) as records:  # type: ignore[arg-type]
             yield records
 
     def query(self, statement: str) -> list[tuple[object, ...]]:
-        """What a statement gives or does, on a connection that knows nothing of the records."""
+        """Run a statement on a connection of its own and return its rows."""
         return asyncio.run(self.query_async(statement))
 
     async def query_async(self, statement: str) -> list[tuple[object, ...]]:
@@ -81,35 +69,35 @@ def server_url() -> Generator[str]:
 def _create_backend(request: pytest.FixtureRequest, folder: Path) -> RecordsBackend:
     match request.param:
         case "memory":
-            return RecordsBackend(None)
+            return RecordsBackend(IN_MEMORY)
         case "file":
             return RecordsBackend(folder / "state" / "records.sqlite")
         case _:
-            place = RecordsBackend(request.getfixturevalue("server_url"))
-            place.query(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
-            return place
+            backend = RecordsBackend(request.getfixturevalue("server_url"))
+            backend.query(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
+            return backend
 
 
 @pytest.fixture(params=["memory", "file", "postgres"])
 def backend(request: pytest.FixtureRequest, tmp_path: Path) -> RecordsBackend:
-    """Every kind of place."""
+    """Every backend."""
     return _create_backend(request, tmp_path)
 
 
 @pytest.fixture(params=["file", "postgres"])
 def persistent_backend(request: pytest.FixtureRequest, tmp_path: Path) -> RecordsBackend:
-    """Those that outlive a process."""
+    """The backends that survive a restart."""
     return _create_backend(request, tmp_path)
 
 
 @pytest.fixture
 def file_backend(tmp_path: Path) -> RecordsBackend:
-    """A file alone."""
+    """A SQLite file."""
     return RecordsBackend(tmp_path / "state" / "records.sqlite")
 
 
 @pytest.fixture
 async def records(backend: RecordsBackend) -> AsyncGenerator[Records]:
-    """Records in every kind of place."""
+    """Records in every backend."""
     async with backend.open() as records:
         yield records

@@ -1,4 +1,4 @@
-"""Answers are the same from memory, a file and a server, gone when their time is up or their asker wants it."""
+"""Answers are the same in every backend, and deleted when they expire or their asker wants it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bot.domain import Usage
-from bot.records import ANONYMOUS, AnswerStatus, AuditEntry, DeletionCount, MemoryRecords, Run, Statistics, UsageRecord
+from bot.records import ANONYMOUS, IN_MEMORY, AnswerStatus, AuditEntry, DeletionCount, Run, Statistics, UsageRecord
 from tests.records.samples import ADA, ADMIN, ANSWER, BEN, DAY, ELSEWHERE, GUILD, QUESTION, UP, make_question
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ async def test_expired_answers_are_deleted_with_their_votes(records: Records) ->
     for record in (ANSWER, young):
         await records.save_answer(record)
         await records.save_vote(replace(UP, answer_id=record.answer_id))
-    assert await records.delete_before(1_500.0) == 1
+    assert await records.delete_expired(1_500.0, now=3_000.0) == 1
     assert await records.load_answer("1") is None
     assert not await records.load_votes("1")
     assert await records.load_answer("2") == young
@@ -46,37 +46,28 @@ async def test_expired_answers_are_deleted_with_their_votes(records: Records) ->
 async def test_usage_and_ended_runs_expire_after_40_days_and_the_audit_log_after_a_year(
     backend: RecordsBackend,
 ) -> None:
-    backend.now = 1_000 * DAY
+    now = 1_000 * DAY
     async with backend.open() as records:
         for days in (1, 39, 41, 300, 370):
-            then = backend.now - days * DAY
+            then = now - days * DAY
             await records.commit_usage(UsageRecord(str(days), ADA, GUILD, then, 10))
             await records.save_run(Run(f"ended {days}", GUILD, 9, ADMIN, then - DAY, ended_at=then))
             await records.save_run(Run(f"open {days}", GUILD, 9, ADMIN, then))
             await records.save_audit_entry(AuditEntry(then, GUILD, ADMIN, f"{days} days ago"))
-        assert await records.delete_before(backend.now - DAY) == 0
+        assert await records.delete_expired(now - DAY, now=now) == 0
         assert [each.answer_id for each in await records.load_usage(0)] == ["39", "1"]
         assert [act.name for act in await records.load_audit_log(GUILD, 9)] == [
             f"{days} days ago" for days in (1, 39, 41, 300)
         ]
         assert {run.id for run in await records.unfinished_runs()} == {f"open {n}" for n in (1, 39, 41, 300, 370)}
-    if backend.location:
+    if backend.location != IN_MEMORY:
         assert set(await backend.query_async("SELECT id FROM runs WHERE ended_at IS NOT NULL")) == {
             ("ended 1",),
             ("ended 39",),
         }
 
 
-async def test_memory_keeps_the_latest_thousand() -> None:
-    records = MemoryRecords()
-    for n in range(1_001):
-        await records.save_answer(replace(ANSWER, answer_id=str(n)))
-    assert await records.load_answer("0") is None
-    assert await records.load_answer("1")
-    assert await records.load_answer("1000")
-
-
-# One person is forgotten
+# Deleting one person's data
 
 
 async def save_answers_in_two_guilds(records: Records) -> None:
@@ -103,7 +94,7 @@ async def load_remaining_votes(records: Records) -> dict[str, set[int]]:
 
 async def test_user_data_is_deleted_in_one_guild_only(records: Records) -> None:
     await save_answers_in_two_guilds(records)
-    assert await records.delete_person(ADA, guild_id=GUILD) == DeletionCount(answers=1, votes=2)
+    assert await records.delete_person(ADA, guild_id=GUILD, now=3_000.0) == DeletionCount(answers=1, votes=2)
     assert await load_remaining_votes(records) == {
         "ada there": {ADA, BEN},
         "ada direct": {ADA, BEN},
@@ -114,29 +105,21 @@ async def test_user_data_is_deleted_in_one_guild_only(records: Records) -> None:
 
 async def test_user_data_is_deleted_in_direct_messages_only(records: Records) -> None:
     await save_answers_in_two_guilds(records)
-    assert await records.delete_person(ADA) == DeletionCount(answers=1, votes=1)
+    assert await records.delete_person(ADA, guild_id=None, now=3_000.0) == DeletionCount(answers=1, votes=1)
     assert set(await load_remaining_votes(records)) == {"ada here", "ada there", "ben here", "ben there"}
 
 
-async def test_user_data_is_deleted_everywhere(records: Records) -> None:
-    await save_answers_in_two_guilds(records)
-    assert await records.delete_person(ADA, everywhere=True) == DeletionCount(answers=3, votes=5)
-    assert await load_remaining_votes(records) == {"ben here": {BEN}, "ben there": {BEN}}
-    assert await records.delete_person(ADA, everywhere=True) == DeletionCount()
-
-
-async def test_deleted_user_keeps_todays_usage_and_no_other_trace(backend: RecordsBackend) -> None:
-    backend.now = 10 * DAY
+async def test_usage_of_a_deleted_user_becomes_anonymous_after_two_days(records: Records) -> None:
+    now = 10 * DAY
     today, before = (UsageRecord("1", ADA, GUILD, at, 500, is_settled=True) for at in (9.5 * DAY, 7 * DAY))
     others = replace(before, answer_id="2", user_id=BEN), replace(before, answer_id="3", guild_id=ELSEWHERE)
-    async with backend.open() as records:
-        for spending in (today, before, *others):
-            await records.commit_usage(spending)
-        await records.delete_person(ADA, guild_id=GUILD)
-        assert await records.load_usage(0) == [replace(before, user_id=ANONYMOUS), *others, today]
-        await records.delete_person(ADA, everywhere=True)
-        assert sum(each.tokens for each in await records.load_usage(0)) == 2_000
-        assert [each.user_id for each in await records.load_usage(0)] == [ANONYMOUS, BEN, ANONYMOUS, ADA]
+    for usage in (today, before, *others):
+        await records.commit_usage(usage)
+    await records.delete_person(ADA, guild_id=GUILD, now=now)
+    assert await records.load_usage(0) == [replace(before, user_id=ANONYMOUS), *others, today]
+    await records.delete_person(ADA, guild_id=ELSEWHERE, now=now)
+    assert sum(each.tokens for each in await records.load_usage(0)) == 2_000
+    assert [each.user_id for each in await records.load_usage(0)] == [ANONYMOUS, BEN, ANONYMOUS, ADA]
 
 
 # In numbers

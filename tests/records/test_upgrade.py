@@ -1,4 +1,4 @@
-"""Records of an older release are brought up to date in place and lose nothing; those of a newer one are left alone."""
+"""Migrations create the current tables; records of other versions are refused and left untouched."""
 
 from __future__ import annotations
 
@@ -17,15 +17,12 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from bot.errors import RecordsUnusable
-from bot.records import AnswerStatus
 from bot.records.sql import schema
-from tests.records import first_release
-from tests.records.samples import ADMIN, ANSWER, GUILD
+from tests.records.conftest import RecordsBackend
+from tests.records.samples import ANSWER
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
-
-    from tests.records.conftest import RecordsBackend
 
 ROOT = Path(__file__).parents[2]
 
@@ -89,74 +86,54 @@ async def test_migrations_lead_to_the_current_schema(persistent_backend: Records
     assert not await find_schema_differences(persistent_backend)
 
 
-async def test_records_of_the_first_release_are_kept_and_writable(file_backend: RecordsBackend) -> None:
-    assert isinstance(file_backend.location, Path)
-    keys = [str(n) for n in range(500)]
-    first_release.create_file(file_backend.location)
-    first_release.write_answers(file_backend.location, *keys)
-    async with file_backend.open() as records:
-        assert [await records.load_answer(key) for key in keys] == [first_release.expected_answer(key) for key in keys]
-        assert [list(await records.load_votes(key)) for key in keys] == [
-            [first_release.expected_vote(key)] for key in keys
-        ]
-        assert len(await records.load_gaps(GUILD, 0, 1_000)) == len(keys)
-        assert await records.close_gaps(GUILD, keys, ADMIN, 3_000.0) == len(keys)
-        await records.save_answer(ANSWER)
-        assert await records.load_answer(ANSWER.answer_id) == ANSWER
-    assert not await find_schema_differences(file_backend)
+DEVELOPMENT_TABLES = (
+    "CREATE TABLE records_revision (version_num VARCHAR(32) NOT NULL)",
+    "INSERT INTO records_revision VALUES ('0002')",
+    "CREATE TABLE answers (key TEXT NOT NULL)",
+    "INSERT INTO answers VALUES ('1')",
+)
 
 
-@pytest.mark.parametrize(("version", "with_votes"), [(None, True), (None, False)])
-async def test_incomplete_file_of_the_first_release_is_completed(
-    file_backend: RecordsBackend, version: int | None, *, with_votes: bool
+@pytest.mark.parametrize("has_revision", [True, False])
+async def test_records_of_a_development_version_are_refused_and_untouched(
+    file_backend: RecordsBackend, *, has_revision: bool
 ) -> None:
     assert isinstance(file_backend.location, Path)
-    first_release.create_file(file_backend.location, version=version, with_votes=with_votes)
-    async with file_backend.open() as records:
-        await records.save_answer(ANSWER)
-    assert not await find_schema_differences(file_backend)
-
-
-async def test_first_release_can_still_write_to_a_migrated_file(file_backend: RecordsBackend) -> None:
-    assert isinstance(file_backend.location, Path)
-    async with file_backend.open():
-        pass
-    first_release.write_answers(file_backend.location, "1")
-    async with file_backend.open() as records:
-        assert await records.load_answer("1") == first_release.expected_answer("1")
-        assert (await records.load_statistics(None, 0)).by_status == {AnswerStatus.COMPLETE: 1}
-
-
-@pytest.mark.parametrize("newer", ["UPDATE records_revision SET version_num = '9999'", ""])
-async def test_records_of_a_newer_version_are_not_touched(file_backend: RecordsBackend, newer: str) -> None:
-    assert isinstance(file_backend.location, Path)
-    if newer:
-        async with file_backend.open() as records:
-            await records.save_answer(ANSWER)
-        await file_backend.query_async(newer)
-    else:
-        first_release.create_file(file_backend.location, version=99)
+    file_backend.location.parent.mkdir()
+    for statement in DEVELOPMENT_TABLES if has_revision else DEVELOPMENT_TABLES[2:]:
+        await file_backend.query_async(statement)
     before = dump_database(file_backend.location)
-    with pytest.raises(RecordsUnusable, match="written by a newer version"):
+    with pytest.raises(RecordsUnusable, match=r"development version .* Move records\.sqlite"):
         async with file_backend.open():
             pass
     assert dump_database(file_backend.location) == before
 
 
-async def test_a_newer_version_is_noticed_on_a_server_too(persistent_backend: RecordsBackend) -> None:
-    async with persistent_backend.open():
-        pass
+async def test_server_records_of_a_development_version_are_refused(server_url: str) -> None:
+    backend = RecordsBackend(server_url)
+    for statement in (f"DROP SCHEMA IF EXISTS {schema.SCHEMA} CASCADE", f"CREATE SCHEMA {schema.SCHEMA}"):
+        await backend.query_async(statement)
+    for statement in DEVELOPMENT_TABLES:
+        await backend.query_async(statement)
+    with pytest.raises(RecordsUnusable, match="drop the schema docent_records"):
+        async with backend.open():
+            pass
+
+
+async def test_records_of_a_newer_version_are_refused_and_untouched(persistent_backend: RecordsBackend) -> None:
+    async with persistent_backend.open() as records:
+        await records.save_answer(ANSWER)
     await persistent_backend.query_async("UPDATE records_revision SET version_num = '9999'")
     with pytest.raises(RecordsUnusable, match="written by a newer version"):
         async with persistent_backend.open():
             pass
+    assert await persistent_backend.query_async("SELECT answer_id FROM answers") == [(ANSWER.answer_id,)]
 
 
-async def test_an_upgrade_that_fails_half_way_leaves_everything_as_it_was(file_backend: RecordsBackend) -> None:
+async def test_migration_that_fails_half_way_leaves_nothing_behind(file_backend: RecordsBackend) -> None:
     assert isinstance(file_backend.location, Path)
-    first_release.create_file(file_backend.location)
-    first_release.write_answers(file_backend.location, "1")
-    await file_backend.query_async("CREATE TABLE runs (id TEXT)")  # the last of the tables that the upgrade makes
+    file_backend.location.parent.mkdir()
+    await file_backend.query_async("CREATE TABLE runs (id TEXT)")  # the last table that the migration creates
     before = dump_database(file_backend.location)
     with pytest.raises(RecordsUnusable, match="cannot be read or written"):
         async with file_backend.open():
@@ -164,15 +141,11 @@ async def test_an_upgrade_that_fails_half_way_leaves_everything_as_it_was(file_b
     assert dump_database(file_backend.location) == before
     await file_backend.query_async("DROP TABLE runs")
     async with file_backend.open() as records:
-        assert await records.load_answer("1") == first_release.expected_answer("1")
+        await records.save_answer(ANSWER)
+    assert not await find_schema_differences(file_backend)
 
 
-@pytest.mark.parametrize("is_there", [False, True])
-def test_several_processes_may_open_the_same_file_at_once(file_backend: RecordsBackend, *, is_there: bool) -> None:
-    assert isinstance(file_backend.location, Path)
-    if is_there:
-        first_release.create_file(file_backend.location)
-        first_release.write_answers(file_backend.location, "old")
+def test_several_processes_may_open_the_same_file_at_once(file_backend: RecordsBackend) -> None:
     processes = [
         subprocess.Popen(  # noqa: S603 - ours
             [sys.executable, "-c", SAVE_ANSWER_SCRIPT, str(file_backend.location), str(n)],
@@ -188,8 +161,7 @@ def test_several_processes_may_open_the_same_file_at_once(file_backend: RecordsB
     for process in processes:
         process.communicate(b"\n")
     assert [process.returncode for process in processes] == [0] * 4
-    keys = {key for (key,) in file_backend.query("SELECT key FROM answers")}
-    assert keys == {"0", "1", "2", "3"} | ({"old"} if is_there else set())
+    assert {key for (key,) in file_backend.query("SELECT answer_id FROM answers")} == {"0", "1", "2", "3"}
 
 
 async def test_several_may_open_the_same_empty_database_at_once(persistent_backend: RecordsBackend) -> None:

@@ -50,7 +50,7 @@ async def test_usage_since_a_time_is_listed_oldest_first(records: Records) -> No
 async def test_deleting_an_answer_keeps_its_usage(records: Records) -> None:
     await records.save_answer(ANSWER)
     await records.add_usage(ESTIMATE)
-    assert await records.delete_before(9_999.0) == 1
+    assert await records.delete_expired(9_999.0, now=9_999.0) == 1
     assert await records.load_usage(0) == [ESTIMATE]
 
 

@@ -83,7 +83,7 @@ async def test_gaps_are_what_was_not_found_or_voted_down_the_latest_first(record
         AnswerStatus.COMPLETE,
         4,
         1,
-        comment=("Halal.", "Vegan."),
+        comments=("Halal.", "Vegan."),
     )
     parking = Gap("not found", "Parking?", 1_001.0, ADA, board, AnswerStatus.NOT_FOUND)
     assert await records.load_gaps(GUILD, 1_000.0, 10) == [food, parking]

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.access.budgets import Limits
+from bot.access.guild_settings import GuildSettings
 from bot.admin import document_list, feedback_export, gaps, guild_settings_text, reindex_report
 from bot.answers.excerpts import format_sources
 from bot.answers.session import AnswerSession
@@ -52,7 +53,7 @@ def make_source(text: str) -> Source:
 def render_for_people(text: str) -> dict[str, str]:
     """Everything that is made of a text for people to read, by where it stands."""
     document = DocumentInfo(f"{text}.md", text, passages=1, url=f"https://wiki.example/{text}")
-    gap = Gap("1", text, 0.0, 1, Scope(), AnswerStatus.NOT_FOUND, comment=(text,))
+    gap = Gap("1", text, 0.0, 1, Scope(), AnswerStatus.NOT_FOUND, comments=(text,))
     other = Gap("2", f"{text}?", 0.0, 1, Scope(), AnswerStatus.NOT_FOUND)
     topics = gaps.cluster_gaps([gap, other], None)
     table = f"| {text.replace(chr(10), ' ')} | b |\n|---|---|\n| {text.replace(chr(10), ' ')} | 2 |"
@@ -75,7 +76,11 @@ def render_for_people(text: str) -> dict[str, str]:
         "feedback": feedback_export.export_feedback([feedback]).content.decode("utf-8-sig"),
         "a thread": format_thread_name(text),
         "settings": "".join(
-            guild_settings_text.format_settings({"tone": text, "language": text}, Limits(), reads_messages=True)
+            guild_settings_text.format_settings(
+                GuildSettings.model_construct({"tone", "language"}, tone=text, language=text),
+                Limits(),
+                reads_messages=True,
+            )
         ),
     }
 

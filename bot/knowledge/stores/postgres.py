@@ -29,7 +29,7 @@ from bot.knowledge.stores.postgres_search import (
     fold_accents,
     is_in,
 )
-from bot.knowledge.stores.rows import FIELDS, Row, make_document_info, node_from_row, replace_unstorable, row_from_node
+from bot.knowledge.stores.rows import FIELDS, Row, make_document_info, node_from_row, row_from_node
 from bot.knowledge.stores.store import (
     BATCH_SIZE,
     MIN_UNUSED_VECTORS,
@@ -43,6 +43,7 @@ from bot.knowledge.stores.store import (
     normalise_vectors,
 )
 from bot.text.search_terms import ANALYZER_VERSION, extract_query_terms
+from bot.text.storable import replace_unstorable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Coroutine, Generator, Iterable, Iterator, Mapping, Sequence

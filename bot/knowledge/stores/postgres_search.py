@@ -21,8 +21,9 @@ from sqlalchemy import (
 )
 
 from bot.knowledge.stores.postgres_schema import generation, nodes, vectors
-from bot.knowledge.stores.rows import FIELDS, replace_unstorable
+from bot.knowledge.stores.rows import FIELDS
 from bot.knowledge.stores.store import TEXT_WEIGHT, TITLE_WEIGHT
+from bot.text.storable import replace_unstorable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

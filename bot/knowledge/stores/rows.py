@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from bot.domain import DocumentInfo
 from bot.knowledge.splitting.splitter import build_passage_node, hash_passage
 from bot.text.search_terms import index_text
+from bot.text.storable import replace_unstorable
 
 if TYPE_CHECKING:
     from llama_index.core.schema import TextNode
@@ -72,8 +73,3 @@ def parse_date(text: object) -> datetime | None:
         return datetime.fromisoformat(str(text)) if text else None
     except ValueError:
         return None
-
-
-def replace_unstorable(text: str) -> str:
-    """The text without what no database takes: half characters, and the character that ends a text in C."""
-    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()

@@ -22,7 +22,6 @@ from bot.knowledge.stores.rows import (
     make_document_info,
     node_from_row,
     parse_date,
-    replace_unstorable,
     row_from_node,
 )
 from bot.knowledge.stores.sqlite_schema import create_file, describe_error, prepare_schema
@@ -41,6 +40,7 @@ from bot.knowledge.stores.store import (
     normalise_vectors,
 )
 from bot.text.search_terms import extract_query_terms
+from bot.text.storable import replace_unstorable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence

@@ -1,1 +1,1 @@
-"""Steps from each release's records to the next one's; ``versions`` holds one module for each, which Alembic orders."""
+"""Alembic migrations of the records; one module in ``versions`` for each."""

@@ -1,13 +1,6 @@
-"""Records in a SQL database: each kind in a module of its own, on one ``database`` whose tables are in ``schema``."""
+"""The records in a SQL database: a SQLite file, SQLite in memory, or PostgreSQL."""
 
-from bot.records.sql.answers import SqlAnswers
-from bot.records.sql.guilds import SqlGuilds
-from bot.records.sql.runs import SqlRuns
-from bot.records.sql.usage import SqlUsageRecords
-from bot.records.sql.votes import SqlVotes
+from bot.records.sql.database import IN_MEMORY
+from bot.records.sql.records import SqlRecords
 
-__all__ = ["SqlRecords"]
-
-
-class SqlRecords(SqlAnswers, SqlVotes, SqlUsageRecords, SqlGuilds, SqlRuns):
-    """``Records`` in a SQL database. Open it with ``opened`` or ``opened_file``, which close it too."""
+__all__ = ["IN_MEMORY", "SqlRecords"]

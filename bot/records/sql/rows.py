@@ -1,4 +1,4 @@
-"""A record becomes a row, and a row, whichever release wrote it, a record."""
+"""Converts values to table rows and back."""
 
 from __future__ import annotations
 
@@ -8,18 +8,21 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from bot.domain import AnswerStatus, Scope, Source, Usage
-from bot.records.values import AnswerRecord, UsageRecord, Vote
+from bot.records.values import AnswerRecord, Feedback, Gap, Vote
+from bot.text.storable import replace_unstorable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import sqlalchemy as sa
 
 _SOURCE_FIELDS = frozenset(each.name for each in fields(Source))
 
 
-def record_to_row(record: AnswerRecord) -> dict[str, Any]:
-    """The columns of an answer that a record fills."""
+def answer_to_row(record: AnswerRecord) -> dict[str, Any]:
+    """Return the columns of ``answers`` that a record fills."""
     return {
-        "key": record.answer_id,
+        "answer_id": record.answer_id,
         "question": replace_unstorable(record.question),
         "asker_id": record.asker_id,
         "guild_id": record.guild_id,
@@ -30,7 +33,7 @@ def record_to_row(record: AnswerRecord) -> dict[str, Any]:
         "searched_for": replace_unstorable(record.searched_for),
         "text": replace_unstorable(record.text),
         "sources": json.dumps([asdict(source) for source in record.sources], default=datetime.isoformat),
-        "fate": record.status.value,
+        "status": record.status.value,
         "ended_at": record.ended_at,
         "prompt_tokens": record.usage.prompt,
         "completion_tokens": record.usage.completion,
@@ -40,63 +43,69 @@ def record_to_row(record: AnswerRecord) -> dict[str, Any]:
     }
 
 
-def record_from_row(values: dict[str, Any]) -> AnswerRecord:
-    """The record that filled these columns; those that are nobody's concern but the table's are passed over."""
-    for name in ("done_at", "done_by"):
-        values.pop(name)
+def answer_from_row(row: sa.Row[Any]) -> AnswerRecord:
+    """Return the record in a row of ``answers``."""
+    values = row._asdict()
     return AnswerRecord(
-        answer_id=values.pop("key"),
-        scope=scope_from_json(values.pop("collections")),
+        scope=_parse_scope(values.pop("collections")),
         message_ids=tuple(values.pop("message_ids")),
-        sources=parse_sources(values.pop("sources")),
-        status=AnswerStatus(values.pop("fate")),
+        sources=_parse_sources(values.pop("sources")),
+        status=AnswerStatus(values.pop("status")),
         usage=Usage(values.pop("prompt_tokens"), values.pop("completion_tokens")),
         attached=tuple(values.pop("attached")),
-        **values,
+        **{name: value for name, value in values.items() if name not in {"closed_at", "closed_by"}},
     )
 
 
-_COLUMNS = {"answer_id": "key", "comment": "words"}
-_FIELDS = {column: name for name, column in _COLUMNS.items()}
-
-
 def vote_to_row(vote: Vote) -> dict[str, Any]:
-    """Return the columns that a vote fills."""
-    return {_COLUMNS.get(name, name): value for name, value in asdict(vote).items()}
+    """Return the columns of ``votes`` that a vote fills."""
+    comment = None if vote.comment is None else replace_unstorable(vote.comment)
+    return {**asdict(vote), "comment": comment}
 
 
-def vote_from_row(row: sa.Row[Any]) -> Vote:
-    """Return the vote that filled these columns."""
-    return Vote(**{_FIELDS.get(name, name): value for name, value in row._asdict().items()})
+def gap_from_row(row: sa.Row[Any], votes: Sequence[Vote]) -> Gap:
+    """Return the gap in a row of ``answers`` with its votes, the earliest first."""
+    values = row._asdict()
+    downs = [vote for vote in votes if not vote.is_up]
+    return Gap(
+        values["answer_id"],
+        values["searched_for"] or values["question"],
+        values["asked_at"],
+        values["asker_id"],
+        _parse_scope(values["collections"]),
+        AnswerStatus(values["status"]),
+        downs=len(downs),
+        ups=len(votes) - len(downs),
+        comments=tuple(vote.comment for vote in downs if vote.comment),
+    )
 
 
-def usage_to_row(usage_record: UsageRecord) -> dict[str, Any]:
-    """Return the columns that a usage record fills."""
-    return {_COLUMNS.get(name, name): value for name, value in asdict(usage_record).items()}
+def feedback_from_row(row: sa.Row[Any]) -> Feedback:
+    """Return a vote that was selected with its answer's question, status, sources and collections."""
+    values = row._asdict()
+    return Feedback(
+        values["answer_id"],
+        values["question"],
+        AnswerStatus(values["status"]),
+        values["is_up"],
+        values["comment"] or "",
+        values["at"],
+        values["user_id"],
+        tuple(dict.fromkeys(source.document for source in _parse_sources(values["sources"]))),
+        _parse_scope(values["collections"]),
+    )
 
 
-def usage_from_row(row: sa.Row[Any]) -> UsageRecord:
-    """Return the usage record that filled these columns."""
-    return UsageRecord(**{_FIELDS.get(name, name): value for name, value in row._asdict().items()})
-
-
-def scope_from_json(collections: list[str]) -> Scope:
-    """A scope as it was written."""
+def _parse_scope(collections: Sequence[str]) -> Scope:
     return Scope(frozenset(collections))
 
 
-def parse_sources(json_text: str) -> tuple[Source, ...]:
-    """Sources as they were written."""
+def _parse_sources(json_text: str) -> tuple[Source, ...]:
     return tuple(_parse_source(values) for values in json.loads(json_text))
 
 
-def replace_unstorable(text: str) -> str:
-    """The text without what no database takes: half characters, and the character that ends a text in C."""
-    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
-
-
-def _parse_source(values: dict[str, Any]) -> Source:
-    """A source as it was written: fields it did not have then have their defaults, those it has no more are dropped."""
+def _parse_source(values: Mapping[str, Any]) -> Source:
+    """Return a source as any release wrote it: missing fields get their defaults, unknown ones are dropped."""
     known = {name: value for name, value in values.items() if name in _SOURCE_FIELDS}
     if known.get("date"):
         known["date"] = datetime.fromisoformat(known["date"])

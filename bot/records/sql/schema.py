@@ -1,4 +1,4 @@
-"""The tables as they are now; ``migrations`` make them, step by step, out of what older releases wrote."""
+"""The tables of the records, as the latest migration leaves them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Final
 
 import sqlalchemy as sa
 
-REVISION: Final = "0002"
-"""The latest step of ``migrations``. Records that name it are up to date, and no step is looked for."""
+REVISION: Final = "baseline"
+"""The latest migration. A database at this revision is opened without loading Alembic."""
 
 SCHEMA: Final = "docent_records"
-"""The schema that holds the tables in a PostgreSQL database, beside whatever else lives there."""
+"""The PostgreSQL schema of the tables, so that they can share a database with others."""
 
 metadata = sa.MetaData()
 
@@ -20,7 +20,7 @@ revision = sa.Table("records_revision", sa.MetaData(), sa.Column("version_num", 
 answers = sa.Table(
     "answers",
     metadata,
-    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("answer_id", sa.Text, primary_key=True),
     sa.Column("question", sa.Text, nullable=False),
     sa.Column("asker_id", sa.BigInteger, nullable=False, index=True),
     sa.Column("guild_id", sa.BigInteger),
@@ -31,42 +31,41 @@ answers = sa.Table(
     sa.Column("searched_for", sa.Text, nullable=False),
     sa.Column("text", sa.Text, nullable=False),
     sa.Column("sources", sa.Text, nullable=False),
-    sa.Column("fate", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
     sa.Column("ended_at", sa.Double),
-    # What came later has a value for rows that do not know of it: an older release may still write some.
-    sa.Column("prompt_tokens", sa.BigInteger, nullable=False, server_default="0"),
-    sa.Column("completion_tokens", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("prompt_tokens", sa.BigInteger, nullable=False),
+    sa.Column("completion_tokens", sa.BigInteger, nullable=False),
     sa.Column("first_word_at", sa.Double),
-    sa.Column("is_automatic", sa.Boolean, nullable=False, server_default=sa.false()),
-    sa.Column("attached", sa.JSON, nullable=False, server_default="[]"),
-    # When, and by whom, it was marked done as a gap; no record holds it, so writing one anew leaves it.
-    sa.Column("done_at", sa.Double),
-    sa.Column("done_by", sa.BigInteger),
+    sa.Column("is_automatic", sa.Boolean, nullable=False),
+    sa.Column("attached", sa.JSON, nullable=False),
+    # When, and by whom, it was marked as done as a gap. AnswerRecord has neither, so saving one again keeps them.
+    sa.Column("closed_at", sa.Double),
+    sa.Column("closed_by", sa.BigInteger),
     sa.Index("ix_answers_guild_id_asked_at", "guild_id", "asked_at"),
 )
 
 votes = sa.Table(
     "votes",
     metadata,
-    sa.Column("key", sa.Text, sa.ForeignKey("answers.key", ondelete="CASCADE"), primary_key=True),
+    sa.Column("answer_id", sa.Text, sa.ForeignKey("answers.answer_id", ondelete="CASCADE"), primary_key=True),
     sa.Column("user_id", sa.BigInteger, primary_key=True),
     sa.Column("is_up", sa.Boolean, nullable=False),
     sa.Column("at", sa.Double, nullable=False),
-    sa.Column("words", sa.Text),
+    sa.Column("comment", sa.Text),
     sa.Index("ix_votes_user_id", "user_id"),
 )
 
-# No foreign key: what was spent stays spent when the answer is forgotten.
+# No foreign key: usage outlives its answer.
 usage_records = sa.Table(
-    "spendings",
+    "usage_records",
     metadata,
-    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("answer_id", sa.Text, primary_key=True),
     sa.Column("at", sa.Double, primary_key=True),
     sa.Column("user_id", sa.BigInteger, nullable=False),
     sa.Column("guild_id", sa.BigInteger),
     sa.Column("tokens", sa.BigInteger, nullable=False),
     sa.Column("is_settled", sa.Boolean, nullable=False),
-    sa.Index("ix_spendings_at", "at"),
+    sa.Index("ix_usage_records_at", "at"),
 )
 
 guild_settings = sa.Table(
@@ -78,15 +77,15 @@ guild_settings = sa.Table(
 )
 
 audit_log = sa.Table(
-    "acts",
+    "audit_log",
     metadata,
-    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("at", sa.Double, nullable=False),
     sa.Column("guild_id", sa.BigInteger),
     sa.Column("user_id", sa.BigInteger, nullable=False),
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("details", sa.JSON, nullable=False),
-    sa.Index("ix_acts_guild_id_at", "guild_id", "at"),
+    sa.Index("ix_audit_log_guild_id_at", "guild_id", "at"),
 )
 
 runs = sa.Table(
@@ -106,5 +105,5 @@ runs = sa.Table(
 
 
 def match_guild(column: sa.Column[int], guild_id: int | None) -> sa.ColumnElement[bool]:
-    """Whether a row is of this guild, or with None of direct messages, in words whose index is used everywhere."""
+    """Match rows of one guild, or of direct messages with None, in a form that uses the index."""
     return column.is_(None) if guild_id is None else column == guild_id

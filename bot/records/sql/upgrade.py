@@ -1,4 +1,4 @@
-"""Records that an older release wrote, or none yet, go through the steps that make them today's: all steps, or none."""
+"""Applies all pending Alembic migrations in one transaction."""
 
 from __future__ import annotations
 
@@ -19,35 +19,36 @@ if TYPE_CHECKING:
 
 _MIGRATIONS: Final = Path(records.__file__).parent / "migrations"
 
-_LEGACY_VERSION_TABLE: Final = "records_schema"
-"""Where the first release wrote its version, which was always 1."""
+_UNRELEASED_REVISIONS: Final = {"0001", "0002"}
+"""Revisions that only development versions wrote."""
 
-_NEWER_MESSAGE: Final = "The records were written by a newer version of Docent; run that one, or move them away."
+_NEWER_MESSAGE: Final = "The records were written by a newer version of Docent. Run that version, or move them away."
+_OLDER_SQLITE_MESSAGE: Final = (
+    "The records were written by a development version of Docent, which this one cannot read. "
+    "Move records.sqlite, records.sqlite-wal and records.sqlite-shm away and start again; new ones are created."
+)
+_OLDER_SERVER_MESSAGE: Final = (
+    "The records were written by a development version of Docent, which this one cannot read. "
+    f"Rename or drop the schema {schema.SCHEMA} and start again; a new one is created."
+)
 
 
 def upgrade(connection: Connection) -> None:
-    """Bring the tables up to date within the transaction that is open, and which nobody else writes beside.
+    """Bring the tables up to date in the open transaction, which must hold the write lock.
 
-    Alembic's own machinery of settings and logging is left out: of it, only the steps and their order are needed.
+    Alembic's environment (settings, logging) is left out: only the migrations and their order are needed.
 
     Raises:
-        RecordsUnusable: they are of a version that no step begins at.
+        RecordsUnusable: another version of Docent wrote them, from whose revision no migration starts.
     """
-    steps = ScriptDirectory(str(_MIGRATIONS))
+    migrations = ScriptDirectory(str(_MIGRATIONS))
     context = MigrationContext.configure(connection, opts={"version_table": schema.revision.name})
     current = context.get_current_revision()
-    if current not in {None, *(step.revision for step in steps.walk_revisions())} or not _is_known_legacy_version(
-        connection
-    ):
+    if current in _UNRELEASED_REVISIONS or (current is None and sa.inspect(connection).has_table("answers")):
+        raise RecordsUnusable(_OLDER_SQLITE_MESSAGE if connection.dialect.name == "sqlite" else _OLDER_SERVER_MESSAGE)
+    if current not in {None, *(each.revision for each in migrations.walk_revisions())}:
         raise RecordsUnusable(_NEWER_MESSAGE)
     with Operations.context(context):
-        for step in reversed(list(steps.iterate_revisions("head", current or "base"))):
-            step.module.upgrade()
-    context.stamp(steps, "head")
-
-
-def _is_known_legacy_version(connection: Connection) -> bool:
-    """Whether the mark of the first release, where there is one, is that of its only version."""
-    if not sa.inspect(connection).has_table(_LEGACY_VERSION_TABLE):
-        return True
-    return set(connection.scalars(sa.text(f"SELECT version FROM {_LEGACY_VERSION_TABLE}"))) <= {1}  # noqa: S608 - our own name
+        for migration in reversed(list(migrations.iterate_revisions("head", current or "base"))):
+            migration.module.upgrade()
+    context.stamp(migrations, "head")

@@ -1,1 +1,1 @@
-"""The steps. One that was released is never changed: what it makes is written out here, not taken from ``schema``."""
+"""The migrations. A released one never changes, so it spells out its tables instead of importing ``schema``."""
