@@ -1,6 +1,6 @@
-"""The command line: ``python -m bot`` connects to Discord; its commands work beside it, or without Discord at all.
+"""The command line: ``python -m bot``, or ``docent`` where it is installed.
 
-Exit status: 0 done · 1 it could not be done, in one sentence · 2 the command line is wrong · 78 the settings are wrong.
+Exit status: 0 done · 1 failed, with one sentence · 2 wrong command line · 78 wrong settings.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import typer
 from bot import settings
 from bot.app import logging
 from bot.app.terminal import Terminal
+from bot.app.version import read_version
 from bot.errors import DocentError, SettingsInvalid
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ EXIT_SETTINGS = 78
 EXIT_INTERRUPTED = 130
 
 commands = typer.Typer(
-    name="python -m bot",
     help=(
         "Docent answers a team's questions on Discord from the team's own documents.\n\n"
         "Without a command it connects to Discord and stays there. Settings come from the environment and from .env; "
@@ -43,8 +43,15 @@ commands = typer.Typer(
 
 
 @commands.callback(invoke_without_command=True)
-def connect(context: typer.Context) -> None:
-    """Connect to Discord, unless a command says otherwise."""
+def connect(
+    context: typer.Context,
+    *,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    """Connect to Discord, unless another command is given."""
+    if version:
+        typer.echo(f"docent {read_version()}")
+        raise typer.Exit
     if context.invoked_subcommand is None:
         chosen = _load_settings(required=("discord_token",))
         from bot.app.serve import serve  # noqa: PLC0415  # each command loads only what it needs: --help is at once
@@ -58,10 +65,9 @@ def preview(
     *,
     browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
 ) -> None:
-    """Try it in a browser: a simulated Discord channel on this machine, no key needed.
+    """Try it in a browser, against a simulated Discord on this machine; no key needed.
 
-    The real bot runs against a stand-in for Discord. It quotes your documents, or lets a model write if
-    OPENAI_API_KEY or OPENAI_BASE_URL is set. Ctrl+C ends it.
+    Without a model your documents are quoted; with OPENAI_API_KEY or OPENAI_BASE_URL a model writes. Ctrl+C ends it.
     """
     chosen = _load_settings()
     from bot.app.serve import preview as serve_preview  # noqa: PLC0415  # as above
@@ -70,8 +76,8 @@ def preview(
 
 
 @commands.command()
-def ask(question: Annotated[str, typer.Argument(help="What you want to know, in quotes.", show_default=False)]) -> None:
-    """Ask in the terminal; the answer streams here, with its sources.
+def ask(question: Annotated[str, typer.Argument(help="Your question, in quotes.", show_default=False)]) -> None:
+    """Ask a question in the terminal; the answer streams here, with its sources.
 
     Example: python -m bot ask "How long do refunds take?"
     """
@@ -85,11 +91,11 @@ def ask(question: Annotated[str, typer.Argument(help="What you want to know, in 
 def reindex(
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change; change nothing.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Go on though most files are gone from the folder.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Go on even if most documents would be deleted.")] = False,
 ) -> None:
-    """Bring the index up to date with the documents' folder.
+    """Read the new and changed documents into the index.
 
-    Only what changed is read and embedded again. A running bot notices at once, and the old index serves meanwhile.
+    Only changes are read and embedded. A running bot notices at once; until then it answers from the old index.
     """
     chosen = _load_settings()
     from bot.app.cli import reindex as reindex_once  # noqa: PLC0415  # as above
@@ -100,18 +106,19 @@ def reindex(
 @commands.command()
 def evaluate(
     file: Annotated[
-        Path, typer.Argument(help="The questions, a JSON object a line.", exists=True, dir_okay=False, readable=True)
+        Path,
+        typer.Argument(help="The questions, one JSON object per line.", exists=True, dir_okay=False, readable=True),
     ],
     documents: Annotated[
         Path | None,
-        typer.Option(help="Search this folder, in an index made for it and thrown away.", exists=True, file_okay=False),
+        typer.Option(help="Search this folder instead, in a temporary index.", exists=True, file_okay=False),
     ] = None,
 ) -> None:
-    """Measure how well a set of questions is answered, beside the last run.
+    """Measure how well a set of questions is answered, compared with the last run.
 
     A line: {"question": "Who approves refunds?", "source": "refunds.md", "answers": ["Lotte"]}; answers are optional.
-    Shown are the shares found first, among three and five, MRR@10, and the latency, by keywords, by vectors and by
-    both; where a model is set every question is also answered by it, which costs what that costs.
+    Shows how often the source is found first and among the first three and five, MRR@10 and latency, by keywords, by
+    vectors and by both. If a model is set it also answers every question, which costs tokens.
     """
     chosen = _load_settings()
     from bot.app.cli import evaluate as evaluate_once  # noqa: PLC0415  # as above
@@ -121,14 +128,14 @@ def evaluate(
 
 @commands.command()
 def migrate_store(
-    to: Annotated[str, typer.Option(help="Where it goes: a file, or postgresql+asyncpg://….", show_default=False)],
+    to: Annotated[str, typer.Option(help="The target: a file, or postgresql+asyncpg://….", show_default=False)],
     source: Annotated[
-        str | None, typer.Option("--from", help="What is copied; unless given, the index of the settings.")
+        str | None, typer.Option("--from", help="The source; by default the index of the settings.")
     ] = None,
     *,
-    force: Annotated[bool, typer.Option("--force", help="Replace an index that is there already.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an index at the target.")] = False,
 ) -> None:
-    """Copy the index to another store, or into a backup; nothing is embedded again.
+    """Copy the index to another store or into a backup, without embedding anything again.
 
     To PostgreSQL: --to postgresql+asyncpg://user:password@host/database, then set STORE_URL to the same.
     A backup, also while the bot runs: --to backup/index.sqlite. Back again: --from backup/index.sqlite --to PLACE.
@@ -151,13 +158,13 @@ def migrate_store(
 def doctor(
     *,
     offline: Annotated[
-        bool, typer.Option("--offline", help="Ask nothing of Discord or of a model's server; nothing is paid for.")
+        bool, typer.Option("--offline", help="Do not ask Discord or the model servers; costs nothing.")
     ] = False,
 ) -> None:
-    """Check everything the bot needs; say which host sees what, and what to do where something is not well.
+    """Check everything the bot needs, and say what to do about each failed check.
 
-    Settings, token, intents, permissions in each server, models (asked for one word each), documents, index, records
-    and disk. The link that invites the bot is at the end.
+    Checks settings, token, intents, permissions in each server, models (each is asked for one word), documents, index,
+    records and disk, and names the host that each text is sent to. Ends with the link that invites the bot.
     """
     chosen = _load_settings()
     from bot.app.cli import diagnose  # noqa: PLC0415  # as above
@@ -176,7 +183,7 @@ def _run(work: Coroutine[Any, Any, None]) -> None:
 
 
 def main() -> None:
-    """Run a command; every known failure ends in its words and its exit status, never in a traceback."""
+    """Run a command; a known failure prints its message and sets the exit status, without a traceback."""
     try:
         commands()
     except SettingsInvalid as error:
@@ -188,7 +195,7 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
     except BrokenPipeError:
-        os._exit(EXIT_FAILED)  # whoever read our output is gone; flushing it would only fail again
+        os._exit(EXIT_FAILED)  # the reader of our output is gone; flushing would fail again
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""The operator's choices, read once from the environment and ``.env`` (the environment wins), then frozen.
+"""Reads the operator's settings once, from the environment and ``.env`` (the environment wins), then freezes them.
 
-Every problem is found in one go and said as a ``Problem``: which setting, what is wrong, what it should hold and where
-to get it. Secrets are ``SecretStr``: they appear in no repr, and no complaint repeats a value.
+All problems are found in one go and reported as ``Problem``: which setting, what is wrong, what it should hold and
+where to get it. Secrets are ``SecretStr``: no repr and no message shows a value. Each may be in a file instead, as
+Docker and systemd provide them: ``DISCORD_TOKEN_FILE`` names the file that holds ``DISCORD_TOKEN``.
 """
 
 from __future__ import annotations
@@ -37,9 +38,9 @@ _ERROR_MESSAGES = {
     "int": "is not a whole number",
     "float": "is not a number",
     "bool": "is neither true nor false",
-    "literal": "is none of the words it may be",
+    "literal": "is not one of the allowed values",
 }
-"""What is wrong with a value, by the first word of pydantic's name for it."""
+"""Messages by the first word of pydantic's error type."""
 
 
 def _validate_web_address(value: str) -> str:
@@ -65,7 +66,7 @@ def _to_lower(value: object) -> object:
 def _validate_token(value: SecretStr) -> SecretStr:
     token = value.get_secret_value()
     if not re.fullmatch(r"[\x21-\x7e]+", token):
-        raise ValueError("contains spaces or signs that no token has")
+        raise ValueError("contains spaces or characters that no token has")
     return value
 
 
@@ -89,7 +90,7 @@ DatabaseAddress = Annotated[SecretStr, AfterValidator(_validate_database_address
 
 
 class Settings(BaseSettings):
-    """What the operator chose. Field names are the names of the variables, in lower case."""
+    """The operator's settings. A field's name is its variable's name in lower case."""
 
     model_config = SettingsConfigDict(
         env_file_encoding="utf-8", env_ignore_empty=True, extra="ignore", frozen=True, str_strip_whitespace=True
@@ -192,6 +193,12 @@ class Settings(BaseSettings):
     crowded_channel: int = Field(
         4, ge=1, le=200, description="the number of answers in one channel from which on the next opens a thread"
     )
+    metrics_port: int | None = Field(
+        None, ge=0, le=65_535, description="the port that serves /metrics, /healthz and /readyz; empty for none"
+    )
+    metrics_host: str = Field(
+        "127.0.0.1", description="the address that the metrics port listens on; 0.0.0.0 opens it to the network"
+    )
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_to_upper)] = Field(
         "INFO", description="one of DEBUG, INFO, WARNING, ERROR"
     )
@@ -201,29 +208,29 @@ class Settings(BaseSettings):
 
     @property
     def has_model(self) -> bool:
-        """Whether a model writes the answers; otherwise the documents are quoted."""
+        """Return whether a model writes the answers; otherwise the documents are quoted."""
         return self.openai_api_key is not None or self.openai_base_url is not None
 
     @property
     def model_url(self) -> str:
-        """Where every question and its passages go; said to the libraries outright, which ignore the variable."""
+        """Return the model server's URL; the libraries get it as an argument, not from the environment."""
         return self.openai_base_url or OPENAI_URL
 
     @property
     def embedding_url(self) -> str:
-        """Where every document's text goes to be embedded, unless it is done locally or not at all."""
+        """Return the embedding server's URL; unused if embedding is local or off."""
         return self.embed_base_url or self.model_url
 
     @property
     def embedding_key(self) -> SecretStr | None:
-        """The key for ``embedding_url``; a key never goes to a server it was not given for."""
+        """Return the key for ``embedding_url``; a key never goes to a server it was not set for."""
         return self.embed_api_key or (None if self.embed_base_url else self.openai_api_key)
 
     @property
     def embedding(self) -> str:
-        """The embedding model's name, ``local`` or ``none``.
+        """Return the embedding model's name, ``local`` or ``none``.
 
-        Unset, it is OpenAI's where documents go to OpenAI anyway, and ``local`` wherever that is not sure.
+        If unset: OpenAI's if the documents are sent to OpenAI anyway, otherwise ``local``.
         """
         if self.embed_model is not None:
             return self.embed_model.lower() if self.embed_model.lower() in {"none", "local"} else self.embed_model
@@ -231,47 +238,56 @@ class Settings(BaseSettings):
 
     @property
     def store_location(self) -> Path | str:
-        """Where the index is: a file in ``state_dir``, or a database."""
+        """Return the index's place: a file in ``state_dir``, or a database's URL."""
         return self.state_dir / "index.sqlite" if self.store_url is None else self.store_url.get_secret_value()
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Every secret in plain, for the log's redaction and for nothing else."""
-        held = (self.discord_token, self.openai_api_key, self.embed_api_key, self.store_url, self.records_url)
+        """Return every secret in plain text, for the log's redaction only."""
+        held: list[SecretStr | None] = [getattr(self, field) for field in SECRET_FIELDS]
         return tuple(secret.get_secret_value() for secret in held if secret is not None)
 
     def require_token(self) -> SecretStr:
-        """The Discord token.
+        """Return the Discord token.
 
         Raises:
-            SettingsInvalid: there is none.
+            SettingsInvalid: It is not set.
         """
         if self.discord_token is None:
             raise SettingsInvalid([_missing_setting_problem("discord_token")])
         return self.discord_token
 
 
+SECRET_FIELDS = ("discord_token", "openai_api_key", "embed_api_key", "store_url", "records_url")
+"""Settings that may be in a file of their own, named by ``<SETTING>_FILE``."""
+
+
 def parse_ids(text: str) -> frozenset[int]:
-    """The ids in a list of them, as a setting holds it."""
+    """Parse a comma-separated list of ids."""
     return frozenset(int(part) for part in text.split(",") if part.strip())
 
 
 def list_setting_names() -> list[str]:
-    """Every setting's name as the environment spells it."""
+    """Return the name of every setting's variable."""
     return [name.upper() for name in Settings.model_fields]
 
 
 def load(env_file: Path | None = ENV_FILE, *, required: Collection[str] = (), **overrides: Any) -> Settings:
-    """Read the environment and ``env_file``; ``overrides`` win over both (the preview points elsewhere).
+    """Read the environment and ``env_file``; ``overrides`` win over both.
 
-    ``required`` are fields that this time cannot be left empty.
+    Args:
+        env_file: A file of variables; None reads the environment only.
+        required: Fields that may not be empty this time.
+        overrides: Values by field.
 
     Raises:
-        SettingsInvalid: with every problem found.
+        SettingsInvalid: Lists every problem found.
     """
     values = _read_env_file(env_file)
+    from_files, problems = _read_secret_files({**values, **os.environ, **{n.upper(): v for n, v in overrides.items()}})
+    overrides = from_files | overrides
     given = {name.lower() for source in (values, os.environ, overrides) for name, value in source.items() if value}
-    problems = [
+    problems += [
         *find_misspelled(values),
         *(_missing_setting_problem(field) for field in required if field not in given),
     ]
@@ -286,13 +302,13 @@ def load(env_file: Path | None = ENV_FILE, *, required: Collection[str] = (), **
 
 
 def parse_store_location(text: str) -> Path | str:
-    """Where an index is, as it is written on the command line: the path of a file, or a database's address."""
+    """Parse an index's place from the command line: a file's path, or a database's URL."""
     return text if "://" in text else Path(text)
 
 
 def find_misspelled(values: Mapping[str, object]) -> list[Problem]:
-    """Names in a ``.env`` that are no setting but nearly one: a typo there would silently do nothing."""
-    known = list_setting_names()
+    """Report names in ``.env`` that nearly match a setting: such a typo would silently do nothing."""
+    known = [*list_setting_names(), *(f"{field.upper()}_FILE" for field in SECRET_FIELDS)]
     problems: list[Problem] = []
     for name in values:
         if name.upper() in known:
@@ -314,20 +330,40 @@ def _read_env_file(env_file: Path | None) -> Mapping[str, object]:
         ) from error
 
 
+def _read_secret_files(values: Mapping[str, object]) -> tuple[dict[str, str], list[Problem]]:
+    """Read the secrets that ``…_FILE`` variables name; return them by field, and what is wrong with the files."""
+    secrets: dict[str, str] = {}
+    problems: list[Problem] = []
+    for field in SECRET_FIELDS:
+        name = f"{field.upper()}_FILE"
+        path = values.get(name)
+        if not path:
+            continue
+        if values.get(field.upper()):
+            problems.append(Problem(name, f"and {field.upper()} are both set", "Keep one of them."))
+            continue
+        try:
+            secrets[field] = Path(str(path)).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+            problems.append(Problem(name, f"names a file that cannot be read ({reason})", _format_remedy(field)))
+    return secrets, problems
+
+
 def _missing_setting_problem(field: str) -> Problem:
     return Problem(field.upper(), "is missing", _format_remedy(field))
 
 
 def _problem_from_error(error: ErrorDetails) -> Problem:
-    """What pydantic found, in plain words; those of our own checks are plain already."""
+    """Describe an error of pydantic in plain English; our own validators' messages are plain already."""
     field, kind, limits = str(error["loc"][0]), error["type"], error.get("ctx", {})
     if kind == "value_error":
-        words = error["msg"].removeprefix("Value error, ")
+        message = error["msg"].removeprefix("Value error, ")
     elif kind in {"greater_than_equal", "less_than_equal"}:
-        words = f"is less than {limits['ge']:,}" if "ge" in limits else f"is more than {limits['le']:,}"
+        message = f"is less than {limits['ge']:,}" if "ge" in limits else f"is more than {limits['le']:,}"
     else:
-        words = _ERROR_MESSAGES.get(kind.partition("_")[0], "is not valid")
-    return Problem(field.upper(), words, _format_remedy(field))
+        message = _ERROR_MESSAGES.get(kind.partition("_")[0], "is not valid")
+    return Problem(field.upper(), message, _format_remedy(field))
 
 
 def _format_remedy(field: str) -> str:

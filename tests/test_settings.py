@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -70,7 +71,7 @@ def test_all_problems_are_reported_at_once_without_their_values(tmp_path: Path) 
         ("ANSWER_PAGES=21", "is more than 20"),
         ("EDIT_INTERVAL=soon", "is not a number"),
         ("DIRECT_MESSAGES=perhaps", "is neither true nor false"),
-        ("LOG_LEVEL=loud", "is none of the words it may be"),
+        ("LOG_LEVEL=loud", "is not one of the allowed values"),
         ("ADMIN_USERS=ada", "is not a list of ids"),
     ],
 )
@@ -86,7 +87,7 @@ def test_missing_required_setting_is_reported_with_all_other_problems(tmp_path: 
         load(write_env_file(tmp_path, text), required=("discord_token",))
     assert [(problem.setting, problem.complaint) for problem in caught.value.problems] == [
         ("DISCORD_TOKEN", "is missing"),
-        ("LOG_LEVEL", "is none of the words it may be"),
+        ("LOG_LEVEL", "is not one of the allowed values"),
     ]
 
 
@@ -145,3 +146,38 @@ def test_a_key_never_goes_to_a_server_it_was_not_given_for(tmp_path: Path) -> No
     settings = load(write_env_file(tmp_path, "OPENAI_API_KEY=k\nEMBED_BASE_URL=http://127.0.0.1:1/v1"))
     assert settings.embedding_url == "http://127.0.0.1:1/v1"
     assert settings.embedding_key is None
+
+
+def test_secrets_are_read_from_files(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("planted-token\n", encoding="utf-8")
+    settings = load(write_env_file(tmp_path, f"DISCORD_TOKEN_FILE={tmp_path / 'token'}"), required=("discord_token",))
+    assert settings.require_token().get_secret_value() == "planted-token"
+    assert settings.secrets == ("planted-token",)
+
+
+def test_secret_file_in_the_environment_wins_over_an_empty_line_in_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "key").write_text("planted-key", encoding="utf-8")
+    monkeypatch.setenv("OPENAI_API_KEY_FILE", str(tmp_path / "key"))
+    assert load(write_env_file(tmp_path, "OPENAI_API_KEY=")).secrets == ("planted-key",)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "DISCORD_TOKEN_FILE names a file that cannot be read (No such file or directory)"),
+        (b"\xff\xfe", "DISCORD_TOKEN_FILE names a file that cannot be read (not UTF-8)"),
+        (b"two words", "DISCORD_TOKEN contains spaces or characters that no token has"),
+    ],
+)
+def test_unusable_secret_file_is_reported(tmp_path: Path, content: bytes | None, message: str) -> None:
+    if content is not None:
+        (tmp_path / "token").write_bytes(content)
+    with pytest.raises(SettingsInvalid, match=re.escape(message)):
+        load(write_env_file(tmp_path, f"DISCORD_TOKEN_FILE={tmp_path / 'token'}"))
+
+
+def test_secret_and_its_file_exclude_each_other(tmp_path: Path) -> None:
+    with pytest.raises(SettingsInvalid, match="DISCORD_TOKEN_FILE and DISCORD_TOKEN are both set"):
+        load(write_env_file(tmp_path, "DISCORD_TOKEN=a\nDISCORD_TOKEN_FILE=b"))

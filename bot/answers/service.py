@@ -13,6 +13,7 @@ from bot.access.guild_settings import GuildSettings
 from bot.answers.destination import OpenAnswer
 from bot.answers.queue import CONCURRENT_ANSWERS, QueuedDriver
 from bot.answers.session import AnswerSession
+from bot.domain.log_context import log_context
 from bot.errors import QuestionRefused, RecordsUnusable
 from bot.records import AnswerRecord, AnswerStatus
 from bot.streaming import Lost, SurfaceGone
@@ -47,6 +48,7 @@ class AnswerService:
         admission: Checks budgets and limits before anything costs.
         limit: Answers that are written at the same time; the others wait in the queue.
         clock: Returns Unix seconds.
+        on_end: Called with the record of every answer that has ended.
     """
 
     def __init__(  # noqa: PLR0913 - its collaborators, each by name
@@ -58,12 +60,14 @@ class AnswerService:
         admission: Admission | None = None,
         limit: int = CONCURRENT_ANSWERS,
         clock: Callable[[], float] = time.time,
+        on_end: Callable[[AnswerRecord], None] | None = None,
     ) -> None:
         self._answerer = answerer
         self._driver = QueuedDriver(driver, limit)
         self._records = records
         self._admission = admission or Admission(records)
         self._clock = clock
+        self._on_end = on_end
         self._open_answers: dict[str, OpenAnswer] = {}
         self._done_events: dict[str, asyncio.Event] = {}
 
@@ -96,11 +100,12 @@ class AnswerService:
             raise QuestionRefused(refusal)
         session = AnswerSession(self._answerer, question, enrich=enrich, answer=answer, clock=self._clock)
         try:
-            open_answer = OpenAnswer(_create_record(question), session)
-            opened = await destination.open(open_answer)
-            if opened is None:
-                return Lost(SurfaceGone("the question could not be acknowledged"))
-            return await self._run(open_answer, opened)
+            with log_context(question.answer_id, question.guild_id):
+                open_answer = OpenAnswer(_create_record(question), session)
+                opened = await destination.open(open_answer)
+                if opened is None:
+                    return Lost(SurfaceGone("the question could not be acknowledged"))
+                return await self._run(open_answer, opened)
         finally:
             await self._admission.commit(question.answer_id, session.usage)
 
@@ -123,7 +128,11 @@ class AnswerService:
             )
             await saving
             ended = replace(answer.snapshot, ended_at=self._clock())
-            await self._save_answer(replace(ended, status=AnswerStatus.LOST) if isinstance(end_reason, Lost) else ended)
+            if isinstance(end_reason, Lost):
+                ended = replace(ended, status=AnswerStatus.LOST)
+            await self._save_answer(ended)
+            if self._on_end is not None:
+                self._on_end(ended)
         finally:
             # An edited question is asked again under its id, so this may no longer be the open one.
             if self._open_answers.get(answer_id) is answer:
@@ -133,6 +142,7 @@ class AnswerService:
             "Answer %s: %s",
             answer_id,
             f"lost, {end_reason.error}" if isinstance(end_reason, Lost) else type(end_reason).__name__,
+            extra={"outcome": ended.status.value},
         )
         return end_reason
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-import tomllib
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -20,6 +18,8 @@ from bot.admin.reindex_runs import PROGRESS_INTERVAL, ReindexRuns
 from bot.admin.status import BuildInfo
 from bot.answers.service import AnswerService
 from bot.app.library import open_library
+from bot.app.metrics import Metrics
+from bot.app.version import read_version
 from bot.discord_adapter import create_rate_limit_trace
 from bot.discord_adapter.client import DocentClient
 from bot.discord_adapter.unfinished_messages import UnfinishedAnswers
@@ -71,6 +71,7 @@ class App:
     answer_service: AnswerService
     reindex_runs: ReindexRuns
     build_info: BuildInfo
+    metrics: Metrics
 
 
 @asynccontextmanager
@@ -106,7 +107,9 @@ async def build(  # noqa: PLR0913 - everything that a test or a benchmark replac
             library, answerer = knowledge, answerer or knowledge
         if answerer is None:
             raise TypeError("a library without an answerer")
-        rate_limiter = RateLimiter()
+        rate_limiter, metrics = RateLimiter(), Metrics()
+        http_trace = create_rate_limit_trace(rate_limiter)
+        metrics.trace_requests(http_trace)
         driver = Driver(
             rate_limiter,
             pace=Pace(min_interval=settings.edit_interval),
@@ -128,6 +131,7 @@ async def build(  # noqa: PLR0913 - everything that a test or a benchmark replac
             limit=settings.concurrent_answers,
             admission=admission,
             clock=clock,
+            on_end=metrics.observe_answer,
         )
         reindex_runs = ReindexRuns(library, driver, records, interval=progress_interval, clock=clock)
         visibility = Visibility(
@@ -143,7 +147,7 @@ async def build(  # noqa: PLR0913 - everything that a test or a benchmark replac
         client = DocentClient(
             cogs=lambda client: _create_cogs(app, client, clock),
             driver=driver,
-            http_trace=create_rate_limit_trace(rate_limiter),
+            http_trace=http_trace,
             reads_messages=settings.message_content,
             once_ready=recover,
             before_close=reindex_runs.suspend,
@@ -160,6 +164,7 @@ async def build(  # noqa: PLR0913 - everything that a test or a benchmark replac
             answer_service=answer_service,
             reindex_runs=reindex_runs,
             build_info=_collect_build_info(settings, records),
+            metrics=metrics,
         )
         yield app
 
@@ -230,21 +235,12 @@ def _collect_build_info(settings: Settings, records: Records) -> BuildInfo:
         settings.embedding, f"{settings.embedding} at {urlsplit(settings.embedding_url).netloc}"
     )
     return BuildInfo(
-        version=_read_version(),
+        version=read_version(),
         language_model=language_model,
         embedding_model=embedding_model,
         index="PostgreSQL" if settings.store_url else "a SQLite file",
         records=records.backend,
     )
-
-
-def _read_version() -> str:
-    """Return the version in pyproject.toml; Docent runs from its folder and is never installed."""
-    try:
-        text = (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
-        return str(tomllib.loads(text)["project"]["version"])
-    except (OSError, KeyError, tomllib.TOMLDecodeError):
-        return "of unknown version"
 
 
 @asynccontextmanager

@@ -8,12 +8,14 @@ import os
 import signal
 import sys
 import webbrowser
-from contextlib import contextmanager, suppress
+from contextlib import AsyncExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
 from bot.app.build import build
+from bot.app.metrics import serve_metrics
+from bot.app.systemd import report_to_systemd
 from bot.discord_adapter.client import GRACE, set_discord_urls
 from bot.errors import DocentError
 from bot.preview.page import PreviewPage
@@ -63,7 +65,11 @@ async def serve(settings: Settings, *, always_ingest: bool = False, stop: asynci
     async with build(settings) as app:
         ingesting = asyncio.create_task(_ingest_at_start(app.library, always=always_ingest))
         try:
-            with _stop_on_signals(stop or asyncio.Event()) as stopping:
+            async with AsyncExitStack() as stack:
+                if settings.metrics_port is not None:
+                    await stack.enter_async_context(serve_metrics(app, settings.metrics_host, settings.metrics_port))
+                await stack.enter_async_context(report_to_systemd(app.client.wait_until_connected))
+                stopping = stack.enter_context(_stop_on_signals(stop or asyncio.Event()))
                 await app.client.run_until(stopping, token)
         finally:
             with suppress(TimeoutError):

@@ -89,6 +89,7 @@ class DocentClient(commands.Bot):
         self._once_ready = once_ready
         self._before_close = before_close
         self._first_ready_task: asyncio.Task[None] | None = None
+        self._first_ready = asyncio.Event()
         self.is_shutting_down = False
         self.events = EventDeduplicator()
 
@@ -132,8 +133,18 @@ class DocentClient(commands.Bot):
         for guild in self.guilds:
             await self._sync_guild_commands(guild)
         await self._sync_dm_commands()
+        self._first_ready.set()
         if self._once_ready and not self._first_ready_task:
             self._first_ready_task = asyncio.create_task(self._once_ready(self))
+
+    @property
+    def is_connected(self) -> bool:
+        """Return whether the gateway's connection is open and its first events have arrived."""
+        return self.is_ready() and not self.is_closed() and self.ws.open
+
+    async def wait_until_connected(self) -> None:
+        """Wait until the gateway is ready, also before the client has logged in."""
+        await self._first_ready.wait()
 
     async def on_guild_join(self, guild: discord.Guild) -> None:
         """Publish the commands in a guild that has just taken the bot in."""

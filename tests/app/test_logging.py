@@ -1,15 +1,18 @@
-"""Logs: one line an event, and no secret in any of them."""
+"""Logs: one line per event, with date and ids, and no secret in any of them."""
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
 from bot.app.logging import configure, redact
+from bot.domain.log_context import log_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,3 +59,35 @@ def test_verbose_libraries_do_not_log_every_request() -> None:
     configure("INFO", "text", [], stream)
     logging.getLogger("httpx").info("HTTP Request: POST")
     assert stream.getvalue() == ""
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+async def test_lines_of_an_answer_carry_its_id_its_guild_and_the_date(log_format: Literal["text", "json"]) -> None:
+    async def retry() -> None:
+        logging.getLogger("openai.test").warning("Retrying")
+
+    stream = io.StringIO()
+    configure("INFO", log_format, [], stream)
+    with log_context("17", 1576992289882898434):
+        await asyncio.create_task(retry())
+        logging.getLogger("bot.test").info("Answer ended", extra={"outcome": "complete"})
+    logging.getLogger("bot.test").info("Elsewhere")
+    inside, ended, elsewhere = stream.getvalue().splitlines()
+    assert all(re.search(r"\b20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d", line) for line in (inside, ended, elsewhere))
+    assert all("17" in line and "1576992289882898434" in line for line in (inside, ended))
+    assert "complete" in ended
+    assert "answer_id" not in elsewhere
+    if log_format == "json":
+        assert json.loads(ended)["guild_id"] == "1576992289882898434"
+
+
+def test_traceback_of_a_text_line_follows_its_fields() -> None:
+    stream = io.StringIO()
+    configure("INFO", "text", [], stream)
+    with log_context("17", None):
+        try:
+            int("x")
+        except ValueError:
+            logging.getLogger("bot.test").exception("Parsing failed")
+    assert stream.getvalue().splitlines()[0].endswith("bot.test: Parsing failed [answer_id=17]")
+    assert "Traceback" in stream.getvalue()
