@@ -14,6 +14,7 @@ from bot.discord_adapter import ChannelSurface
 from bot.domain import ReindexRequest
 from bot.errors import DocentError, IngestionRefused, RecordsUnusable
 from bot.streaming import Edit, Post, SurfaceBusy, SurfaceGone
+from bot.text.citations import escape_markdown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -37,6 +38,7 @@ FAILURES_PREFIX = "reindex:failures:"
 RESTARTING_MESSAGE = "Docent is restarting; this run goes on afterwards, and what it has embedded is kept."
 RESUMED_HEADING = "-# Resumed after a restart."
 _MAX_TRIES = 5
+_MAX_REASON_LENGTH = 1_000  # characters of a refusal that are shown
 _MAX_FAILURE_LISTS = 20
 """Runs whose lists of failures are kept."""
 _ACTION_ROW, _BUTTON, _SECONDARY, _DANGER = 1, 2, 2, 4
@@ -150,7 +152,7 @@ class ReindexRuns:
                 return None
             if message.cancelled_by:
                 return f"**Cancelled by {message.cancelled_by}.** The old index serves; what was embedded is kept."
-            return f"**Not carried out.** {error.user_message}"
+            return f"**Not carried out.** {escape_markdown(error.user_message, _MAX_REASON_LENGTH)}"
         except DocentError as error:
             _log.warning("Run %s failed: %s", run.id, error.user_message)
             return f"**Failed.** {error.user_message} The old index serves; what was embedded is kept."

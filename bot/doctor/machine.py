@@ -43,7 +43,7 @@ def check_settings(settings: Settings) -> CheckResult:
 
 def check_documents(folder: Path) -> CheckResult:
     """Whether the documents' folder is there and holds files that can be read."""
-    from bot.knowledge.readers import list_known_files  # noqa: PLC0415  # two seconds of LlamaIndex, spent in this thread
+    from bot.knowledge.sources.folder import list_known_files  # noqa: PLC0415  # two seconds of LlamaIndex, spent in this thread
 
     subject = "Documents"
     if not folder.is_dir():
@@ -68,7 +68,11 @@ def check_collections(folder: Path) -> Sequence[CheckResult]:
     ill = [
         CheckResult(_COLLECTIONS, "ill", f"{fault} Nobody sees it", "Correct that file.") for fault in sorted(faults)
     ]
-    found = [*ill, *_find_hidden_collections(folder, held - unreadable, read)]
+    misplaced = [
+        CheckResult(_COLLECTIONS, "ill", warning.removesuffix("."), "Rename it, or move it to where it works.")
+        for warning in collection_rules.find_misplaced_collections(folder)
+    ]
+    found = [*ill, *misplaced, *_find_hidden_collections(folder, held - unreadable, read)]
     if len(found) > _MAX_RESULTS:
         more = format_count(len(found) - _MAX_RESULTS, "more collection")
         found[_MAX_RESULTS:] = [CheckResult(_COLLECTIONS, "note", f"{more} like these", "Mend these first.")]

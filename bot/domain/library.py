@@ -51,6 +51,7 @@ class IngestionReport:
     is the same under another name; they are among ``removed`` and ``new`` as well. ``tokens`` and
     ``dollars`` are what
     a dry run expects the embedding to take; ``dollars`` is None where the model's price is not known.
+    ``passed_over`` counts files of formats that are not read, by suffix.
     """
 
     new: Sequence[str] = ()
@@ -64,6 +65,7 @@ class IngestionReport:
     moved: Mapping[str, str] = field(default_factory=dict[str, str])
     tokens: int = 0
     dollars: float | None = None
+    passed_over: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,8 +45,8 @@ from bot.knowledge.models.openai import (
     build_language_model,
     map_model_error,
 )
-from bot.knowledge.readers import collections_in
 from bot.knowledge.sources.document_folder import DocumentFolder, sanitize_file_name, validate_collection_name
+from bot.knowledge.sources.folder import collections_in
 from bot.knowledge.splitting.splitter import count_tokens
 from bot.knowledge.stores import FILE_NAME, open_store
 from bot.knowledge.stores.store import NO_EMBEDDING

@@ -1,4 +1,4 @@
-"""A file that came with a question: its bytes go in, what a model may read of it comes out, and nothing is kept."""
+"""Reads a file that came with a question in a child process with limits, and keeps nothing of it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from bot.domain import Attachment
 from bot.errors import DocumentUnreadable
 from bot.knowledge.ingestion.worker import Limits, ReaderProcess
-from bot.knowledge.readers import SIZE_LIMIT, known_suffix
+from bot.knowledge.readers import known_suffix
+from bot.knowledge.sources.folder import SIZE_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,10 +15,9 @@ from bot.knowledge.ingestion.plan import Plan, hash_content, hash_page, make_pla
 from bot.knowledge.ingestion.run import DryRun, Run
 from bot.knowledge.ingestion.spool import Spool
 from bot.knowledge.ingestion.worker import Limits, ReaderProcess
-from bot.knowledge.readers import FileEntry, collections_in
+from bot.knowledge.sources.folder import FileEntry, collections_in
 from bot.knowledge.sources.web.addresses import parse_list_path
 from bot.knowledge.sources.web.crawler import WebPages
-from bot.text.citations import escape_markdown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -155,9 +154,8 @@ class Ingestion:
         if collection in {None, SHARED, *collections_in(self._root), *map(collection_of, self._store.manifest())}:
             return
         raise IngestionRefused(
-            f"There is no collection {escape_markdown(str(collection))}; nothing was changed. "
-            "A collection is a folder @NAME in"
-            " the documents' folder."
+            f"There is no collection {collection}; nothing was changed. A collection is a folder @NAME in the"
+            " documents' folder."
         )
 
     def _create_run(self, plan: Plan, stack: ExitStack, stop_event: Event, *, is_dry: bool) -> DryRun | Run:

@@ -1,16 +1,19 @@
-"""What the folder holds is laid against what is searchable: what to read, what is gone, what has only moved."""
+"""Compares what the sources hold with what is searchable: what to read, what is gone, what was only moved."""
 
 from __future__ import annotations
 
 import hashlib
-from collections import deque
-from dataclasses import dataclass, replace
+from collections import Counter, deque
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from bot.domain import collection_of
 from bot.errors import DocumentUnreadable, IngestionRefused
-from bot.knowledge.readers import READER_VERSION, FileEntry, list_known_files, read_bytes
-from bot.knowledge.sources.web.addresses import is_url_list, parse_list_path
+from bot.knowledge.readers import READER_VERSION
+from bot.knowledge.readers.text import decode_text
+from bot.knowledge.sources.folder import FileEntry, FolderScan, read_bytes, scan_folder
+from bot.knowledge.sources.web.addresses import is_url_list, is_url_list_text, parse_list_path
+from bot.knowledge.sources.web.crawler import describe_failure
 from bot.knowledge.splitting.splitter import SPLITTER_VERSION
 
 if TYPE_CHECKING:
@@ -25,11 +28,11 @@ _MIN_DOCUMENTS_TO_CHECK = 4  # an index of fewer documents may lose most of them
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the folder holds against what is searchable. Hashes are of content and of the way it is read and split.
+    """The differences between the sources and the index, by hashes of content and of the way it is read and split.
 
-    ``unchecked`` are documents that nobody could look at, and that stay as they are; ``pages_folder`` is where fetched
-    pages lie.
-    With a ``collection``, all this is about its documents alone. ``is_full``: everything is read, changed or not.
+    ``unchecked`` are documents that could not be looked at, and that stay as they are; ``pages_folder`` is where
+    fetched pages are kept; ``passed_over`` counts files of formats that are not read, by suffix. With a ``collection``
+    all this is about its documents alone. With ``is_full`` everything is read, changed or not.
     """
 
     hashes: Mapping[str, str]
@@ -39,6 +42,7 @@ class Plan:
     pages_folder: Path | None = None
     collection: str | None = None
     is_full: bool = False
+    passed_over: Mapping[str, int] = field(default_factory=dict[str, int])
 
     @property
     def to_read(self) -> list[str]:
@@ -79,9 +83,10 @@ def make_plan(  # noqa: PLR0913 - what is looked at, and how; all but the first 
     is_full: bool = False,
     on_file_hashed: Callable[[bool], None],
 ) -> Plan:
-    """Hash every file of the folder, or of a collection's, and every page that its lists name.
+    """Hash every file of the folder, or of one collection, and every page that its lists name.
 
-    ``on_file_hashed`` is told after each whether it will have to be read; it is called while pages are fetched, too.
+    ``on_file_hashed`` is called after each with whether it has to be read, and again and again while pages are fetched.
+    A file, a list or a page that fails in whatever way becomes one of ``failed``; the others go on.
 
     Raises:
         StoreUnusable: fetched pages cannot be written down.
@@ -90,19 +95,32 @@ def make_plan(  # noqa: PLR0913 - what is looked at, and how; all but the first 
     known = {name: digest for name, digest in indexed.items() if plan.includes(name)}
     hashes: dict[str, str] = {}
     failed: dict[str, str] = {}
-    found_files = [found for found in list_known_files(root) if plan.includes(found.relative)]
+    unchecked: set[str] = set()
+    try:
+        scan = scan_folder(root)
+    except Exception as error:  # noqa: BLE001 - what cannot be listed stays searchable
+        scan = FolderScan([], Counter())
+        failed["./"] = describe_failure(error, "the folder cannot be listed")
+        unchecked.update(known)
+    found_files = [found for found in scan.files if plan.includes(found.relative)]
+    lists = [found for found in found_files if is_url_list(found.relative) and _is_list_of_addresses(root, found)]
     for found in found_files:
-        if is_url_list(found.relative) or parse_list_path(found.relative):
+        if found in lists or parse_list_path(found.relative):
             continue
         try:
             hashes[found.relative] = hash_content(root, found)
-        except DocumentUnreadable as error:
-            failed[found.relative] = error.user_message
+        except Exception as error:  # noqa: BLE001 - one file must not end the run
+            failed[found.relative] = describe_failure(error, "cannot be read")
         is_there = found.relative in hashes
         on_file_hashed(is_there and (is_full or known.get(found.relative) != hashes[found.relative]))
-    lists = [found for found in found_files if is_url_list(found.relative)]
     # What is kept of other collections' pages is not looked at, so nothing can be said to be needless.
-    gathered = web.crawl(root, lists, known, lambda: on_file_hashed(False), prune_pages=collection is None)  # noqa: FBT003 - as the note is declared
+    gathered = web.crawl(
+        root,
+        lists,
+        known,
+        lambda: on_file_hashed(False),  # noqa: FBT003 - the callback's one argument
+        prune_pages=collection is None and not unchecked,
+    )
     for document, digest in gathered.digests.items():
         hashes[document] = _hash(digest)
         on_file_hashed(is_full or known.get(document) != hashes[document])
@@ -111,9 +129,18 @@ def make_plan(  # noqa: PLR0913 - what is looked at, and how; all but the first 
         hashes=hashes,
         indexed=known,
         failed=failed | gathered.failed,
-        unchecked=frozenset(gathered.unchecked),
+        unchecked=frozenset(gathered.unchecked | unchecked),
         pages_folder=web.folder,
+        passed_over=dict(scan.passed_over),
     )
+
+
+def _is_list_of_addresses(root: Path, found: FileEntry) -> bool:
+    """Whether a file called ``urls.txt`` is what its name says, and not a page; one that cannot be read is."""
+    try:
+        return not found.size or is_url_list_text(decode_text(read_bytes(root, found.relative)))
+    except DocumentUnreadable:
+        return True
 
 
 def hash_content(root: Path, found: FileEntry) -> str:
@@ -128,7 +155,7 @@ def hash_content(root: Path, found: FileEntry) -> str:
 
 
 def hash_page(web: WebPages, document: str) -> str | None:
-    """The same of a fetched page, None where none is kept."""
+    """Return the same of a fetched page; None where none is kept."""
     page = web.load_page(document)
     return None if page is None else _hash(page.digest)
 
@@ -138,7 +165,7 @@ def _hash(content: bytes) -> str:
 
 
 def refuse_mass_removal(plan: Plan) -> None:
-    """See to it that a folder that is not mounted, say, does not empty the index.
+    """Refuse a run that would empty the index, because a folder is not mounted, for example.
 
     Raises:
         IngestionRefused: more than half of what is searchable would go.
@@ -146,6 +173,6 @@ def refuse_mass_removal(plan: Plan) -> None:
     lost, before = len(set(plan.removed) - set(plan.moved)), len(plan.indexed)
     if before >= _MIN_DOCUMENTS_TO_CHECK and lost * 2 > before:
         raise IngestionRefused(
-            f"{lost} of {before} searchable documents are no longer in the folder; nothing was changed. If that is"
-            " meant, run reindex with force."
+            f"{lost} of {before} searchable documents are no longer in the folder; nothing was changed. If they were"
+            " deleted on purpose, run reindex with force."
         )

@@ -1,4 +1,4 @@
-"""One run over what has changed: files become passages, passages get their vectors, and all is put in place at once."""
+"""Carries out one plan: reads the changed files, embeds their passages, and replaces the index in one transaction."""
 
 from __future__ import annotations
 
@@ -136,6 +136,7 @@ class _BaseRun:
             nodes=self._node_count,
             embedded=embedded,
             is_dry_run=is_dry,
+            passed_over=self._plan.passed_over,
             moved={old: new for old, new in self._plan.moved.items() if new in self._read_hashes},
             tokens=tokens,
             dollars=price,
@@ -221,7 +222,7 @@ class Run(_BaseRun):
             # Other collections' passages that wait for their place have vectors that no passage in place needs.
             is_whole = self._plan.collection is None
             self._store.replace(self._read_hashes, nodes, removed=self._plan.removed, prune_vectors=is_whole)
-        self.is_in_place = True
+        self.is_committed = True
         self._spool.clear(self._plan.hashes, includes=self._plan.includes)
         yield self._build_progress(self._node_count)
 

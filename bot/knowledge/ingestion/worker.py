@@ -1,4 +1,4 @@
-"""Files are opened, read and cut in a child process with limits, so that no file can take the bot down with it."""
+"""Reads and splits files in a child process with limits, so that no file can take the bot down with it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 from pebble import ProcessExpired, ProcessPool
 
 from bot.errors import DocumentUnreadable, IngestionRefused
-from bot.knowledge.readers import read
+from bot.knowledge.ingestion.sandbox import clear_environment, refuse_network
+from bot.knowledge.sources.documents import read
 from bot.knowledge.splitting.splitter import SectionSplitter, hash_passage, truncate_to_tokens
 
 if TYPE_CHECKING:
@@ -26,17 +27,17 @@ if TYPE_CHECKING:
     from llama_index.core.schema import Document
 
 MEMORY_LIMIT: Final = 1_536 * 2**20
-"""What the child may need beyond what it holds when it begins, in bytes."""
+"""Memory of the child beyond what it holds when it begins, in bytes."""
 TIME_LIMIT: Final = 60.0
 """Seconds for one file."""
 FILES_PER_CHILD: Final = 200
-"""After so many files a fresh child takes over: parsers leak."""
+"""Files that one child reads: parsers leak, so a fresh one takes over."""
 OPEN_FILES_LIMIT: Final = 64
 FULL_TEXT_TOKENS: Final = 4_000
-"""How much of a file is read as one text: what a model may read beside the passages, in tokens."""
+"""Longest text of a file that is read as a whole, in tokens: what a model may read beside the passages."""
 
 _NO_PROCESS_MESSAGE = (
-    "No process can be started to read files in; nothing was changed. Check this machine's memory, and how many"
+    "A process to read files in failed to start; nothing was changed. Check this machine's memory, and how many"
     " processes this user may run."
 )
 _QUEUED_FILES = 3  # files given to the child before the first is done, so that it never waits
@@ -65,14 +66,15 @@ class Limits:
 
 
 class ReaderCrashed(DocumentUnreadable):
-    """A file that took its reader down; another day, or a quieter machine, may do better."""
+    """A file whose reader died or took too long; on a quieter machine it may be read."""
 
 
 class ReaderProcess:
-    """Reads and cuts files in another process; use it as a context manager. Made for one thread.
+    """Reads and splits files in another process; use it as a context manager, in one thread.
 
-    The child is forked from a small server that has imported everything, where the system has such a thing: the first
-    costs about two seconds, the later ones nothing. It ends with its parent, however that ends.
+    The child is forked from a small server that has imported everything, where the system has a fork server: the first
+    costs about two seconds, the later ones nothing. It has no environment and, where ``sandbox`` can, no network; it
+    ends with its parent, however that ends.
     """
 
     def __init__(self, limits: Limits | None = None) -> None:
@@ -93,17 +95,17 @@ class ReaderProcess:
         self._pool = None
 
     def start(self) -> None:
-        """Have the child begin to import what it needs, without waiting for it.
+        """Start the child without waiting for it.
 
         Raises:
-            IngestionRefused: there is no child to be had.
+            IngestionRefused: No process can be started.
         """
         if self._pool is not None:
             return
         self._pool = ProcessPool(
             max_workers=1,
             max_tasks=FILES_PER_CHILD,
-            initializer=_limit_this_process,
+            initializer=_confine_this_process,
             initargs=(self._limits.memory,),
             context=_create_context(),
         )
@@ -112,13 +114,13 @@ class ReaderProcess:
     def read_passages(
         self, root: Path, documents: Iterable[str]
     ) -> Iterator[tuple[str, list[Passage] | DocumentUnreadable | None]]:
-        """Each document with its passages, or the reason why it has none; in the order given.
+        """Yield each document with its passages, or the reason why it has none, in the order given.
 
-        While a document takes its time, it is given with None again and again, so that the caller can do other work,
-        or leave.
+        While a document is being read it is yielded with None again and again, so that the caller can do other work or
+        stop.
 
         Raises:
-            IngestionRefused: there is no child to be had.
+            IngestionRefused: No process can be started.
         """
         self.start()
         waiting = iter(documents)
@@ -135,12 +137,10 @@ class ReaderProcess:
             yield document, outcome
 
     def read_text(self, root: Path, document: str) -> Iterator[str | None]:
-        """A document as one text, as long as a model may read.
-
-        Before it None again and again, as ``read_passages`` does.
+        """Yield a document as one text of at most ``FULL_TEXT_TOKENS``; before it None again and again.
 
         Raises:
-            DocumentUnreadable: it cannot be read.
+            DocumentUnreadable: It cannot be read.
         """
         self.start()
         future = self._schedule(_read_full_text, str(root), document, seconds=self._limits.seconds)
@@ -177,27 +177,33 @@ def _poll_result(future: Future[Any], seconds: float) -> list[Any] | DocumentUnr
 
 
 def _create_context() -> Any:
-    """Where the child comes from: never a fork of this process, which has threads and open files."""
+    """Return how the child is started: never as a fork of this process, which has threads and open files."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
+    context.set_forkserver_preload(["bot.knowledge.ingestion.preload"])
     return context
 
 
 # --- In the child --------------------------------------------------------------------------------------------------
 
 
-def _limit_this_process(memory: int) -> None:
-    # A library that gives up writes a page about itself; what became of the file is told in our words.
+def _confine_this_process(memory: int) -> None:
+    clear_environment()
+    # A library that aborts writes about itself at length; the parent reports what became of the file.
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 2)
     os.close(silence)
+    _get_splitter()
+    _limit_resources(memory)
+    refuse_network()
+
+
+def _limit_resources(memory: int) -> None:
     try:
         import resource  # noqa: PLC0415 - not on every system
     except ImportError:
         return
-    _get_splitter()
     limits = [
         (resource.RLIMIT_AS, _measure_address_space() + memory),
         (resource.RLIMIT_NOFILE, OPEN_FILES_LIMIT),
@@ -219,12 +225,12 @@ def _measure_address_space() -> int:
 
 @cache
 def _get_splitter() -> SectionSplitter:
-    """One for the life of the process: its tokenizer is slow to load."""
+    """Return the process's one splitter: its tokenizer is slow to load."""
     return SectionSplitter()
 
 
 def _do_nothing() -> None:
-    """Nothing, in the child: that it has begun is all that is wanted."""
+    """Do nothing: the child is running once this returns."""
 
 
 def _read_and_split(root: str, document: str) -> list[Passage] | str:
@@ -243,17 +249,19 @@ def _read_full_text(root: str, document: str) -> list[str] | str:
 
 
 def _read(root: str, document: str, transform: Callable[[list[Document]], list[_Result]]) -> list[_Result] | str:
-    """What is made of a file, or the reason why nothing is."""
+    """Return what is made of a file, or the reason why nothing is."""
     try:
         return transform(read(Path(root), document))
     except DocumentUnreadable as error:
         return error.user_message
     except MemoryError:
-        os._exit(_OUT_OF_MEMORY_STATUS)  # what is held would be missed by the next file: that one gets a fresh child
+        os._exit(_OUT_OF_MEMORY_STATUS)  # the next file gets a fresh child, which holds nothing yet
+    except Exception as error:  # noqa: BLE001 - parsers raise whatever they like, and one file must not stop a run
+        return f"cannot be read ({type(error).__name__})"
 
 
 def _format_with_heading(document: Document) -> str:
-    """One page, slide or sheet below a line that says which, where there is more than one."""
+    """Return one page, slide or sheet below a line that says which, where there is more than one."""
     page = document.metadata.get("page")
     parts = [str(document.metadata.get("section") or ""), "" if page is None else f"page {page}"]
     heading = ", ".join(filter(None, parts))

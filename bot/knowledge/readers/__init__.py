@@ -1,25 +1,12 @@
-"""A folder of files goes in; Documents of Markdown come out, each knowing its path, title, page and address.
+"""Bytes of a file in, Documents out, each with its document's path, title, page and address.
 
-Whatever is wrong with one file is said about that file, as a DocumentUnreadable. Reading depends on nothing but the
-file, and takes place in a child process with limits; pdfium is not made for threads, so it reads in one at a time.
+A file that cannot be read raises DocumentUnreadable with the reason. Reading depends on nothing but the bytes and the
+name, and takes place in a child process with limits; pdfium is not thread-safe, so one thread reads at a time.
 """
 
 from __future__ import annotations
 
-from bot.knowledge.readers.documents import READER_VERSION, known_suffix, list_known_files, read
+from bot.knowledge.readers.documents import READER_VERSION, known_suffix, read_document
 from bot.knowledge.readers.page import TEXT_LIMIT, clean_text, title_from_path
-from bot.knowledge.sources.folder import SIZE_LIMIT, FileEntry, collections_in, read_bytes
 
-__all__ = [
-    "READER_VERSION",
-    "SIZE_LIMIT",
-    "TEXT_LIMIT",
-    "FileEntry",
-    "clean_text",
-    "collections_in",
-    "known_suffix",
-    "list_known_files",
-    "read",
-    "read_bytes",
-    "title_from_path",
-]
+__all__ = ["READER_VERSION", "TEXT_LIMIT", "clean_text", "known_suffix", "read_document", "title_from_path"]

@@ -1,9 +1,8 @@
-"""A file of the folder goes in; Documents come out, each knowing its path, collection, title, page and address."""
+"""Chooses a file's reader by its suffix, and makes Documents of the pages that it returns."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,20 +18,15 @@ from bot.knowledge.readers.rst import read_rst
 from bot.knowledge.readers.source import LANGUAGES, is_generated, read_notebook, read_source
 from bot.knowledge.readers.spreadsheets import read_csv, read_ods, read_tsv, read_xls, read_xlsx
 from bot.knowledge.readers.text import read_markdown, read_text
-from bot.knowledge.sources.folder import FileEntry, list_files, read_file
-from bot.knowledge.sources.web.addresses import parse_list_path
-from bot.knowledge.sources.web.page_cache import load_cached_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
 READER_VERSION: Final = "5"
-"""Names this way of reading. Change it with the way, and every file is read anew at the next ingestion."""
+"""Version of the readers. Change it with their results: every file is then read anew at the next ingestion."""
 
 
 def _make_unsupported_reader(alternative: str) -> Callable[[bytes], list[Page]]:
-    """The reader of a format that people take for one that can be read."""
 
     def raise_unsupported(_: bytes) -> list[Page]:
         raise DocumentUnreadable(f"format not supported: save it as {alternative}")
@@ -62,68 +56,49 @@ _READERS: Final[Mapping[str, Callable[[bytes], list[Page]]]] = {
 }
 
 
-def list_known_files(root: Path) -> list[FileEntry]:
-    """The files of a kind that is known, sorted by path; those that cannot be read with their fault.
-
-    Hidden files and folders are passed over.
-    """
-    return list_files(root, is_known=_is_known)
-
-
 def known_suffix(name: str) -> str | None:
-    """The ending of a file of a kind that can be read, in small letters; None of any other."""
+    """Return the suffix of a file in a format that is read, in lower case; None of any other."""
     suffix = PurePosixPath(name).suffix.lower()
     return suffix if suffix in _READERS or (suffix in LANGUAGES and not is_generated(name)) else None
 
 
-def _is_known(name: str) -> bool:
-    return known_suffix(name) is not None
+def read_document(
+    content: bytes, document: str, *, suffix: str | None = None, modified: str = "", address: str | None = None
+) -> list[Document]:
+    """Read a file: one Document for each page of a PDF, slide or sheet that holds text, a single one otherwise.
 
+    Args:
+        content: The file's bytes.
+        document: Its path relative to the documents' folder, or a fetched page's name.
+        suffix: What says how it is read; the path's own without it.
+        modified: When it was last changed, in ISO 8601.
+        address: Where a fetched page was found, whatever the page says of itself.
 
-def read(root: Path, relative: str) -> list[Document]:
-    """One file as Documents: one for each page of a PDF, slide or sheet that holds text, a single one otherwise.
-
-    A web page that was fetched is read by its name likewise; ``root`` is then the folder in which it is kept.
-
-    Metadata: ``document`` (the relative path), ``collection``, ``title``, ``modified`` (ISO 8601, UTC);
-    ``page``,
-    ``section`` and ``url`` where there are such; ``lines``, which line of the file each line of the text is, where
-    the file is made of lines.
+    Returns:
+        Documents whose metadata holds ``document``, ``collection``, ``title`` and ``modified``; ``page``, ``section``
+        and ``url`` where there are such; ``lines``, the file's line of each line of the text, where it has lines.
 
     Raises:
-        DocumentUnreadable: the file is damaged, locked, binary, empty or too large; the words are the reason.
+        DocumentUnreadable: The file is damaged, locked, binary, empty or too large; the message is the reason.
     """
-    if parse_list_path(relative) is not None:
-        return _read_cached(root, relative)
-    content = read_file(root, relative)
-    path = PurePosixPath(relative)
-    suffix = _suffix(path)
-    made = _READERS[suffix](content.data) if suffix in _READERS else read_source(content.data, path.name)
-    modified = datetime.fromtimestamp(content.modified, UTC).isoformat(timespec="seconds")
+    path = PurePosixPath(document)
+    kind = suffix or _suffix(path)
+    pages = _READERS[kind](content) if kind in _READERS else read_source(content, path.name)
+    if address is not None:
+        pages = [replace(page, title=page.title or address, url=parse_http_url(address)) for page in pages]
     return [
-        _make_document(relative, place, page, modified)
-        for place, page in enumerate(_clean_pages(made, is_pdf=suffix == ".pdf"))
+        _make_document(document, position, page, modified)
+        for position, page in enumerate(_clean_pages(pages, is_pdf=kind == ".pdf"))
     ]
 
 
 def _suffix(path: PurePosixPath) -> str:
-    """What says how a file is read: a name's ending, or the one before it where Sphinx shows what it was made from."""
+    """Return what says how a file is read: its suffix, or the one before it where Sphinx shows a page's source."""
     return ".rst" if path.name.lower().endswith(".rst.txt") else path.suffix.lower()
 
 
-def _read_cached(folder: Path, document: str) -> list[Document]:
-    """A fetched page as Documents; its address is where it was found, whatever the page says of itself."""
-    kept = load_cached_page(folder, document)
-    made = [
-        replace(page, title=page.title or kept.address, url=parse_http_url(kept.address))
-        for page in _READERS[kept.kind](kept.body)
-    ]
-    pages = _clean_pages(made, is_pdf=kept.kind == ".pdf")
-    return [_make_document(document, place, page, kept.modified) for place, page in enumerate(pages)]
-
-
 def _clean_pages(raw_pages: Sequence[Page], *, is_pdf: bool) -> list[Page]:
-    """The pages that hold text, cleaned."""
+    """Return the pages that hold text, cleaned."""
     if sum(len(page.text) for page in raw_pages) > TEXT_LIMIT:
         raise DocumentUnreadable(f"more than {TEXT_LIMIT:,} characters of text")
     pages = [page for page in (each.clean() for each in raw_pages) if page.text.strip()]

@@ -1,1 +1,1 @@
-"""Where documents come from: the folder and web pages."""
+"""Where documents come from: the documents' folder and web pages."""

@@ -20,8 +20,9 @@ from yarl import URL
 
 from bot.domain import SHARED
 from bot.errors import DocumentUnreadable, StoreUnusable
-from bot.knowledge.readers import clean_text, collections_in, known_suffix, list_known_files, read_bytes
+from bot.knowledge.readers import clean_text, known_suffix
 from bot.knowledge.readers.text import decode_text
+from bot.knowledge.sources.folder import collections_in, list_known_files, read_bytes
 from bot.knowledge.sources.web.addresses import (
     LIST_NAME,
     AddressRefused,

@@ -1,4 +1,4 @@
-"""Files that came with questions: read without a trace, searched with where the question points at them, cut to fit."""
+"""Files that came with questions: read in a child process, and nothing kept of them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bot.domain import Attachment
 from bot.errors import DocumentUnreadable
 from bot.knowledge.ingestion.attachments import read_attachment
 from bot.knowledge.ingestion.worker import FULL_TEXT_TOKENS, Limits
-from bot.knowledge.readers import SIZE_LIMIT
+from bot.knowledge.sources.folder import SIZE_LIMIT
 from bot.knowledge.splitting.splitter import TRUNCATION_NOTE, count_tokens, truncate_to_tokens
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bot.errors import DocumentUnreadable
+from bot.knowledge.ingestion.sandbox import is_network_filter_supported
 from bot.knowledge.ingestion.worker import Limits, Passage, ReaderCrashed, ReaderProcess
 from tests.knowledge.readers.test_office import make_workbook
 
@@ -118,11 +119,11 @@ def test_pipes_links_and_devices_are_refused_without_blocking(tmp_path: Path, na
 LIMITED_MEMORY_SCRIPT = """
 import sys
 from pathlib import Path
-from bot.knowledge.ingestion.worker import ChildReader, Limits
-with ChildReader(Limits(memory=48 * 2**20)) as child:
-    for name, outcome in child.passages(Path(sys.argv[1]), ["a.xlsx"]):
+from bot.knowledge.ingestion.worker import ReaderProcess, Limits
+with ReaderProcess(Limits(memory=48 * 2**20)) as child:
+    for name, outcome in child.read_passages(Path(sys.argv[1]), ["a.xlsx"]):
         if outcome is not None:
-            print(outcome.words)
+            print(outcome.user_message)
 """
 
 
@@ -137,20 +138,20 @@ NO_PROCESS_SCRIPT = """
 import multiprocessing, sys
 from pathlib import Path
 from bot.errors import DocentError
-from bot.knowledge.ingestion.worker import ChildReader
+from bot.knowledge.ingestion.worker import ReaderProcess
 multiprocessing.set_executable(sys.argv[1] + "/no-such-python")
 try:
-    with ChildReader() as child:
-        list(child.passages(Path(sys.argv[1]), ["a.md", "b.md"]))
+    with ReaderProcess() as child:
+        list(child.read_passages(Path(sys.argv[1]), ["a.md", "b.md"]))
 except DocentError as error:
-    print(error.words)
+    print(error.user_message)
 """
 
 
 def test_missing_worker_process_is_reported(tmp_path: Path) -> None:
     command = [sys.executable, "-c", NO_PROCESS_SCRIPT, str(tmp_path)]
     ended = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)  # noqa: S603 - ourselves
-    assert ended.stdout.startswith("No process can be started to read files in")
+    assert ended.stdout.startswith("A process to read files in failed to start")
 
 
 DAMAGED_FILES = {
@@ -187,31 +188,31 @@ def test_every_malicious_file_ends_with_a_result_in_one_run(tmp_path: Path) -> N
 KILLED_PARENT_SCRIPT = """
 import os, sys, time
 from pathlib import Path
-from bot.knowledge.ingestion.worker import ChildReader
-with ChildReader() as child:
-    for name, outcome in child.passages(Path(sys.argv[1]), ["a.md"]):
+from bot.knowledge.ingestion.worker import ReaderProcess
+with ReaderProcess() as child:
+    for name, outcome in child.read_passages(Path(sys.argv[1]), ["a.md"]):
         if outcome is not None:
             print(" ".join(sorted(pid for pid in os.listdir("/proc") if pid.isdigit() and mine(pid))), flush=True)
             time.sleep(60)
 """
 IS_OUR_PROCESS = """
 def mine(pid):
-    try:
-        status = open(f"/proc/{pid}/environ", "rb").read()
-    except OSError:
-        return False
-    return b"DOCENT_TEST_RUN=1" in status
+    while pid not in ("0", "1"):
+        if pid == str(os.getpid()):
+            return True
+        try:
+            pid = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[1]
+        except OSError:
+            return False
+    return False
 """
 
 
-@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks for processes where Linux shows them")
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes where Linux shows them")
 def test_worker_process_ends_with_its_parent(tmp_path: Path) -> None:
     (tmp_path / "a.md").write_text("Text.")
     command = [sys.executable, "-c", IS_OUR_PROCESS + KILLED_PARENT_SCRIPT, str(tmp_path)]
-    environment = {**os.environ, "DOCENT_TEST_RUN": "1"}
-    with subprocess.Popen(  # noqa: S603 - the command is written above
-        command, stdout=subprocess.PIPE, env=environment, text=True
-    ) as parent:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:  # noqa: S603 - written above
         assert parent.stdout is not None
         family = [int(pid) for pid in parent.stdout.readline().split()]
         assert len(family) > 1
@@ -221,6 +222,46 @@ def test_worker_process_ends_with_its_parent(tmp_path: Path) -> None:
     while (left := [pid for pid in family if is_running(pid)]) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert left == []
+
+
+CONFINED_SCRIPT = """
+import os, socket, subprocess, sys
+from pathlib import Path
+from multiprocessing import get_context
+from bot.knowledge.ingestion import worker
+
+def attempt(action):
+    try:
+        action()
+    except OSError as error:
+        return type(error).__name__
+    return "done"
+
+def look(memory):
+    worker._confine_this_process(memory)
+    shown = Path("/proc/self/environ").read_bytes().strip(b"\\0") if Path("/proc/self/environ").exists() else b""
+    parent = Path(f"/proc/{os.getppid()}/environ")
+    inherited = parent.read_bytes() if parent.exists() else b""
+    print(len(os.environ), shown, b"sk-test-secret" in inherited,
+          attempt(lambda: socket.socket(socket.AF_INET)), attempt(lambda: socket.socket(socket.AF_UNIX)),
+          attempt(lambda: os.execv(sys.executable, [sys.executable, "-c", ""])), flush=True)
+
+if __name__ == "__main__":
+    process = worker._create_context().Process(target=look, args=(2**30,))
+    process.start()
+    process.join()
+"""
+
+
+@pytest.mark.skipif(not is_network_filter_supported(), reason="this system cannot refuse the network to a process")
+def test_reader_process_has_no_environment_no_network_and_no_other_programs(tmp_path: Path) -> None:
+    script = tmp_path / "look.py"
+    script.write_text(CONFINED_SCRIPT)
+    environment = {**os.environ, "OPENAI_API_KEY": "sk-test-secret", "PYTHONPATH": str(Path.cwd())}
+    ended = subprocess.run(  # noqa: S603 - the script is written above
+        [sys.executable, str(script)], capture_output=True, text=True, check=True, timeout=120, env=environment
+    )
+    assert ended.stdout.strip() == "0 b'' False PermissionError PermissionError PermissionError"
 
 
 def is_running(pid: int) -> bool:

@@ -12,7 +12,7 @@ import pytest
 from lxml import html
 
 from bot.knowledge.evaluation import parse_questions
-from bot.knowledge.readers import read
+from bot.knowledge.sources.documents import read
 
 HERE = Path(__file__).parent
 SAMPLES = HERE.parents[2] / "data" / "documents"

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bot.knowledge.readers import clean_text, read
+from bot.knowledge.readers import clean_text
 from bot.knowledge.readers.page import map_line_numbers
+from bot.knowledge.sources.documents import read
 from bot.knowledge.splitting.splitter import SectionSplitter
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from pptx.enum.chart import XL_CHART_TYPE
 from pptx.util import Inches
 
 from bot.errors import DocumentUnreadable
-from bot.knowledge.readers import read
 from bot.knowledge.readers.pdf import find_page_sections
+from bot.knowledge.sources.documents import read
 from bot.knowledge.splitting.splitter import SectionSplitter
 
 if TYPE_CHECKING:

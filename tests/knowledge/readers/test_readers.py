@@ -15,15 +15,9 @@ from hypothesis import strategies as st
 
 from bot.domain import collection_of
 from bot.errors import DocumentUnreadable
-from bot.knowledge.readers import (
-    SIZE_LIMIT,
-    FileEntry,
-    clean_text,
-    collections_in,
-    list_known_files,
-    read,
-    title_from_path,
-)
+from bot.knowledge.readers import clean_text, title_from_path
+from bot.knowledge.sources.documents import read
+from bot.knowledge.sources.folder import SIZE_LIMIT, FileEntry, collections_in, list_known_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

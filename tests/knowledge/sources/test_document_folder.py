@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from bot.domain import collection_of
 from bot.errors import DocumentUnreadable, StoreUnusable
-from bot.knowledge.readers import known_suffix, list_known_files
+from bot.knowledge.readers import known_suffix
 from bot.knowledge.sources import document_folder as room
 from bot.knowledge.sources.document_folder import NAME_BYTES, DocumentFolder, normalize_public_url, sanitize_file_name
+from bot.knowledge.sources.folder import list_known_files
 from bot.knowledge.sources.web.addresses import build_page_name, parse_url_list
 
 

@@ -22,12 +22,13 @@ from bot.knowledge.sources.web.addresses import (
     is_below,
     is_public_address,
     is_url_list,
+    is_url_list_text,
     normalize_url,
     parse_list_path,
     parse_url_list,
     resolve_redirect,
 )
-from bot.knowledge.sources.web.fetcher import Fetcher, FetchLimits, NetworkPolicy, _resolve_host
+from bot.knowledge.sources.web.fetcher import Fetcher, FetchLimits, NetworkPolicy, _resolve_host, parse_robots
 from bot.knowledge.stores.sqlite import NO_EMBEDDING, SqliteStore
 from tests.fakes.passages import search_by_keywords
 
@@ -667,3 +668,62 @@ async def test_no_cookie_of_one_page_is_sent_to_the_next(site: Site) -> None:
         await fetcher.fetch(site.url_of("/a"))
         await fetcher.fetch(site.url_of("/b"))
     assert cookies == ["", ""]
+
+
+# --- robots.txt as strangers write it
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "User-agent: *\nCrawl-delay: \u00b2\n",
+        "User-agent: *\nCrawl-delay: " + "9" * 5_000 + "\n",
+        "User-agent: *\nCrawl-delay: nan\n",
+        "User-agent: *\nCrawl-delay: -5\n",
+        "User-agent: *\nRequest-rate: 1/" + "9" * 5_000 + "\nVisit-time: 9999-99999\n",
+        "User-agent: *\nDisallow: http://[x\n",
+        "Disallow: /\x00\udcff\n: : :\n" + "Sitemap\n" * 1_000,
+        "User-agent: *\nDisallow: /" + "*a" * 2_000 + "$\n",
+    ],
+)
+def test_any_robots_txt_is_parsed_and_its_delay_is_bounded(text: str) -> None:
+    rules = parse_robots(text)
+    assert 0 <= rules.crawl_delay <= 10
+    assert rules.allows("https://site.example/page")
+
+
+@pytest.mark.parametrize(
+    ("rule", "address", "is_allowed"),
+    [
+        ("Disallow: /*.pdf$", "https://site.example/a/b.pdf", False),
+        ("Disallow: /*.pdf$", "https://site.example/a/b.pdf?x=1", True),
+        ("Disallow: /private*/notes", "https://site.example/private-1/notes", False),
+        ("Disallow: /\nAllow: /docs/", "https://site.example/docs/a", True),
+        ("Disallow: /", "https://site.example/docs/a", False),
+        ("Disallow:", "https://site.example/", True),
+    ],
+)
+def test_robots_txt_may_use_wildcards(rule: str, address: str, *, is_allowed: bool) -> None:
+    assert parse_robots(f"User-agent: Docent\n{rule}\n").allows(address) is is_allowed
+
+
+@given(st.text())
+def test_no_robots_txt_raises(text: str) -> None:
+    rules = parse_robots(f"User-agent: *\nCrawl-delay: {text}\nDisallow: {text}\n{text}")
+    assert rules.allows("https://site.example/") in {True, False}
+
+
+# --- A page called urls.txt
+
+
+@pytest.mark.parametrize(
+    ("text", "is_list"),
+    [
+        ("https://a.example/\n# why\nhttps://b.example/x *\n", True),
+        ("a.example/page\nnot an address at all\n", True),
+        ("", True),
+        ("The addresses of our offices\n\nBerlin is at the river.\nhttps://a.example/\n", False),
+    ],
+)
+def test_list_of_addresses_is_told_from_a_page_of_that_name(text: str, *, is_list: bool) -> None:
+    assert is_url_list_text(text) is is_list

@@ -1,4 +1,4 @@
-"""A list of web addresses goes in, and pages with their links; out comes what may be fetched, and from where."""
+"""Parses lists of web addresses and pages' links, and decides which addresses may be fetched."""
 
 from __future__ import annotations
 
@@ -130,11 +130,25 @@ def _is_ambiguous_number(host: str) -> bool:
     return False
 
 
+def is_url_list_text(text: str) -> bool:
+    """Whether the content of a ``urls.txt`` is a list of addresses, and not a page of prose that is called that.
+
+    Half of its lines or more are one word (or one with " *"); a list in which all lines are wrong still counts.
+    """
+    lines = [words for line in text.lstrip("\ufeff").splitlines() if (words := _split_list_line(line))]
+    return sum(len(words) == 1 or words[1:] == ["*"] for words in lines) * 2 >= len(lines)
+
+
+def _split_list_line(line: str) -> list[str]:
+    """Return a line's words, without its comment."""
+    return re.sub(r"(?:^|\s)#.*", "", line).split()
+
+
 def parse_url_list(text: str, *, ports: frozenset[int] = PORTS) -> list[CrawlTarget]:
     """What a list asks for: an address a line, ``#`` begins a comment, " *" at the end asks for the pages below too."""
     wanted: dict[str, CrawlTarget] = {}
     for number, line in enumerate(text.lstrip("\ufeff").splitlines(), 1):
-        words = re.sub(r"(?:^|\s)#.*", "", line).split()
+        words = _split_list_line(line)
         if not words:
             continue
         is_tree = words[1:] == ["*"]
@@ -155,11 +169,11 @@ def resolve_redirect(address: str, location: str, *, ports: frozenset[int] = POR
         AddressRefused: there is no going there.
     """
     if not location:
-        raise AddressRefused("the site sends us on without saying where to")
+        raise AddressRefused("the site redirects without saying where to")
     try:
         return normalize_url(_join_url(address, location), ports=ports)
     except AddressRefused as error:
-        raise AddressRefused(f"the site sends us on to an address that is {error.user_message}") from error
+        raise AddressRefused(f"the site redirects to an address that is {error.user_message}") from error
 
 
 def extract_links(page: str, base: str, *, ports: frozenset[int] = PORTS) -> list[str]:

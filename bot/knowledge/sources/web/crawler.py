@@ -1,12 +1,14 @@
-"""Lists of web addresses go in; the pages they name are fetched and kept, and what each holds now is told by a hash."""
+"""Fetches the pages that lists of addresses name, keeps them, and tells by a digest whether each has changed."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from bot.errors import DocumentUnreadable, StoreUnusable
+from bot.errors import DocentError, DocumentUnreadable, StoreUnusable
 from bot.knowledge.readers.text import decode_text
 from bot.knowledge.sources.folder import FileEntry, read_bytes
 from bot.knowledge.sources.web.addresses import (
@@ -24,13 +26,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
     from pathlib import Path
 
+_log = logging.getLogger(__name__)
+
 PAGES_PER_TREE: Final = 200
 MAX_DEPTH: Final = 3
 """How many links lead from the first page of a tree to its last."""
 ADDRESSES_PER_LIST: Final = 2_000
 
-_POLL_SECONDS = 0.2  # seconds between two looks at whether the run is to stop
-_STALE_NOTE = "; what was fetched of it before stays searchable"
+_POLL_SECONDS = 0.2  # seconds between two checks whether the run is to stop
+_STALE_NOTE = "; the version fetched before stays searchable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +92,22 @@ class WebPages:
         for found in lists:
             try:
                 text = "" if not (found.size or found.fault) else decode_text(read_bytes(root, found.relative))
-            except DocumentUnreadable as error:
-                made.failed[found.relative] = error.user_message
+                asked = parse_url_list(text, ports=self._network_policy.ports)
+            except Exception as error:  # noqa: BLE001 - one list must not end the run
+                made.failed[found.relative] = describe_failure(error, "cannot be read")
                 made.unchecked.update(name for name in indexed if parse_list_path(name) == found.relative)
                 continue
-            asked = parse_url_list(text, ports=self._network_policy.ports)
             if len(asked) > ADDRESSES_PER_LIST:
                 made.failed[found.relative] = f"more than {ADDRESSES_PER_LIST:,} addresses; the rest was left out"
             wanted += [(found.relative, each) for each in asked[:ADDRESSES_PER_LIST]]
         if wanted:
-            asyncio.run(self._crawl(wanted, frozenset(indexed), made, on_poll))
+            try:
+                asyncio.run(self._crawl(wanted, frozenset(indexed), made, on_poll))
+            except DocentError:
+                raise
+            except Exception as error:  # noqa: BLE001 - the web must not keep the folder's files from being read
+                made.failed.update((name, describe_failure(error, "not fetched")) for name, _ in wanted)
+                made.unchecked.update(name for name in indexed if parse_list_path(name) is not None)
         if not prune_pages:
             return made
         try:
@@ -221,15 +231,23 @@ class _Crawl:
         before = self._pages.load_page(document)
         try:
             page = await self._fetcher.fetch(address, before)
+            links = self._extract_links(page)
         except PageGone as error:
             return _PageResult(document, address, fault=error)
-        except DocumentUnreadable as error:
+        except Exception as error:  # noqa: BLE001 - one page must not end the run
+            fault = (
+                error
+                if isinstance(error, DocumentUnreadable)
+                else PageUnavailable(describe_failure(error, "cannot be fetched"))
+            )
             if before is None:
-                return _PageResult(document, address, fault=error)
-            return _PageResult(document, before.address, self._extract_links(before), before.digest, error)
+                return _PageResult(document, address, fault=fault)
+            with suppress(Exception):  # told above already, if it was the links that failed
+                return _PageResult(document, before.address, self._extract_links(before), before.digest, fault)
+            return _PageResult(document, before.address, (), before.digest, fault)
         if page != before:
             self._pages.save_page(document, page)
-        return _PageResult(document, page.address, self._extract_links(page), page.digest)
+        return _PageResult(document, page.address, links, page.digest)
 
     def _extract_links(self, page: CachedPage) -> list[str]:
         if page.kind != ".html":
@@ -253,6 +271,14 @@ class _Crawl:
             is_known = visit.digest is not None or document in self._indexed
             if is_known or is_requested or isinstance(visit.fault, PageUnavailable):
                 self._result.failed[document] = visit.fault.user_message + (_STALE_NOTE if is_known else "")
+
+
+def describe_failure(error: Exception, what: str) -> str:
+    """Return why an item failed: its own reason, or ``what`` and the kind of an error that is then logged."""
+    if isinstance(error, DocentError):
+        return error.user_message
+    _log.warning("%s: %s", what, type(error).__name__, exc_info=error)
+    return f"{what} ({type(error).__name__})"
 
 
 def _format_host_prefix(list_path: str, address: str) -> str:

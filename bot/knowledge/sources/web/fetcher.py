@@ -1,8 +1,10 @@
-"""A page is asked for, from a public address that is judged as it is connected to, within bounds of every kind."""
+"""Fetches web pages from public addresses alone, within limits of size, time and rate, as robots.txt allows."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
+import math
 import re
 import socket
 import ssl
@@ -11,10 +13,10 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final, Self
-from urllib.robotparser import RobotFileParser
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from protego import Protego
 from yarl import URL
 
 from bot.errors import DocumentUnreadable
@@ -31,12 +33,15 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping
 
 
+_log = logging.getLogger(__name__)
+
 USER_AGENT: Final = "Docent"
 MAX_REDIRECTS: Final = 5
 PARALLEL_PER_HOST: Final = 2
 
 _PRIVATE_MESSAGE = "its host is not on the public internet; pages of private networks are not fetched"
 _ROBOTS_BYTES = 512_000
+_ROBOTS_LINE_CHARS = 2_000  # characters of a line that are read: no address is longer
 _MAX_CRAWL_DELAY = 10.0  # seconds between two requests, however long a site would like it to be
 _MAX_FAILURES = 3  # pages in a row that a host has not answered for
 _SUFFIX_BY_MEDIA_TYPE = {
@@ -50,6 +55,31 @@ _SUFFIX_BY_MEDIA_TYPE = {
 _SUPPORTED_CHARSETS = re.compile(
     r"(?i)iso-?8859-\d+|windows-\d+|cp\d+|koi8-[ru]|gb\w+|big5\w*|shift_jis|euc-\w+|utf-?16\w*"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class RobotsRules:
+    """What a site's robots.txt asks of this crawler; ``crawl_delay`` is in seconds, within our own limit."""
+
+    rules: Protego
+    crawl_delay: float
+
+    def allows(self, address: str) -> bool:
+        """Whether this address may be fetched; one that the rules cannot be compared with may not."""
+        try:
+            return bool(self.rules.can_fetch(address, USER_AGENT))
+        except Exception as error:  # noqa: BLE001 - a stranger's rules must cost no more than this address
+            _log.warning("a robots.txt cannot be applied (%s)", type(error).__name__)
+            return False
+
+
+def parse_robots(text: str) -> RobotsRules:
+    """Parse a robots.txt; lines that mean nothing are passed over."""
+    lines = [line[:_ROBOTS_LINE_CHARS] for line in text.lstrip("\ufeff").splitlines()]
+    rules = Protego.parse("\n".join(lines))
+    delay = rules.crawl_delay(USER_AGENT)
+    is_delay = delay is not None and math.isfinite(delay)
+    return RobotsRules(rules, min(max(delay, 0.0), _MAX_CRAWL_DELAY) if is_delay and delay is not None else 0.0)
 
 
 class PageGone(DocumentUnreadable):
@@ -154,7 +184,7 @@ class Fetcher:
         self._network_policy = network_policy or NetworkPolicy()
         self._fetch_limits = fetch_limits or FetchLimits()
         self._hosts: defaultdict[str, _Host] = defaultdict(_Host)
-        self._robots: dict[str, asyncio.Task[RobotFileParser | DocumentUnreadable]] = {}
+        self._robots: dict[str, asyncio.Task[RobotsRules | DocumentUnreadable]] = {}
 
     async def __aenter__(self) -> Self:
         connector = aiohttp.TCPConnector(
@@ -188,7 +218,7 @@ class Fetcher:
         host = self._hosts[URL(address).raw_host or ""]
         async with host.semaphore:
             if host.failures >= _MAX_FAILURES:
-                raise PageUnavailable("its host did not answer for other pages; it was left for the next run")
+                raise PageUnavailable("its host did not answer for other pages; it is tried again at the next run")
             response = await self._follow_redirects(address, cached)
         if response.status == 304 and cached is not None:  # noqa: PLR2004 - not modified
             return cached
@@ -211,9 +241,9 @@ class Fetcher:
                 return response
             address = resolve_redirect(address, response.headers.get("Location", ""), ports=self._network_policy.ports)
             if address in seen:
-                raise DocumentUnreadable("the site sends us on in a circle")
+                raise DocumentUnreadable("the site redirects in a circle")
             seen.add(address)
-        raise DocumentUnreadable(f"the site sends us on more than {MAX_REDIRECTS} times")
+        raise DocumentUnreadable(f"the site redirects more than {MAX_REDIRECTS} times")
 
     async def _check_robots(self, address: str) -> None:
         url = URL(address)
@@ -223,14 +253,12 @@ class Fetcher:
         rules = await asyncio.shield(self._robots[origin])
         if isinstance(rules, DocumentUnreadable):
             raise rules
-        if not rules.can_fetch(USER_AGENT, address):
+        if not rules.allows(address):
             raise DocumentUnreadable("the site's robots.txt asks not to fetch it")
-        wish = rules.crawl_delay(USER_AGENT)
-        self._hosts[url.raw_host or ""].crawl_delay = min(float(wish or 0), _MAX_CRAWL_DELAY)
+        self._hosts[url.raw_host or ""].crawl_delay = rules.crawl_delay
 
-    async def _load_robots(self, origin: str) -> RobotFileParser | DocumentUnreadable:
-        """What a site asks of robots; where it has no robots.txt, nothing. One that fails to say keeps us out."""
-        rules = RobotFileParser()
+    async def _load_robots(self, origin: str) -> RobotsRules | DocumentUnreadable:
+        """Return what a site asks of robots, or why its pages are not fetched; without a robots.txt all may be."""
         address = f"{origin}/robots.txt"
         try:
             for _ in range(MAX_REDIRECTS + 1):
@@ -241,14 +269,17 @@ class Fetcher:
                     address, response.headers.get("Location", ""), ports=self._network_policy.ports
                 )
             else:
-                return DocumentUnreadable("the site's robots.txt sends us on and on")
+                return DocumentUnreadable(f"the site's robots.txt redirects more than {MAX_REDIRECTS} times")
         except DocumentUnreadable as error:
             return error
         if response.status >= 500:  # noqa: PLR2004 - the site's own fault
-            return PageUnavailable(f"the site's robots.txt cannot be read now (it answers {response.status})")
+            return PageUnavailable(f"the site's robots.txt cannot be read now: it answers {response.status}")
         text = response.body[:_ROBOTS_BYTES].decode("utf-8", "replace") if response.status == 200 else ""  # noqa: PLR2004
-        rules.parse(text.lstrip("\ufeff").splitlines())
-        return rules
+        try:
+            return parse_robots(text)
+        except Exception as error:  # noqa: BLE001 - a stranger's file must cost its own site alone
+            _log.warning("the robots.txt of %s cannot be parsed (%s)", origin, type(error).__name__)
+            return DocumentUnreadable("the site's robots.txt cannot be understood")
 
     async def _request(self, address: str, conditional_headers: Mapping[str, str]) -> _Response:
         """One request and its answer, unpacked.
@@ -302,7 +333,7 @@ class Fetcher:
         return bytes(body)
 
     def _create_socket(self, info: tuple[Any, ...]) -> socket.socket:
-        """The last door: whatever led here, this is the address that would be connected to."""
+        """Check the address that would be connected to, whatever led to it."""
         family, kind, protocol, _, where = info
         if not self._network_policy.allows(str(where[0]), int(where[1])):
             raise _NotPublic(_PRIVATE_MESSAGE)
