@@ -51,7 +51,8 @@ class IngestionReport:
     is the same under another name; they are among ``removed`` and ``new`` as well. ``tokens`` and
     ``dollars`` are what
     a dry run expects the embedding to take; ``dollars`` is None where the model's price is not known.
-    ``passed_over`` counts files of formats that are not read, by suffix.
+    ``passed_over`` counts files of formats that are not read, by suffix; ``notes`` say of documents that were read what
+    of them could not be.
     """
 
     new: Sequence[str] = ()
@@ -66,6 +67,7 @@ class IngestionReport:
     tokens: int = 0
     dollars: float | None = None
     passed_over: Mapping[str, int] = field(default_factory=dict[str, int])
+    notes: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)

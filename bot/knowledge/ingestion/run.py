@@ -11,7 +11,7 @@ from bot.domain import IngestionReport, Progress
 from bot.errors import DocumentUnreadable, IngestionRefused
 from bot.knowledge.ingestion.embedding_requests import EmbeddingRequests, estimate_dollars
 from bot.knowledge.ingestion.worker import Passage, ReaderCrashed, ReaderProcess
-from bot.knowledge.readers import title_from_path
+from bot.knowledge.readers import NOTE, title_from_path
 from bot.knowledge.sources.web.addresses import parse_list_path
 from bot.knowledge.splitting.splitter import build_passage_node, count_tokens, get_searchable_text, hash_passage
 
@@ -39,6 +39,7 @@ class _BaseRun:
         self._old_names = {new: old for old, new in plan.moved.items()}
         self._read_hashes: dict[str, str] = {}
         self._failed = dict(plan.failed)
+        self._notes: dict[str, str] = {}
         self._tried_before: set[str] = set()
         self._node_count = 0
         self.is_committed = False
@@ -83,6 +84,8 @@ class _BaseRun:
     def _accept(self, document: str, passages: list[Passage]) -> list[Passage]:
         self._read_hashes[document] = self._plan.hashes[document]
         self._node_count += len(passages)
+        if passages and (note := passages[0].metadata.get(NOTE)):
+            self._notes[document] = str(note)
         return passages
 
     def _refuse(self, document: str, fault: DocumentUnreadable) -> None:
@@ -137,6 +140,7 @@ class _BaseRun:
             embedded=embedded,
             is_dry_run=is_dry,
             passed_over=self._plan.passed_over,
+            notes=dict(sorted(self._notes.items())),
             moved={old: new for old, new in self._plan.moved.items() if new in self._read_hashes},
             tokens=tokens,
             dollars=price,
@@ -324,7 +328,8 @@ class Run(_BaseRun):
 
 
 def _build_node(passage: Passage) -> TextNode:
-    return build_passage_node(passage.text, passage.metadata, node_id=passage.node_id)
+    metadata = {name: value for name, value in passage.metadata.items() if name != NOTE}
+    return build_passage_node(passage.text, metadata, node_id=passage.node_id)
 
 
 def _rename_passage(passage: Passage, name: str, old_name: str) -> Passage:

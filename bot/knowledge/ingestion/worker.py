@@ -17,6 +17,7 @@ from pebble import ProcessExpired, ProcessPool
 
 from bot.errors import DocumentUnreadable, IngestionRefused
 from bot.knowledge.ingestion.sandbox import clear_environment, refuse_network
+from bot.knowledge.readers import NOTE
 from bot.knowledge.sources.documents import read
 from bot.knowledge.splitting.splitter import SectionSplitter, hash_passage, truncate_to_tokens
 
@@ -234,10 +235,17 @@ def _do_nothing() -> None:
 
 
 def _read_and_split(root: str, document: str) -> list[Passage] | str:
-    nodes = _read(root, document, lambda documents: _get_splitter().split(documents))
-    if isinstance(nodes, str):
-        return nodes
-    return [Passage(node.node_id, node.text, node.metadata, hash_passage(node)) for node in nodes]
+    return _read(root, document, _split)
+
+
+def _split(documents: list[Document]) -> list[Passage]:
+    """Return the passages of a file's Documents; the first carries the note on what could not be read."""
+    note = documents[0].metadata.pop(NOTE, "")
+    nodes = _get_splitter().split(documents)
+    passages = [Passage(node.node_id, node.text, node.metadata, hash_passage(node)) for node in nodes]
+    if note and passages:
+        passages[0].metadata[NOTE] = note
+    return passages
 
 
 def _read_full_text(root: str, document: str) -> list[str] | str:

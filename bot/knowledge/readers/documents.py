@@ -10,19 +10,28 @@ from llama_index.core.schema import Document, MediaResource
 
 from bot.domain import collection_of
 from bot.errors import DocumentUnreadable
+from bot.knowledge.readers.epub import read_epub
 from bot.knowledge.readers.html import read_html
+from bot.knowledge.readers.mail import read_mail
+from bot.knowledge.readers.markup import read_asciidoc, read_latex, read_mdx, read_org
 from bot.knowledge.readers.office import read_docx, read_pptx
+from bot.knowledge.readers.opendocument import read_odp, read_ods, read_odt
 from bot.knowledge.readers.page import TEXT_LIMIT, Page, format_title, parse_http_url, title_from_path
 from bot.knowledge.readers.pdf import NO_TEXT_REASON, read_pdf
 from bot.knowledge.readers.rst import read_rst
+from bot.knowledge.readers.rtf import read_rtf
 from bot.knowledge.readers.source import LANGUAGES, is_generated, read_notebook, read_source
-from bot.knowledge.readers.spreadsheets import read_csv, read_ods, read_tsv, read_xls, read_xlsx
+from bot.knowledge.readers.spreadsheets import read_csv, read_tsv, read_xls, read_xlsx
+from bot.knowledge.readers.subtitles import read_subtitles
 from bot.knowledge.readers.text import read_markdown, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-READER_VERSION: Final = "5"
+NOTE: Final = "note"
+"""Metadata of a file's first Document that says what could not be read of the file."""
+
+READER_VERSION: Final = "6"
 """Version of the readers. Change it with their results: every file is then read anew at the next ingestion."""
 
 
@@ -51,8 +60,20 @@ _READERS: Final[Mapping[str, Callable[[bytes], list[Page]]]] = {
     ".xls": read_xls,
     ".ods": read_ods,
     ".ipynb": read_notebook,
-    **dict.fromkeys((".doc", ".odt", ".rtf"), _make_unsupported_reader("DOCX or PDF")),
-    **dict.fromkeys((".ppt", ".odp"), _make_unsupported_reader("PPTX or PDF")),
+    ".mdx": read_mdx,
+    ".adoc": read_asciidoc,
+    ".asciidoc": read_asciidoc,
+    ".org": read_org,
+    ".tex": read_latex,
+    ".epub": read_epub,
+    ".eml": read_mail,
+    ".odt": read_odt,
+    ".odp": read_odp,
+    ".rtf": read_rtf,
+    ".vtt": read_subtitles,
+    ".srt": read_subtitles,
+    ".doc": _make_unsupported_reader("DOCX or PDF"),
+    ".ppt": _make_unsupported_reader("PPTX or PDF"),
 }
 
 
@@ -76,7 +97,8 @@ def read_document(
 
     Returns:
         Documents whose metadata holds ``document``, ``collection``, ``title`` and ``modified``; ``page``, ``section``
-        and ``url`` where there are such; ``lines``, the file's line of each line of the text, where it has lines.
+        and ``url`` where there are such; ``lines``, the file's line of each line of the text, where it has lines; in
+        the first ``note``, what could not be read of the file.
 
     Raises:
         DocumentUnreadable: The file is damaged, locked, binary, empty or too large; the message is the reason.
@@ -86,10 +108,14 @@ def read_document(
     pages = _READERS[kind](content) if kind in _READERS else read_source(content, path.name)
     if address is not None:
         pages = [replace(page, title=page.title or address, url=parse_http_url(address)) for page in pages]
-    return [
+    note = "; ".join(dict.fromkeys(page.note for page in pages if page.note))
+    documents = [
         _make_document(document, position, page, modified)
         for position, page in enumerate(_clean_pages(pages, is_pdf=kind == ".pdf"))
     ]
+    if note:
+        documents[0].metadata[NOTE] = note
+    return documents
 
 
 def _suffix(path: PurePosixPath) -> str:
@@ -113,7 +139,13 @@ def _make_document(relative: str, position: int, page: Page, modified: str) -> D
         "collection": collection_of(relative),
         "title": format_title(page.title) or title_from_path(relative),
     }
-    known = {"modified": modified or None, "page": page.number, "url": page.url, "section": page.section or None}
+    known = {
+        "modified": modified or None,
+        "page": page.number,
+        "label": page.label or None,
+        "url": page.url,
+        "section": page.section or None,
+    }
     metadata |= {name: value for name, value in known.items() if value is not None}
     if page.line_numbers:
         metadata["lines"] = page.line_numbers

@@ -1,25 +1,35 @@
-"""A web page comes in; the part that a reader came for goes out as Markdown, without what only a browser needs."""
+"""Reads web pages: their main part as Markdown, without menus, controls and what is hidden for good."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any, Final, cast
 
 from bot.errors import DocumentUnreadable
+from bot.knowledge.readers.html_tables import fill_table
 from bot.knowledge.readers.page import Page, clean_text, parse_http_url
-from bot.knowledge.readers.text import BINARY_SIGNATURES, decode_text
+from bot.knowledge.readers.text import BINARY_SIGNATURES, decode_text, parse_front_matter
 from bot.knowledge.splitting.headings import strip_heading_markup
 
 TAG_LIMIT: Final = 400_000
 
 _IGNORED_TAGS = """
-    script style nav aside footer noscript template iframe svg object embed form button select head canvas img picture
+    script style nav footer noscript template iframe svg object embed input textarea select option datalist head canvas
     video audio map dialog
 """
+_HEADINGS_AND_SUMMARY: Final = frozenset({"h1", "h2", "h3", "h4", "h5", "h6", "summary"})
+_REVEALING_CONTROLS = (
+    "//*[@aria-controls or @data-target or @data-bs-target"
+    " or (@href and (@role='tab' or @role='button' or @data-toggle or @data-bs-toggle))]"
+)
 _LOWERCASE_STYLE = "translate(@style, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ ', 'abcdefghijklmnopqrstuvwxyz')"
 _HIDDEN = (
-    "//*[@hidden or @aria-hidden='true' or @role='navigation' or @role='search' or @role='contentinfo'"
-    f" or contains({_LOWERCASE_STYLE}, 'display:none') or contains({_LOWERCASE_STYLE}, 'visibility:hidden')"
+    "//*[@hidden or @aria-hidden='true'"
+    f" or contains({_LOWERCASE_STYLE}, 'display:none') or contains({_LOWERCASE_STYLE}, 'visibility:hidden')]"
+)
+_FURNITURE = (
+    "//*[@role='navigation' or @role='search' or @role='contentinfo'"
     + "".join(
         f" or contains(concat(' ', normalize-space(@class), ' '), ' {name} ')"
         for name in ("headerlink", "related", "sphinxsidebar", "navheader", "navfooter", "prev-next-area", "nav-panel")
@@ -30,9 +40,8 @@ _MENU_NAMES: Final = frozenset(
     {"menu", "nav", "navbar", "navigation", "sidebar", "breadcrumb", "breadcrumbs", "toc", "header", "footer", "pager"}
 )
 _BLOCKS: Final = frozenset({"div", "section", "ul", "ol"})
-_MIN_LINK_SHARE: Final = (
-    0.5  # the part of its letters that lead elsewhere from which on a block of such a name is a menu
-)
+_MIN_LINK_SHARE: Final = 0.5  # share of letters inside links from which on a block of such a name is a menu
+_LONGEST_ALT: Final = 300  # characters of an image's alternative text
 _TOO_DEEP_MESSAGE: Final = "HTML is nested too deeply"
 _NAVIGATION_WORDS = frozenset(
     {"prev", "previous", "next", "up", "home", "index", "contents", "top", "back", "«", "»", "←", "→"}
@@ -40,14 +49,16 @@ _NAVIGATION_WORDS = frozenset(
 
 
 def read_html(content: bytes) -> list[Page]:
-    """An HTML file as Markdown."""
+    """Read an HTML file as Markdown; its title may stand in front matter too."""
     declared = re.search(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([\w-]{2,40})", content[:4096], re.IGNORECASE)
     try:
         content.decode("utf-8")
         text = decode_text(content)
     except UnicodeDecodeError:
         text = _decode_declared(content, declared.group(1).decode("ascii", "replace") if declared else "")
-    return [parse_html(text)]
+    fields, body, _ = parse_front_matter(text)
+    page = parse_html(body)
+    return [replace(page, title=fields.get("title") or page.title, url=page.url or parse_http_url(fields.get("url")))]
 
 
 def _decode_declared(content: bytes, encoding: str) -> str:
@@ -55,15 +66,15 @@ def _decode_declared(content: bytes, encoding: str) -> str:
         try:
             return content.decode(encoding)
         except (LookupError, UnicodeDecodeError):
-            pass  # the page does not know itself; it is judged like any other text
+            pass  # the declaration is wrong; the encoding is guessed like any other text's
     return decode_text(content)
 
 
 def parse_html(text: str) -> Page:
-    """A page's title, address and text.
+    """Return a page's title, address and text.
 
     Raises:
-        DocumentUnreadable: it has too many tags, too deep ones, or none at all.
+        DocumentUnreadable: It has too many tags, tags nested too deeply, or none at all.
     """
     from lxml import etree, html  # noqa: PLC0415 - loaded with the first such file
 
@@ -75,7 +86,7 @@ def parse_html(text: str) -> Page:
     except (etree.ParserError, etree.XMLSyntaxError) as error:
         raise DocumentUnreadable("empty file") from error
     if any(entry.type_name == "ERR_RESOURCE_LIMIT" for entry in parser.error_log):
-        raise DocumentUnreadable(_TOO_DEEP_MESSAGE)  # the parser leaves out what stands deeper, and would not say so
+        raise DocumentUnreadable(_TOO_DEEP_MESSAGE)  # the parser leaves out what is deeper, and would not say so
     title = " ".join(str(tree.findtext(".//title") or "").split())
     canonical = [str(each.get("href", "")) for each in _find_elements(tree, "//link[@rel='canonical']")]
     body = _find_main_content(tree)
@@ -106,7 +117,7 @@ def _convert_to_markdown(source: str) -> str:
 
 
 def _find_code_language(element: Any) -> str:
-    """The language of a code block, where a class says so: ``highlight-python``, ``language-sh``."""
+    """Return a code block's language where a class names it: ``highlight-python``, ``language-sh``."""
     code = element.find("code")
     wrappers = [element, element.parent, element.parent.parent if element.parent else None, code]
     for each in wrappers:
@@ -117,18 +128,17 @@ def _find_code_language(element: Any) -> str:
 
 
 def _find_main_content(tree: Any) -> Any:
-    """The part of a page that a reader came for, without what only a browser needs."""
-    for element in [
-        *_find_elements(tree, _HIDDEN),
-        *tree.iter(*_IGNORED_TAGS.split()),
-        *filter(_is_navigation_table, tree.iter("table")),
-        *_find_menus(tree),
-        *filter(_is_heading_anchor, _find_elements(tree, "//h1//a | //h2//a | //h3//a | //h4//a | //h5//a | //h6//a")),
-    ]:
-        if element.getparent() is not None:
-            element.drop_tree()
+    """Return the part of a page that holds its text, without what only a browser needs."""
+    _unwrap_controls(tree)
+    _drop_furniture(tree)
     for link in _find_elements(tree, "//a[not(starts-with(@href, 'http'))]"):
         link.drop_tag()
+    _write_out_images(tree)
+    for summary in _find_elements(tree, "//summary"):
+        summary.tag = "strong"
+        _wrap_in_paragraph(summary)
+    for table in _find_elements(tree, "//table[not(.//table)]"):
+        fill_table(table)
     for path in ("//main | //*[@role='main']", "//article[.//h1]"):
         mains = [each for each in _find_elements(tree, path) if each.text_content().strip()]
         if mains:
@@ -136,10 +146,75 @@ def _find_main_content(tree: Any) -> Any:
     return tree
 
 
-def _find_menus(tree: Any) -> list[Any]:
-    """Blocks that only lead elsewhere: they are named so, or stand in a page's head, and most of them is links.
+def _unwrap_controls(tree: Any) -> None:
+    """Keep what is inside forms, and the text of a button that is a heading; drop other buttons."""
+    for element in _find_elements(tree, "//form | //fieldset | //legend"):
+        element.drop_tag()  # with some frameworks a whole page is one form
+    for button in _find_elements(tree, "//button | //*[@role='button']"):
+        is_heading = _find_elements(
+            button, "ancestor::h1 | ancestor::h2 | ancestor::h3 | ancestor::h4 | ancestor::summary"
+        )
+        if not is_heading and button.tag not in _HEADINGS_AND_SUMMARY and button.getparent() is not None:
+            button.drop_tree()
+        elif button.tag == "button":
+            button.drop_tag()
 
-    The tree is gone through once, whatever its make.
+
+def _drop_furniture(tree: Any) -> None:
+    revealed = _find_revealed_ids(tree)
+    for element in [
+        *(each for each in _find_elements(tree, _HIDDEN) if not _is_revealed(each, revealed)),
+        *_find_elements(tree, _FURNITURE),
+        *tree.iter(*_IGNORED_TAGS.split()),
+        *_find_elements(tree, "//aside[not(ancestor::main or ancestor::article or ancestor::*[@role='main'])]"),
+        *filter(_is_navigation_table, tree.iter("table")),
+        *_find_menus(tree),
+        *filter(_is_heading_anchor, _find_elements(tree, "//h1//a | //h2//a | //h3//a | //h4//a | //h5//a | //h6//a")),
+    ]:
+        if element.getparent() is not None:
+            element.drop_tree()
+
+
+def _find_revealed_ids(tree: Any) -> frozenset[str]:
+    """Return the ids of what a control of the page shows: tab panels, accordions, collapsed parts."""
+    found: set[str] = set()
+    for control in _find_elements(tree, _REVEALING_CONTROLS):
+        names = [control.get(name) or "" for name in ("aria-controls", "data-target", "data-bs-target", "href")]
+        found.update(name for value in names for name in value.replace("#", " ").split() if "/" not in name)
+    return frozenset(found)
+
+
+def _is_revealed(element: Any, revealed: frozenset[str]) -> bool:
+    """Whether a reader of the page can make this hidden part visible; what no control shows stays out."""
+    return element.get("role") == "tabpanel" or element.get("id", "") in revealed
+
+
+def _write_out_images(tree: Any) -> None:
+    """Put an image's alternative text in its place; one without any is dropped."""
+    for image in [*tree.iter("img", "picture")]:
+        if image.getparent() is None or image.tag == "picture":
+            continue
+        text = " ".join(str(image.get("alt") or "").split())[:_LONGEST_ALT]
+        image.tail = (f"(image: {text})" if len(text.split()) > 1 else "") + (image.tail or "")
+        image.drop_tree()
+
+
+def _wrap_in_paragraph(element: Any) -> None:
+    from lxml import html  # noqa: PLC0415 - as above
+
+    parent = element.getparent()
+    if parent is None:
+        return
+    paragraph = html.Element("p")
+    paragraph.tail, element.tail = element.tail, None
+    parent.replace(element, paragraph)
+    paragraph.append(element)
+
+
+def _find_menus(tree: Any) -> list[Any]:
+    """Return blocks that only lead elsewhere: named so, or inside a page's header, and mostly made of links.
+
+    The tree is gone through once, whatever its form.
     """
     from lxml import etree  # noqa: PLC0415 - as above
 
@@ -170,12 +245,12 @@ def _count_letters(text: str | None) -> int:
 
 
 def _is_heading_anchor(link: Any) -> bool:
-    """Whether a link is the sign behind a heading that leads to the heading itself."""
+    """Whether a link is the permalink sign behind a heading."""
     return str(link.text_content()).strip() in {"#", "¶", "§", "🔗"}
 
 
 def _is_navigation_table(table: Any) -> bool:
-    """Whether a table only leads to the pages before and after, as manuals of an older make have it."""
+    """Whether a table only leads to the pages before and after, as in older manuals."""
     cells = _find_elements(table, ".//td | .//th")
     if not 1 < len(cells) <= 10:  # noqa: PLR2004 - such a table has two rows of three, or one of a few
         return False
@@ -188,5 +263,5 @@ def _is_navigation_table(table: Any) -> bool:
 
 
 def _find_elements(tree: Any, path: str) -> list[Any]:
-    """The elements on this path; lxml's types do not follow XPath."""
+    """Return the elements on this path; lxml's types do not follow XPath."""
     return cast("list[Any]", tree.xpath(path))

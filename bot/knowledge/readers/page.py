@@ -1,4 +1,4 @@
-"""What every reader hands over: pages of text, cleaned of what nobody can see, under a title fit to be shown."""
+"""The pages that readers return, and what all readers need: cleaning, titles, line numbers, rows and code blocks."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _LETTER = re.compile(r"[^\W_]")
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What a reader of one kind of file makes of it, or of one of its pages, slides or sheets.
+    """A file as its reader returns it, or one of its pages, slides or sheets.
 
-    ``number`` counts pages from 1; ``section`` is the path of headings that stands above the whole page.
-    ``line_numbers`` says
-    of each line of the text on which line of the file it stands, where the file is itself made of lines.
+    ``number`` counts pages from 1, ``label`` is what the document itself calls the page; ``section`` is the path of
+    headings above the whole page. ``line_numbers`` says for each line of the text on which line of the file it is,
+    where the file is made of lines. ``note`` says what could not be read of the file.
     """
 
     text: str
@@ -38,14 +38,20 @@ class Page:
     section: str = ""
     is_markdown: bool = True
     line_numbers: Sequence[int] = ()
+    label: str = ""
+    note: str = ""
+
+    def with_note(self, note: str) -> Page:
+        """Return the same page with a further note."""
+        return replace(self, note="; ".join(filter(None, (self.note, note))))
 
     def clean(self) -> Page:
-        """The same page without what a reader cannot see."""
+        """Return the same page without invisible characters."""
         return replace(self, text=clean_text(self.text), section=strip_heading_markup(clean_text(self.section))[:200])
 
 
 def clean_text(text: str) -> str:
-    """Text without what a reader cannot see, with plain line ends."""
+    """Return text without invisible characters, with plain line ends."""
     text = strip_invisible(_LINE_ENDS.sub("\n", text)).replace("\xa0", " ")
     return text.encode("utf-8", "replace").decode("utf-8")
 
@@ -72,43 +78,48 @@ def map_line_numbers(pieces: Iterable[tuple[int, str]]) -> list[int]:
 
 
 def count_control_characters(text: str) -> int:
-    """How many characters of a text are signs for machines."""
+    """Return how many control characters a text holds."""
     return len(_CONTROLS.findall(text))
 
 
 def format_title(title: str) -> str:
-    """A title as one line of at most 200 characters."""
+    """Return a title as one line of at most 200 characters."""
     return strip_heading_markup(clean_text(title[:2_000]))[:200].strip()
 
 
 def title_from_path(relative: str) -> str:
-    """A file's name as a title: ``on-call_2024.md`` → "On call 2024"."""
+    """Return a file's name as a title: ``on-call_2024.md`` → "On call 2024"."""
     stem = PurePosixPath(relative).stem
     words = " ".join(re.split(r"[\s_]+|(?<=[^\W\d_])-(?=[^\W\d_])", clean_text(stem))).strip() or "Untitled"
     return words[:1].upper() + words[1:]
 
 
 def first_heading(text: str, *, is_markdown: bool) -> str:
-    """The heading a document begins with: of all the outermost, if it comes first or is the only one of its level."""
+    """Return the outermost heading that a document begins with; "" if it has none."""
     paths = [section.path for section in split_sections(text, is_markdown=is_markdown) if section.path]
     return paths[0][0] if paths else ""
 
 
 def parse_http_url(address: str | None) -> str | None:
-    """An address that can be linked to, else None."""
+    """Return an address if it can be linked to, else None."""
     is_plain = address is not None and re.fullmatch(r"https?://[^\s<>\"'\\^`{|}]{1,500}", address)
     return address if is_plain else None
 
 
 def format_code_block(code: str, language: str = "") -> str:
-    """Text as a code block, with a fence longer than any row of backquotes inside it."""
+    """Return text as a code block, with a fence longer than any run of backquotes inside it."""
     longest = max((len(run) for run in re.findall("`+", code)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{language}\n{code.strip(chr(10))}\n{fence}"
 
 
+def format_failure_note(count: int, noun: str) -> str:
+    """Return "2 charts could not be read", or "" for none."""
+    return f"{count} {noun}{'' if count == 1 else 's'} could not be read" if count else ""
+
+
 def format_row(header: Sequence[str], cells: Sequence[str]) -> str:
-    """One row as "header: value" pairs; cells beyond the header stand alone, empty ones are left out."""
+    """Return one row as "header: value" pairs; cells beyond the header have no name, empty ones are left out."""
     names = [*header, *[""] * (len(cells) - len(header))]
     pairs = [(" ".join(name.split()), " ".join(cell.split())) for name, cell in zip(names, cells, strict=False)]
     return "; ".join(f"{name}: {cell}" if name else cell for name, cell in pairs if cell)

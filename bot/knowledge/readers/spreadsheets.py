@@ -1,26 +1,28 @@
-"""Tables come in; rows that say what each of their values is go out, sheet by sheet."""
+"""Reads tables: CSV, TSV and Excel workbooks, as rows that name the column of each value."""
 
 from __future__ import annotations
 
 import csv
 import datetime as dt
 import io
+import math
 import re
-from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final
 
 from bot.errors import DocumentUnreadable
-from bot.knowledge.readers.page import TEXT_LIMIT, Page, format_row, map_line_numbers
+from bot.knowledge.readers.number_formats import format_general
+from bot.knowledge.readers.page import TEXT_LIMIT, Page, map_line_numbers
+from bot.knowledge.readers.tables import Table, format_rows, format_tables
 from bot.knowledge.readers.text import OLE_SIGNATURE, decode_text
-from bot.knowledge.readers.zip_guard import open_checked_zip, read_member
+from bot.knowledge.readers.workbooks import read_workbook
+from bot.knowledge.readers.zip_guard import find_main_part, open_checked_zip, read_member
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 CELL_LIMIT: Final = 20_000_000
-"""How many cells the used part of a sheet may span, empty ones included: a reader makes room for all of them."""
+"""Cells that the used part of a sheet may span, empty ones included: libraries make room for all of them."""
 
-_HEADER_SEARCH_ROWS = 10  # rows among which the names of the columns are looked for
 # A row or a cell, with where it says it is, if it does. No "<" stands inside a tag, whatever else does.
 _CELL_POSITION = re.compile(
     rb"<(?:\w+:)?(?:(?P<row>row)|c)\b(?:[^<]*?\sr\s*=\s*[\"']\s*(?P<column>[A-Z]{0,3})0*(?P<line>\d{1,9})\s*[\"'])?",
@@ -29,7 +31,7 @@ _CELL_POSITION = re.compile(
 
 
 def read_csv(content: bytes) -> list[Page]:
-    """Rows of values between commas, semicolons, tabs or bars."""
+    """Read rows of values between commas, semicolons, tabs or bars."""
     text = decode_text(content)
     try:
         dialect: Any = csv.Sniffer().sniff(text[:16_384], delimiters=",;\t|")
@@ -39,94 +41,69 @@ def read_csv(content: bytes) -> list[Page]:
 
 
 def read_tsv(content: bytes) -> list[Page]:
-    """Rows of values between tabs."""
+    """Read rows of values between tabs."""
     return _read_rows(decode_text(content), csv.excel_tab)
 
 
-def _read_rows(text: str, dialect: Any) -> list[Page]:
-    reader = csv.reader(io.StringIO(text, newline=""), dialect)
-    begins = [1]
-    rows: list[list[str]] = []
-    try:
-        for row in reader:
-            rows.append(row)
-            begins.append(reader.line_num + 1)
-    except csv.Error as error:
-        raise DocumentUnreadable("damaged CSV: a field is too long or not closed") from error
-    records = _format_rows(rows)
-    lines = map_line_numbers((begins[place], f"{written}\n\n") for place, written in records)
-    return [Page(_join_rows(records), is_markdown=False, line_numbers=lines)]
-
-
-def _join_rows(rows: Iterable[tuple[int, str]]) -> str:
-    return "\n\n".join(written for _, written in rows)
-
-
-def _format_rows(rows: Iterable[Sequence[str]]) -> list[tuple[int, str]]:
-    """The rows below the names of the columns, each with those names, and with its place among all rows.
-
-    The names are the first row; where a title stands above them, alone in its row, the first row of several cells.
+def _parse_rows(text: str, dialect: Any, *, is_strict: bool) -> tuple[list[int], list[list[str]]]:
+    """Return the line on which each row begins, and the rows.
 
     Raises:
-        DocumentUnreadable: they are too much text; wide tables multiply their names.
+        csv.Error: With ``is_strict``, a quotation mark is not where it may be, or is not closed.
     """
-    filled = ((place, row) for place, row in enumerate(rows) if any(cell.strip() for cell in row))
-    top = list(islice(filled, _HEADER_SEARCH_ROWS)) or [(0, [])]
-    above = next((number for number, (_, row) in enumerate(top[:-1]) if sum(map(bool, map(str.strip, row))) > 1), 0)
-    first, header = top[above]
-    records = [(place, format_row((), row)) for place, row in top[:above]]
-    total = 0
-    for place, row in chain(top[above + 1 :], filled):
-        records.append((place, format_row(header, row)))
-        total += len(records[-1][1])
-        if total > TEXT_LIMIT:
-            raise DocumentUnreadable(f"more than {TEXT_LIMIT:,} characters of text")
-    return records or [(first, "; ".join(cell for cell in header if cell.strip()))]
+    csv.field_size_limit(TEXT_LIMIT)  # the library's own limit refuses ordinary long texts
+    reader = csv.reader(io.StringIO(text, newline=""), dialect, strict=is_strict)
+    begins = [1]
+    rows: list[list[str]] = []
+    for row in reader:
+        rows.append(row)
+        begins.append(reader.line_num + 1)
+    return begins, rows
+
+
+def _read_rows(text: str, dialect: Any) -> list[Page]:
+    try:
+        begins, rows = _parse_rows(text, dialect, is_strict=True)
+    except csv.Error as error:
+        if "end of data" in str(error):
+            raise DocumentUnreadable("damaged CSV: a field is not closed") from error
+        begins, rows = _parse_rows(text, dialect, is_strict=False)
+    records = format_rows(rows)
+    lines = map_line_numbers((begins[place], f"{written}\n\n") for place, written in records)
+    return [Page("\n\n".join(written for _, written in records), is_markdown=False, line_numbers=lines)]
 
 
 def read_xlsx(content: bytes) -> list[Page]:
-    """The visible sheets of an Excel workbook.
+    """Read the visible sheets of an Excel workbook.
 
     Raises:
-        DocumentUnreadable: it is damaged, locked, or too large inside.
+        DocumentUnreadable: It is damaged, locked, or too large inside.
     """
-    archive = open_checked_zip(content, "XLSX", "xl/workbook.xml")
+    archive = open_checked_zip(content, "XLSX")
+    find_main_part(archive, "XLSX", "xl/workbook.xml")
     for name in archive.namelist():
         part = read_member(archive, name, "XLSX").replace(b"\x00", b"")
-        if b"sheetData" in part:  # wherever it stands: the workbook may lead anywhere
+        if b"sheetData" in part:  # wherever it is: the workbook may lead anywhere
             _reject_oversized(part)
-    return _read_workbook(content, "XLSX")
-
-
-def read_ods(content: bytes) -> list[Page]:
-    """The visible sheets of an OpenDocument workbook.
-
-    Raises:
-        DocumentUnreadable: as ``read_xlsx``.
-    """
-    archive = open_checked_zip(content, "ODS", "content.xml")
-    if "META-INF/manifest.xml" in archive.namelist() and b"encryption-data" in read_member(
-        archive, "META-INF/manifest.xml", "ODS"
-    ):
-        raise DocumentUnreadable("password-protected")
-    return _read_workbook(content, "ODS")
+    workbook = read_workbook(archive)
+    return _make_pages(((sheet.name, sheet.rows) for sheet in workbook.sheets), workbook.note)
 
 
 def read_xls(content: bytes) -> list[Page]:
-    """The visible sheets of a workbook as Excel wrote it before 2007.
+    """Read the visible sheets of a workbook as Excel wrote it before 2007.
 
     Raises:
-        DocumentUnreadable: as ``read_xlsx``.
+        DocumentUnreadable: As ``read_xlsx``.
     """
     if not content.startswith(OLE_SIGNATURE):
         raise DocumentUnreadable("its content is not XLS")
-    return _read_workbook(content, "XLS")
+    return _read_old_workbook(content)
 
 
 def _reject_oversized(sheet: bytes) -> None:
-    """Look for a cell so far out that to make room for all before it would take the process down.
+    """Refuse a sheet with a cell so far out that making room for all before it would exhaust the memory.
 
-    A row or cell that does not say where it is comes right behind the one before it.
+    A row or cell that does not say where it is follows the one before it.
     """
     columns = rows = 1
     column = row = 0
@@ -142,14 +119,14 @@ def _reject_oversized(sheet: bytes) -> None:
 
 
 def _parse_column(letters: bytes) -> int:
-    """A column's number, from 1: XFD → 16,384."""
+    """Return a column's number, from 1: XFD → 16,384."""
     number = 0
     for letter in letters:
         number = number * 26 + letter - 64
     return number
 
 
-def _read_workbook(content: bytes, kind: str) -> list[Page]:
+def _read_old_workbook(content: bytes) -> list[Page]:
     from python_calamine import (  # noqa: PLC0415 - loaded with the first such file
         CalamineError,
         CalamineWorkbook,
@@ -160,13 +137,21 @@ def _read_workbook(content: bytes, kind: str) -> list[Page]:
     try:
         workbook = CalamineWorkbook.from_filelike(io.BytesIO(content))
         names = [each.name for each in workbook.sheets_metadata if each.visible == SheetVisibleEnum.Visible]
-        sheets = [(name, _join_rows(_format_rows(_iterate_rows(workbook.get_sheet_by_name(name))))) for name in names]
+        sheets = [(name, list(_iterate_rows(workbook.get_sheet_by_name(name)))) for name in names]
     except PasswordError as error:
         raise DocumentUnreadable("password-protected") from error
     except (CalamineError, ValueError, OSError) as error:
-        raise DocumentUnreadable(f"damaged {kind}") from error
-    shown = [(name, text) for name, text in sheets if text]
-    return [Page(text, section=name if len(shown) > 1 else "", is_markdown=False) for name, text in shown]
+        raise DocumentUnreadable("damaged XLS") from error
+    return _make_pages(sheets)
+
+
+def _make_pages(sheets: Iterable[tuple[str, Sequence[Sequence[str]]]], note: str = "") -> list[Page]:
+    """Return a page for each sheet that holds text, under the sheet's name."""
+    shown = [(name, text) for name, rows in sheets if (text := format_tables(Table(rows)))]
+    return [
+        Page(text, section=name, is_markdown=False, note="" if place else note)
+        for place, (name, text) in enumerate(shown)
+    ]
 
 
 def _iterate_rows(sheet: Any) -> Iterator[list[str]]:
@@ -175,11 +160,11 @@ def _iterate_rows(sheet: Any) -> Iterator[list[str]]:
 
 
 def _format_value(value: Any) -> str:
-    """A cell as a reader sees it: whole numbers without a point, midnight without its time."""
+    """Return a cell's value as a reader sees it: whole numbers without a point, midnight without its time."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:.0f}" if value.is_integer() and abs(value) < 1e15 else repr(value)  # noqa: PLR2004
+        return format_general(value) if math.isfinite(value) else str(value)
     if isinstance(value, dt.datetime) and value.time() == dt.time():
         return value.date().isoformat()
     if isinstance(value, dt.datetime | dt.date | dt.time):

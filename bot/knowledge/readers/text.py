@@ -1,9 +1,11 @@
-"""Bytes of which only the name says that they are text: what they say, and where a Markdown or text file says it."""
+"""Decodes text of any encoding, and reads Markdown and plain text with its front matter."""
 
 from __future__ import annotations
 
+import json
 import re
-from typing import TYPE_CHECKING, Final
+import tomllib
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from bot.errors import DocumentUnreadable
 from bot.knowledge.readers.page import Page, count_control_characters, first_heading, map_line_numbers, parse_http_url
@@ -29,6 +31,11 @@ _SAMPLE_LENGTH = 65_536  # characters that are looked at to tell text from anyth
 _MIN_ZERO_SHARE = 0.4  # the part of every second byte that is zero where Latin text was written two bytes a letter
 # What a comment or code begins with. A line that opens a block holds no other mark of its kind behind it.
 _CODE_OR_COMMENT = re.compile(r"^ {0,3}(?P<fence>`{3,}(?=[^`\n]*$)|~{3,5}(?!~))|`+|<!--", re.MULTILINE)
+_HEADER_LINES = (
+    r"\ufeff?((?:title|date|author|slug|tags|category|status|summary)[ \t]*:[^\n]*\n"
+    r"(?:[A-Za-z][\w -]{0,30}:[^\n]*\n)*)\r?\n"
+)
+_FRONT_MATTER_CHARS = 20_000  # characters in which front matter ends
 _MIN_GUESSABLE_BYTES = 64  # bytes from which on an encoding can be guessed
 
 
@@ -82,7 +89,7 @@ def read_markdown(content: bytes) -> list[Page]:
     """A Markdown file, its title from front matter or from its first heading."""
     # A mark at a line's end is looked for, and a comment may stand between the two signs that end a line.
     plain = decode_text(content).replace("\r\n", "\n").replace("\r", "\n")
-    fields, text, line = _parse_front_matter(plain)
+    fields, text, line = parse_front_matter(plain)
     title = fields.get("title") or first_heading(text, is_markdown=True)
     shown = list(_strip_comments(text, line))
     written = "".join(piece for _, piece in shown)
@@ -91,7 +98,7 @@ def read_markdown(content: bytes) -> list[Page]:
 
 def read_text(content: bytes) -> list[Page]:
     """A plain text, its title from front matter or from a first line that is underlined."""
-    fields, text, line = _parse_front_matter(decode_text(content))
+    fields, text, line = parse_front_matter(decode_text(content))
     title = fields.get("title") or first_heading(text, is_markdown=False)
     return [
         Page(
@@ -104,15 +111,66 @@ def read_text(content: bytes) -> list[Page]:
     ]
 
 
-def _parse_front_matter(text: str) -> tuple[dict[str, str], str, int]:
-    """The simple fields between two lines of ``---`` at the top, the text below them, and the line it begins on."""
-    match = re.match(r"\ufeff?---[ \t]*\r?\n(.*?\r?\n)?(?:---|\.\.\.)[ \t]*(?:\r?\n|$)", text, re.DOTALL)
-    if match is None or not (
-        fields := re.findall(r"^([\w-]+):[ \t]*(.*?)[ \t]*\r?$", match.group(1) or "", re.MULTILINE)
+def parse_front_matter(text: str) -> tuple[dict[str, str], str, int]:
+    """Return the simple fields at the top of a text, the text below them, and the number of the line it begins on.
+
+    YAML between lines of ``---``, TOML between lines of ``+++``, a JSON object, or lines of ``Title: …`` as Pelican
+    and MultiMarkdown have them. Names are in lower case.
+    """
+    for pattern, parse in (
+        (r"\ufeff?---[ \t]*\r?\n(.*?\r?\n)?(?:---|\.\.\.)[ \t]*(?:\r?\n|$)", _parse_yaml_fields),
+        (r"\ufeff?\+\+\+[ \t]*\r?\n(.*?\r?\n)?\+\+\+[ \t]*(?:\r?\n|$)", _parse_toml_fields),
+        (r"\ufeff?(\{[ \t]*\r?\n.*?\r?\n\})[ \t]*(?:\r?\n|$)", _parse_json_fields),
+        (
+            _HEADER_LINES,
+            _parse_header_fields,
+        ),
     ):
-        return {}, text, 1
-    named = {name.lower(): value.strip("\"'") for name, value in fields}
-    return named, text[match.end() :], 1 + match[0].count("\n")
+        match = re.match(pattern, text[:_FRONT_MATTER_CHARS], re.DOTALL | re.IGNORECASE)
+        if match is not None and (fields := parse(match[1] or "")):
+            return fields, text[match.end() :], 1 + match[0].count("\n")
+    return {}, text, 1
+
+
+def _parse_yaml_fields(block: str) -> dict[str, str]:
+    block = re.sub(r":[ \t]*[|>][+-]?[ \t]*\r?\n[ \t]+", ": ", block)  # a text that begins on the next line
+    found = re.findall(r"^([\w-]+):[ \t]*(.*?)[ \t]*\r?$", block, re.MULTILINE)
+    return {name.lower(): _unquote(value) for name, value in found}
+
+
+def _unquote(value: str) -> str:
+    """Return a YAML scalar without its quotes, and without a comment behind it."""
+    if (quoted := re.match(r"\"((?:[^\"\\]|\\.)*)\"|'((?:[^']|'')*)'", value)) is not None:
+        return re.sub(r"\\(.)", r"\1", quoted[1]) if quoted[1] is not None else quoted[2].replace("''", "'")
+    return re.sub(r"\s#.*", "", value).strip("\"'")
+
+
+def _parse_toml_fields(block: str) -> dict[str, str]:
+    try:
+        return _keep_texts(tomllib.loads(block.replace("\r\n", "\n")))
+    except (ValueError, RecursionError):
+        return _parse_yaml_fields(re.sub(r"^([\w-]+)[ \t]*=", r"\1:", block, flags=re.MULTILINE))
+
+
+def _parse_json_fields(block: str) -> dict[str, str]:
+    try:
+        return _keep_texts(json.loads(block))
+    except (ValueError, RecursionError):
+        return {}
+
+
+def _parse_header_fields(block: str) -> dict[str, str]:
+    found = re.findall(r"^([A-Za-z][\w -]*?)[ \t]*:[ \t]*(.*?)[ \t]*\r?$", block, re.MULTILINE)
+    fields = {name.lower(): value for name, value in found}
+    return fields if "title" in fields and len(fields) > 1 else {}
+
+
+def _keep_texts(fields: Any) -> dict[str, str]:
+    """Return the fields that are text; others are named with nothing, so that they count as front matter."""
+    if not isinstance(fields, dict):
+        return {}
+    named = cast("dict[str, Any]", fields)
+    return {str(name).lower(): value if isinstance(value, str) else "" for name, value in named.items()}
 
 
 def _strip_comments(text: str, line: int) -> Iterator[tuple[int, str]]:

@@ -150,7 +150,7 @@ def test_sheet_rows_name_each_value_by_its_column(tmp_path: Path) -> None:
     (document,) = read_file(tmp_path, "week rota.xlsx", make_workbook({"Rota": ROTA}))
     assert document.text == "who: Ada; code: 007\n\nwho: Bob; code: 12; 1.5"
     assert document.metadata["title"] == "Week rota"
-    assert "section" not in document.metadata
+    assert document.metadata["section"] == "Rota"
 
 
 def test_a_title_above_the_names_of_the_columns_is_not_taken_for_one(tmp_path: Path) -> None:

@@ -111,7 +111,7 @@ def test_files_of_known_kinds_are_listed_by_path(tmp_path: Path) -> None:
     assert list_known_files(tmp_path) == [FileEntry("a/c.pdf", 4), FileEntry("a/z.TXT", 4), FileEntry("b.md", 4)]
 
 
-@pytest.mark.parametrize("name", ["a.doc", "a.odt", "A.RTF", "a.ppt", "a.odp"])
+@pytest.mark.parametrize("name", ["a.doc", "A.PPT"])
 def test_a_format_that_is_not_read_says_which_to_save_it_as(tmp_path: Path, name: str) -> None:
     write_file(tmp_path, name, "{\\rtf1 text}")
     assert list_known_files(tmp_path) == [FileEntry(name, 12)]
