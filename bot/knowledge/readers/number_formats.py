@@ -32,7 +32,7 @@ def format_number(value: float, code: str, *, is_1904: bool = False) -> str:
     if letters and letters <= set("ymdhsge"):
         return _format_date(value, section, is_1904=is_1904)
     if re.search(r"[0#?]/", plain) or not _PLACEHOLDERS.search(plain) or "@" in plain:
-        literal = _format_literals(section) if not re.search(r"[0#?@]|general", plain, re.IGNORECASE) else ""
+        literal = _format_literals(section) if not re.search(r"[\w#?@]", plain) else ""
         return literal.strip() or format_general(value)
     return _format_decimal(value if is_signed else abs(value), section)
 
