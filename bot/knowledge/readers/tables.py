@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
@@ -27,11 +27,16 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """Rows without an empty one between them: the number of the first, its first column, and its cells."""
+    """Rows of a table: their numbers on the sheet, the first column, their cells; ``is_header``: names alone."""
 
-    first_row: int
+    numbers: Sequence[int]
     first_column: int
     rows: list[list[str]]
+    is_header: bool = False
+
+    @property
+    def width(self) -> int:
+        return len(self.rows[0])
 
 
 def format_tables(table: Table) -> str:
@@ -39,12 +44,12 @@ def format_tables(table: Table) -> str:
     return "\n\n".join(written for _, written in format_rows(table.rows))
 
 
-def format_rows(rows: Sequence[Sequence[str]]) -> list[tuple[int, str]]:
+def format_rows(rows: Sequence[Sequence[str]], *, is_one_table: bool = False) -> list[tuple[int, str]]:
     """Return each row with the names of its columns, and its number among all rows, counted from 0.
 
     Several tables on one sheet are told apart by the empty rows and columns between them, and each has names of its
     own; rows behind a gap that look like those before it go on with its names. Rows with one value above a table are
-    its title. Two rows of names are joined: "2025" above "Q1" is "2025 Q1".
+    its title. Two rows of names are joined: "2025" above "Q1" is "2025 Q1". With ``is_one_table`` gaps mean nothing.
 
     Raises:
         DocumentUnreadable: The text is longer than ``TEXT_LIMIT``.
@@ -53,27 +58,33 @@ def format_rows(rows: Sequence[Sequence[str]]) -> list[tuple[int, str]]:
     total = 0
     names: list[str] = []
     last: _Block | None = None
-    blocks = list(_find_blocks(rows))
+    blocks = [block for block in [_join_all(rows)] if block.rows] if is_one_table else list(_find_blocks(rows))
     for number, block in enumerate(blocks):
         following = blocks[number + 1] if number + 1 < len(blocks) else None
-        is_continued = last is not None and _continues(block, last, names)
-        is_title = following is not None and len(block.rows[0]) == 1 < len(following.rows[0])
+        is_continued = last is not None and (last.is_header or _continues(block, last, names))
+        is_title = following is not None and block.width == 1 < following.width
         titles, heads = (len(block.rows), 0) if is_title else (0, 0) if is_continued else _find_header(block.rows)
-        if not is_continued and heads:
-            names = _join_names(block.rows[titles : titles + heads])
-        elif not is_continued and len(block.rows) > titles:
-            names = []
+        if not is_continued:
+            names = _join_names(block.rows[titles : titles + heads]) if heads else []
+        is_header = bool(heads) and len(block.rows) == titles + heads and _is_alike(block, following)
         for place, row in enumerate(block.rows):
-            if titles <= place < titles + heads and len(block.rows) > titles + heads:
+            if titles <= place < titles + heads and (is_header or len(block.rows) > titles + heads):
                 continue
             is_data = place >= titles + heads
             written = format_row(names if is_data else (), row if is_data else list(dict.fromkeys(row)))
             total += len(written)
             if total > TEXT_LIMIT:
                 raise DocumentUnreadable(f"more than {TEXT_LIMIT:,} characters of text")
-            records.append((block.first_row + place, written))
-        last = block if len(block.rows) > titles + heads or not heads else last
+            records.append((block.numbers[place], written))
+        last = replace(block, is_header=is_header)
     return records
+
+
+def _join_all(rows: Sequence[Sequence[str]]) -> _Block:
+    """Return all rows that are not empty as one block."""
+    numbers = [number for number, row in enumerate(rows) if any(cell.strip() for cell in row)]
+    width = max((len(rows[number]) for number in numbers), default=0)
+    return _Block(numbers, 0, [[*rows[number], *[""] * (width - len(rows[number]))] for number in numbers])
 
 
 def _find_blocks(rows: Sequence[Sequence[str]]) -> Iterator[_Block]:
@@ -101,7 +112,9 @@ def _split_columns(first_row: int, rows: Sequence[Sequence[str]]) -> Iterator[_B
     if not all(_is_table_of_its_own([row[a:b] for row in rows]) for a, b in spans):
         spans = [(starts[0], ends[-1])]
     for a, b in spans:
-        yield _Block(first_row, a, [[*row[a:b], *[""] * (b - max(len(row), a))] for row in rows])
+        yield _Block(
+            range(first_row, first_row + len(rows)), a, [[*row[a:b], *[""] * (b - max(len(row), a))] for row in rows]
+        )
 
 
 def _is_table_of_its_own(rows: Sequence[Sequence[str]]) -> bool:
@@ -147,7 +160,7 @@ def _join_names(rows: Sequence[Sequence[str]]) -> list[str]:
 
 def _continues(block: _Block, last: _Block, names: Sequence[str]) -> bool:
     """Whether rows behind a gap go on with the table before it: in its columns, of its types, without names above."""
-    if not names or (block.first_column, len(block.rows[0])) != (last.first_column, len(last.rows[0])):
+    if not names or not _is_alike(block, last):
         return False
     first, above = block.rows[0], last.rows[-1]
     if len({cell.strip() for cell in first} - {""}) == 1 and len(first) > 1:
@@ -155,6 +168,11 @@ def _continues(block: _Block, last: _Block, names: Sequence[str]) -> bool:
     return [_kind(cell) for cell in first] == [_kind(cell) for cell in above] and any(
         _is_number(cell) for cell in first
     )
+
+
+def _is_alike(block: _Block, other: _Block | None) -> bool:
+    """Whether two blocks are in the same columns."""
+    return other is not None and (block.first_column, block.width) == (other.first_column, other.width)
 
 
 def _kind(cell: str) -> str:

@@ -38,6 +38,7 @@ def write_rows(text: str) -> list[str]:
         # Two rows of names, the upper ones over several columns: merged cells hold the same text, or only the first.
         ("|2025|2025|2026\n|Q1|Q2|Q1\nTea|1|2|3", ["Tea; 2025 Q1: 1; 2025 Q2: 2; 2026 Q1: 3"]),
         ("item|2025||\n|Q1|Q2|\nTea|1|2|", ["item: Tea; 2025 Q1: 1; 2025 Q2: 2"]),
+        ("who|town\n\nAda|Rome\n\nBob|Oslo", ["who: Ada; town: Rome", "Bob; Oslo"]),
         ("who\nAda", ["who: Ada"]),
         ("who|age", ["who; age"]),
         ("", []),
