@@ -18,9 +18,9 @@ from bot.answers.excerpts import copy_text, format_sources
 from bot.answers.status_lines import INTERRUPTED_NOTE
 from bot.discord_adapter import answer_buttons
 from bot.discord_adapter.answer_buttons import ButtonAction
-from bot.discord_adapter.client import send_ephemeral
-from bot.discord_adapter.components import FORGED, custom_id_of, error_boundary
+from bot.discord_adapter.components import FORGED
 from bot.discord_adapter.destinations import ResponseDestination, build_question
+from bot.discord_adapter.replies import send_ephemeral
 from bot.discord_adapter.unfinished_messages import append_note
 from bot.domain import Scope
 from bot.errors import RecordsUnusable
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from bot.access.admission import GuildSettingsStore
     from bot.answers.excerpts import EphemeralContent
     from bot.answers.service import AnswerService
+    from bot.discord_adapter.answer_buttons import ButtonId
+    from bot.discord_adapter.components import CustomId
     from bot.discord_adapter.visibility import Visibility
     from bot.records import AnswerRecord, Records
 
@@ -58,10 +60,9 @@ class Answers(commands.Cog):
     """What can be done with an answer.
 
     ``visibility`` says what the one who clicks may see; ``clock`` is in Unix seconds.
-
-    It listens to interactions itself: discord.py's views would forget a form that was open when the bot went down,
-    and would leave a forged button without a word.
     """
+
+    component_family = answer_buttons.COMPONENT_FAMILY
 
     def __init__(
         self,
@@ -79,28 +80,26 @@ class Answers(commands.Cog):
         self._clock = clock
         self._regenerating: set[str] = set()
 
-    @commands.Cog.listener()
-    async def on_interaction(self, interaction: discord.Interaction[Any]) -> None:
-        """Take what belongs to an answer; commands and other cogs' components are not for us."""
-        name = custom_id_of(interaction)
-        if not answer_buttons.is_answer_button(name) or not interaction.client.events.is_first(interaction.id):
+    async def handle_component(self, interaction: discord.Interaction[Any], custom_id: CustomId) -> None:
+        """Do what the button is for, if this person may do it to this answer here."""
+        button_id = answer_buttons.parse_button_id(custom_id)
+        if button_id is None:
+            await send_ephemeral(interaction, FORGED)
             return
-        async with error_boundary(interaction):
-            try:
-                await self._handle_click(interaction, name)
-            except RecordsUnusable as error:
-                _log.warning("Click %s: %s", interaction.id, error.user_message)
-                await send_ephemeral(interaction, NO_RECORD)
+        try:
+            await self._handle_click(interaction, button_id)
+        except RecordsUnusable as error:
+            _log.warning("Interaction %s: reading the records failed: %s", interaction.id, error.user_message)
+            await send_ephemeral(interaction, NO_RECORD)
 
-    async def _handle_click(self, interaction: discord.Interaction[Any], custom_id: str) -> None:
-        press = answer_buttons.parse_custom_id(custom_id)
-        record = await self._answer_service.recall(press.answer_id) if press else None
-        if press is None or record is None:
-            await send_ephemeral(interaction, NO_RECORD if press else FORGED)
-        elif refusal := await self._find_refusal(interaction, press.action, record):
+    async def _handle_click(self, interaction: discord.Interaction[Any], button_id: ButtonId) -> None:
+        record = await self._answer_service.recall(button_id.answer_id)
+        if record is None:
+            await send_ephemeral(interaction, NO_RECORD)
+        elif refusal := await self._find_refusal(interaction, button_id.action, record):
             await send_ephemeral(interaction, refusal)
         else:
-            await self._perform(press.action, interaction, record)
+            await self._perform(button_id.action, interaction, record)
 
     async def _find_refusal(
         self, interaction: discord.Interaction[Any], action: ButtonAction, record: AnswerRecord

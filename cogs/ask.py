@@ -14,9 +14,9 @@ from discord.ext import commands
 from bot.answers.destination import OpenedSurface
 from bot.discord_adapter import ChannelSurface, InteractionSurface, defer
 from bot.discord_adapter.answer_buttons import AnswerComponents
-from bot.discord_adapter.client import send_ephemeral
 from bot.discord_adapter.destinations import QuestionContext, ResponseDestination, build_question
 from bot.discord_adapter.history import MessageHistory, format_thread_name, is_conversation
+from bot.discord_adapter.replies import send_ephemeral
 from bot.discord_adapter.visibility import channel_ids_of
 from bot.domain import QUESTION_LIMIT, Scope
 from bot.domain.collection_names import format_collection, parse_collection

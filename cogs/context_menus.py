@@ -8,10 +8,10 @@ import discord
 from discord import app_commands, ui
 from discord.ext import commands
 
-from bot.discord_adapter.client import send_ephemeral
-from bot.discord_adapter.components import STALE_MODAL, ModalIds, custom_id_of, error_boundary
+from bot.discord_adapter.components import FORGED, CustomId, Modal
 from bot.discord_adapter.destinations import QuestionContext, ResponseDestination, build_question
 from bot.discord_adapter.history import MessageHistory
+from bot.discord_adapter.replies import send_ephemeral
 from bot.domain import QUESTION_LIMIT
 
 if TYPE_CHECKING:
@@ -35,33 +35,29 @@ class ContextMenus(commands.Cog):
         guild_settings: What each guild's admins have set.
     """
 
+    component_family = "menus"
+
     def __init__(
         self, answer_service: AnswerService, visibility: Visibility, guild_settings: GuildSettingsStore
     ) -> None:
         self._answer_service = answer_service
         self._visibility = visibility
         self._guild_settings = guild_settings
-        self._modal_ids = ModalIds("menus:form")
         self.context_menus = (app_commands.ContextMenu(name=MENU_NAME, callback=self._open_modal),)
 
     async def _open_modal(self, interaction: discord.Interaction[Any], message: discord.Message) -> None:
         question = self._create_history(interaction).read_question(message)
-        await interaction.response.send_modal(
-            QuestionModal(self, message, question, self._modal_ids.create(interaction))
-        )
+        modal_id = interaction.client.components.create_modal_id(self.component_family, interaction)
+        await interaction.response.send_modal(QuestionModal(self, message, question, modal_id))
 
-    @commands.Cog.listener()
-    async def on_interaction(self, interaction: discord.Interaction[Any]) -> None:
-        """Answer a modal that a restart left open; discord.py dispatches the others."""
-        if self._modal_ids.is_stale(custom_id_of(interaction)) and interaction.client.events.is_first(interaction.id):
-            await send_ephemeral(interaction, STALE_MODAL)
+    async def handle_component(self, interaction: discord.Interaction[Any], custom_id: CustomId) -> None:  # noqa: ARG002 - as the protocol has it
+        """Refuse it: this family has modals only, which the router handles."""
+        await send_ephemeral(interaction, FORGED)
 
     async def answer(
         self, interaction: discord.Interaction[Any], message: discord.Message, question: str, *, is_private: bool
     ) -> None:
         """Answer the question of a modal, with the conversation before its message."""
-        if not interaction.client.events.is_first(interaction.id):
-            return
         settings = await self._guild_settings.load(interaction.guild_id)
         scope = await self._visibility.scope_for_interaction(interaction, is_private=is_private)
         await self._answer_service.ask(
@@ -75,7 +71,7 @@ class ContextMenus(commands.Cog):
         return MessageHistory(interaction.client, self._answer_service.recall)
 
 
-class QuestionModal(ui.Modal, title=MENU_NAME):
+class QuestionModal(Modal, title=MENU_NAME):
     """The question, filled in beforehand, and who is to see its answer."""
 
     def __init__(self, cog: ContextMenus, message: discord.Message, text: str, custom_id: str) -> None:
@@ -99,11 +95,10 @@ class QuestionModal(ui.Modal, title=MENU_NAME):
         self.add_item(ui.Label(text="Question", component=self._question))
         self.add_item(ui.Label(text="Who sees the answer", component=self._audience))
 
-    async def on_submit(self, interaction: discord.Interaction[Any]) -> None:
+    async def submit(self, interaction: discord.Interaction[Any]) -> None:
         """Answer, to this person alone unless they chose otherwise."""
         is_private = self._audience.value != PUBLIC
-        async with error_boundary(interaction):
-            await self._cog.answer(interaction, self._message, self._question.value, is_private=is_private)
+        await self._cog.answer(interaction, self._message, self._question.value, is_private=is_private)
 
 
 def truncate_question(text: str) -> str:

@@ -16,9 +16,8 @@ from discord.ext import commands
 
 from bot.admin.document_list import PER_PAGE, format_document, format_import_result, format_page
 from bot.discord_adapter import defer
-from bot.discord_adapter.client import send_ephemeral
-from bot.discord_adapter.components import FORGED, STALE_MODAL, ModalIds, custom_id_of, error_boundary
-from bot.discord_adapter.visibility import ADMINS_ONLY
+from bot.discord_adapter.components import FORGED, AdminOnly, CustomId, Modal
+from bot.discord_adapter.replies import send_ephemeral
 from bot.domain import SHARED, Scope
 from bot.domain.collection_names import format_collection, parse_collection
 from bot.errors import DocentError, DocumentUnreadable, RecordsUnusable
@@ -48,13 +47,17 @@ FROM_PAGE_LIST = (
 )
 PAGE_ADDED = "{url} is on the list of {collection}. It is read with the next /reindex."
 
-_PAGE_PREFIX, _REMOVE_PREFIX = "docs:page:", "docs:remove:"
+_PAGE, _REMOVE = "page", "remove"
 _MAX_SUGGESTIONS = 25
 
 
 @app_commands.default_permissions(manage_guild=True)
-class Docs(commands.GroupCog, group_name="docs", group_description="The documents that answers are drawn from"):
+class Docs(
+    AdminOnly, commands.GroupCog, group_name="docs", group_description="The documents that answers are drawn from"
+):
     """What admins do with documents. ``clock`` gives Unix seconds."""
+
+    component_family = "docs"
 
     def __init__(
         self,
@@ -69,7 +72,6 @@ class Docs(commands.GroupCog, group_name="docs", group_description="The document
         self._records = records
         self._visibility = visibility
         self._clock = clock
-        self._modal_ids = ModalIds("docs:form")
 
     @app_commands.command(name="list")
     @app_commands.describe(collection="These documents alone")
@@ -106,12 +108,14 @@ class Docs(commands.GroupCog, group_name="docs", group_description="The document
     ) -> None:
         """Add a document or a web page; without either, a form takes up to ten files."""
         name = SHARED if collection is None else parse_collection(collection)
-        if not self._visibility.is_admin(interaction):
-            await send_ephemeral(interaction, ADMINS_ONLY)
-        elif not await self._visibility.can_manage(interaction, name):
+        if not await self._visibility.can_manage(interaction, name):
             await send_ephemeral(interaction, NOT_MANAGEABLE)
         elif file is None and url is None:
-            await interaction.response.send_modal(AddDocumentsModal(self, name, self._modal_ids.create(interaction)))
+            await interaction.response.send_modal(
+                AddDocumentsModal(
+                    self, name, interaction.client.components.create_modal_id(self.component_family, interaction)
+                )
+            )
         elif await defer(interaction, ephemeral=True):
             if url is not None:
                 await self._add_page(interaction, name, url)
@@ -135,7 +139,9 @@ class Docs(commands.GroupCog, group_name="docs", group_description="The document
             view = ui.View(timeout=None)
             view.add_item(
                 ui.Button(
-                    style=discord.ButtonStyle.red, label="Remove it", custom_id=_REMOVE_PREFIX + hash_document(document)
+                    style=discord.ButtonStyle.red,
+                    label="Remove it",
+                    custom_id=str(CustomId(self.component_family, _REMOVE, hash_document(document))),
                 )
             )
             view.stop()
@@ -175,23 +181,14 @@ class Docs(commands.GroupCog, group_name="docs", group_description="The document
             for each in found[:_MAX_SUGGESTIONS]
         ]
 
-    @commands.Cog.listener()
-    async def on_interaction(self, interaction: discord.Interaction[Any]) -> None:
-        """Take the buttons below lists and questions, each judged anew, and forms that a restart left open."""
-        name = custom_id_of(interaction)
-        if self._modal_ids.is_stale(name) and interaction.client.events.is_first(interaction.id):
-            await send_ephemeral(interaction, STALE_MODAL)
-        if not name.startswith((_PAGE_PREFIX, _REMOVE_PREFIX)) or not interaction.client.events.is_first(
-            interaction.id
-        ):
-            return
-        async with error_boundary(interaction):
-            if not self._visibility.is_admin(interaction):
-                await send_ephemeral(interaction, ADMINS_ONLY)
-            elif name.startswith(_PAGE_PREFIX):
-                await self._turn_page(interaction, name.removeprefix(_PAGE_PREFIX))
-            else:
-                await self._remove(interaction, name.removeprefix(_REMOVE_PREFIX))
+    async def handle_component(self, interaction: discord.Interaction[Any], custom_id: CustomId) -> None:
+        """Turn to a page of the list, or remove a document after the confirmation."""
+        if custom_id.action == _PAGE:
+            await self._turn_page(interaction, custom_id.argument)
+        elif custom_id.action == _REMOVE:
+            await self._remove(interaction, custom_id.argument)
+        else:
+            await send_ephemeral(interaction, FORGED)
 
     async def import_files(
         self, interaction: discord.Interaction[Any], collection: str, files: Sequence[discord.Attachment]
@@ -228,10 +225,7 @@ class Docs(commands.GroupCog, group_name="docs", group_description="The document
         )
 
     async def _begin(self, interaction: discord.Interaction[Any]) -> bool:
-        """Whether this is a new command of an admin's, acknowledged to them alone."""
-        if not self._visibility.is_admin(interaction):
-            await send_ephemeral(interaction, ADMINS_ONLY)
-            return False
+        """Acknowledge a command to its admin alone; False if that failed."""
         return await defer(interaction, ephemeral=True)
 
     async def _load_visible_documents(self, interaction: discord.Interaction[Any]) -> Sequence[DocumentInfo]:
@@ -254,7 +248,9 @@ class Docs(commands.GroupCog, group_name="docs", group_description="The document
         view = ui.View(timeout=None)
         for label, to in (("Back", number - 1), ("Next", number + 1)):
             button: ui.Button[ui.View] = ui.Button(
-                label=label, custom_id=f"{_PAGE_PREFIX}{to}:{collection}", disabled=not 0 <= to <= last
+                label=label,
+                custom_id=str(CustomId(self.component_family, _PAGE, f"{to}:{collection}")),
+                disabled=not 0 <= to <= last,
             )
             view.add_item(button)
         view.stop()
@@ -294,7 +290,7 @@ class Docs(commands.GroupCog, group_name="docs", group_description="The document
             await self._records.save_audit_entry(act)
 
 
-class AddDocumentsModal(ui.Modal, title="Add documents"):
+class AddDocumentsModal(Modal, title="Add documents"):
     """Up to ten files for one collection."""
 
     def __init__(self, docs: Docs, collection: str, custom_id: str) -> None:
@@ -306,7 +302,7 @@ class AddDocumentsModal(ui.Modal, title="Add documents"):
         )
         self.add_item(ui.Label(text=f"Documents for {format_collection(collection)}"[:45], component=self._files))
 
-    async def on_submit(self, interaction: discord.Interaction[Any]) -> None:
+    async def submit(self, interaction: discord.Interaction[Any]) -> None:
         """Take them in, if the one who sends the form still may."""
         if not await self._docs.can_import(interaction, self._collection):
             await send_ephemeral(interaction, NOT_MANAGEABLE)

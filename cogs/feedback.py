@@ -12,8 +12,8 @@ from discord.ext import commands
 
 from bot.admin.feedback_export import export_feedback
 from bot.discord_adapter import defer
-from bot.discord_adapter.client import send_ephemeral
-from bot.discord_adapter.visibility import ADMINS_ONLY
+from bot.discord_adapter.components import AdminOnly
+from bot.discord_adapter.replies import send_ephemeral
 from bot.records import AuditEntry
 from bot.text.wording import format_count
 
@@ -36,7 +36,7 @@ _DAY = 24 * 3600.0
 
 @app_commands.guild_only()
 @app_commands.default_permissions(manage_guild=True)
-class Feedback(commands.GroupCog, group_name="feedback", group_description="What people said of answers"):
+class Feedback(AdminOnly, commands.GroupCog, group_name="feedback", group_description="What people said of answers"):
     """What is said of answers. ``clock`` gives Unix seconds."""
 
     def __init__(
@@ -57,9 +57,7 @@ class Feedback(commands.GroupCog, group_name="feedback", group_description="What
         self, interaction: discord.Interaction[Any], days: app_commands.Range[int, 1, MAX_DAYS] = DEFAULT_DAYS
     ) -> None:
         """All votes with what they were about and what people missed, as a CSV file."""
-        if not self._visibility.is_admin(interaction):
-            await send_ephemeral(interaction, ADMINS_ONLY)
-        elif await defer(interaction, ephemeral=True):
+        if await defer(interaction, ephemeral=True):
             await self._send_export(interaction, days)
 
     async def _send_export(self, interaction: discord.Interaction[Any], days: int) -> None:

@@ -10,9 +10,8 @@ import discord
 from discord import app_commands, ui
 from discord.ext import commands
 
-from bot.discord_adapter.client import send_ephemeral
-from bot.discord_adapter.components import FORGED, custom_id_of, error_boundary
-from bot.discord_adapter.visibility import ADMINS_ONLY
+from bot.discord_adapter.components import FORGED, CustomId
+from bot.discord_adapter.replies import AdminsOnly, send_ephemeral
 from bot.records import AuditEntry
 from bot.text.wording import format_count
 
@@ -38,12 +37,14 @@ STILL_WRITING = "A question of theirs is still being answered. Wait for its end,
 
 _MAX_ID = 2**63 - 1
 """What a database takes for an id; Discord's are smaller."""
-_PREFIX = "forget:"
-_CUSTOM_ID = re.compile(r"forget:(?P<member>[0-9]{1,20})")
+_CONFIRM = "confirm"
+_USER_ID = re.compile(r"[0-9]{1,20}")
 
 
 class Privacy(commands.Cog):
     """What becomes of what is remembered of people. ``clock`` gives Unix seconds."""
+
+    component_family = "forget"
 
     def __init__(
         self,
@@ -65,8 +66,7 @@ class Privacy(commands.Cog):
         """Remove what is remembered of what you asked here; asks first."""
         whose = interaction.user.id if member is None else member.id
         if not self._can_delete(interaction, whose):
-            await send_ephemeral(interaction, ADMINS_ONLY)
-            return
+            raise AdminsOnly
         here = IN_DIRECT_MESSAGES if interaction.guild_id is None else IN_SERVER
         words = (CONFIRM_OWN if whose == interaction.user.id else CONFIRM_OTHERS).format(member=whose, here=here)
         await interaction.response.send_message(
@@ -77,22 +77,17 @@ class Privacy(commands.Cog):
             allowed_mentions=discord.AllowedMentions.none(),
         )
 
-    @commands.Cog.listener()
-    async def on_interaction(self, interaction: discord.Interaction[Any]) -> None:
-        """Take the button that confirms; who presses it is judged anew."""
-        name = custom_id_of(interaction)
-        if not name.startswith(_PREFIX) or not interaction.client.events.is_first(interaction.id):
-            return
-        async with error_boundary(interaction):
-            match = _CUSTOM_ID.fullmatch(name)
-            if match is None or int(match["member"]) > _MAX_ID:
-                await send_ephemeral(interaction, FORGED)
-            elif not self._can_delete(interaction, int(match["member"])):
-                await send_ephemeral(interaction, ADMINS_ONLY)
-            elif self._has_open_answers(int(match["member"]), interaction.guild_id):
-                await send_ephemeral(interaction, STILL_WRITING)
-            else:
-                await self._delete_person(interaction, int(match["member"]), interaction.guild_id)
+    async def handle_component(self, interaction: discord.Interaction[Any], custom_id: CustomId) -> None:
+        """Delete after the confirmation; the person who presses it is checked again."""
+        user_id = _parse_user_id(custom_id)
+        if user_id is None:
+            await send_ephemeral(interaction, FORGED)
+        elif not self._can_delete(interaction, user_id):
+            raise AdminsOnly
+        elif self._has_open_answers(user_id, interaction.guild_id):
+            await send_ephemeral(interaction, STILL_WRITING)
+        else:
+            await self._delete_person(interaction, user_id, interaction.guild_id)
 
     def _has_open_answers(self, user_id: int, guild_id: int | None) -> bool:
         counts = self._answer_service.counts((user_id, guild_id))
@@ -111,10 +106,21 @@ class Privacy(commands.Cog):
         await interaction.edit_original_response(content=_format_deletion(gone), view=None)
 
 
+def _parse_user_id(custom_id: CustomId) -> int | None:
+    is_ours = custom_id.action == _CONFIRM and _USER_ID.fullmatch(custom_id.argument) is not None
+    return int(custom_id.argument) if is_ours and int(custom_id.argument) <= _MAX_ID else None
+
+
 def _build_confirmation(user_id: int) -> ui.View:
     view = ui.View(timeout=None)
-    view.add_item(ui.Button(style=discord.ButtonStyle.red, label="Forget it all", custom_id=f"{_PREFIX}{user_id}"))
-    view.stop()  # discord.py need not remember it: its click comes to ``on_interaction``
+    view.add_item(
+        ui.Button(
+            style=discord.ButtonStyle.red,
+            label="Forget it all",
+            custom_id=str(CustomId(Privacy.component_family, _CONFIRM, str(user_id))),
+        )
+    )
+    view.stop()  # discord.py need not remember it: it makes the button anew from its custom id
     return view
 
 

@@ -12,6 +12,7 @@ from discord.ext import commands
 
 from bot.admin.embedding_cache import EmbeddingCache
 from bot.admin.gaps import (
+    COMPONENT_FAMILY,
     MAX_DAYS,
     ButtonAction,
     build_page,
@@ -20,13 +21,11 @@ from bot.admin.gaps import (
     format_custom_id,
     format_label,
     format_page,
-    is_own_custom_id,
     parse_custom_id,
 )
 from bot.discord_adapter import defer
-from bot.discord_adapter.client import send_ephemeral
-from bot.discord_adapter.components import FORGED, custom_id_of, error_boundary, selected_values
-from bot.discord_adapter.visibility import ADMINS_ONLY
+from bot.discord_adapter.components import FORGED, AdminOnly, selected_values
+from bot.discord_adapter.replies import send_ephemeral
 from bot.errors import DocentError
 from bot.records import AuditEntry
 
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
 
     from bot.admin.embedding_cache import Embedder
     from bot.admin.gaps import ButtonId, Page, QuestionCluster
+    from bot.discord_adapter.components import CustomId
     from bot.discord_adapter.visibility import Visibility
     from bot.records import Gap, Records
 
@@ -54,11 +54,13 @@ QUESTIONS_NOT_STORED = (
 _DAY = 24 * 3600.0
 
 
-class Gaps(commands.Cog):
+class Gaps(AdminOnly, commands.Cog):
     """What the documents lack. ``embedded`` gives texts' vectors, or None where none are to be had.
 
     ``keeps_questions``: questions are remembered in words. ``clock`` gives Unix seconds.
     """
+
+    component_family = COMPONENT_FAMILY
 
     def __init__(
         self,
@@ -83,9 +85,7 @@ class Gaps(commands.Cog):
         self, interaction: discord.Interaction[Any], days: app_commands.Range[int, 1, MAX_DAYS] = DEFAULT_DAYS
     ) -> None:
         """Questions that nobody's documents answered."""
-        if not self._visibility.is_admin(interaction):
-            await send_ephemeral(interaction, ADMINS_ONLY)
-        elif not self._keeps_questions:
+        if not self._keeps_questions:
             await send_ephemeral(interaction, QUESTIONS_NOT_STORED)
         elif await defer(interaction, ephemeral=True):
             text, view = await self._build_page(interaction, days, 0)
@@ -97,20 +97,13 @@ class Gaps(commands.Cog):
                 allowed_mentions=discord.AllowedMentions.none(),
             )
 
-    @commands.Cog.listener()
-    async def on_interaction(self, interaction: discord.Interaction[Any]) -> None:
-        """Take the controls below a list; each click is judged anew."""
-        name = custom_id_of(interaction)
-        if not is_own_custom_id(name) or not interaction.client.events.is_first(interaction.id):
-            return
-        async with error_boundary(interaction):
-            press = parse_custom_id(name)
-            if not self._visibility.is_admin(interaction):
-                await send_ephemeral(interaction, ADMINS_ONLY)
-            elif press is None:
-                await send_ephemeral(interaction, FORGED)
-            else:
-                await self._handle_click(interaction, press)
+    async def handle_component(self, interaction: discord.Interaction[Any], custom_id: CustomId) -> None:
+        """Turn to a page, or mark clusters as done."""
+        button_id = parse_custom_id(custom_id)
+        if button_id is None:
+            await send_ephemeral(interaction, FORGED)
+        else:
+            await self._handle_click(interaction, button_id)
 
     async def _handle_click(self, interaction: discord.Interaction[Any], button_id: ButtonId) -> None:
         # Embedding anew may take longer than Discord waits.

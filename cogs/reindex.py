@@ -12,11 +12,10 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.admin import reindex_report
-from bot.admin.reindex_runs import CANCEL_PREFIX, FAILURES_PREFIX
+from bot.admin.reindex_runs import CANCEL, COMPONENT_FAMILY, FAILURES
 from bot.discord_adapter import InteractionSurface, defer
-from bot.discord_adapter.client import send_ephemeral
-from bot.discord_adapter.components import custom_id_of, error_boundary
-from bot.discord_adapter.visibility import ADMINS_ONLY
+from bot.discord_adapter.components import FORGED, AdminOnly
+from bot.discord_adapter.replies import send_ephemeral
 from bot.domain import SHARED
 from bot.domain.collection_names import format_collection, parse_collection
 from bot.errors import RecordsUnusable
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bot.admin.reindex_runs import ReindexRuns
+    from bot.discord_adapter.components import CustomId
     from bot.discord_adapter.visibility import Visibility
     from bot.records import Records
 
@@ -37,8 +37,10 @@ LIST_EXPIRED = "That list was lost with a restart. Use /reindex again: it names 
 NO_MANAGEABLE_FAILURES = "None of the files that could not be read is in a collection you look after."
 
 
-class Reindex(commands.Cog):
+class Reindex(AdminOnly, commands.Cog):
     """The command that re-indexes, and the buttons below its message. ``clock`` gives Unix seconds."""
+
+    component_family = COMPONENT_FAMILY
 
     def __init__(
         self,
@@ -101,25 +103,16 @@ class Reindex(commands.Cog):
         names = [format_collection(name) for name in await self._visibility.manageable_collections(interaction)]
         return [app_commands.Choice(name=name, value=name) for name in names if typed.lower() in name.lower()][:25]
 
-    @commands.Cog.listener()
-    async def on_interaction(self, interaction: discord.Interaction[Any]) -> None:
-        """Take the buttons below a run's message; each click is judged anew."""
-        name = custom_id_of(interaction)
-        if not name.startswith((CANCEL_PREFIX, FAILURES_PREFIX)) or not interaction.client.events.is_first(
-            interaction.id
-        ):
-            return
-        async with error_boundary(interaction):
-            if not self._visibility.is_admin(interaction):
-                await send_ephemeral(interaction, ADMINS_ONLY)
-            elif name.startswith(CANCEL_PREFIX):
-                await self._cancel(interaction, name.removeprefix(CANCEL_PREFIX))
-            else:
-                await self._send_failures(interaction, name.removeprefix(FAILURES_PREFIX))
+    async def handle_component(self, interaction: discord.Interaction[Any], custom_id: CustomId) -> None:
+        """Cancel a run, or list what it could not read."""
+        if custom_id.action == CANCEL:
+            await self._cancel(interaction, custom_id.argument)
+        elif custom_id.action == FAILURES:
+            await self._send_failures(interaction, custom_id.argument)
+        else:
+            await send_ephemeral(interaction, FORGED)
 
     async def _find_refusal(self, interaction: discord.Interaction[Any], collection: str | None) -> str:
-        if not self._visibility.is_admin(interaction):
-            return ADMINS_ONLY
         # All of them together are whose the shared ones are.
         may_change = await self._visibility.can_manage(interaction, SHARED if collection is None else collection)
         return "" if may_change else NOT_MANAGEABLE

@@ -12,8 +12,8 @@ from discord.ext import commands
 from bot.access import guild_settings
 from bot.admin.guild_settings_text import find_mentions, format_change, format_settings
 from bot.discord_adapter import defer
-from bot.discord_adapter.client import send_ephemeral
-from bot.discord_adapter.visibility import ADMINS_ONLY
+from bot.discord_adapter.components import AdminOnly
+from bot.discord_adapter.replies import send_ephemeral
 from bot.errors import GuildSettingInvalid
 from bot.records import AuditEntry
 
@@ -35,7 +35,9 @@ RESET = "`{name}` is as if nobody had chosen it."
 
 @app_commands.guild_only()
 @app_commands.default_permissions(manage_guild=True)
-class GuildSettingsCog(commands.GroupCog, group_name="settings", group_description="What is chosen for this server"):
+class GuildSettingsCog(
+    AdminOnly, commands.GroupCog, group_name="settings", group_description="What is chosen for this server"
+):
     """What admins choose.
 
     ``reads_messages``: the bot may read what does not mention it; ``clock``: Unix seconds.
@@ -98,10 +100,7 @@ class GuildSettingsCog(commands.GroupCog, group_name="settings", group_descripti
         await send_ephemeral(interaction, RESET.format(name=name))
 
     async def _begin(self, interaction: discord.Interaction[Any]) -> int | None:
-        """The guild of a new command of one of its admins, acknowledged to them alone; else None."""
-        if not self._visibility.is_admin(interaction):
-            await send_ephemeral(interaction, ADMINS_ONLY)
-            return None
+        """Acknowledge a command to its admin alone and return the guild; None if that failed."""
         return interaction.guild_id if await defer(interaction, ephemeral=True) else None
 
     async def _save_setting(self, interaction: discord.Interaction[Any], guild_id: int, name: str, value: Json) -> None:

@@ -12,8 +12,8 @@ from discord.ext import commands
 from bot.access.budgets import DAY
 from bot.admin.status import Budget, StatusReport, format_progress, format_status
 from bot.discord_adapter import defer
-from bot.discord_adapter.client import send_ephemeral
-from bot.discord_adapter.visibility import ADMINS_ONLY
+from bot.discord_adapter.components import AdminOnly
+from bot.discord_adapter.replies import send_ephemeral
 from bot.errors import DocentError, RecordsUnusable
 from bot.text.wording import format_count
 
@@ -48,7 +48,7 @@ class Meta(commands.Cog):
         )
 
 
-class Status(commands.Cog):
+class Status(AdminOnly, commands.Cog):
     """How the bot is doing. ``parts`` is what it is made of, in words; ``clock`` gives Unix seconds."""
 
     def __init__(  # noqa: PLR0913 - what it looks at, each by name
@@ -75,9 +75,7 @@ class Status(commands.Cog):
     @app_commands.default_permissions(manage_guild=True)
     async def status(self, interaction: discord.Interaction[Any]) -> None:
         """Models, index, answers and budgets at this moment."""
-        if not self._visibility.is_admin(interaction) or interaction.guild_id is None:
-            await send_ephemeral(interaction, ADMINS_ONLY)
-        elif await defer(interaction, ephemeral=True):
+        if interaction.guild_id is not None and await defer(interaction, ephemeral=True):
             await send_ephemeral(
                 interaction, format_status(await self._collect_status(interaction, interaction.guild_id))
             )

@@ -13,6 +13,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from bot.admin.clustering import cluster_texts
+from bot.discord_adapter.components import CustomId
 from bot.text.citations import escape_markdown
 from bot.text.invisible import single_line
 from bot.text.wording import format_count, truncate, utf16_length
@@ -34,8 +35,8 @@ _EXCERPT_LENGTH = 40
 """Characters of the question that stands for a topic, and of each line of words below it, before signs are escaped."""
 _LABEL_LENGTH = 100
 """Characters of an option in a select."""
-_CUSTOM_ID_PATTERN = re.compile(r"gaps:(?P<deed>page|done):(?P<days>[0-9]{1,3}):(?P<page>[0-9]{1,3})")
-_CUSTOM_ID_PREFIX = "gaps:"
+COMPONENT_FAMILY = "gaps"
+_ARGUMENT = re.compile(r"(?P<days>[0-9]{1,3}):(?P<page>[0-9]{1,3})")
 
 
 class ButtonAction(Enum):
@@ -138,21 +139,17 @@ def format_label(number: int, cluster: QuestionCluster) -> str:
 
 
 def format_custom_id(action: ButtonAction, days: int, page: int) -> str:
-    """What a control is called, by which ``parse_custom_id`` knows it again."""
-    return f"{_CUSTOM_ID_PREFIX}{action.value}:{days}:{page}"
+    """Return the custom id of a component below a list, as ``parse_custom_id`` reads it."""
+    return str(CustomId(COMPONENT_FAMILY, action.value, f"{days}:{page}"))
 
 
-def is_own_custom_id(custom_id: str) -> bool:
-    """Whether a component of that name claims to be one of these controls."""
-    return custom_id.startswith(_CUSTOM_ID_PREFIX)
-
-
-def parse_custom_id(custom_id: str) -> ButtonId | None:
-    """What a component's name means; None if it was never one of ours."""
-    match = _CUSTOM_ID_PATTERN.fullmatch(custom_id)
-    if match is None or not 1 <= int(match["days"]) <= MAX_DAYS:
+def parse_custom_id(custom_id: CustomId) -> ButtonId | None:
+    """Return what a component of this family does; None if it is not one of ours."""
+    match = _ARGUMENT.fullmatch(custom_id.argument)
+    actions = {action.value for action in ButtonAction}
+    if match is None or custom_id.action not in actions or not 1 <= int(match["days"]) <= MAX_DAYS:
         return None
-    return ButtonId(ButtonAction(match["deed"]), int(match["days"]), int(match["page"]))
+    return ButtonId(ButtonAction(custom_id.action), int(match["days"]), int(match["page"]))
 
 
 def _split_into_pages(clusters: Sequence[QuestionCluster]) -> list[list[QuestionCluster]]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from bot.admin import reindex_report
 from bot.discord_adapter import ChannelSurface
+from bot.discord_adapter.components import CustomId
 from bot.domain import ReindexRequest
 from bot.errors import DocentError, IngestionRefused, RecordsUnusable
 from bot.streaming import Edit, Post, SurfaceBusy, SurfaceGone
@@ -31,9 +32,8 @@ _log = logging.getLogger(__name__)
 PROGRESS_INTERVAL = 2.0
 """Seconds between two looks at how far a run is."""
 
-CANCEL_PREFIX = "reindex:cancel:"
-FAILURES_PREFIX = "reindex:failures:"
-"""What the two buttons below the message are called; a run's id follows."""
+COMPONENT_FAMILY, CANCEL, FAILURES = "reindex", "cancel", "failures"
+"""Family and actions of the buttons below a run's message; their argument is the run's id."""
 
 RESTARTING_MESSAGE = "Docent is restarting; this run goes on afterwards, and what it has embedded is kept."
 RESUMED_HEADING = "-# Resumed after a restart."
@@ -244,12 +244,12 @@ class _RunMessage:
 
     def streaming(self) -> Sequence[dict[str, Any]]:
         """As ``Components.streaming``."""
-        return [_build_button_row(CANCEL_PREFIX + self.run.id, "Cancel", _DANGER)]
+        return [_build_button_row(CustomId(COMPONENT_FAMILY, CANCEL, self.run.id), "Cancel", _DANGER)]
 
     def final(self, message_ids: Sequence[int]) -> Sequence[dict[str, Any]]:  # noqa: ARG002 - as the protocol has it
         """As ``Components.final``."""
         return (
-            [_build_button_row(FAILURES_PREFIX + self.run.id, "What could not be read", _SECONDARY)]
+            [_build_button_row(CustomId(COMPONENT_FAMILY, FAILURES, self.run.id), "What could not be read", _SECONDARY)]
             if self.has_failures
             else []
         )
@@ -266,6 +266,6 @@ def _resumed_surface(client: discord.Client, run: Run) -> Callable[[Components],
     )
 
 
-def _build_button_row(custom_id: str, label: str, style: int) -> dict[str, Any]:
-    button = {"type": _BUTTON, "style": style, "custom_id": custom_id, "label": label}
+def _build_button_row(custom_id: CustomId, label: str, style: int) -> dict[str, Any]:
+    button = {"type": _BUTTON, "style": style, "custom_id": str(custom_id), "label": label}
     return {"type": _ACTION_ROW, "components": [button]}

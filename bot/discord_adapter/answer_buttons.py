@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from bot.discord_adapter.components import CustomId
 from bot.domain import QUESTION_LIMIT
 
 if TYPE_CHECKING:
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from bot.discord_adapter.surfaces import MessageLocation
     from bot.records import AnswerRecord
 
-_PREFIX = "answer:"
-_CUSTOM_ID = re.compile(r"answer:(?P<deed>[a-z]{1,20}):(?P<key>[0-9]{1,20})")
+COMPONENT_FAMILY = "answer"
+_ANSWER_ID = re.compile(r"[0-9]{1,20}")
 
 _ROW = 1
 _BUTTON = 2
@@ -74,21 +75,16 @@ class AnswerComponents:
 
 
 def format_custom_id(action: ButtonAction, answer_id: str) -> str:
-    """What a button is called, by which ``parse_custom_id`` knows it again; at most 36 characters."""
-    return f"{_PREFIX}{action.value}:{answer_id}"
+    """Return the custom id of a button, as ``parse_button_id`` reads it."""
+    return str(CustomId(COMPONENT_FAMILY, action.value, answer_id))
 
 
-def is_answer_button(custom_id: str) -> bool:
-    """Whether a component of that name claims to be one of these buttons."""
-    return custom_id.startswith(_PREFIX)
-
-
-def parse_custom_id(custom_id: str) -> ButtonId | None:
-    """What a component's name means; None if it was never one of ours."""
-    match = _CUSTOM_ID.fullmatch(custom_id)
-    if match is None or match["deed"] not in {deed.value for deed in ButtonAction}:
+def parse_button_id(custom_id: CustomId | None) -> ButtonId | None:
+    """Return what a button below an answer does; None if it is not one of ours."""
+    if custom_id is None or custom_id.family != COMPONENT_FAMILY or not _ANSWER_ID.fullmatch(custom_id.argument):
         return None
-    return ButtonId(ButtonAction(match["deed"]), match["key"])
+    actions = {action.value: action for action in ButtonAction}
+    return ButtonId(actions[custom_id.action], custom_id.argument) if custom_id.action in actions else None
 
 
 def build_streaming_buttons(answer_id: str) -> list[dict[str, Any]]:

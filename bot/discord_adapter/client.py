@@ -15,10 +15,11 @@ from discord.ext import commands
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
-from bot.answers.session import report_unexpected_error
 from bot.discord_adapter import can_write
+from bot.discord_adapter.components import ComponentHandler, ComponentRouter, PersistentComponent
 from bot.discord_adapter.deduplication import EventDeduplicator
-from bot.errors import DocentError, Problem, SettingsInvalid
+from bot.discord_adapter.replies import report_error, send_ephemeral
+from bot.errors import Problem, SettingsInvalid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
@@ -92,11 +93,15 @@ class DocentClient(commands.Bot):
         self._first_ready = asyncio.Event()
         self.is_shutting_down = False
         self.events = EventDeduplicator()
+        self.components = ComponentRouter(self.events)
 
     async def setup_hook(self) -> None:
-        """Add the cogs and their context menus."""
+        """Add the cogs, their components and their context menus."""
+        self.add_dynamic_items(PersistentComponent)
         for cog in self._create_cogs(self):
             await self.add_cog(cog)
+            if isinstance(cog, ComponentHandler):
+                self.components.add(cog)
             for menu in getattr(cog, "context_menus", ()):
                 self.tree.add_command(menu)
 
@@ -202,8 +207,17 @@ class DocentClient(commands.Bot):
             if channel is not None and not can_write(channel):
                 self._driver.on_permission_revoked(channel_id)
 
+    async def on_interaction(self, interaction: discord.Interaction[Any]) -> None:
+        """Answer the components and modals that discord.py would drop without a reply."""
+        is_command = interaction.type not in {
+            discord.InteractionType.component,
+            discord.InteractionType.modal_submit,
+        }
+        if not is_command and not self.components.is_dispatched_by_library(interaction):
+            await self.components.dispatch(interaction)
+
     async def on_message(self, message: discord.Message, /) -> None:
-        """Messages are no commands."""
+        """Do nothing: messages are no commands."""
 
     async def _serve(self, token: str) -> None:
         try:
@@ -287,7 +301,7 @@ class _Tree(app_commands.CommandTree[DocentClient]):
     async def on_error(
         self, interaction: discord.Interaction[DocentClient], error: app_commands.AppCommandError, /
     ) -> None:
-        await send_ephemeral(interaction, _describe_error(error, event_id=str(interaction.id)))
+        await report_error(interaction, error)
 
 
 def set_discord_urls(api_url: str, gateway_url: str) -> None:
@@ -365,30 +379,3 @@ def _describe_missing_intent(*, reads_messages: bool) -> Problem:
         "belongs to an application that may not use the intents the bot asks for",
         f"Switch them on: {where}.",
     )
-
-
-def _describe_error(error: app_commands.AppCommandError, *, event_id: str) -> str:
-    """What the person who used a command is told of its failure."""
-    if isinstance(error, app_commands.CommandNotFound | app_commands.CommandSignatureMismatch):
-        return "This command has changed since Discord last showed it. Reload Discord and try again."
-    if isinstance(error, app_commands.CheckFailure):
-        return "You may not use this command here."
-    cause = error.original if isinstance(error, app_commands.CommandInvokeError) else error
-    return cause.user_message if isinstance(cause, DocentError) else report_unexpected_error(cause, event_id)
-
-
-async def send_ephemeral(
-    interaction: discord.Interaction[Any], content: str, *, files: Sequence[discord.File] = ()
-) -> None:
-    """Tell the one who asked, and nobody else, whether or not the interaction was answered before."""
-    say = interaction.followup.send if interaction.response.is_done() else interaction.response.send_message
-    try:
-        await say(
-            content,
-            files=files,
-            ephemeral=True,
-            suppress_embeds=True,
-            allowed_mentions=discord.AllowedMentions.none(),
-        )
-    except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
-        _log.warning("Interaction %s could not be told: %s", interaction.id, type(error).__name__)

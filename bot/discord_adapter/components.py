@@ -1,67 +1,184 @@
-"""A click comes in: what was clicked and picked comes out, and whoever clicked is never left without a word."""
+"""Dispatches buttons, selects and modals that outlive a restart: one grammar of custom ids, one handler a cog.
+
+A custom id is ``family:action:argument``; the family names the cog. Nothing else is stored anywhere, so a component
+works after a restart, and each click is checked again: who, and where.
+"""
 
 from __future__ import annotations
 
-import logging
+import re
 import secrets
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-import aiohttp
 import discord
+from discord import ui
 
-from bot.answers.session import report_unexpected_error
-from bot.discord_adapter.client import send_ephemeral
-from bot.errors import DocentError
+from bot.discord_adapter.replies import AdminsOnly, report_error, send_ephemeral
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import Awaitable
 
-_log = logging.getLogger(__name__)
+    from bot.discord_adapter.deduplication import EventDeduplicator
+    from bot.discord_adapter.visibility import Visibility
 
-FORGED = "That button is none that I made."
-STALE_MODAL = (
-    "Docent was restarted while this form was open, and can no longer take it. Open it again and send it once more."
-)
+FORGED = "This button is not from this bot."
+STALE_MODAL = "Docent was restarted while this form was open, so it was not sent. Open the form again."
+
+_GRAMMAR = r"(?P<family>[a-z]{1,20}):(?P<action>[a-z]{1,20}):(?P<argument>(?s:.{0,90}))"
+_CUSTOM_ID = re.compile(_GRAMMAR)
+_MODAL_ACTION = "modal"
 
 
-class ModalIds:
-    """Names for one kind of form that discord.py remembers: a form that a restart left open is known by its name."""
+@dataclass(frozen=True, slots=True)
+class CustomId:
+    """The id of a component: the cog it belongs to, what it does, and to what."""
 
-    def __init__(self, kind: str) -> None:
-        self._prefix = f"{kind}:"
-        self._process_prefix = f"{self._prefix}{secrets.token_hex(8)}:"
+    family: str
+    action: str
+    argument: str = ""
 
-    def create(self, interaction: discord.Interaction[Any]) -> str:
-        """The custom id of a form that is opened now."""
-        return f"{self._process_prefix}{interaction.id}"
+    def __str__(self) -> str:
+        """Return it as Discord has it; at most 100 characters."""
+        return f"{self.family}:{self.action}:{self.argument}"
 
-    def is_stale(self, custom_id: str) -> bool:
-        """Whether a custom id is of such a form that this process knows nothing of."""
-        return custom_id.startswith(self._prefix) and not custom_id.startswith(self._process_prefix)
+
+def parse_custom_id(custom_id: str) -> CustomId | None:
+    """Return the parts of a custom id; None if it was never one of ours."""
+    match = _CUSTOM_ID.fullmatch(custom_id)
+    return CustomId(match["family"], match["action"], match["argument"]) if match else None
 
 
 def custom_id_of(interaction: discord.Interaction[Any]) -> str:
-    """The custom id of what was clicked; empty for commands."""
+    """Return the custom id of the component or modal that was used; "" for commands."""
     data: Any = interaction.data or {}
     return str(data.get("custom_id", ""))
 
 
 def selected_values(interaction: discord.Interaction[Any]) -> list[str]:
-    """What was picked in a select."""
+    """Return what was picked in a select."""
     data: Any = interaction.data or {}
     values = data.get("values", [])
     return [str(value) for value in values] if isinstance(values, list) else []
 
 
-@asynccontextmanager
-async def error_boundary(interaction: discord.Interaction[Any]) -> AsyncGenerator[None]:
-    """The edge around a click: what fails inside is told to the one who clicked, and to nobody else."""
-    try:
-        yield
-    except DocentError as error:
-        await send_ephemeral(interaction, error.user_message)
-    except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
-        _log.warning("Click %s could not be answered: %s", interaction.id, type(error).__name__)
-    except Exception as error:  # noqa: BLE001 - the edge: whoever clicked must not be left without a word
-        await send_ephemeral(interaction, report_unexpected_error(error, str(interaction.id)))
+@runtime_checkable
+class ComponentHandler(Protocol):
+    """A cog with components: it is handed those of its family."""
+
+    component_family: str
+
+    def interaction_check(self, interaction: discord.Interaction[Any], /) -> bool | Awaitable[bool]:
+        """Return whether the person may use it; may raise ``AdminsOnly``."""
+        ...
+
+    async def handle_component(self, interaction: discord.Interaction[Any], custom_id: CustomId) -> None:
+        """Do what the component is for. Whatever is raised is reported to the person who used it."""
+        ...
+
+
+class AdminOnly:
+    """A cog whose commands and components are for admins, whatever a server's own settings let others see."""
+
+    _visibility: Visibility
+
+    async def interaction_check(self, interaction: discord.Interaction[Any], /) -> bool:
+        """Admit admins.
+
+        Raises:
+            AdminsOnly: it is somebody else.
+        """
+        if not self._visibility.is_admin(interaction):
+            raise AdminsOnly
+        return True
+
+
+class ComponentRouter:
+    """Hands each component to the cog of its family, once."""
+
+    def __init__(self, events: EventDeduplicator) -> None:
+        self._events = events
+        self._handlers: dict[str, ComponentHandler] = {}
+        self._process_token = secrets.token_hex(4)
+
+    def add(self, handler: ComponentHandler) -> None:
+        """Hand components of this handler's family to it from now on."""
+        self._handlers[handler.component_family] = handler
+
+    def create_modal_id(self, family: str, interaction: discord.Interaction[Any]) -> str:
+        """Return the custom id of a modal that discord.py remembers until the process ends."""
+        return str(CustomId(family, _MODAL_ACTION, f"{self._process_token}.{interaction.id}"))
+
+    def is_dispatched_by_library(self, interaction: discord.Interaction[Any]) -> bool:
+        """Return whether discord.py itself dispatches it: a component of its message, or a modal of this process.
+
+        It drops the others without a reply: forged clicks, and modals that a restart left open.
+        """
+        custom_id = custom_id_of(interaction)
+        if interaction.type is discord.InteractionType.modal_submit:
+            parsed = parse_custom_id(custom_id)
+            return (
+                parsed is not None
+                and parsed.action == _MODAL_ACTION
+                and parsed.argument.startswith(f"{self._process_token}.")
+            )
+        if interaction.message is None or parse_custom_id(custom_id) is None:
+            return False
+        return any(
+            getattr(item, "custom_id", None) == custom_id
+            for item in ui.View.from_message(interaction.message).walk_children()
+        )
+
+    async def dispatch(self, interaction: discord.Interaction[Any]) -> None:
+        """Have a component or modal handled; whatever fails is reported to the person who used it."""
+        if not self._events.is_first(interaction.id):
+            return
+        custom_id = parse_custom_id(custom_id_of(interaction))
+        handler = self._handlers.get(custom_id.family) if custom_id else None
+        try:
+            if custom_id is None or handler is None:
+                await send_ephemeral(interaction, FORGED)
+            elif custom_id.action == _MODAL_ACTION:
+                await send_ephemeral(interaction, STALE_MODAL)
+            elif await discord.utils.maybe_coroutine(handler.interaction_check, interaction):
+                await handler.handle_component(interaction, custom_id)
+        except Exception as error:  # noqa: BLE001 - the edge: whoever clicked must get a reply
+            await report_error(interaction, error)
+
+
+class PersistentComponent(ui.DynamicItem[ui.Item[Any]], template=_GRAMMAR):
+    """Any button or select of ours below a message, however old: discord.py makes it anew from its custom id."""
+
+    @classmethod
+    async def from_custom_id(
+        cls,
+        interaction: discord.Interaction[Any],  # noqa: ARG003 - as discord.py calls it
+        item: ui.Item[Any],
+        match: re.Match[str],  # noqa: ARG003 - as discord.py calls it
+        /,
+    ) -> PersistentComponent:
+        """Wrap the component that was used."""
+        return cls(item)
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        """Hand it to its cog."""
+        await interaction.client.components.dispatch(interaction)
+
+
+class Modal(ui.Modal):
+    """A modal that is handled once, and whose failure is reported to the person who sent it."""
+
+    async def interaction_check(self, interaction: discord.Interaction[Any], /) -> bool:
+        """Ignore what was delivered before."""
+        return bool(interaction.client.events.is_first(interaction.id))
+
+    async def on_submit(self, interaction: discord.Interaction[Any], /) -> None:
+        """Do what the modal is for; report what fails."""
+        try:
+            await self.submit(interaction)
+        except Exception as error:  # noqa: BLE001 - the edge: whoever sent it must get a reply
+            await report_error(interaction, error)
+
+    async def submit(self, interaction: discord.Interaction[Any]) -> None:
+        """Do what the modal is for."""
+        raise NotImplementedError

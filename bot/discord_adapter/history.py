@@ -14,7 +14,8 @@ import discord
 
 from bot.answers.conversation import HistoryMessage, extract_question
 from bot.answers.status_lines import parse_answer_message
-from bot.discord_adapter.answer_buttons import parse_custom_id
+from bot.discord_adapter.answer_buttons import parse_button_id
+from bot.discord_adapter.components import parse_custom_id
 from bot.domain import AnswerStatus, Turn
 from bot.text.invisible import single_line
 
@@ -264,7 +265,7 @@ def _question_from_record(record: AnswerRecord, name: str) -> HistoryMessage:
 def _find_answer_ids(answer: discord.Message) -> list[str]:
     """The key in the buttons below an answer, which outlive every memory; of its earlier pages none."""
     rows = [row for row in answer.components if isinstance(row, discord.ActionRow)]
-    presses = [parse_custom_id(button.custom_id or "") for row in rows for button in row.children]
+    presses = [parse_button_id(parse_custom_id(button.custom_id or "")) for row in rows for button in row.children]
     return [press.answer_id for press in presses[:1] if press]
 
 

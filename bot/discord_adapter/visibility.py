@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
     from bot.domain import Scope
 
-ADMINS_ONLY = "This is for those who may manage the server, and for those whom the operator has named."
-"""What anybody else is told, whatever commands their server lets them see."""
-
 MEMBERSHIP_TTL = 60.0
 """Seconds for which it is remembered who somebody in a direct message is in their guilds."""
 

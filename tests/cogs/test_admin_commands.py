@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bot.access.guild_settings import GuildSettings
-from bot.discord_adapter.visibility import ADMINS_ONLY
+from bot.discord_adapter.replies import ADMINS_ONLY
 from bot.domain import DocumentInfo, LibraryState, Scope, Usage
 from bot.records import AnswerRecord, AnswerStatus, SqlRecords, Vote
 from bot.simulator.world import ALL_PERMISSIONS, NO_PERMISSIONS, InteractionKind, Permission, World
@@ -177,7 +177,7 @@ async def test_forget_deletes_the_members_data_in_this_guild_after_confirmation(
         use_command(talk, "forget", "Ben")
         question = await talk.wait_for_ephemeral()
         assert await records.load_answer("2") is not None
-        world.people.press(question.id, f"forget:{ben}", ben)
+        world.people.press(question.id, f"forget:confirm:{ben}", ben)
         await wait_until(lambda: question.current_state.content.startswith("Forgotten: 4 questions"))
         assert await records.load_answer("2") is None
         assert await records.load_answer("1") is not None
@@ -186,7 +186,7 @@ async def test_forget_deletes_the_members_data_in_this_guild_after_confirmation(
             InteractionKind.COMPONENT,
             talk.general.id,
             ben,
-            {"custom_id": f"forget:{ben}", "component_type": 2},
+            {"custom_id": f"forget:confirm:{ben}", "component_type": 2},
             message_id=question.id,
         )
         await wait_until(lambda: question.current_state.content == NOTHING_LEFT)
@@ -200,13 +200,13 @@ async def test_forget_for_others_is_for_admins_even_with_a_forged_button(memory_
         use_command(talk, "forget", "Ben", member=ada)
         message = await talk.wait_for_ephemeral()
         assert message.current_state.content == ADMINS_ONLY
-        data = {"custom_id": f"forget:{ada}", "component_type": 2}
+        data = {"custom_id": f"forget:confirm:{ada}", "component_type": 2}
         world.people.create_interaction(InteractionKind.COMPONENT, talk.general.id, ben, data, message_id=message.id)
         assert (await talk.wait_for_ephemeral(2)).current_state.content == ADMINS_ONLY
         assert await records.load_answer("1") is not None
         use_command(talk, "forget", "Ada", member=ben)
         question = await talk.wait_for_ephemeral(3)
-        world.people.press(question.id, f"forget:{ben}", ada)
+        world.people.press(question.id, f"forget:confirm:{ben}", ada)
         await wait_until(lambda: question.current_state.content.startswith("Forgotten:"))
         (act,) = await records.load_audit_log(talk.general.guild_id, 5)
     assert (act.name, act.details) == ("forget", {"member": str(ben)})
@@ -325,7 +325,7 @@ async def test_forget_in_direct_messages_deletes_the_data_of_that_channel(memory
         await wait_until(lambda: bool(talk.bot_messages(direct)))
         (question,) = talk.bot_messages(direct)
         assert "in direct messages" in question.current_state.content
-        world.people.press(question.id, f"forget:{ada}", ada)
+        world.people.press(question.id, f"forget:confirm:{ada}", ada)
         await wait_until(lambda: question.current_state.content.startswith("Forgotten: 1 question "))
         world.people.use_command(direct.id, ada, "forget", {"member": world.find_user("Ben").id})
         await wait_until(lambda: talk.bot_messages(direct)[-1].current_state.content == ADMINS_ONLY)

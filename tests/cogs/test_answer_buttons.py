@@ -509,12 +509,9 @@ async def test_a_button_copied_to_another_message_is_refused() -> None:
         )
 
 
-async def test_components_of_other_bots_are_ignored() -> None:
+async def test_component_that_no_cog_knows_is_refused_with_a_message() -> None:
     async with finished_answer() as scene:
-        forged = scene.forge("library:cancel")
-        await asyncio.sleep(0.2)
-        assert not scene.ephemeral_messages(forged)
-        assert forged.acknowledged_at is None
+        assert await scene.wait_for_reply(scene.forge("library:cancel:1")) == FORGED
 
 
 @pytest.mark.parametrize("label", ["Sources", "Copy"])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bot.access.scopes import Rule
 from bot.discord_adapter.components import FORGED, STALE_MODAL
-from bot.discord_adapter.visibility import ADMINS_ONLY
+from bot.discord_adapter.replies import ADMINS_ONLY
 from bot.domain import DocumentInfo, LibraryState
 from bot.simulator.message_drafts import Attachment
 from bot.simulator.world import InteractionKind, World

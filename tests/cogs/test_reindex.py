@@ -6,8 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from bot.access.scopes import Rule
-from bot.admin.reindex_runs import CANCEL_PREFIX, FAILURES_PREFIX
-from bot.discord_adapter.visibility import ADMINS_ONLY
+from bot.discord_adapter.replies import ADMINS_ONLY
 from bot.domain import IngestionReport, LibraryState, Progress, ReindexRequest
 from bot.simulator.world import InteractionKind, Permission, World
 from cogs.reindex import ALREADY_ENDED, LIST_EXPIRED, NOT_MANAGEABLE
@@ -70,7 +69,7 @@ async def test_run_shows_its_plan_its_progress_and_its_failures() -> None:
         await wait_until(lambda: is_done(talk))
         (message,) = public_messages(talk)
         states = [state.content for state in message.states]
-        talk.world.people.press(message.id, f"{FAILURES_PREFIX}{run.id}", talk.world.find_user("Ada").id)
+        talk.world.people.press(message.id, f"reindex:failures:{run.id}", talk.world.find_user("Ada").id)
         await wait_until(
             lambda: any(each.current_state.attachments for each in talk.bot_messages() if each.visible_to_user_id)
         )
@@ -104,10 +103,10 @@ async def test_a_run_is_cancelled_by_an_admin_and_by_nobody_else() -> None:
             lambda: bool(public_messages(talk)) and "of 400 files" in public_messages(talk)[0].current_state.content
         )
         (message,) = public_messages(talk)
-        talk.world.people.press(message.id, f"{CANCEL_PREFIX}{run.id}", talk.world.find_user("Ben").id)
+        talk.world.people.press(message.id, f"reindex:cancel:{run.id}", talk.world.find_user("Ben").id)
         await wait_until(lambda: ADMINS_ONLY in ephemeral_texts(talk))
         assert talk.library.cancel_count == 0
-        talk.world.people.press(message.id, f"{CANCEL_PREFIX}{run.id}", talk.world.find_user("Ada").id)
+        talk.world.people.press(message.id, f"reindex:cancel:{run.id}", talk.world.find_user("Ada").id)
         await wait_until(lambda: "**Cancelled by Ada.**" in message.current_state.content)
         assert not await talk.records.unfinished_runs()
         assert not message.current_state.components
@@ -219,7 +218,7 @@ async def test_a_run_that_a_restart_cuts_off_goes_on_afterwards_in_the_same_mess
         assert all(each.full for each in talk.library.runs)
         assert public_messages(talk) == [message]
         assert not await memory_records.unfinished_runs()
-        talk.world.people.press(message.id, f"{FAILURES_PREFIX}{run.id}", world.find_user("Ada").id)
+        talk.world.people.press(message.id, f"reindex:failures:{run.id}", world.find_user("Ada").id)
         await wait_until(
             lambda: any(each.current_state.attachments for each in talk.bot_messages() if each.visible_to_user_id)
         )
@@ -231,7 +230,10 @@ async def test_buttons_of_finished_or_unknown_runs_report_it() -> None:
         await wait_until(lambda: is_done(talk))
         (message,) = public_messages(talk)
         ada = talk.world.find_user("Ada").id
-        buttons = ((f"{CANCEL_PREFIX}{run.id}", ALREADY_ENDED), (f"{FAILURES_PREFIX}77", LIST_EXPIRED))
+        buttons = (
+            (f"reindex:cancel:{run.id}", ALREADY_ENDED),
+            ("reindex:failures:77", LIST_EXPIRED),
+        )
         for count, (name, words) in enumerate(buttons, start=1):
             data = {"custom_id": name, "component_type": 2}
             talk.world.people.create_interaction(

@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bot.admin.reindex_runs import CANCEL_PREFIX
 from bot.settings import load
 from bot.simulator.server import DiscordSimulator
 from bot.simulator.world import Permission
@@ -112,7 +111,9 @@ async def test_two_thousand_files_with_a_cancel_a_kill_and_a_resume_while_a_hund
             await wait_until(lambda: team.shows_in_last_run("▱", "**Plan:** 2,000 new"))
             team.ask_questions(30)
             team.world.people.press(
-                team.run_messages()[-1].id, f"{CANCEL_PREFIX}{run.id}", team.world.find_user("Ada").id
+                team.run_messages()[-1].id,
+                f"reindex:cancel:{run.id}",
+                team.world.find_user("Ada").id,
             )
             await wait_until(lambda: team.shows_in_last_run("**Cancelled by Ada.**"))
             team.ask_questions(30)

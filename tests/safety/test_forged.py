@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from bot.admin import gaps, reindex_runs
+from bot.admin import gaps
 from bot.discord_adapter.answer_buttons import ButtonAction, format_custom_id
 from bot.records import SqlRecords
 from bot.settings import list_setting_names
@@ -42,7 +42,7 @@ MALFORMED: Final = [
     *("gaps:", "gaps:done", "gaps:erase:30:0", "gaps:done:0:0", "gaps:page:366:0", "gaps:page:30:-1", "gaps:page:30:x"),
     *("forget:", "forget:x", "forget:-1", "forget:1:2", "forget:٣", "forget:1\n"),
 ]
-PREFIXES: Final = ["answer:stop:", "reindex:cancel:", "docs:page:", "docs:remove:", "gaps:done:30:", "forget:"]
+PREFIXES: Final = ["answer:stop:", "reindex:cancel:", "docs:page:", "docs:remove:", "gaps:done:30:", "forget:confirm:"]
 OVERLONG: Final = [
     f"{beginning}{sign * 5_000}" for beginning in PREFIXES for sign in ("9", "x", ":", "\N{GRINNING FACE}")
 ]
@@ -162,7 +162,7 @@ async def test_invented_custom_ids_are_refused(
     [
         "docs:page:--5:",
         f"docs:page:{'9' * 5_000}:",
-        "forget:99999999999999999999",
+        "forget:confirm:99999999999999999999",
         "gaps:page:30:999",
     ],
     ids=lambda name: name[:24],
@@ -206,8 +206,8 @@ async def test_custom_ids_from_another_guild_or_channel_are_refused(
             *(here.forge(name, who, world.find_channel("random")) for name in names),
             *(here.forge(name, who, on=other.id) for name in names),
             here.forge(f"docs:remove:{hash_document('refunds.md')}", who, here.elsewhere),
-            here.forge(f"{reindex_runs.CANCEL_PREFIX}{here.answer_id}", who, here.elsewhere),
-            here.forge(f"{reindex_runs.FAILURES_PREFIX}{here.answer_id}", who, here.elsewhere),
+            here.forge(f"reindex:cancel:{here.answer_id}", who, here.elsewhere),
+            here.forge(f"reindex:failures:{here.answer_id}", who, here.elsewhere),
         ]
         await assert_refused(here, ways)
         assert all(here.responses_to(click) for click in ways)
@@ -221,14 +221,14 @@ async def test_buttons_of_another_member_are_refused(tmp_path: Path, caplog: pyt
         ways = [
             here.forge(format_custom_id(ButtonAction.STOP, here.answer_id), "Ben"),
             here.forge(format_custom_id(ButtonAction.REGENERATE, here.answer_id), "Ben"),
-            here.forge(f"forget:{ada}", "Ben"),
+            here.forge(f"forget:confirm:{ada}", "Ben"),
             here.forge(f"docs:remove:{hash_document('refunds.md')}", "Ben"),
             here.forge(f"docs:remove:{hash_document('refunds.md')}", "Mia"),  # two guilds share the documents
             here.forge("docs:page:0:", "Ben"),
             here.forge(gaps.format_custom_id(gaps.ButtonAction.PAGE, 30, 0), "Ben"),
             here.forge(gaps.format_custom_id(gaps.ButtonAction.DONE, 30, 0), "Ben"),
-            here.forge(f"{reindex_runs.CANCEL_PREFIX}{here.answer_id}", "Ben"),
-            here.forge(f"{reindex_runs.FAILURES_PREFIX}{here.answer_id}", "Ben"),
+            here.forge(f"reindex:cancel:{here.answer_id}", "Ben"),
+            here.forge(f"reindex:failures:{here.answer_id}", "Ben"),
         ]
         await assert_refused(here, ways)
         assert all(here.responses_to(click) for click in ways)
@@ -239,7 +239,7 @@ async def test_permissions_in_another_guild_do_not_apply_here(tmp_path: Path, ca
     async with answered_scene(tmp_path, caplog) as here:
         before = await here.snapshot()
         ada = here.bot.simulator.world.find_user("Ada").id
-        click = here.forge(f"forget:{ada}", "Ben", here.elsewhere)  # Ben is an admin there
+        click = here.forge(f"forget:confirm:{ada}", "Ben", here.elsewhere)  # Ben is an admin there
         await here.wait_until_answered([click])
         after = await here.snapshot()
     assert after[0] == before[0] is not None
@@ -257,13 +257,13 @@ async def test_repeated_interactions_are_handled_once(tmp_path: Path, caplog: py
         clicks += [here.forge(f"docs:remove:{hash_document('kitchen.md')}", "Ada"), here.forge("docs:page:0:", "Mia")]
         clicks += [
             here.forge(gaps.format_custom_id(gaps.ButtonAction.PAGE, 30, 0), "Mia"),
-            here.forge(f"{reindex_runs.CANCEL_PREFIX}1", "Mia"),
+            here.forge("reindex:cancel:1", "Mia"),
         ]
         for click in clicks:
             here.replay(click)
         await here.wait_until_answered(clicks)
         await here.bot.wait_until(lambda: len(here.bot.model.chat_requests) == 2)
-        forgetting = here.forge(f"forget:{ada}", "Ada")
+        forgetting = here.forge(f"forget:confirm:{ada}", "Ada")
         here.replay(forgetting)
         await here.wait_until_answered([forgetting])
         for click in (*clicks, forgetting):

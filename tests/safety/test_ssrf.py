@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 import aiohttp
 import pytest
 
-from bot.admin.reindex_runs import FAILURES_PREFIX
 from bot.knowledge.sources.web import addresses, fetcher
 from bot.knowledge.sources.web.fetcher import FetchLimits, NetworkPolicy, _resolve_host
 from bot.settings import list_setting_names
@@ -202,7 +201,7 @@ async def fetch_failures(bot: Deployment) -> str:
         each
         for row in run.current_state.components
         for each in row["components"]
-        if FAILURES_PREFIX in each["custom_id"]
+        if "reindex:failures:" in each["custom_id"]
     ]
     pressed = world.people.press(run.id, button["custom_id"], world.find_user("Mia").id)
 
