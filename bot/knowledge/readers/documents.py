@@ -14,16 +14,17 @@ from bot.knowledge.readers.epub import read_epub
 from bot.knowledge.readers.html import read_html
 from bot.knowledge.readers.mail import read_mail
 from bot.knowledge.readers.markup import read_asciidoc, read_latex, read_mdx, read_org
-from bot.knowledge.readers.office import read_docx, read_pptx
 from bot.knowledge.readers.opendocument import read_odp, read_ods, read_odt
 from bot.knowledge.readers.page import TEXT_LIMIT, Page, format_title, parse_http_url, title_from_path
 from bot.knowledge.readers.pdf import NO_TEXT_REASON, read_pdf
 from bot.knowledge.readers.rst import read_rst
 from bot.knowledge.readers.rtf import read_rtf
+from bot.knowledge.readers.slides import read_pptx
 from bot.knowledge.readers.source import LANGUAGES, is_generated, read_notebook, read_source
 from bot.knowledge.readers.spreadsheets import read_csv, read_tsv, read_xls, read_xlsx
 from bot.knowledge.readers.subtitles import read_subtitles
 from bot.knowledge.readers.text import read_markdown, read_text
+from bot.knowledge.readers.word import read_docx
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -73,6 +73,14 @@ def open_checked_zip(
     return archive
 
 
+def get_bytes(archive: zipfile.ZipFile) -> bytes:
+    """Return an archive's bytes as ``open_checked_zip`` opened it, for a library that opens it again."""
+    if archive.fp is None:
+        raise ValueError("the archive is closed")
+    archive.fp.seek(0)
+    return archive.fp.read()
+
+
 def _normalize(archive: zipfile.ZipFile) -> zipfile.ZipFile:
     """Return the archive with plain names and namespaces: itself where it has them already."""
     names = archive.namelist()
