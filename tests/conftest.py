@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
+import time
 from asyncio.subprocess import SubprocessStreamProtocol
 from typing import TYPE_CHECKING, Any
 
+import aiosqlite.core
 import pytest
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
@@ -14,14 +17,25 @@ from discord.http import Route
 from bot.records import IN_MEMORY, SqlRecords
 from bot.simulator.server import RecordedRequest
 from bot.simulator.world import World
+from tests.fakes.virtual_time import CountedQueue, VirtualLoop
 from tests.safety.secret_watch import SecretWatch
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator
+    from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 
     from _pytest.capture import CaptureResult
 
 WATCH = SecretWatch()
+
+# What aiosqlite's threads are doing is counted, so that a virtual clock stands still meanwhile.
+aiosqlite.core.SimpleQueue = CountedQueue  # type: ignore[attr-defined]
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Run every test in virtual time, except those whose mark ``real_time`` says why they cannot."""
+    if item.get_closest_marker("real_time"):
+        return {"real": asyncio.new_event_loop}
+    return {"virtual": lambda: VirtualLoop(time.monotonic())}
 
 
 @pytest.fixture

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 import re
-import time
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -51,22 +51,23 @@ def bucket_of(method: str, path: str) -> str | None:
     return {"POST": bucket_for_posts(lane), "PATCH": lane}.get(method)
 
 
-def create_rate_limit_trace(
-    rate_limiter: RateLimiter, clock: Callable[[], float] = time.monotonic
-) -> aiohttp.TraceConfig:
+def create_rate_limit_trace(rate_limiter: RateLimiter, clock: Callable[[], float] | None = None) -> aiohttp.TraceConfig:
     """Return a trace for ``Client(http_trace=…)`` that tells the rate limiter of each request and its headers.
 
-    ``clock`` must be the one the driver reads, in seconds.
+    ``clock`` must be the one the driver reads, in seconds; by default the event loop's.
     """
+
+    def now() -> float:
+        return (clock or asyncio.get_running_loop().time)()
 
     async def count(_: aiohttp.ClientSession, __: SimpleNamespace, params: aiohttp.TraceRequestStartParams) -> None:
         if bucket_of(params.method, params.url.path) is None and not _EXEMPT_PATH.search(params.url.path):
-            rate_limiter.count_unbucketed_request(clock())
+            rate_limiter.count_unbucketed_request(now())
 
     async def learn(_: aiohttp.ClientSession, __: SimpleNamespace, params: aiohttp.TraceRequestEndParams) -> None:
         lane = bucket_of(params.method, params.url.path)
         try:
-            _update_limits(rate_limiter, lane, params.response.status, params.response.headers, clock())
+            _update_limits(rate_limiter, lane, params.response.status, params.response.headers, now())
         except (KeyError, ValueError):
             _log.debug("No rate limit to learn from an answer with status %s", params.response.status)
 

@@ -5,8 +5,8 @@ Which buttons, the controls say; when and where they stand is decided here.
 
 from __future__ import annotations
 
+import asyncio
 import logging
-import time
 from asyncio import timeout
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -154,7 +154,7 @@ class InteractionSurface(_BaseSurface):
 
     Shortly before the interaction's token dies it moves to the channel's lane and goes on editing the same messages
     with the bot's own right. Where the bot has none, or only the asker sees them, it ends with the token. ``life`` is
-    in seconds; ``clock`` must be the one the driver reads.
+    in seconds; ``clock`` must be the one the driver reads, by default the event loop's.
     """
 
     def __init__(
@@ -163,7 +163,7 @@ class InteractionSurface(_BaseSurface):
         *,
         components: Components | None = None,
         lifetime: float = TOKEN_LIFETIME,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         super().__init__(interaction.channel, interaction.channel_id, components)
         self._guild_id = interaction.guild_id
@@ -171,8 +171,8 @@ class InteractionSurface(_BaseSurface):
         self._client = interaction.client
         self._interaction_endpoint = InteractionEndpoint(interaction)
         self._channel_endpoint = _create_channel_endpoint(interaction)
-        self._token_expires_at = clock() + lifetime
-        self._clock = clock
+        self._clock = clock or asyncio.get_running_loop().time
+        self._token_expires_at = self._clock() + lifetime
         self._may_have_created = False
 
     @property

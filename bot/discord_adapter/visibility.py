@@ -5,7 +5,7 @@ What Discord does not tell is taken for the worst: a channel whose rights are no
 
 from __future__ import annotations
 
-import time
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -33,7 +33,7 @@ async def _load_no_rules() -> Mapping[str, Rule]:
 class Visibility:
     """Who may be told what, where.
 
-    ``rules`` gives every collection's rule as it is now; ``clock`` is in seconds.
+    ``rules`` gives every collection's rule as it is now; ``clock`` is in seconds, by default the event loop's.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Visibility:
         rules: Callable[[], Awaitable[Mapping[str, Rule]]] = _load_no_rules,
         admins: Admins | None = None,
         *,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self._rules = rules
         self._admins = admins or Admins()
@@ -113,8 +113,9 @@ class Visibility:
         self, client: discord.Client, user_id: int, rules: Mapping[str, Rule]
     ) -> Person:
         """Somebody in a direct message, with their guilds and roles as far as any rule asks for them."""
+        clock = self._clock or asyncio.get_running_loop().time
         known = self._cached_people.get(user_id)
-        if known and self._clock() - known[0] < MEMBERSHIP_TTL:
+        if known and clock() - known[0] < MEMBERSHIP_TTL:
             return known[1]
         guilds: set[int] = set()
         roles: set[int] = set()
@@ -126,7 +127,7 @@ class Visibility:
                 roles.update(role.id for role in member.roles)
         is_operator = user_id in self._admins.users
         person = Person(user_id, frozenset(guilds), frozenset(roles), is_operator=is_operator)
-        self._cached_people[user_id] = (self._clock(), person)
+        self._cached_people[user_id] = (clock(), person)
         return person
 
 
