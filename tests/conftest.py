@@ -9,7 +9,6 @@ import time
 from asyncio.subprocess import SubprocessStreamProtocol
 from typing import TYPE_CHECKING, Any
 
-import aiosqlite.core
 import pytest
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
@@ -17,7 +16,7 @@ from discord.http import Route
 from bot.records import IN_MEMORY, SqlRecords
 from bot.simulator.server import RecordedRequest
 from bot.simulator.world import World
-from tests.fakes.virtual_time import CountedQueue, VirtualLoop
+from tests.fakes.virtual_time import VirtualLoop
 from tests.safety.secret_watch import SecretWatch
 
 if TYPE_CHECKING:
@@ -26,9 +25,6 @@ if TYPE_CHECKING:
     from _pytest.capture import CaptureResult
 
 WATCH = SecretWatch()
-
-# What aiosqlite's threads are doing is counted, so that a virtual clock stands still meanwhile.
-aiosqlite.core.SimpleQueue = CountedQueue  # type: ignore[attr-defined]
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:

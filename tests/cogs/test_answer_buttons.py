@@ -162,9 +162,9 @@ async def test_asker_and_moderators_can_stop_an_answer_and_its_text_stays(who: s
         assert list(scene.find_buttons()) == ["Stop"]
         (answer,) = scene.answerer.answers
         scene.press("Stop", who)
-        pressed_at = time.monotonic()
+        pressed_at = asyncio.get_running_loop().time()
         await wait_until(lambda: answer.is_closed)
-        assert time.monotonic() - pressed_at < 0.5
+        assert asyncio.get_running_loop().time() - pressed_at < 0.5
         await wait_until(lambda: "Retry" in scene.find_buttons())
         content = scene.answer.current_state.content
         assert content.startswith("word0 word1 word2")

@@ -1,5 +1,6 @@
-"""The whole bot in a process of its own: how long it holds the event loop at most, told for each question as JSON.
+"""Runs the whole bot in a process of its own and prints how long it holds the event loop, for each question as JSON.
 
+The length is in units of ``measure_processor_unit``.
 ``python -m tests.fakes.held_loop FOLDER``: documents are written there, read with the local model and quoted from.
 """
 
@@ -8,36 +9,18 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.fakes.deployment import deploy
 from tests.fakes.openai_server import make_completion
+from tests.fakes.virtual_time import VirtualLoop, measure_processor_unit, run_virtual
 
 if TYPE_CHECKING:
     from tests.fakes.deployment import Deployment
 
 QUESTIONS = ("How long does a refund take?", "When does the dishwasher run?", "Who signs large refunds?")
-
-
-class LoopMonitor:
-    """The longest bite: what this thread worked between two turns of the loop, whatever others took of the machine."""
-
-    def __init__(self) -> None:
-        self._worst = 0.0
-
-    async def run(self) -> None:
-        while True:
-            began = time.thread_time()
-            await asyncio.sleep(0)
-            self._worst = max(self._worst, time.thread_time() - began)
-
-    def pop_worst(self) -> float:
-        """The longest so far, in seconds; from now on another is looked for."""
-        worst, self._worst = self._worst, 0.0
-        return worst
 
 
 async def _ask_until_answered(bot: Deployment, question: str) -> None:
@@ -50,16 +33,17 @@ async def _ask_until_answered(bot: Deployment, question: str) -> None:
 
 async def main(folder: Path) -> None:
     """Ask, the first time while everything is being opened and read, and say how long the loop was held."""
-    watch = LoopMonitor()
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    unit = measure_processor_unit()
     async with deploy(
         folder, make_completion(""), is_indexed=False, embed_model="local", openai_base_url=None, openai_api_key=None
     ) as bot:
-        watching = asyncio.create_task(watch.run())
+        loop.pop_longest_turn()
         for question in QUESTIONS:
             await _ask_until_answered(bot, question)
-            print(json.dumps([question, watch.pop_worst()]))  # noqa: T201  # this is what the process is run for
-        watching.cancel()
+            print(json.dumps([question, loop.pop_longest_turn() / unit]))  # noqa: T201  # this is what the process is run for
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1])))
+    run_virtual(main(Path(sys.argv[1])))

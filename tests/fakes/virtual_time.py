@@ -8,6 +8,8 @@ import time
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import aiosqlite.core
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
@@ -34,8 +36,16 @@ class _JumpingSelector(selectors.DefaultSelector):
         """Jobs that threads are doing for the loop."""
         self.has_outside_work: Callable[[], bool] = bool
         self._frozen_for = 0.0
+        self.longest_turn = 0.0
+        self._turn_began_at = time.thread_time()
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        self.longest_turn = max(self.longest_turn, time.thread_time() - self._turn_began_at)
+        events = self._select(timeout)
+        self._turn_began_at = time.thread_time()
+        return events
+
+    def _select(self, timeout: float | None) -> list[tuple[selectors.SelectorKey, int]]:
         events = super().select(0)
         if events or (timeout is not None and timeout <= 0):
             self._frozen_for = 0.0
@@ -88,6 +98,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._jumping_selector.elapsed
 
+    def pop_longest_turn(self) -> float:
+        """Return the most that one turn of the loop has taken since the last call, in processor seconds.
+
+        While a turn lasts, nothing else can be done; what other processes take from the machine does not count.
+        """
+        longest, self._jumping_selector.longest_turn = self._jumping_selector.longest_turn, 0.0
+        return longest
+
     def count_job(self, future: asyncio.Future[Any]) -> None:
         """Let the clock stand still until a future that a thread sets is done."""
         self._jumping_selector.jobs += 1
@@ -137,7 +155,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return transport, protocol
 
 
-class CountedQueue(SimpleQueue[Any]):
+class _CountedQueue(SimpleQueue[Any]):
     """The queue by which aiosqlite hands statements to its thread, in which a virtual loop counts them."""
 
     def put_nowait(self, item: Any) -> None:
@@ -145,6 +163,24 @@ class CountedQueue(SimpleQueue[Any]):
         if future is not None and isinstance(loop := future.get_loop(), VirtualLoop):
             loop.count_job(future)
         super().put_nowait(item)
+
+
+# What aiosqlite's threads do for any connection opened from now on is counted.
+aiosqlite.core.SimpleQueue = _CountedQueue  # type: ignore[attr-defined]
+
+
+def measure_processor_unit() -> float:
+    """Return the processor seconds of a fixed computation: about a hundredth of a second on an idle core.
+
+    Limits in this unit hold on slow and on busy machines alike.
+    """
+    return min(map(_compute, range(5)))
+
+
+def _compute(_: int) -> float:
+    began = time.thread_time()
+    sum(number * number for number in range(150_000))
+    return time.thread_time() - began
 
 
 def run_virtual(coroutine: Coroutine[object, object, _T]) -> _T:

@@ -31,6 +31,7 @@ from tests.fakes.openai_server import (
     make_model_not_found_error,
     make_rate_limit_error,
 )
+from tests.fakes.virtual_time import VirtualLoop, measure_processor_unit
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -478,7 +479,7 @@ async def test_one_run_at_a_time(root: Path) -> None:
         assert all(isinstance(run, IngestionRefused) for run in runs if isinstance(run, BaseException))
 
 
-async def test_first_question_blocks_the_event_loop_at_most_100_ms(root: Path) -> None:
+async def test_first_question_never_blocks_the_event_loop_for_long(root: Path) -> None:
     async with (
         OpenAIServer(make_completion("Red [1].")) as server,
         open_knowledge_base(
@@ -486,18 +487,9 @@ async def test_first_question_blocks_the_event_loop_at_most_100_ms(root: Path) -
         ) as base,
     ):
         await base.reindex()
-        worst = 0.0
-
-        async def watch() -> None:
-            nonlocal worst
-            while True:
-                # CPU time of this thread: what other processes take from the machine is no fault of ours.
-                began = time.thread_time()
-                await asyncio.sleep(0)
-                worst = max(worst, time.thread_time() - began)
-
-        watcher = asyncio.create_task(watch())
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        loop.pop_longest_turn()
         await read_answer(await base.answer(Question("Which colour has the kettle?", "1")))
-        watcher.cancel()
 
-        assert worst < 0.1
+        assert loop.pop_longest_turn() < 10 * measure_processor_unit()

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import time
+import asyncio
 from typing import TYPE_CHECKING
 
 import openai
@@ -108,22 +108,22 @@ async def test_a_server_that_is_not_there_is_unreachable_within_seconds() -> Non
     async with OpenAIServer() as server:
         gone = server.url
     model = build_language_model(LanguageModelChoice("fake", gone, KEY))
-    began = time.monotonic()
+    began = asyncio.get_running_loop().time()
 
     with pytest.raises(openai.APIConnectionError) as caught:
         await read_stream(model)
 
     assert isinstance(map_model_error(caught.value), errors.ModelUnreachable)
-    assert time.monotonic() - began < 5
+    assert asyncio.get_running_loop().time() - began < 5
     await model.aclose()
 
 
 async def test_rate_limited_model_raises_at_once_with_retry_after() -> None:
-    began = time.monotonic()
+    began = asyncio.get_running_loop().time()
 
     fault = await catch_error(make_rate_limit_error(retry_after=40))
 
-    assert time.monotonic() - began < 5
+    assert asyncio.get_running_loop().time() - began < 5
     assert isinstance(fault, errors.ModelBusy)
     assert fault.retry_after == 40
     assert "in 40 s" in fault.user_message
@@ -236,12 +236,12 @@ async def test_rate_limited_embedding_model_raises_at_once() -> None:
     async with OpenAIServer() as server:
         server.embedding_error = make_rate_limit_error(retry_after=60)
         model = build_embedding_model(EmbeddingChoice("own-embedding", server.url, KEY))
-        began = time.monotonic()
+        began = asyncio.get_running_loop().time()
 
         with pytest.raises(openai.RateLimitError):
             await model.aget_query_embedding("anything")
 
-        assert time.monotonic() - began < 3
+        assert asyncio.get_running_loop().time() - began < 3
         assert len(server.embedding_requests) == 1
         await model.aclose()
 
