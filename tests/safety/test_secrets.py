@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
-import os
-import subprocess
-import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from bot.simulator.world import World
 from tests.conftest import WATCH
 from tests.safety.secret_watch import PLANTED_KEY, SecretWatch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytest_plugins = ["pytester"]
 
 ROOT = Path(__file__).parents[2]
 ADDRESS = "https://discord.com/api/v10/webhooks/123/aW50ZXJhY3Rpb24_6x-y.z/messages/@original"
@@ -74,14 +77,14 @@ def test_secret_watch_covers_every_test_and_every_simulator_token() -> None:
 LOGGED = "def test_it():\n    import logging\n    logging.getLogger('bot.app').info({0!r})\n"
 REPLIED = """
 def test_it():
-    from bot.simulator.server import Request
-    Request("POST", "", "", 0.0, {{"embeds": [{{"title": {0!r}}}]}})
+    from bot.simulator.server import RecordedRequest
+    RecordedRequest("POST", "", "", 0.0, {{"embeds": [{{"title": {0!r}}}]}})
 """
 ATTACHED = """
 def test_it():
     from bot.simulator.message_drafts import Attachment
-    from bot.simulator.server import Request
-    Request("POST", "", "", 0.0, None, (Attachment("a.md", {0!r}.encode()),))
+    from bot.simulator.server import RecordedRequest
+    RecordedRequest("POST", "", "", 0.0, None, (Attachment("a.md", {0!r}.encode()),))
 """
 PRINTED = "def test_it():\n    print({0!r})\n"
 READ = "def test_it(capsys):\n    print({0!r})\n    capsys.readouterr()\n"
@@ -95,45 +98,48 @@ def test_it():
 """
 
 
+@pytest.fixture
+def inner_run(pytester: pytest.Pytester) -> Iterator[pytest.Pytester]:
+    """A project whose tests are watched as ours are, and whose offences are not ours."""
+    before = list(WATCH.offences)
+    pytester.makeconftest("from tests.conftest import *\nfrom tests.conftest import _watch_for_secrets\n")
+    pytester.makeini("[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\n")
+    yield pytester
+    WATCH.offences[:] = before
+    logging.getLogger().addHandler(WATCH)
+
+
+def assert_outcome(result: pytest.RunResult, *, is_secret: bool) -> None:
+    assert result.parseoutcomes().keys() - {"warnings"} == {"passed"}
+    assert result.ret == (pytest.ExitCode.TESTS_FAILED if is_secret else pytest.ExitCode.OK)
+    assert ("secrets in logs and replies" in result.stdout.str()) == is_secret
+
+
 @pytest.mark.parametrize(
-    ("words", "line", "status", "processes"),
+    ("test", "line"),
     [
-        (LOGGED, PLANTED_KEY, 1, 0),
-        (LOGGED, PLANTED_KEY, 1, 2),
-        (REPLIED, PLANTED_KEY, 1, 0),
-        (ATTACHED, PLANTED_KEY, 1, 0),
-        (PRINTED, PLANTED_KEY, 1, 0),
-        (READ, PLANTED_KEY, 1, 0),
-        (BY_ANOTHER_PROCESS, PLANTED_KEY, 1, 0),
-        (LOGGED + REPLIED.replace("it()", "that()"), "harmless", 0, 0),
+        (LOGGED, PLANTED_KEY),
+        (REPLIED, PLANTED_KEY),
+        (ATTACHED, PLANTED_KEY),
+        (PRINTED, PLANTED_KEY),
+        (READ, PLANTED_KEY),
+        (BY_ANOTHER_PROCESS, PLANTED_KEY),
+        (LOGGED + REPLIED.replace("it()", "that()"), "harmless"),
     ],
-    ids=["logged", "logged side by side", "replied", "attached", "printed", "read", "by another process", "harmless"],
+    ids=["logged", "replied", "attached", "printed", "read", "by another process", "harmless"],
 )
 def test_test_run_that_logs_a_secret_fails_though_its_tests_pass(
-    tmp_path: Path, words: str, line: str, status: int, processes: int
+    inner_run: pytest.Pytester, test: str, line: str
 ) -> None:
-    (tmp_path / "conftest.py").write_text("from tests.conftest import *\nfrom tests.conftest import _watched\n")
-    (tmp_path / "test_it.py").write_text(words.format(line))
-    run = subprocess.run(  # noqa: S603 - this very interpreter
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-p",
-            "no:cacheprovider",
-            f"-n{processes}",
-            f"--rootdir={tmp_path}",
-            ".",
-        ],
-        cwd=tmp_path,
-        # Without what this run itself was asked to do besides: coverage, say.
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_ADDOPTS": ""},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert " passed" in run.stdout
-    assert run.returncode == status, run.stdout
-    assert ("secrets in logs and replies" in run.stdout) == bool(status)
+    inner_run.makepyfile(test.format(line))
+    assert_outcome(inner_run.runpytest_inprocess("-p", "no:xdist"), is_secret=line == PLANTED_KEY)
+
+
+def test_secret_logged_in_a_process_of_several_fails_the_run(
+    inner_run: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Without what this run itself was asked to do besides: coverage, say.
+    monkeypatch.setenv("PYTEST_ADDOPTS", "")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    inner_run.makepyfile(LOGGED.format(PLANTED_KEY))
+    assert_outcome(inner_run.runpytest_subprocess("-n1"), is_secret=True)
