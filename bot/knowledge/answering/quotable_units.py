@@ -1,4 +1,4 @@
-"""A passage falls apart into units that can be quoted alone: sentences, list items, table rows, whole code blocks."""
+"""Splits a passage into units that can be quoted: sentences, list items, definitions, table rows, code blocks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class QuotableUnit:
-    """A piece that can be quoted alone. ``lead_in`` is the line that introduces it, a table's head, or nothing."""
+    """A piece that can be quoted; ``lead_in`` is the line before it, its term, its table's head, or nothing."""
 
     text: str
     lead_in: str = ""
@@ -27,6 +27,7 @@ class QuotableUnit:
 _BLOCKQUOTE: Final = re.compile(r"\s*>\s?")
 _FENCE: Final = re.compile(r"^ {0,3}(`{3,}|~{3,})")
 _LIST_ITEM: Final = re.compile(r"^\s*(?:[-*+•]|\d{1,9}[.)])\s+")
+_DEFINITION: Final = re.compile(r"^\s*:\s+(?=\S)")
 _TABLE_ROW: Final = re.compile(r"^\s*\|.*\|\s*$")
 _DELIMITER_ROW: Final = re.compile(r"^\s*\|?\s*:?-{1,}:?\s*(?:\|\s*:?-{1,}:?\s*)*\|?\s*$")
 _HEADING: Final = re.compile(r"^ {0,3}#{1,6}\s")
@@ -37,7 +38,7 @@ _ABBREVIATION: Final = re.compile(
 
 
 def split_units(passage: str) -> list[QuotableUnit]:
-    """The passage's units, in order. Lines wrapped by an editor are joined; code and tables keep their lines.
+    """Return the passage's units, in order. Lines wrapped by an editor are joined; code and tables keep their lines.
 
     What the passage itself quotes loses its marks.
     """
@@ -52,7 +53,7 @@ def split_units(passage: str) -> list[QuotableUnit]:
 
 
 def _split_blocks(lines: Sequence[str]) -> Iterator[list[str]]:
-    """Runs of lines that belong together: a code block, a table, a list item, a heading, a paragraph.
+    """Yield runs of lines that belong together: a code block, a table, a list item, a heading, a paragraph.
 
     None reaches from one depth of quotation into another; code that is cut off there or at the end is closed.
     """
@@ -97,7 +98,8 @@ def _close_fence(block: list[str], fence: str) -> list[str]:
 def _is_block_start(line: str, block: Sequence[str]) -> bool:
     if bool(_TABLE_ROW.match(line)) != bool(_TABLE_ROW.match(block[-1])):
         return True
-    return bool(_LIST_ITEM.match(line) or _HEADING.match(line) or _HEADING.match(block[-1]))
+    is_further_definition = _DEFINITION.match(line) and any(map(_DEFINITION.match, block))
+    return bool(is_further_definition or _LIST_ITEM.match(line) or _HEADING.match(line) or _HEADING.match(block[-1]))
 
 
 def _split_block(block: Sequence[str], lead_in: str) -> Iterator[QuotableUnit]:
@@ -107,11 +109,24 @@ def _split_block(block: Sequence[str], lead_in: str) -> Iterator[QuotableUnit]:
         yield from _split_table(block)
     elif _HEADING.match(block[0]):
         return
+    elif any(map(_DEFINITION.match, block)):
+        yield from _split_definition(block)
     elif _LIST_ITEM.match(block[0]):
         item = " ".join(line.strip() for line in block)
         yield QuotableUnit(item, lead_in if lead_in.endswith(":") else "")
     else:
         yield from map(QuotableUnit, _split_sentences(" ".join(line.strip() for line in block)))
+
+
+def _split_definition(block: Sequence[str]) -> Iterator[QuotableUnit]:
+    """Yield the sentences of a definition, each with its term; of "term / : definition" the last line before it."""
+    start = next(number for number, line in enumerate(block) if _DEFINITION.match(line))
+    before = " ".join(line.strip() for line in block[: max(start - 1, 0)])
+    yield from map(QuotableUnit, _split_sentences(before))
+    term = block[start - 1].strip() if start else ""
+    definition = " ".join([_DEFINITION.sub("", block[start]).strip(), *(line.strip() for line in block[start + 1 :])])
+    for sentence in _split_sentences(definition):
+        yield QuotableUnit(sentence, term)
 
 
 def _split_table(block: Sequence[str]) -> Iterator[QuotableUnit]:

@@ -14,6 +14,8 @@ from bot.domain import AnswerStatus, Question, Source
 from bot.errors import NothingFound
 from bot.knowledge import KnowledgeBase, LocalEmbeddingChoice
 from bot.knowledge.answering.extractive import (
+    CODE_CHARS,
+    EXCERPT_CHARS,
     LOW_CONFIDENCE_NOTE,
     NO_MODEL_HEADING,
     SHORTLIST_SIZE,
@@ -151,12 +153,71 @@ def test_citation_marks_in_a_document_are_escaped() -> None:
     assert [found.number for found in find_cited_sources(text, [make_source(n) for n in (1, 2, 3)])] == [1]
 
 
-def test_only_quotes_near_the_best_score_are_kept_without_duplicates() -> None:
-    quotes = [
-        Quote(QuotableUnit(text), make_source(), place, score)
-        for place, (text, score) in enumerate([("Best.", 0.9), ("Best.", 0.9), ("Near.", 0.8), ("Far.", 0.3)])
+def make_passage(*units: tuple[str, float], number: int = 1) -> list[Quote]:
+    """Make the units of one passage, each with its score."""
+    return [Quote(QuotableUnit(text), make_source(number), place, score) for place, (text, score) in enumerate(units)]
+
+
+def select_texts(*passages: list[Quote]) -> list[str]:
+    return [quote.unit.text for quote in select_quotes([quote for passage in passages for quote in passage])]
+
+
+def test_the_best_unit_is_quoted_with_its_neighbours_and_nothing_twice() -> None:
+    passage = make_passage(("Before.", 0.1), ("Best.", 0.9), ("Best.", 0.9), ("After.", 0.3))
+    assert select_texts(passage) == ["Before.", "Best.", "After."]
+
+
+def test_an_excerpt_ends_where_there_is_no_more_room() -> None:
+    long = "x" * (EXCERPT_CHARS - 10)
+    assert select_texts(make_passage(("Far.", 0.1), (long, 0.1), ("Best.", 0.9), ("After.", 0.2))) == [
+        "Best.",
+        "After.",
     ]
-    assert [quote.unit.text for quote in select_quotes(quotes)] == ["Best.", "Near."]
+
+
+def test_a_sentence_that_refers_back_brings_the_sentence_before() -> None:
+    passage = make_passage(("x" * 480, 0.1), ("It must be empty.", 0.9), ("y" * 480, 0.8))
+    assert select_texts(passage) == ["x" * 480, "It must be empty."]
+
+
+def test_only_passages_near_the_best_score_are_quoted_and_three_at_most() -> None:
+    passages = [
+        make_passage((f"Text {number}.", score), number=number)
+        for number, score in enumerate((0.9, 0.3, 0.8, 0.7, 0.6), 1)
+    ]
+    assert select_texts(*passages) == ["Text 1.", "Text 3.", "Text 4."]
+    assert select_texts(*passages[:2]) == ["Text 1."]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "How do I delete an archive?",
+        "- [Deleting archives](delete.html)",
+        "Deleting archives . . . . . . . 12",
+        "archives, deleting, 12, 34",
+        "[^3]: Deleting archives is final.",
+    ],
+)
+def test_questions_and_navigation_are_not_what_is_quoted(text: str) -> None:
+    asked = make_passage((text, 0.9), number=1)
+    assert select_texts(asked, make_passage(("Run delete.", 0.5), number=2))[0] == "Run delete."
+
+
+def test_a_definition_is_quoted_with_its_term() -> None:
+    passage = "--squash=<commit>\n:   Construct a message. See\n    git-rebase(1).\n\n--short\n:   Be brief."
+    assert split_units(passage) == [
+        QuotableUnit("Construct a message.", "--squash=<commit>"),
+        QuotableUnit("See git-rebase(1).", "--squash=<commit>"),
+        QuotableUnit("Be brief.", "--short"),
+    ]
+
+
+def test_a_long_code_block_is_cut_behind_a_line_and_closed() -> None:
+    code = "```\n" + "line of code\n" * 100 + "```"
+    (quote,) = select_quotes([Quote(QuotableUnit(code, is_block=True), make_source(), 0, 0.9)])
+    assert len(quote.unit.text) <= CODE_CHARS + 10
+    assert quote.unit.text.endswith("line of code\n…\n```")
 
 
 @pytest.mark.parametrize(
@@ -213,7 +274,9 @@ def test_rows_of_one_table_share_its_head() -> None:
 
 
 async def test_low_confidence_quotes_are_marked_as_such() -> None:
-    poor = await answer_from("Which moon of Jupiter is largest, please?", "The largest spoon is in the drawer.")
+    poor = await answer_from(
+        "Which icy moon of Jupiter orbits slowest and is largest?", "The largest spoon is in the drawer."
+    )
     good = await answer_from("Where is the kettle?", "The kettle is in the kitchen.")
     assert LOW_CONFIDENCE_NOTE in "".join([delta async for delta in poor.deltas()])
     assert LOW_CONFIDENCE_NOTE not in "".join([delta async for delta in good.deltas()])
