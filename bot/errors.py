@@ -125,7 +125,12 @@ class IndexEmpty(IndexUnavailable):
 
 
 class IndexBuilding(IndexUnavailable):
-    """The first ingestion is still running; the words say how far it is."""
+    """The first ingestion is still running; ``files_total`` is 0 until the files are counted."""
+
+    def __init__(self, user_message: str, *, files_done: int = 0, files_total: int = 0) -> None:
+        super().__init__(user_message)
+        self.files_done = files_done
+        self.files_total = files_total
 
 
 class NothingFound(DocentError):

@@ -136,6 +136,10 @@ class QueuedDriver:
         """As ``Driver.stop``; an answer that waits is stopped too."""
         return self._driver.stop(answer_id, by)
 
+    def announce(self, answer_id: str, status: str) -> bool:
+        """As ``Driver.announce``."""
+        return self._driver.announce(answer_id, status)
+
     async def wait_for_turn(self, ticket: QueueTicket, answer_id: str) -> None:
         """Wait until it is this answer's turn, and tell its reader meanwhile where it stands."""
         has_waited = False

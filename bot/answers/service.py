@@ -98,7 +98,14 @@ class AnswerService:
         settings = settings or GuildSettings()
         if refusal := self._admission.admit(question, settings, channel_ids=destination.channel_ids):
             raise QuestionRefused(refusal)
-        session = AnswerSession(self._answerer, question, enrich=enrich, answer=answer, clock=self._clock)
+        session = AnswerSession(
+            self._answerer,
+            question,
+            enrich=enrich,
+            answer=answer,
+            announce=lambda status: self._driver.announce(question.answer_id, status),
+            clock=self._clock,
+        )
         try:
             with log_context(question.answer_id, question.guild_id):
                 open_answer = OpenAnswer(_create_record(question), session)

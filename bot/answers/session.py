@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 import time
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from bot.answers import status_lines
 from bot.answers.status_lines import format_subtext
 from bot.domain import AnswerStatus, Usage
-from bot.errors import AnswerUnavailable, DocentError, NothingFound, StoreUnusable
+from bot.errors import AnswerUnavailable, DocentError, IndexBuilding, NothingFound, StoreUnusable
 from bot.streaming import Closing, Ended, Failed, StreamStart
 from bot.text.citations import CitationLinker, find_allowed_urls, format_footer
 from bot.text.invisible import InvisibleFilter
@@ -37,6 +38,11 @@ class Enricher(Protocol):
         ...
 
 
+_INDEX_POLL_INTERVAL = 1.0
+_REMINDER_INTERVAL = 15.0
+"""Seconds after which an unchanged status line is announced again: the driver takes silence for a stalled model."""
+
+
 class AnswerSession:
     """One question from its status line to its closing note; the text source of one run of the driver.
 
@@ -45,21 +51,24 @@ class AnswerSession:
         question: What is asked.
         enrich: Completes the question when its turn comes.
         answer: An answer that is ready to be written; then neither ``answerer`` nor ``enrich`` is called.
+        announce: Shows a status line while the answer has not begun.
         clock: Returns Unix seconds.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its collaborators, each by name
         self,
         answerer: Answerer,
         question: Question,
         *,
         enrich: Enricher | None = None,
         answer: Answer | None = None,
+        announce: Callable[[str], object] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._answerer = answerer
         self._question = question
         self._enrich = enrich
+        self._announce = announce
         self._clock = clock
         self._answer = answer
         self._has_begun = False
@@ -116,12 +125,28 @@ class AnswerSession:
         if self._answer is None:
             if self._enrich is not None:
                 self._question = await self._enrich(self._question)
-            self._answer = await self._answerer.answer(self._question)
+            self._answer = await self._find_answer()
         return StreamStart(
             status=status_lines.format_reading_status(self.sources, self.searched_for),
             allowed_urls=find_allowed_urls(self.sources),
             text_filter=CitationLinker(self.sources),
         )
+
+    async def _find_answer(self) -> Answer:
+        """Ask the answerer; while the documents are read for the first time, wait and say how far that is."""
+        shown, shown_at = "", 0.0
+        while True:
+            try:
+                return await self._answerer.answer(self._question)
+            except IndexBuilding as error:
+                if self._announce is None:
+                    raise
+                status = status_lines.format_first_reading(error.files_done, error.files_total)
+            now = asyncio.get_running_loop().time()
+            if status != shown or now - shown_at >= _REMINDER_INTERVAL:
+                self._announce(status)
+                shown, shown_at = status, now
+            await asyncio.sleep(_INDEX_POLL_INTERVAL)
 
     def deltas(self) -> AsyncIterator[str]:
         """The answer's text as it arrives.

@@ -47,6 +47,12 @@ def format_queue_position(ahead: int) -> str:
     return f"You are {ahead}{suffix} in line…"
 
 
+def format_first_reading(files_done: int, files_total: int) -> str:
+    """Return the status line of an answer that waits until the documents are read for the first time."""
+    progress = f", {files_done:,} of {files_total:,}" if files_total else ""
+    return f"Reading the documents{progress} …"
+
+
 def format_reading_status(sources: Sequence[Source], searched_for: str = "") -> str:
     """Return the status line until the first delta: which documents the model was given, the best first.
 

@@ -17,7 +17,7 @@ from bot.access.scopes import Admins
 from bot.admin.reindex_runs import PROGRESS_INTERVAL, ReindexRuns
 from bot.admin.status import BuildInfo
 from bot.answers.service import AnswerService
-from bot.app.library import open_library
+from bot.app.library import open_library_in_background
 from bot.app.metrics import Metrics
 from bot.app.version import read_version
 from bot.discord_adapter import create_rate_limit_trace
@@ -95,15 +95,12 @@ async def build(  # noqa: PLR0913 - everything that a test or a benchmark replac
         load_rules: Returns the access rule of each collection; by default read from the documents' folder.
         clock: Returns the time in Unix seconds.
         progress_interval: Seconds between two updates of a re-index run's message.
-
-    Raises:
-        StoreUnusable: The index cannot be opened.
     """
     async with AsyncExitStack() as stack:
         if records is None:
             records = await stack.enter_async_context(_open_records(settings, clock))
         if library is None:
-            knowledge = await stack.enter_async_context(open_library(settings))
+            knowledge = await stack.enter_async_context(open_library_in_background(settings))
             library, answerer = knowledge, answerer or knowledge
         if answerer is None:
             raise TypeError("a library without an answerer")

@@ -1,4 +1,4 @@
-"""Opens the knowledge base that the settings describe."""
+"""Opens the knowledge base that the settings describe, at once or while the bot connects."""
 
 from __future__ import annotations
 
@@ -7,9 +7,22 @@ import gc
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator
+from bot.errors import DocentError
 
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+
+    from bot.domain import (
+        Answer,
+        Attachment,
+        DocumentInfo,
+        IngestionReport,
+        LibraryState,
+        Progress,
+        Question,
+        ReindexRequest,
+        Scope,
+    )
     from bot.knowledge import EmbeddingChoice, KnowledgeBase, LanguageModelChoice, LocalEmbeddingChoice
     from bot.settings import Settings
 
@@ -26,6 +39,92 @@ async def open_library(settings: Settings) -> AsyncGenerator[KnowledgeBase]:
         yield knowledge
     finally:
         await knowledge.close()
+
+
+class LazyLibrary:
+    """The knowledge base while a thread opens it: every call waits until it is open.
+
+    So the bot is online while LlamaIndex and a model are loaded (3 s, 15 s on a busy machine), and acknowledges
+    questions within the 3 seconds that Discord allows.
+    """
+
+    def __init__(self, open_knowledge: Callable[[], KnowledgeBase]) -> None:
+        self._opening = asyncio.create_task(asyncio.to_thread(open_knowledge))
+
+    async def get_knowledge_base(self) -> KnowledgeBase:
+        """Wait until the knowledge base is open and return it.
+
+        Raises:
+            StoreUnusable: The index cannot be opened.
+        """
+        return await asyncio.shield(self._opening)
+
+    async def answer(self, question: Question) -> Answer:
+        """As ``Answerer.answer``."""
+        return await (await self.get_knowledge_base()).answer(question)
+
+    async def state(self) -> LibraryState:
+        """As ``Library.state``."""
+        return await (await self.get_knowledge_base()).state()
+
+    async def reindex(
+        self, request: ReindexRequest | None = None, *, on_progress: Callable[[Progress], None] | None = None
+    ) -> IngestionReport:
+        """As ``Library.reindex``."""
+        return await (await self.get_knowledge_base()).reindex(request, on_progress=on_progress)
+
+    def cancel(self) -> bool:
+        """As ``Library.cancel``; nothing runs before the knowledge base is open."""
+        is_open = self._opening.done() and not self._opening.cancelled() and self._opening.exception() is None
+        return is_open and self._opening.result().cancel()
+
+    async def list_documents(self, scope: Scope) -> Sequence[DocumentInfo]:
+        """As ``Library.list_documents``."""
+        return await (await self.get_knowledge_base()).list_documents(scope)
+
+    async def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]] | None:
+        """As ``Library.embed``."""
+        return await (await self.get_knowledge_base()).embed(texts)
+
+    async def read(self, name: str, content: bytes) -> Attachment:
+        """As ``Library.read``."""
+        return await (await self.get_knowledge_base()).read(name, content)
+
+    async def add(self, collection: str, name: str, content: bytes) -> str:
+        """As ``Library.add``."""
+        return await (await self.get_knowledge_base()).add(collection, name, content)
+
+    async def add_page(self, collection: str, url: str) -> str:
+        """As ``Library.add_page``."""
+        return await (await self.get_knowledge_base()).add_page(collection, url)
+
+    async def remove(self, document: str) -> bool:
+        """As ``Library.remove``."""
+        return await (await self.get_knowledge_base()).remove(document)
+
+    async def close(self) -> None:
+        """Wait until the knowledge base is open, and close it."""
+        try:
+            knowledge = await self.get_knowledge_base()
+        except DocentError:
+            return
+        await knowledge.close()
+
+
+@asynccontextmanager
+async def open_library_in_background(settings: Settings) -> AsyncGenerator[LazyLibrary]:
+    """Begin to open the knowledge base, and close it after the block; questions wait for its first ingestion."""
+
+    def open_knowledge() -> KnowledgeBase:
+        knowledge = open_knowledge_base(settings)
+        knowledge.expects_first_run = True
+        return knowledge
+
+    library = LazyLibrary(open_knowledge)
+    try:
+        yield library
+    finally:
+        await library.close()
 
 
 def open_knowledge_base(settings: Settings) -> KnowledgeBase:

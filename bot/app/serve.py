@@ -17,7 +17,7 @@ from bot.app.build import build
 from bot.app.metrics import serve_metrics
 from bot.app.systemd import report_to_systemd
 from bot.discord_adapter.client import GRACE, set_discord_urls
-from bot.errors import DocentError
+from bot.errors import DocentError, StoreUnusable
 from bot.preview.page import PreviewPage
 from bot.simulator.server import DiscordSimulator
 from bot.simulator.world import MESSAGE_CONTENT_INTENT
@@ -62,21 +62,23 @@ async def serve(settings: Settings, *, always_ingest: bool = False, stop: asynci
     token = settings.require_token().get_secret_value()
     sys.setswitchinterval(SWITCH_INTERVAL)
     set_discord_urls(settings.discord_api_url, settings.discord_gateway_url)
+    stop = stop or asyncio.Event()
     async with build(settings) as app:
-        ingesting = asyncio.create_task(_ingest_at_start(app.library, always=always_ingest))
+        ingesting = asyncio.create_task(_ingest_at_start(app.library, stop, always=always_ingest))
         try:
             async with AsyncExitStack() as stack:
                 if settings.metrics_port is not None:
                     await stack.enter_async_context(serve_metrics(app, settings.metrics_host, settings.metrics_port))
                 await stack.enter_async_context(report_to_systemd(app.client.wait_until_connected))
-                stopping = stack.enter_context(_stop_on_signals(stop or asyncio.Event()))
-                await app.client.run_until(stopping, token)
+                await app.client.run_until(stack.enter_context(_stop_on_signals(stop)), token)
         finally:
             with suppress(TimeoutError):
                 async with asyncio.timeout(GRACE):
                     await app.answer_service.wait_until_done()
             ingesting.cancel()
-            await asyncio.gather(ingesting, return_exceptions=True)
+            (outcome,) = await asyncio.gather(ingesting, return_exceptions=True)
+        if isinstance(outcome, StoreUnusable):
+            raise outcome
 
 
 async def preview(
@@ -105,18 +107,26 @@ async def preview(
             raise DocentError(f"Port {port} on 127.0.0.1 is not available ({error.strerror}). Try --port 0.") from error
 
 
-async def _ingest_at_start(library: Library, *, always: bool) -> None:
+async def _ingest_at_start(library: Library, stop: asyncio.Event, *, always: bool) -> None:
+    """Read the documents if the index is empty or ``always`` is set; an index that cannot be opened sets ``stop``."""
     try:
-        if always or not (await library.state()).documents:
-            report = await library.reindex()
-            _log.info(
-                "Documents read: %d new, %d changed, %d removed, %d unchanged, %d failed",
-                *(len(report.new), len(report.changed), len(report.removed), report.unchanged, len(report.failed)),
-            )
-            for document, reason in report.failed.items():
-                _log.warning("Reading document %s failed: %s", document, reason)
+        is_empty = not (await library.state()).documents
+    except StoreUnusable:
+        stop.set()
+        raise
+    if not is_empty and not always:
+        return
+    try:
+        report = await library.reindex()
     except DocentError as error:
         _log.error("Reading the documents failed: %s", error.user_message)
+        return
+    _log.info(
+        "Documents read: %d new, %d changed, %d removed, %d unchanged, %d failed",
+        *(len(report.new), len(report.changed), len(report.removed), report.unchanged, len(report.failed)),
+    )
+    for document, reason in report.failed.items():
+        _log.warning("Reading document %s failed: %s", document, reason)
 
 
 @contextmanager

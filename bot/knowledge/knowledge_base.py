@@ -104,6 +104,8 @@ class KnowledgeBase:
         self._window = window
         self._answer_tokens = answer_tokens
         self._running: Progress | None = None
+        self.expects_first_run = False
+        """Whether documents will be read soon if there are none; until then a question is told to wait."""
         self._document_folder = DocumentFolder(root)
         self._stop_events: set[Event] = set()
         self._closed = Event()
@@ -172,6 +174,8 @@ class KnowledgeBase:
         """
         question = _sanitize_question(question)
         asked = _validate_question_text(question.text)
+        if self.expects_first_run or self._running is not None:
+            await self._ensure_index()  # before a model is asked: whoever waits for the first run tries again and again
         writer = None if self._llm is None else self._llm.with_usage()
         condenser = None if self._llm is None else self._llm.with_usage()
         retriever = self.as_retriever(question.scope)
@@ -303,6 +307,8 @@ class KnowledgeBase:
             self._stop_events.discard(ending)
             if not self._stop_events:  # one that was refused is not the one in progress
                 self._running = None
+            if not request.dry_run:
+                self.expects_first_run = False
         return report
 
     def cancel(self) -> bool:
@@ -390,10 +396,17 @@ class KnowledgeBase:
         """Raise what to tell the asker if there is nothing to search yet."""
         state = await self.state()
         if state.nodes:
+            self.expects_first_run = False
             return
         if state.running is not None:
             done, total = state.running.files_done, state.running.files_total
-            raise IndexBuilding(f"The documents are being read for the first time: {done} of {total} files so far.")
+            raise IndexBuilding(
+                f"The documents are being read for the first time: {done} of {total} files so far. Ask again soon.",
+                files_done=done,
+                files_total=total,
+            )
+        if self.expects_first_run:
+            raise IndexBuilding("The documents are about to be read for the first time. Ask again soon.")
         raise IndexEmpty("There are no documents to answer from yet. Docent's operator needs to add some and reindex.")
 
 

@@ -15,8 +15,8 @@ from bot.answers.service import AnswerCounts, AnswerService
 from bot.domain import Attachment, Question, Scope
 from bot.errors import QuestionInvalid, QuestionRefused
 from bot.records import IN_MEMORY, AnswerRecord, AnswerStatus, SqlRecords
-from bot.streaming import Driver, Ended, Lost, RateLimiter
-from tests.fakes.answerer import FakeAnswer, FakeAnswerer, Pause, Script
+from bot.streaming import Driver, Ended, Lost, RateLimiter, Stopped
+from tests.fakes.answerer import BuildingAnswerer, FakeAnswer, FakeAnswerer, Pause, Script
 from tests.fakes.destination import FakeDestination
 from tests.fakes.surface import FakeSurface, Server
 from tests.fakes.virtual_time import run_virtual
@@ -180,5 +180,34 @@ def test_open_answers_are_counted_recalled_and_waited_for() -> None:
         await service.wait_until_done()
         assert service.counts() == AnswerCounts(running=0, waiting=0)
         assert all(task.done() for task in tasks)
+
+    run_with_records(scenario, SqlRecords)
+
+
+def test_question_during_the_first_reading_waits_and_is_answered_in_the_same_message() -> None:
+    async def scenario(records: SqlRecords) -> None:
+        answerer, surface = BuildingAnswerer(TWO_WEEKS, files=12, seconds_per_file=10.0), make_surface()
+        service = AnswerService(answerer, Driver(RateLimiter()), records)
+        asking = asyncio.create_task(service.ask(QUESTION, FakeDestination(surface)))
+        await asyncio.sleep(5.0)
+        assert [page.split(" …")[0] for page in surface.pages] == ["Reading the documents"]
+        await asyncio.sleep(30.0)
+        assert [page.split(" …")[0] for page in surface.pages] == ["Reading the documents, 3 of 12"]
+        assert await asking == Ended()
+        assert len(surface.pages) == 1
+        assert surface.pages[0].startswith("Two weeks.")
+
+    run_with_records(scenario, SqlRecords)
+
+
+def test_question_that_waits_for_the_first_reading_can_be_stopped() -> None:
+    async def scenario(records: SqlRecords) -> None:
+        surface = make_surface()
+        service = AnswerService(BuildingAnswerer(TWO_WEEKS, 12, 10.0), Driver(RateLimiter()), records)
+        asking = asyncio.create_task(service.ask(QUESTION, FakeDestination(surface)))
+        await asyncio.sleep(5.0)
+        assert service.stop(ANSWER_ID, "Ada")
+        assert await asking == Stopped("Ada")
+        assert surface.pages == ["Stopped by Ada."]
 
     run_with_records(scenario, SqlRecords)

@@ -18,7 +18,7 @@ from bot.domain import (
     Source,
     Usage,
 )
-from bot.errors import DocumentUnreadable, IngestionRefused
+from bot.errors import DocumentUnreadable, IndexBuilding, IngestionRefused
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -123,6 +123,23 @@ class FakeAnswerer:
             raise self._script.refusal
         self.answers.append(FakeAnswer(self._script))
         return self.answers[-1]
+
+
+class BuildingAnswerer(FakeAnswerer):
+    """Answers once the documents are read, ``seconds_per_file`` each; until then it says how far that is."""
+
+    def __init__(self, script: Script, files: int, seconds_per_file: float) -> None:
+        super().__init__(script)
+        self._files = files
+        self._seconds_per_file = seconds_per_file
+
+    async def answer(self, question: Question) -> FakeAnswer:
+        done = int(asyncio.get_running_loop().time() / self._seconds_per_file)
+        if done < self._files:
+            raise IndexBuilding(
+                "The documents are being read.", files_done=done, files_total=self._files if done else 0
+            )
+        return await super().answer(question)
 
 
 class FakeLibrary:

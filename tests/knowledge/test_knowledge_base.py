@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import threading
 import time
 from contextlib import asynccontextmanager, suppress
@@ -131,6 +132,22 @@ async def test_empty_index_ingesting_index_and_unmatched_question_are_distinguis
         assert seen[:2] == [IndexEmpty, IndexBuilding]
         with pytest.raises(NothingFound):
             await base.answer(Question("submarine", "1"))
+
+
+def empty_folder(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.mkdir()
+
+
+async def test_question_before_the_first_run_is_told_to_wait_until_that_run_has_ended(root: Path) -> None:
+    async with open_knowledge_base(root) as base:
+        base.expects_first_run = True
+        with pytest.raises(IndexBuilding):
+            await base.answer(Question("kettle", "1"))
+        empty_folder(root)
+        await base.reindex()
+        with pytest.raises(IndexEmpty):
+            await base.answer(Question("kettle", "1"))
 
 
 async def test_unmatched_question_names_the_nearest_documents_and_calls_no_model(
