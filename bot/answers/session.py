@@ -14,7 +14,7 @@ from bot.answers.status_lines import format_subtext
 from bot.domain import AnswerStatus, Usage
 from bot.errors import AnswerUnavailable, DocentError, IndexBuilding, NothingFound, StoreUnusable
 from bot.streaming import Closing, Ended, Failed, StreamStart
-from bot.text.citations import CitationLinker, find_allowed_urls, format_footer
+from bot.text.citations import CitationLinker, escape_markdown, find_allowed_urls, format_footer
 from bot.text.invisible import InvisibleFilter
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from bot.streaming import EndReason
 
 _log = logging.getLogger(__name__)
+
+_MAX_ERROR_LENGTH = 400  # characters of a message that names documents
 
 
 class Enricher(Protocol):
@@ -191,7 +193,9 @@ class AnswerSession:
             _log.warning(
                 "Answer %s: %s (%s)", self._question.answer_id, error.user_message, type(error.__cause__).__name__
             )
-        return error.user_message
+        # Its titles are the documents' own words.
+        is_quoting = isinstance(error, NothingFound)
+        return escape_markdown(error.user_message, _MAX_ERROR_LENGTH) if is_quoting else error.user_message
 
 
 @dataclass(slots=True)

@@ -18,7 +18,6 @@ from sqlalchemy import (
     Text,
     select,
     text,
-    update,
 )
 from sqlalchemy.dialects.postgresql import TSVECTOR, insert
 
@@ -132,7 +131,7 @@ INSERT INTO docent.collections SELECT collection, count(*), sum(length) FROM doc
 
 
 async def prepare_schema(connection: AsyncConnection) -> None:
-    """Make the schema, its tables and its way of stemming, unless they are there, or bring them up to this version.
+    """Create the schema, its tables and its text search configuration, unless they exist.
 
     Raises:
         StoreUnusable: they are of another version.
@@ -153,14 +152,8 @@ async def prepare_schema(connection: AsyncConnection) -> None:
         }
         await connection.execute(insert(generation).values(first))
     version = await connection.scalar(select(generation.c.version))
-    if version == 1:  # it did not write down when a generation was put in place
-        await connection.execute(text(f"ALTER TABLE {SCHEMA}.generation ADD COLUMN built TIMESTAMPTZ"))
-        await connection.execute(update(generation).values(version=VERSION))
-    elif version != VERSION:
+    if version != VERSION:
         raise StoreUnusable(
             f"The schema {SCHEMA} of STORE_URL's database was written by another version of Docent;"
             " rename it and run reindex."
         )
-    await connection.run_sync(
-        unused_vectors.create, checkfirst=True
-    )  # an index of this version may be older than this table

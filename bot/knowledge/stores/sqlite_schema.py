@@ -1,4 +1,4 @@
-"""The index's file: its tables, how an earlier version's become this one's, and what is said when it is not well."""
+"""Schema of the SQLite index, and messages for its errors."""
 
 from __future__ import annotations
 
@@ -56,50 +56,20 @@ CREATE TABLE IF NOT EXISTS spare (
 CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5 (title, section, text, tokenize='porter unicode61');
 """
 
-# The first version kept no dimension, and the words as they stood in the text. Its vectors have been paid for.
-_FROM_VERSION_1 = """
-DROP TRIGGER words_of_new_nodes;
-DROP TRIGGER words_of_old_nodes;
-DROP TABLE words;
-ALTER TABLE generation ADD COLUMN model TEXT NOT NULL DEFAULT 'none';
-ALTER TABLE generation ADD COLUMN dimension INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE generation ADD COLUMN segmentation TEXT NOT NULL DEFAULT '';
-CREATE TABLE models (name TEXT PRIMARY KEY, dimension INTEGER NOT NULL) WITHOUT ROWID;
-INSERT INTO models SELECT model, max(length(vector)) / 4 FROM vectors GROUP BY model;
-ALTER TABLE vectors RENAME TO vectors_before;
-CREATE TABLE vectors (
-    passage TEXT NOT NULL,
-    model TEXT NOT NULL,
-    dimension INTEGER NOT NULL,
-    vector BLOB NOT NULL,
-    PRIMARY KEY (passage, model, dimension)
-);
-INSERT INTO vectors SELECT passage, model, length(vector) / 4, vector FROM vectors_before;
-DROP TABLE vectors_before;
-UPDATE generation SET (model, dimension) = (
-    SELECT model, dimension FROM vectors JOIN nodes USING (passage) GROUP BY model, dimension ORDER BY count(*) DESC
-) WHERE EXISTS (SELECT 1 FROM vectors JOIN nodes USING (passage));
-"""
-# The second did not write down when a generation was put in place.
-_FROM_VERSION_2 = """
-ALTER TABLE generation ADD COLUMN built TEXT NOT NULL DEFAULT '';
-"""
-_UPGRADES = {0: "", 1: _FROM_VERSION_1 + _FROM_VERSION_2, 2: _FROM_VERSION_2, _VERSION: ""}
-
 _log = logging.getLogger(__name__)
 
 
 def prepare_schema(connection: sqlite3.Connection, path: Path) -> None:
-    """Make the tables, or bring an earlier version's up to this one, in one transaction.
+    """Create the tables unless they exist, and rebuild the keyword index if the analyzer changed, in one transaction.
 
     Raises:
-        StoreUnusable: they are of a later version.
+        StoreUnusable: they are of another version.
     """
     connection.execute("BEGIN IMMEDIATE")
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version not in _UPGRADES:
+    if version not in {0, _VERSION}:  # 0 is a new file
         raise StoreUnusable(f"{path} was written by another version of Docent; move it away and run reindex.")
-    _execute_all(connection, _UPGRADES[version] + _SCHEMA)
+    _execute_all(connection, _SCHEMA)
     (segmentation,) = connection.execute("SELECT segmentation FROM generation").fetchone()
     if segmentation != ANALYZER_VERSION:
         _rebuild_keyword_index(connection, path)
@@ -137,8 +107,9 @@ def _rebuild_keyword_index(connection: sqlite3.Connection, path: Path) -> None:
     (nodes,) = connection.execute("SELECT count(*) FROM nodes").fetchone()
     if nodes:
         _log.info(
-            "%s was written by an earlier version: the words of its %d passages are indexed anew; its vectors stay.",
-            *(path.name, nodes),
+            "%s: rebuilding the keyword index of %d passages for this version; vectors are kept",
+            path.name,
+            nodes,
         )
     connection.execute("DELETE FROM words")
     rows = connection.execute("SELECT number, title, section, text FROM nodes ORDER BY number")

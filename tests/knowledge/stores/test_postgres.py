@@ -103,21 +103,6 @@ async def test_changed_analyzer_version_rebuilds_the_keyword_index(database: Ind
     assert await find_texts_by_keywords(database.open(), "refund") == ["Refunds take thirty days."]
 
 
-async def test_an_index_of_the_first_version_is_read_on_and_knows_its_age_from_the_next_generation(
-    database: IndexLocation,
-) -> None:
-    store = fill_store(database.open(), make_node("refund"), vectors=[[1, 0]])
-    assert isinstance(store, postgres.PostgresStore)
-    with store._write_transaction() as do:
-        do(lambda c: c.execute(text("ALTER TABLE docent.generation DROP COLUMN built")))
-        do(lambda c: c.execute(text("UPDATE docent.generation SET version = 1")))
-    again = database.open()
-    assert (again.generation().number, again.generation().built) == (1, None)
-    assert await find_texts_by_keywords(again, "refund") == await find_texts_by_vector(again, [1, 0]) == ["refund"]
-    again.replace({}, [])
-    assert database.open().generation().built is not None
-
-
 async def test_an_index_of_another_version_is_named_with_what_to_do(database: IndexLocation) -> None:
     store = database.open()
     assert isinstance(store, postgres.PostgresStore)
