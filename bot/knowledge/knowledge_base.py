@@ -34,16 +34,15 @@ from bot.knowledge.answering.synthesis import GroundedSynthesizer, StreamedAnswe
 from bot.knowledge.ingestion.attachments import read_attachment
 from bot.knowledge.ingestion.ingestion import BATCH, IN_FLIGHT, Ingestion
 from bot.knowledge.models.local import LocalEmbedding, LocalEmbeddingChoice, load_local_embedding
+from bot.knowledge.models.model_errors import MODEL_ERRORS, map_model_error
 from bot.knowledge.models.openai import (
     ANSWER_TOKENS,
-    MODEL_ERRORS,
     EmbeddingChoice,
     LanguageModelChoice,
     RemoteEmbedding,
     StreamingModel,
     build_embedding_model,
     build_language_model,
-    map_model_error,
 )
 from bot.knowledge.sources.document_folder import DocumentFolder, sanitize_file_name, validate_collection_name
 from bot.knowledge.sources.folder import collections_in
@@ -460,6 +459,6 @@ def _build_embed_texts(embedding: BaseEmbedding) -> Callable[[Sequence[str]], li
         try:
             return embedding.get_text_embedding_batch(list(texts))
         except MODEL_ERRORS as error:
-            raise map_model_error(error) from error
+            raise map_model_error(error, setting="EMBED_MODEL") from error
 
     return embed

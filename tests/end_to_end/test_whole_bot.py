@@ -108,7 +108,7 @@ async def test_empty_model_output_is_explained(tmp_path: Path, script: Completio
     assert "http" not in content.replace("https://wiki.example/refunds", "")
 
 
-@pytest.mark.parametrize("close", [StreamEnd.RESET, StreamEnd.ERROR_EVENT, StreamEnd.UNFINISHED, StreamEnd.BROKEN_JSON])
+@pytest.mark.parametrize("close", [StreamEnd.RESET, StreamEnd.ERROR_EVENT, StreamEnd.CLOSED, StreamEnd.BROKEN_JSON])
 async def test_text_stays_when_the_model_connection_breaks(tmp_path: Path, close: StreamEnd) -> None:
     async with deploy(tmp_path, make_completion("A refund is paid within", delta_delay=0.05, end=close)) as bot:
         content = await bot.ask_and_wait()

@@ -35,6 +35,7 @@ class StreamEnd(Enum):
     DONE = "finish reason, usage, [DONE]"
     UNFINISHED = "[DONE] without a finish reason"
     RESET = "the connection is torn down"
+    CLOSED = "the stream ends without [DONE]"
     STALL = "silence until the client leaves"
     KEEP_ALIVE = "comments, but no text, until the client leaves"
     ERROR_EVENT = "an error event in the stream"
@@ -68,7 +69,15 @@ class ErrorResponse:
     retry_after: float | None = None
 
 
-Script = Completion | ErrorResponse | Callable[["Request"], Completion | ErrorResponse]
+@dataclass(frozen=True, slots=True)
+class RawResponse:
+    """A body as it is, with status 200."""
+
+    body: str
+    content_type: str = "text/event-stream"
+
+
+Script = Completion | ErrorResponse | RawResponse | Callable[["Request"], Completion | ErrorResponse | RawResponse]
 
 
 def make_completion(
@@ -145,6 +154,7 @@ class OpenAIServer:
     def __init__(self, script: Script | None = None, *, models: Sequence[str] = ("fake",)) -> None:
         self.script: Script = script or make_completion("Hello.")
         self.embedding_error: ErrorResponse | None = None
+        self.embedding_limit: int | None = None
         self.requests: list[Request] = []
         self.disconnects = 0
         self.disconnected = asyncio.Event()
@@ -196,6 +206,8 @@ class OpenAIServer:
         script = self.script(record) if callable(self.script) else self.script
         if isinstance(script, ErrorResponse):
             return self._respond_with_error(script)
+        if isinstance(script, RawResponse):
+            return web.Response(text=script.body, content_type=script.content_type)
         try:
             return await self._stream_completion(request, script)
         except (asyncio.CancelledError, ConnectionResetError):
@@ -225,6 +237,8 @@ class OpenAIServer:
                 await self._finish(response, completion)
             case StreamEnd.UNFINISHED:
                 await response.write(b"data: [DONE]\n\n")
+            case StreamEnd.CLOSED:
+                pass
             case StreamEnd.RESET:
                 await asyncio.sleep(0.05)  # lets what was written leave the machine first
                 if request.transport is not None:
@@ -256,9 +270,11 @@ class OpenAIServer:
 
     async def _embed(self, request: web.Request) -> web.Response:
         record = await self._record_request(request)
+        texts = record.body["input"]
         if self.embedding_error is not None:
             return self._respond_with_error(self.embedding_error)
-        texts = record.body["input"]
+        if self.embedding_limit is not None and len(texts) > self.embedding_limit:
+            return self._respond_with_error(ErrorResponse(400, None, "batch size is too large"))
         vectors = [embed_text(text) for text in ([texts] if isinstance(texts, str) else texts)]
         data = [
             {"object": "embedding", "index": index, "embedding": _encode_vector(vector, record.body)}

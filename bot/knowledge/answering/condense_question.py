@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from bot.domain import QUESTION_LIMIT
 from bot.knowledge.answering.prompts import build_condense_prompt
-from bot.knowledge.models.openai import MODEL_ERRORS
+from bot.knowledge.models.model_errors import MODEL_ERRORS
 from bot.text.invisible import strip_invisible
 from bot.text.search_terms import extract_stems
 

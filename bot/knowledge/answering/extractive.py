@@ -21,7 +21,7 @@ from bot.knowledge.answering.prompts import format_heading
 from bot.knowledge.answering.quotable_units import QuotableUnit, split_units
 from bot.knowledge.answering.synthesis import PassageSynthesizer
 from bot.knowledge.answering.vector_store import SIMILARITY
-from bot.knowledge.models.openai import MODEL_ERRORS
+from bot.knowledge.models.model_errors import MODEL_ERRORS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence

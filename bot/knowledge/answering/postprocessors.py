@@ -12,7 +12,7 @@ from bot.knowledge.answering.evidence import MIN_COVERAGE, MIN_COVERAGE_NON_LATI
 from bot.knowledge.answering.fusion import fusion_weights
 from bot.knowledge.answering.passages import get_text_node, group_by_document, list_nearest_titles, merge_adjacent
 from bot.knowledge.answering.vector_store import COVERAGE, SIMILARITY
-from bot.knowledge.models.openai import build_context_too_long
+from bot.knowledge.models.model_errors import build_context_too_long
 from bot.knowledge.splitting.splitter import count_tokens, get_searchable_text
 from bot.text.search_terms import guess_language
 

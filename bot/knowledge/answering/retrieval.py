@@ -12,7 +12,7 @@ from llama_index.core.schema import NodeWithScore, QueryBundle
 from llama_index.core.vector_stores.types import VectorStoreQueryMode
 
 from bot.knowledge.answering.vector_store import HybridVectorStore, filter_by_scope
-from bot.knowledge.models.openai import MODEL_ERRORS
+from bot.knowledge.models.model_errors import MODEL_ERRORS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

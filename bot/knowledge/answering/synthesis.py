@@ -14,7 +14,7 @@ from bot.domain import AnswerStatus, Usage
 from bot.knowledge.answering.passages import build_sources
 from bot.knowledge.answering.prompts import NO_PASSAGES, build_question_prompt, format_file, format_passage
 from bot.knowledge.answering.refusal_marker import RefusalMarkerFilter
-from bot.knowledge.models.openai import MODEL_ERRORS, map_model_error
+from bot.knowledge.models.model_errors import MODEL_ERRORS, map_model_error
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence

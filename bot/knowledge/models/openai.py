@@ -1,14 +1,16 @@
-"""Model choices in, LlamaIndex models out; and what goes wrong with a model, put into words.
+"""Builds LlamaIndex's models for OpenAI and OpenAI-compatible servers, and bears with what such servers do.
 
 LlamaIndex's classes ignore ``OPENAI_BASE_URL`` and would send a team's documents to OpenAI. So the address is always
-passed, and looked at once more after construction.
+passed, and checked after construction.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import math
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
@@ -24,16 +26,18 @@ from llama_index.llms.openai.utils import (
 from llama_index.llms.openai_like import OpenAILike  # type: ignore[import-untyped] # it ships no py.typed
 
 from bot import errors
-from bot.knowledge.models.usage import INTERRUPTED, UsageCounter
+from bot.knowledge.models.chat_stream import ChatStreamReader
+from bot.knowledge.models.model_errors import MODEL_ERRORS, VectorsInvalid, describe_reason, parse_retry_after
+from bot.knowledge.models.usage import UsageCounter
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from llama_index.core.base.llms.types import ChatMessage, ChatResponseAsyncGen
     from pydantic import SecretStr
 
 OPENAI_BASE: Final = "https://api.openai.com/v1"
-"""Where a model lives when no address is given."""
+"""Address of a model for which none is given."""
 
 FALLBACK_WINDOW: Final = 8_192
 """Context window in tokens of a model that says nothing about itself: what the smallest servers in use offer."""
@@ -41,23 +45,48 @@ FALLBACK_WINDOW: Final = 8_192
 ANSWER_TOKENS: Final = 1_024
 """The longest answer, in tokens, unless another length is chosen."""
 
-MODEL_ERRORS: Final = (openai.OpenAIError, httpx.HTTPError, ValueError, TimeoutError)
-"""What a model's client raises. ``ValueError`` is an event that is not JSON."""
-
 _REQUEST_REJECTED: Final = (openai.APIStatusError, openai.APIConnectionError)  # before the stream, never in its midst
 _TIMEOUT: Final = httpx.Timeout(
     120.0, connect=5.0
 )  # seconds; whoever waits for deltas has earlier deadlines of its own
 _TEMPERATURE: Final = 0.1
 _REASONING_TOKENS: Final = 4_096
+_MAX_WAIT: Final = 5.0  # seconds of a Retry-After that are waited for before the first word
+_OPTIONAL_PARAMETERS: Final = (
+    "max_completion_tokens",
+    "max_tokens",
+    "temperature",
+    "stream_options",
+    "stop",
+    "reasoning_effort",
+    "top_p",
+)
+_UNSUPPORTED: Final = re.compile(
+    r"support|unrecogni[sz]ed|unknown|unexpected|not (?:permitted|allowed)|extra (?:inputs|fields)|invalid param",
+    re.IGNORECASE,
+)
+_LIMITS: Final = ("max_tokens", "max_completion_tokens")
+_BAD_REQUEST: Final = frozenset({400, 422})
+_TOO_LARGE: Final = frozenset({400, 413, 422})
 _REASONING_NAME: Final = re.compile(r"(^|/)(o\d|gpt-5)", re.IGNORECASE)
+
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class LanguageModelChoice:
-    """A model that writes. ``api_base`` None is OpenAI's own; ``context_window`` is in tokens, None if unknown.
+    """A model that writes.
 
-    ``answer_tokens`` is how long an answer may become.
+    Attributes:
+        name: The model's name, as its server calls it.
+        api_base: The server's address; None is OpenAI's own.
+        api_key: The key; None where the server asks for none.
+        context_window: Tokens it reads at most; None if unknown.
+        answer_tokens: The longest answer in tokens.
+        options: Parameters that are added to every request, or replace ours.
+        headers: Headers that are added to every request.
+        fallback: The model that is asked where this one fails before its first word.
     """
 
     name: str
@@ -65,6 +94,9 @@ class LanguageModelChoice:
     api_key: SecretStr | None = None
     context_window: int | None = None
     answer_tokens: int = ANSWER_TOKENS
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    fallback: LanguageModelChoice | None = None
 
     @property
     def window(self) -> int:
@@ -90,66 +122,165 @@ class LanguageModelChoice:
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingChoice:
-    """A model that embeds, behind OpenAI's protocol. ``api_base`` None is OpenAI's own."""
+    """A model that embeds, behind OpenAI's protocol; fields as of ``LanguageModelChoice``."""
 
     name: str
     api_base: str | None = None
     api_key: SecretStr | None = None
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+
+
+@dataclass(slots=True)
+class _LearnedLimits:
+    """What a server's replies have shown, for every later request of the process."""
+
+    unsupported: set[str] = field(default_factory=set[str])
+    has_reasoned: bool = False
+    batch_size: int | None = None
 
 
 class StreamingModel(OpenAILike):  # type: ignore[misc] # its base ships no py.typed
-    """An OpenAI-compatible model that can be watched while it streams.
+    """An OpenAI-compatible model that can be watched while it streams, and that adapts to what its server accepts.
 
     LlamaIndex passes on the text alone; why a stream ended is in the raw events. ``with_usage`` gives a copy whose
     ``usage_counter`` sees them: one copy per answer, all over the same connections.
     """
 
     _usage_counter: UsageCounter = PrivateAttr(default_factory=UsageCounter)
+    _learned: _LearnedLimits = PrivateAttr(default_factory=_LearnedLimits)
+    _fallback: StreamingModel | None = PrivateAttr(default=None)
 
     def with_usage(self) -> StreamingModel:
-        """A copy with a fresh tally."""
+        """Return a copy with a fresh usage counter."""
+        return self._with_counter(UsageCounter())
+
+    def _with_counter(self, counter: UsageCounter) -> StreamingModel:
         copy = cast("StreamingModel", self.model_copy())
-        copy._usage_counter = UsageCounter()  # noqa: SLF001 # our own field, on our own copy
+        copy._usage_counter = counter  # noqa: SLF001 # our own field, on our own copy
         return copy
 
     @property
     def usage_counter(self) -> UsageCounter:
-        """What the streams of this copy have told."""
+        """What the streams of this copy have reported."""
         return self._usage_counter
+
+    def set_fallback(self, model: StreamingModel | None) -> None:
+        """Set the model that is asked where this one fails before its first word."""
+        self._fallback = model
 
     async def aclose(self) -> None:
         """Close the connections, of every copy."""
         await self._get_aclient().close()
+        if self._fallback is not None:
+            await self._fallback.aclose()
 
     def _get_credential_kwargs(self, is_async: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002 # as inherited
         return {**super()._get_credential_kwargs(is_async), "timeout": _TIMEOUT}
 
-    async def _astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseAsyncGen:
-        responses = await super()._astream_chat(messages, **kwargs)
-        return self._observe_stream(messages, responses)
+    def _get_model_kwargs(self, **kwargs: Any) -> dict[str, Any]:
+        wanted = cast("dict[str, Any]", super()._get_model_kwargs(**kwargs))
+        if self._learned.has_reasoned:
+            for name in _LIMITS:
+                if isinstance(wanted.get(name), int):
+                    wanted[name] += _REASONING_TOKENS
+        if "max_tokens" in self._learned.unsupported and isinstance(wanted.get("max_tokens"), int):
+            wanted.setdefault("max_completion_tokens", wanted["max_tokens"])
+        return {name: value for name, value in wanted.items() if name not in self._learned.unsupported}
 
-    async def _observe_stream(
-        self, messages: Sequence[ChatMessage], responses: ChatResponseAsyncGen
-    ) -> ChatResponseAsyncGen:
-        """The same responses, noted; the request goes out when the first is awaited, and from then on it counts."""
+    async def _astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseAsyncGen:
+        return self._stream_adaptively(messages, kwargs)
+
+    async def _stream_adaptively(self, messages: Sequence[ChatMessage], kwargs: dict[str, Any]) -> ChatResponseAsyncGen:
+        """Yield the responses; before the first word, ask again as the server's error allows, then the fallback."""
+        has_text, has_waited = False, False
+        while True:
+            try:
+                async for response in self._observe_stream(messages, kwargs):
+                    has_text = has_text or bool(response.delta)
+                    yield response
+            except MODEL_ERRORS as error:
+                if has_text:
+                    raise
+                if self._drop_unsupported_parameter(error):
+                    continue
+                if not has_waited and (wait := _find_short_wait(error)) is not None:
+                    has_waited = True
+                    await asyncio.sleep(wait)
+                    continue
+                if self._fallback is None:
+                    raise
+                _log.warning("asking %s instead of %s: %s", self._fallback.model, self.model, describe_reason(error))
+                break
+            return
+        fallback = self._fallback._with_counter(self._usage_counter)  # noqa: SLF001 # of the same class
+        async for response in fallback._stream_adaptively(messages, kwargs):  # noqa: SLF001 # likewise
+            yield response
+
+    async def _observe_stream(self, messages: Sequence[ChatMessage], kwargs: dict[str, Any]) -> ChatResponseAsyncGen:
+        """Yield the responses of one request, counted from when it is sent: when the first is awaited."""
         self._usage_counter.start(messages)
         try:
-            async for response in responses:
-                self._usage_counter.observe(response.raw, response.additional_kwargs.get("thinking_delta", ""))
+            async for response in await super()._astream_chat(messages, **kwargs):
+                reasoning = response.additional_kwargs.get("thinking_delta", "")
+                if reasoning and not self.metadata_may_reason:
+                    self._learned.has_reasoned = True
+                self._usage_counter.observe(response.raw, reasoning)
                 yield response
         except _REQUEST_REJECTED as error:
             if not isinstance(error, openai.APITimeoutError):
                 self._usage_counter.cancel()
             raise
 
+    @property
+    def metadata_may_reason(self) -> bool:
+        """Whether the token limit has room for reasoning from the start."""
+        return _REASONING_NAME.search(self.model) is not None or self.model in O1_MODELS
+
+    def _drop_unsupported_parameter(self, error: Exception) -> bool:
+        """Remember a parameter that the server refuses; whether there is one, and it was sent."""
+        if not isinstance(error, openai.APIStatusError) or error.status_code not in _BAD_REQUEST:
+            return False
+        sent = self._get_model_kwargs(stream=True)
+        name = _find_parameter(error, [each for each in _OPTIONAL_PARAMETERS if each in sent])
+        if name is None:
+            return False
+        _log.warning("%s does not accept %s: asking without it from now on", self.model, name)
+        self._learned.unsupported.add(name)
+        return True
+
 
 class RemoteEmbedding(OpenAIEmbedding):  # type: ignore[misc] # its base ships no py.typed
-    """An embedding model behind OpenAI's protocol, whose connections can be closed."""
+    """An embedding model behind OpenAI's protocol, whose connections can be closed.
+
+    Where a server refuses a batch for its size, the batch is halved, and later ones are no larger.
+    """
+
+    _learned: _LearnedLimits = PrivateAttr(default_factory=_LearnedLimits)
 
     async def aclose(self) -> None:
         """Close the connections, those of the blocking methods too."""
         await self._get_aclient().close()
         self._get_client().close()
+
+    def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
+        size = min(self._learned.batch_size or len(texts), len(texts))
+        vectors: list[list[float]] = []
+        while len(vectors) < len(texts):
+            batch = texts[len(vectors) : len(vectors) + size]
+            try:
+                found = super()._get_text_embeddings(batch)
+            except openai.APIStatusError as error:
+                if error.status_code not in _TOO_LARGE or size == 1:
+                    raise
+                size = self._learned.batch_size = (size + 1) // 2
+                _log.warning("%s refused %d texts at once: sending %d", self.model_name, len(batch), size)
+                continue
+            vectors += _check_vectors(found, len(batch))
+        return vectors
+
+    async def _aget_text_embeddings(self, texts: list[str]) -> list[list[float]]:
+        return await asyncio.to_thread(self._get_text_embeddings, texts)
 
     def _get_credential_kwargs(self, is_async: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002 # as inherited
         return {**super()._get_credential_kwargs(is_async), "timeout": _TIMEOUT}
@@ -182,6 +313,7 @@ def build_language_model(choice: LanguageModelChoice) -> StreamingModel:
             ]
         ) from error
     _ensure_address(model.api_base, choice)
+    model.set_fallback(None if choice.fallback is None else build_language_model(choice.fallback))
     _ = model._get_aclient().chat  # noqa: SLF001 # the first access imports half a second's worth of modules
     return model
 
@@ -192,22 +324,26 @@ def build_embedding_model(choice: EmbeddingChoice) -> RemoteEmbedding:
     Raises:
         SettingsInvalid: it would be asked at another address than the one that was chosen.
     """
-    model = RemoteEmbedding(model_name=choice.name, **_build_connection_arguments(choice))
+    options = {"extra_body": _flatten_options(choice.options)} if choice.options else {}
+    model = RemoteEmbedding(model_name=choice.name, additional_kwargs=options, **_build_connection_arguments(choice))
     _ensure_address(model.api_base, choice)
     _ = model._get_aclient().embeddings  # noqa: SLF001 # made now, so that the first question finds it
     return model
 
 
 def _build_connection_arguments(choice: LanguageModelChoice | EmbeddingChoice) -> dict[str, Any]:
-    """How to reach a model's server. Headers, proxies and other kinds of server belong here."""
+    """Return how a model's server is reached."""
     return {
         "api_base": choice.api_base or OPENAI_BASE,
         # A server without keys still wants a header, and the client would look for OPENAI_API_KEY by itself.
         "api_key": choice.api_key.get_secret_value() if choice.api_key else "none",
         "max_retries": 1,
         "timeout": _TIMEOUT.read,
+        "default_headers": dict(choice.headers),
         "async_http_client": openai.DefaultAsyncHttpxClient(
-            timeout=_TIMEOUT, event_hooks={"response": [_disable_retry]}
+            timeout=_TIMEOUT,
+            headers={"Accept-Encoding": "identity"},  # a compressed stream could not be read while it comes
+            event_hooks={"response": [_disable_retry, _normalise_chat_stream]},
         ),
     }
 
@@ -227,7 +363,7 @@ def _ensure_address(address: str | None, choice: LanguageModelChoice | Embedding
 
 
 async def _disable_retry(response: httpx.Response) -> None:
-    """Tell the client not to sit out a ``Retry-After`` (up to two minutes): people hear at once when to ask again."""
+    """Keep the client from waiting for a ``Retry-After`` (up to two minutes): people hear at once when to ask again."""
     if response.status_code == HTTPStatus.TOO_MANY_REQUESTS or "retry-after" in response.headers:
         response.headers["x-should-retry"] = "false"
 
@@ -239,106 +375,86 @@ def _build_extra_arguments(choice: LanguageModelChoice) -> dict[str, Any]:
     if choice.is_openai:
         extra["stream_options"] = {"include_usage": True}  # some gateways refuse a request that has these
         extra["max_completion_tokens"] = _compute_token_limit(choice)  # OpenAI's newer models refuse ``max_tokens``
+    if choice.options:
+        extra["extra_body"] = _flatten_options(choice.options)
     return extra
 
 
+def _flatten_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the operator's options as fields of the request; ``extra_body``, as the client calls them, is unpacked."""
+    nested = options.get("extra_body")
+    named = {name: value for name, value in options.items() if name != "extra_body"}
+    return {**named, **nested} if isinstance(nested, dict) else named
+
+
 def _compute_token_limit(choice: LanguageModelChoice) -> int:
-    """What the server is told to write at most. What a model thinks counts as written there, and is not the answer."""
+    """Return the limit that is sent: a server counts reasoning as written, which is not the answer."""
     return choice.max_answer_tokens + (_REASONING_TOKENS if choice.may_reason else 0)
 
 
-_REFUSED: Final = (
-    "The model's server does not accept the key, or not for this model. "
-    "Whoever runs Docent needs to check OPENAI_API_KEY and LLM_MODEL."
-)
-_OUT_OF_CREDIT: Final = (
-    "The account that pays for the model has no credit left. Whoever runs Docent needs to top it up."
-)
-_UNKNOWN: Final = "The model's server has no such model. Whoever runs Docent needs to check LLM_MODEL and EMBED_MODEL."
-_UNREACHABLE: Final = (
-    "The model's server cannot be reached. Try again in a minute; "
-    "if it stays so, whoever runs Docent needs to check OPENAI_BASE_URL and the network."
-)
-_TOO_LONG: Final = (
-    "The question and its passages are longer than the model can read. "
-    "Ask a shorter question, or let whoever runs Docent check LLM_CONTEXT_WINDOW."
-)
-_NOT_ACCEPTED: Final = (
-    "The model's server did not accept the request. Whoever runs Docent finds the reason in the log, "
-    "and may need another LLM_MODEL."
-)
-
-_OVERLOADED: Final = frozenset({429, 503, 529})
-_SERVER_ERROR: Final = 500
-_BY_STATUS: Final[Mapping[int, tuple[type[errors.AnswerUnavailable], str]]] = {
-    401: (errors.ModelAccessDenied, _REFUSED),
-    402: (errors.ModelOutOfCredit, _OUT_OF_CREDIT),
-    403: (errors.ModelAccessDenied, _REFUSED),
-    404: (errors.ModelUnknown, _UNKNOWN),
-}
-_BY_CODE: Final[Mapping[str, tuple[type[errors.AnswerUnavailable], str]]] = {
-    "insufficient_quota": (errors.ModelOutOfCredit, _OUT_OF_CREDIT),
-    "billing_hard_limit_reached": (errors.ModelOutOfCredit, _OUT_OF_CREDIT),
-    "context_length_exceeded": (errors.ContextTooLong, _TOO_LONG),
-    "model_not_found": (errors.ModelUnknown, _UNKNOWN),
-}
-
-
-def map_model_error(error: Exception) -> errors.AnswerUnavailable:
-    """The error of ours for one that a model's client raised (see ``MODEL_ERRORS``); to be raised *from* that one."""
-    match error:
-        case openai.APIStatusError():
-            return _map_status_error(error)
-        case openai.APIConnectionError() | httpx.ConnectError() | httpx.ConnectTimeout():
-            return errors.ModelUnreachable(_UNREACHABLE)
-        case openai.APIError():
-            return _map_stream_error(error)
-        case _:
-            return errors.ModelInterrupted(INTERRUPTED)
-
-
-def build_context_too_long() -> errors.ContextTooLong:
-    """The error for a prompt that no trimming can make short enough."""
-    return errors.ContextTooLong(_TOO_LONG)
-
-
-def _map_status_error(error: openai.APIStatusError) -> errors.AnswerUnavailable:
-    if known := _BY_CODE.get(_get_error_code(error)) or _BY_STATUS.get(error.status_code):
-        kind, words = known
-        return kind(words)
-    if error.status_code in _OVERLOADED:
-        return _build_busy_error(_parse_retry_after(error.response.headers))
-    if error.status_code >= _SERVER_ERROR:
-        return errors.ModelUnreachable("The model's server is in trouble. Try again in a minute.")
-    return errors.AnswerUnavailable(_NOT_ACCEPTED)
-
-
-def _map_stream_error(error: openai.APIError) -> errors.AnswerUnavailable:
-    """The fault told by an error event in the midst of a stream."""
-    kind, words = _BY_CODE.get(_get_error_code(error), (errors.ModelInterrupted, INTERRUPTED))
-    return kind(words)
-
-
-def _get_error_code(error: openai.APIError) -> str:
-    body = cast("Mapping[str, object]", error.body) if isinstance(error.body, Mapping) else {}
-    return str(error.code or body.get("type") or "")
-
-
-def _build_busy_error(retry_after: float | None) -> errors.ModelBusy:
-    when = "in a moment" if retry_after is None else f"in {_format_seconds(retry_after)}"
-    return errors.ModelBusy(f"The model has too much to do. Try again {when}.", retry_after=retry_after)
-
-
-def _format_seconds(seconds: float) -> str:
-    whole = max(1, round(seconds))
-    if whole < 120:  # noqa: PLR2004 # up to two minutes people think in seconds
-        return f"{whole} s"
-    return f"{round(whole / 60)} minutes"
-
-
-def _parse_retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds until a retry is welcome. The other form of this header, a date, is rare and read as not said."""
-    try:
-        return float(headers["retry-after"])
-    except (KeyError, ValueError):
+def _find_parameter(error: openai.APIStatusError, sent: Sequence[str]) -> str | None:
+    """Return the parameter that a refusal names, of those that were sent."""
+    text = error.message
+    if not _UNSUPPORTED.search(f"{text} {error.code}"):
         return None
+    if error.param in sent:
+        return str(error.param)
+    # "max_tokens is not supported, use max_completion_tokens": the first that is named is the one that is refused.
+    named = [(match.start(), name) for name in sent if (match := re.search(rf"\b{name}\b", text))]
+    return min(named)[1] if named else None
+
+
+def _find_short_wait(error: Exception) -> float | None:
+    """Return the seconds of a short ``Retry-After``; None if there is none, or a long one."""
+    if not isinstance(error, openai.APIStatusError):
+        return None
+    seconds = parse_retry_after(error.response.headers)
+    return seconds if seconds is not None and 0 <= seconds <= _MAX_WAIT else None
+
+
+def _check_vectors(vectors: list[list[float]], count: int) -> list[list[float]]:
+    """Return the vectors of a batch.
+
+    Raises:
+        VectorsInvalid: there are more or fewer than texts, or one is empty or not finite, or they differ in length.
+    """
+    if len(vectors) != count:
+        raise VectorsInvalid(f"the server returned {len(vectors)} vectors for {count} texts")
+    if not all(vectors):
+        raise VectorsInvalid("the server returned an empty vector")
+    if len({len(vector) for vector in vectors}) > 1:
+        raise VectorsInvalid("the server returned vectors of different lengths")
+    if not all(math.isfinite(number) for vector in vectors for number in vector):
+        raise VectorsInvalid("the server returned a vector with a number that is not finite")
+    return vectors
+
+
+class _NormalisedStream(httpx.AsyncByteStream):
+    """A response's body, rewritten by a ``ChatStreamReader``."""
+
+    def __init__(self, stream: httpx.AsyncByteStream) -> None:
+        self._stream = stream
+        self._reader = ChatStreamReader()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for data in self._stream:
+            if events := self._reader.feed(data):
+                yield events
+        if events := self._reader.flush():
+            yield events
+        if self._reader.has_assumed_end:
+            _log.info("the model's server ended a stream without a finish reason: taken for complete")
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+async def _normalise_chat_stream(response: httpx.Response) -> None:
+    """Rewrite the body of a chat response; one that is compressed is left alone."""
+    is_chat = response.request.url.path.endswith("/chat/completions")
+    is_plain = response.headers.get("content-encoding", "identity") == "identity"
+    if not (is_chat and is_plain and response.status_code == HTTPStatus.OK):
+        return
+    if isinstance(response.stream, httpx.AsyncByteStream):
+        response.headers["content-type"] = "text/event-stream"
+        response.stream = _NormalisedStream(response.stream)

@@ -1,4 +1,4 @@
-"""One word to embed, one token to write: what proves that a model works, and which host it was that answered."""
+"""Probes a model with one token, and says which host answered."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from llama_index.core.base.llms.types import ChatMessage
 
 from bot.errors import ModelResponseEmpty, ModelUnreachable, SettingsInvalid
 from bot.knowledge.models.local import load_local_embedding
-from bot.knowledge.models.openai import MODEL_ERRORS, build_embedding_model, build_language_model, map_model_error
+from bot.knowledge.models.model_errors import MODEL_ERRORS, map_model_error
+from bot.knowledge.models.openai import build_embedding_model, build_language_model
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -27,9 +28,11 @@ _PROBE_TEXT: Final = "Hello"
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """The host that answered, "" if none did, and what was wrong, None if nothing was.
+    """The outcome of a probe.
 
-    A host that only sent the request on to another did not answer it.
+    Attributes:
+        host: The host that answered, "" if none did; one that only redirected the request did not.
+        fault: What was wrong, None if nothing was.
     """
 
     host: str
@@ -37,40 +40,43 @@ class ProbeResult:
 
 
 async def probe_llm(choice: LanguageModelChoice, timeout_seconds: float) -> ProbeResult:
-    """Let the model that writes write one token, through the very client that answers are written with.
+    """Have the language model write one token, through the client that answers are written with.
 
-    A model that thinks first may think as long as for an answer; at its first sign of life it is let go.
-    ``timeout`` is in seconds.
+    A reasoning model may reason as long as for an answer; it is cancelled at its first delta.
+
+    Args:
+        choice: The model; a fallback is not asked.
+        timeout_seconds: Seconds until it counts as unreachable.
     """
     try:
-        model = await asyncio.to_thread(build_language_model, replace(choice, answer_tokens=1))
+        model = await asyncio.to_thread(build_language_model, replace(choice, answer_tokens=1, fallback=None))
     except SettingsInvalid as error:
         return ProbeResult("", error)
     hosts = _record_hosts(model)
     try:
-        return await _run_probe(_has_output(model), hosts, timeout_seconds)
+        return await _run_probe(_has_output(model), hosts, timeout_seconds, "LLM_MODEL")
     finally:
         await model.aclose()
 
 
 async def probe_embedding(choice: EmbeddingChoice, timeout_seconds: float) -> ProbeResult:
-    """Let the model that embeds embed one word, through the very client that questions are embedded with."""
+    """Have the embedding model embed one word, through the client that questions are embedded with."""
     try:
         model = await asyncio.to_thread(build_embedding_model, choice)
     except SettingsInvalid as error:
         return ProbeResult("", error)
     hosts = _record_hosts(model)
     try:
-        return await _run_probe(_has_vector(model), hosts, timeout_seconds)
+        return await _run_probe(_has_vector(model), hosts, timeout_seconds, "EMBED_MODEL")
     finally:
         await model.aclose()
 
 
 async def probe_local_embedding() -> int | None:
-    """Let the local model embed one word: how many numbers came out, None where it is not installed.
+    """Return the dimension of the local model's vectors, None if it is not installed.
 
     Raises:
-        ImportError: what it runs on is not usable.
+        ImportError: its runtime is not usable.
         OSError: its weights are not.
     """
     model = await asyncio.to_thread(load_local_embedding)
@@ -78,7 +84,7 @@ async def probe_local_embedding() -> int | None:
 
 
 def _record_hosts(model: StreamingModel | RemoteEmbedding) -> list[str]:
-    """The hosts that will answer the model's client, in order."""
+    """Return a list that gets the hosts that answer the model's client, in order."""
     hosts: list[str] = []
 
     async def record_host(response: httpx.Response) -> None:
@@ -90,21 +96,23 @@ def _record_hosts(model: StreamingModel | RemoteEmbedding) -> list[str]:
     return hosts
 
 
-async def _run_probe(work: Coroutine[Any, Any, bool], hosts: list[str], timeout_seconds: float) -> ProbeResult:
+async def _run_probe(
+    work: Coroutine[Any, Any, bool], hosts: list[str], timeout_seconds: float, setting: str
+) -> ProbeResult:
     fault: DocentError | None = None
     try:
         async with asyncio.timeout(timeout_seconds):
             if not await work:
-                fault = ModelResponseEmpty("The model answered without a word.")
+                fault = ModelResponseEmpty("The model wrote nothing.")
     except TimeoutError:
         fault = ModelUnreachable(f"The model's server gave no answer within {timeout_seconds:.0f} seconds.")
     except MODEL_ERRORS as error:
-        fault = map_model_error(error)
+        fault = map_model_error(error, setting=setting)
     return ProbeResult(hosts[-1] if hosts else "", fault)
 
 
 async def _has_output(model: StreamingModel) -> bool:
-    """Whether the model says or thinks anything; no more of it is read."""
+    """Whether the model writes or reasons anything; no more of it is read."""
     async with aclosing(await model.astream_chat([ChatMessage(_PROBE_TEXT)])) as responses:
         async for response in responses:
             if response.delta or response.additional_kwargs.get("thinking_delta"):

@@ -174,7 +174,7 @@ async def test_cancelling_whoever_waits_for_a_delta_closes_the_models_connection
     ("script", "error", "heard"),
     [
         (make_completion("So it", end=StreamEnd.RESET), ModelInterrupted, "So it"),
-        (make_completion("So it", end=StreamEnd.UNFINISHED), ModelInterrupted, "So it"),
+        (make_completion("So it", end=StreamEnd.CLOSED), ModelInterrupted, "So it"),
         (make_completion("So it", end=StreamEnd.ERROR_EVENT), ModelInterrupted, "So it"),
         (make_completion("So it", end=StreamEnd.BROKEN_JSON), ModelInterrupted, "So it"),
         (make_completion(" \n "), ModelResponseEmpty, " \n "),

@@ -8,16 +8,15 @@ import pytest
 from pydantic import SecretStr
 
 from bot import errors
+from bot.knowledge.models.model_errors import MODEL_ERRORS, map_model_error
 from bot.knowledge.models.openai import (
     ANSWER_TOKENS,
     FALLBACK_WINDOW,
-    MODEL_ERRORS,
     OPENAI_BASE,
     EmbeddingChoice,
     LanguageModelChoice,
     build_embedding_model,
     build_language_model,
-    map_model_error,
 )
 from tests.fakes.openai_server import (
     DIMENSION,
@@ -82,14 +81,14 @@ async def catch_error(script: Script) -> errors.AnswerUnavailable:
         (make_completion("So", end=StreamEnd.RESET), errors.ModelInterrupted),
         (make_completion("So", end=StreamEnd.ERROR_EVENT), errors.ModelInterrupted),
         (make_completion("So", end=StreamEnd.BROKEN_JSON), errors.ModelInterrupted),
-        (make_completion("So", end=StreamEnd.UNFINISHED), errors.ModelInterrupted),
+        (make_completion("So", end=StreamEnd.CLOSED), errors.ModelInterrupted),
         (
             Completion(["So"], end=StreamEnd.ERROR_EVENT, error={"message": "", "code": "insufficient_quota"}),
             errors.ModelOutOfCredit,
         ),
         (make_completion(""), errors.ModelResponseEmpty),
         (Completion([], finish_reason="length"), errors.ModelResponseEmpty),
-        (make_completion("", end=StreamEnd.UNFINISHED), errors.ModelResponseEmpty),
+        (make_completion("", end=StreamEnd.CLOSED), errors.ModelResponseEmpty),
     ],
 )
 async def test_every_model_error_has_a_type_and_a_message_without_key_or_address(

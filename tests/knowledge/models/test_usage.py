@@ -14,7 +14,8 @@ from pydantic import SecretStr
 from bot import errors
 from bot.domain import AnswerStatus, Usage
 from bot.knowledge.models import usage as usage_module
-from bot.knowledge.models.openai import MODEL_ERRORS, LanguageModelChoice, build_language_model
+from bot.knowledge.models.model_errors import MODEL_ERRORS
+from bot.knowledge.models.openai import LanguageModelChoice, build_language_model
 from bot.knowledge.models.usage import UsageCounter
 from bot.knowledge.splitting.splitter import count_tokens
 from tests.fakes.openai_server import (
@@ -117,7 +118,7 @@ async def test_usage_is_counted_if_the_model_reports_none() -> None:
         await model.aclose()
 
 
-@pytest.mark.parametrize("close", [StreamEnd.RESET, StreamEnd.UNFINISHED, StreamEnd.ERROR_EVENT, StreamEnd.BROKEN_JSON])
+@pytest.mark.parametrize("close", [StreamEnd.RESET, StreamEnd.CLOSED, StreamEnd.ERROR_EVENT, StreamEnd.BROKEN_JSON])
 async def test_usage_counts_the_text_before_an_error(close: StreamEnd) -> None:
     async with OpenAIServer(make_completion("So it is said", end=close)) as server:
         model = connect_model(server).with_usage()
@@ -162,7 +163,7 @@ async def test_usage_of_a_refused_request_is_zero(script: Script) -> None:
 
 async def test_usage_counts_reasoning_as_output() -> None:
     thoughts = ["Let me think. ", "Whitby, I believe."]
-    async with OpenAIServer(Completion(["Yes."], reasoning=thoughts, end=StreamEnd.UNFINISHED)) as server:
+    async with OpenAIServer(Completion(["Yes."], reasoning=thoughts, end=StreamEnd.CLOSED)) as server:
         model = connect_model(server).with_usage()
         assert await read_stream(model) == "Yes."
         assert model.usage_counter.usage.completion == count_tokens("".join([*thoughts, "Yes."]))
