@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from dotenv import dotenv_values
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, Json, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bot.domain import QUESTION_LIMIT
@@ -39,6 +39,8 @@ _ERROR_MESSAGES = {
     "float": "is not a number",
     "bool": "is neither true nor false",
     "literal": "is not one of the allowed values",
+    "json": "is not JSON",
+    "dict": "is not a JSON object",
 }
 """Messages by the first word of pydantic's error type."""
 
@@ -109,6 +111,21 @@ class Settings(BaseSettings):
     llm_context_window: int | None = Field(
         None, ge=2_000, le=10_000_000, description="the number of tokens the model reads at most, such as 32768"
     )
+    llm_options: Json[dict[str, Any]] | None = Field(
+        None, description='parameters added to every request to the model, as JSON, such as {"reasoning_effort": "low"}'
+    )
+    llm_headers: Json[dict[str, str]] | None = Field(
+        None, repr=False, description='headers added to every request to the model, as JSON, such as {"X-Team": "docs"}'
+    )
+    llm_fallback_model: str | None = Field(
+        None, description="the name of a model that is asked where the first fails before its first word"
+    )
+    llm_fallback_base_url: WebAddress | None = Field(
+        None, description="the address of that model's server, where it is not OPENAI_BASE_URL"
+    )
+    llm_fallback_api_key: Secret | None = Field(
+        None, description="the key for that server, where it is not OPENAI_API_KEY"
+    )
     embed_model: str | None = Field(
         None, description="the name of an embedding model, or `local`, or `none` for keywords only"
     )
@@ -116,6 +133,14 @@ class Settings(BaseSettings):
         None, description="the address of the server for embeddings, where it is not OPENAI_BASE_URL"
     )
     embed_api_key: Secret | None = Field(None, description="the key for that server, where it is not OPENAI_API_KEY")
+    embed_options: Json[dict[str, Any]] | None = Field(
+        None, description='parameters added to every request for embeddings, as JSON, such as {"dimensions": 512}'
+    )
+    embed_headers: Json[dict[str, str]] | None = Field(
+        None,
+        repr=False,
+        description='headers added to every request for embeddings, as JSON, such as {"X-Team": "docs"}',
+    )
     data_dir: Path = Field(Path("data/documents"), description="the folder that holds the documents")
     state_dir: Path = Field(Path("data/state"), description="a folder the bot may write its index to")
     store_url: DatabaseAddress | None = Field(
@@ -258,7 +283,7 @@ class Settings(BaseSettings):
         return self.discord_token
 
 
-SECRET_FIELDS = ("discord_token", "openai_api_key", "embed_api_key", "store_url", "records_url")
+SECRET_FIELDS = ("discord_token", "openai_api_key", "llm_fallback_api_key", "embed_api_key", "store_url", "records_url")
 """Settings that may be in a file of their own, named by ``<SETTING>_FILE``."""
 
 

@@ -48,6 +48,21 @@ def test_empty_value_counts_as_unset(tmp_path: Path) -> None:
     assert load(write_env_file(tmp_path, "OPENAI_API_KEY=\nLLM_CONTEXT_WINDOW=")).has_model is False
 
 
+def test_options_and_headers_are_json_objects(tmp_path: Path) -> None:
+    settings = load(write_env_file(tmp_path, 'LLM_OPTIONS={"top_k": 3}\nEMBED_HEADERS={"X-Team": "docs"}'))
+    assert (settings.llm_options, settings.embed_headers, settings.llm_headers) == (
+        {"top_k": 3},
+        {"X-Team": "docs"},
+        None,
+    )
+
+
+@pytest.mark.parametrize("value", ["low", "[1]", '{"X-Team": 1}'])
+def test_headers_that_are_no_json_object_of_texts_are_reported(tmp_path: Path, value: str) -> None:
+    with pytest.raises(SettingsInvalid, match="LLM_HEADERS"):
+        load(write_env_file(tmp_path, f"LLM_HEADERS={value}"))
+
+
 def test_all_problems_are_reported_at_once_without_their_values(tmp_path: Path) -> None:
     path = write_env_file(
         tmp_path,

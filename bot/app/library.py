@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bot.errors import DocentError
@@ -167,13 +168,26 @@ def choose_language_model(settings: Settings) -> LanguageModelChoice | None:
 
     if not settings.has_model:
         return None
-    return LanguageModelChoice(
+    first = LanguageModelChoice(
         settings.llm_model,
         settings.model_url,
         settings.openai_api_key,
         settings.llm_context_window,
         answer_tokens=settings.answer_tokens,
+        options=settings.llm_options or {},
+        headers=settings.llm_headers or {},
     )
+    if settings.llm_fallback_model is None:
+        return first
+    has_own_server = settings.llm_fallback_base_url is not None
+    fallback = LanguageModelChoice(
+        settings.llm_fallback_model,
+        settings.llm_fallback_base_url or settings.model_url,
+        settings.llm_fallback_api_key or (None if has_own_server else settings.openai_api_key),
+        settings.llm_context_window,
+        answer_tokens=settings.answer_tokens,
+    )
+    return replace(first, fallback=fallback)
 
 
 def choose_embedding_model(settings: Settings) -> EmbeddingChoice | LocalEmbeddingChoice | None:
@@ -184,4 +198,10 @@ def choose_embedding_model(settings: Settings) -> EmbeddingChoice | LocalEmbeddi
         return None
     if settings.embedding == "local":
         return LocalEmbeddingChoice()
-    return EmbeddingChoice(settings.embedding, settings.embedding_url, settings.embedding_key)
+    return EmbeddingChoice(
+        settings.embedding,
+        settings.embedding_url,
+        settings.embedding_key,
+        options=settings.embed_options or {},
+        headers=settings.embed_headers or {},
+    )

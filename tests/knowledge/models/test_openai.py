@@ -8,6 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from bot import errors
+from bot.domain import AnswerStatus
 from bot.knowledge.models.model_errors import MODEL_ERRORS, map_model_error
 from bot.knowledge.models.openai import (
     ANSWER_TOKENS,
@@ -23,6 +24,8 @@ from tests.fakes.openai_server import (
     Completion,
     ErrorResponse,
     OpenAIServer,
+    RawResponse,
+    Request,
     Script,
     StreamEnd,
     make_completion,
@@ -249,3 +252,127 @@ def test_model_without_chat_is_reported_as_a_settings_error() -> None:
     with pytest.raises(errors.SettingsInvalid, match=r"LLM_MODEL .*gpt-5\.2-pro.* Choose") as caught:
         build_language_model(LanguageModelChoice("gpt-5.2-pro", None, KEY))
     assert [problem.setting for problem in caught.value.problems] == ["LLM_MODEL"]
+
+
+# --- What servers accept ---------------------------------------------------------------------------------------------
+
+
+def refuse(*names: str) -> Script:
+    """A server that takes none of these parameters."""
+
+    def script(request: Request) -> Completion | ErrorResponse:
+        refused = [name for name in names if name in request.body]
+        if refused:
+            return ErrorResponse(400, "unsupported_parameter", f"Unsupported parameter: '{refused[0]}'.")
+        return make_completion("Hello.")
+
+    return script
+
+
+async def test_refused_parameters_are_left_out_and_remembered() -> None:
+    async with OpenAIServer(refuse("temperature", "max_tokens")) as server:
+        model = connect_model(server)
+        assert await read_stream(model) == "Hello."
+        assert await read_stream(model.with_usage()) == "Hello."
+        assert len(server.chat_requests) == 4
+        assert server.chat_requests[-1].body["max_completion_tokens"] == ANSWER_TOKENS
+        assert not {"temperature", "max_tokens"} & set(server.chat_requests[-1].body)
+        await model.aclose()
+
+
+async def test_request_refused_for_another_reason_is_not_repeated() -> None:
+    error = ErrorResponse(400, None, "max_tokens is too large: the maximum context length is 4096 tokens")
+    async with OpenAIServer(error) as server:
+        model = connect_model(server)
+        with pytest.raises(openai.BadRequestError) as caught:
+            await read_stream(model)
+        assert isinstance(map_model_error(caught.value), errors.ContextTooLong)
+        assert len(server.chat_requests) == 1
+        await model.aclose()
+
+
+async def test_options_and_headers_are_sent() -> None:
+    async with OpenAIServer() as server:
+        choice = LanguageModelChoice(
+            "own", server.url, options={"top_k": 3, "extra_body": {"seed": 1}}, headers={"X-Team": "docs"}
+        )
+        model = build_language_model(choice)
+        await read_stream(model)
+        assert (server.chat_requests[0].body["top_k"], server.chat_requests[0].body["seed"]) == (3, 1)
+        assert server.chat_requests[0].headers["X-Team"] == "docs"
+        await model.aclose()
+
+
+async def test_fallback_model_answers_where_the_first_fails_before_its_first_word() -> None:
+    async with (
+        OpenAIServer(ErrorResponse(500)) as first,
+        OpenAIServer(make_completion("Hello.")) as second,
+    ):
+        fallback = LanguageModelChoice("second", second.url)
+        model = build_language_model(LanguageModelChoice("first", first.url, fallback=fallback)).with_usage()
+        assert await read_stream(model) == "Hello."
+        assert second.chat_requests[0].body["model"] == "second"
+        assert model.usage_counter.status(has_text=True) is AnswerStatus.COMPLETE
+        await model.aclose()
+
+
+async def test_fallback_model_is_not_asked_after_the_first_word() -> None:
+    async with OpenAIServer(make_completion("So", end=StreamEnd.RESET)) as first, OpenAIServer() as second:
+        choice = LanguageModelChoice("first", first.url, fallback=LanguageModelChoice("second", second.url))
+        model = build_language_model(choice)
+        with pytest.raises(MODEL_ERRORS):
+            await read_stream(model)
+        assert second.chat_requests == []
+        await model.aclose()
+
+
+async def test_short_retry_after_is_waited_for_once() -> None:
+    async with OpenAIServer(make_rate_limit_error(retry_after=0.01)) as server:
+        model = connect_model(server)
+        with pytest.raises(openai.RateLimitError):
+            await read_stream(model)
+        assert len(server.chat_requests) == 2
+        await model.aclose()
+
+
+@pytest.mark.parametrize(
+    ("script", "kind", "words"),
+    [
+        (RawResponse("<!doctype html>", "text/html"), errors.ModelUnreachable, "web page"),
+        (RawResponse("Ollama is running", "text/plain"), errors.ModelUnreachable, "not an answer"),
+        (ErrorResponse(404, None, "404 page not found"), errors.ModelUnreachable, "/v1"),
+        (ErrorResponse(400, None, "litellm: Invalid model name"), errors.ModelUnknown, "LLM_MODEL"),
+        (
+            RawResponse('{"error": {"code": 400, "message": "too big", "type": "exceed_context_size_error"}}'),
+            errors.ContextTooLong,
+            "LLM_CONTEXT_WINDOW",
+        ),
+    ],
+)
+async def test_error_is_told_by_what_it_is(script: Script, kind: type[Exception], words: str) -> None:
+    fault = await catch_error(script)
+    assert type(fault) is kind
+    assert words in fault.user_message
+
+
+async def test_server_reason_is_logged_without_the_key(caplog: pytest.LogCaptureFixture) -> None:
+    await catch_error(ErrorResponse(400, None, "The key sk-secret may not use Bearer abc; line\nbreaks. " + "x" * 900))
+    (line,) = [record.getMessage() for record in caplog.records if "failed" in record.getMessage()]
+    assert "BadRequestError 400" in line
+    assert "may not use" in line
+    assert "sk-secret" not in line
+    assert "abc" not in line
+    assert len(line) < 400
+
+
+async def test_embedding_batches_are_halved_until_the_server_takes_them() -> None:
+    async with OpenAIServer() as server:
+        server.embedding_limit = 3
+        model = build_embedding_model(EmbeddingChoice("own-embedding", server.url))
+        texts = [f"text {number}" for number in range(10)]
+        assert len(await model.aget_text_embedding_batch(texts)) == 10
+        sizes = [len(request.body["input"]) for request in server.embedding_requests]
+        assert sizes == [10, 5, 3, 3, 3, 1]
+        await model.aget_text_embedding_batch(texts)
+        assert [len(request.body["input"]) for request in server.embedding_requests[6:]] == [3, 3, 3, 1]
+        await model.aclose()
