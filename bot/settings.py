@@ -111,6 +111,9 @@ class Settings(BaseSettings):
     llm_context_window: int | None = Field(
         None, ge=2_000, le=10_000_000, description="the number of tokens the model reads at most, such as 32768"
     )
+    context_tokens: int = Field(
+        8_000, ge=500, le=1_000_000, description="the number of tokens of passages that a model reads for an answer"
+    )
     llm_options: Json[dict[str, Any]] | None = Field(
         None, description='parameters added to every request to the model, as JSON, such as {"reasoning_effort": "low"}'
     )

@@ -143,6 +143,7 @@ def open_knowledge_base(settings: Settings) -> KnowledgeBase:
             choose_language_model(settings),
             choose_embedding_model(settings),
             embed_tokens_per_run=settings.embed_tokens_per_run or None,
+            context_tokens=settings.context_tokens,
             store_url=None if settings.store_url is None else settings.store_url.get_secret_value(),
         )
 

@@ -26,8 +26,14 @@ from bot.domain import (
 )
 from bot.errors import DocentError, IndexBuilding, IndexEmpty, NothingFound, QuestionInvalid
 from bot.knowledge.answering.extractive import PASSAGES_READ, ExtractiveSynthesizer
-from bot.knowledge.answering.postprocessors import BestPassages, EvidenceFilter, NeighbourMerger, TokenBudget
-from bot.knowledge.answering.prompt_budget import PromptBudget
+from bot.knowledge.answering.postprocessors import (
+    BestPassages,
+    EvidenceFilter,
+    NearCopyFilter,
+    NeighbourMerger,
+    TokenBudget,
+)
+from bot.knowledge.answering.prompt_budget import CONTEXT_TOKENS, PromptBudget
 from bot.knowledge.answering.query_engine import GroundedQueryEngine
 from bot.knowledge.answering.retrieval import HybridRetriever, build_index
 from bot.knowledge.answering.synthesis import GroundedSynthesizer, StreamedAnswer
@@ -93,11 +99,15 @@ class KnowledgeBase:
         embed_tokens_per_run: int | None = None,
         spool: Path | None = None,
         rerankers: Sequence[BaseNodePostprocessor] = (),
+        context_tokens: int = CONTEXT_TOKENS,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._root = root
         self._store = store
         self._index = build_index(store, embedding)
         self._rerankers = rerankers
+        self._context_tokens = context_tokens
+        self._clock = clock
         self._llm = llm
         self._embedding = embedding
         self._window = window
@@ -132,6 +142,7 @@ class KnowledgeBase:
         *,
         store_url: str | None = None,
         embed_tokens_per_run: int | None = None,
+        context_tokens: int = CONTEXT_TOKENS,
     ) -> Self:
         """Open the index and make every model ready, so that the first question is as quick as the later ones.
 
@@ -159,6 +170,7 @@ class KnowledgeBase:
             answer_tokens=ANSWER_TOKENS if llm is None else llm.max_answer_tokens,
             embed_tokens_per_run=embed_tokens_per_run,
             spool=state / SPOOL_NAME,
+            context_tokens=context_tokens,
         )
 
     async def answer(self, question: Question) -> Answer:
@@ -183,8 +195,13 @@ class KnowledgeBase:
             question,
             retriever=retriever,
             node_postprocessors=[
-                EvidenceFilter(self._embedding, has_files=bool(question.attachments)),
+                EvidenceFilter(
+                    self._embedding,
+                    has_other_context=bool(question.attachments or (writer is not None and question.conversation)),
+                    has_model=writer is not None,
+                ),
                 *self._rerankers,
+                *([] if writer is None else [NearCopyFilter()]),
                 trimming,
                 NeighbourMerger(),
             ],
@@ -216,7 +233,15 @@ class KnowledgeBase:
         if writer is None:
             extractive = ExtractiveSynthesizer(self._embedding, attachments=question.attachments)
             return extractive, BestPassages(limit=PASSAGES_READ)
-        budget = PromptBudget(self._window, self._answer_tokens, question.attachments, question.style)
+        budget = PromptBudget(
+            self._window,
+            self._answer_tokens,
+            question.attachments,
+            question.style,
+            question.conversation,
+            self._clock().date(),
+            self._context_tokens,
+        )
         return GroundedSynthesizer(writer, budget), TokenBudget(budget)
 
     @property

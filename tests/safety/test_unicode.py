@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import date
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -88,7 +89,11 @@ def render_for_people(text: str) -> dict[str, str]:
 def render_for_model(text: str) -> dict[str, str]:
     """Everything of documents, files and settings that a model is told, by where it stands."""
     prompt = build_question_prompt(
-        "mark", style=ResponseStyle(text, text), files=[Attachment(text, text)], file_delimiter="other"
+        "mark",
+        today=date(2026, 1, 2),
+        style=ResponseStyle(text, text),
+        files=[Attachment(text, text)],
+        file_delimiter="other",
     )
     messages = prompt.format_messages(context_str="", query_str="")
     return {

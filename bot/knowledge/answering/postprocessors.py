@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from llama_index.core.bridge.pydantic import PrivateAttr
@@ -24,27 +25,43 @@ if TYPE_CHECKING:
 
     from bot.knowledge.answering.prompt_budget import PromptBudget
 
-PASSAGE_LIMIT: Final = 8
+PASSAGE_LIMIT: Final = 40
 """Passages in a prompt at most."""
 
-_PASSAGE_HEADER_TOKENS: Final = 16  # tokens of "[1] …, page 3" beyond title and headings, generously
+SHINGLE_WORDS: Final = 5
+MAX_SHARED_SHINGLES: Final = 0.8
+"""A passage is a near copy if a better one holds this part of its runs of ``SHINGLE_WORDS`` words."""
+
+_LANGUAGE_SAMPLE: Final = 5  # passages whose language is guessed
+_PASSAGE_HEADER_TOKENS: Final = 40  # tokens of "[1] …, page 3, file …, of …" beyond title and headings, generously
 
 
 class EvidenceFilter(BaseNodePostprocessor):
     """Drops all passages if they clearly do not hold the answer; ``evidence`` tells afterwards how much there was.
 
+    A question in another language than the passages shares no words with them: they are left to a model.
+
+    Args:
+        embedding: The model that the passages were searched with.
+        has_other_context: Whether the question can be answered from more than passages: its files, or a conversation.
+        has_model: Whether a model will read the passages.
+
     Raises:
-        NothingFound: nothing is left, unless files came with the question and it can be answered from them.
+        NothingFound: nothing is left, and there is no other context.
     """
 
     _embedding: BaseEmbedding | None = PrivateAttr()
-    _has_files: bool = PrivateAttr()
+    _has_other_context: bool = PrivateAttr()
+    _has_model: bool = PrivateAttr()
     _evidence: Evidence = PrivateAttr(default_factory=lambda: Evidence(0.0))
 
-    def __init__(self, embedding: BaseEmbedding | None, *, has_files: bool) -> None:
+    def __init__(
+        self, embedding: BaseEmbedding | None, *, has_other_context: bool = False, has_model: bool = False
+    ) -> None:
         super().__init__()
         self._embedding = embedding
-        self._has_files = has_files
+        self._has_other_context = has_other_context
+        self._has_model = has_model
 
     @property
     def evidence(self) -> Evidence:
@@ -58,7 +75,9 @@ class EvidenceFilter(BaseNodePostprocessor):
         self._evidence = _measure_evidence(nodes, question, self._embedding)
         if nodes and not self._evidence.is_empty:
             return nodes
-        if not self._has_files:
+        if nodes and self._has_model and _is_foreign(question, nodes):
+            return nodes
+        if not self._has_other_context:
             nearest = list_nearest_titles(nodes)
             raise NothingFound(_format_not_found(nearest), nearest=nearest)
         return []
@@ -74,6 +93,24 @@ class BestPassages(BaseNodePostprocessor):
     ) -> list[NodeWithScore]:
         del query_bundle
         return nodes[: self.limit]
+
+
+class NearCopyFilter(BaseNodePostprocessor):
+    """Drops passages that say nearly the same as a better one, so that the budget holds more of the documents."""
+
+    def _postprocess_nodes(
+        self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None
+    ) -> list[NodeWithScore]:
+        del query_bundle
+        kept: list[NodeWithScore] = []
+        seen: list[frozenset[tuple[str, ...]]] = []
+        for hit in nodes:
+            shingles = _make_shingles(get_text_node(hit).text)
+            if any(len(shingles & others) >= MAX_SHARED_SHINGLES * len(shingles) for others in seen):
+                continue
+            seen.append(shingles)
+            kept.append(hit)
+        return kept
 
 
 class TokenBudget(BaseNodePostprocessor):
@@ -139,6 +176,19 @@ def trim_to_budget(
         if len(kept) == limit:
             break
     return kept
+
+
+def _make_shingles(text: str) -> frozenset[tuple[str, ...]]:
+    """Return the runs of words of a text; of a short one, all of it."""
+    words = re.findall(r"\w+", text.casefold()) or [text]
+    size = min(SHINGLE_WORDS, len(words))
+    return frozenset(tuple(words[at : at + size]) for at in range(len(words) - size + 1))
+
+
+def _is_foreign(question: str, nodes: Sequence[NodeWithScore]) -> bool:
+    """Whether the question is in another language than the best passages."""
+    texts = " ".join(get_text_node(hit).text for hit in nodes[:_LANGUAGE_SAMPLE])
+    return guess_language(question) != guess_language(texts)
 
 
 def _measure_evidence(nodes: Sequence[NodeWithScore], question: str, embedding: BaseEmbedding | None) -> Evidence:

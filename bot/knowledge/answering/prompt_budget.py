@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import date
 from typing import TYPE_CHECKING, Final
 
-from bot.domain import Attachment, ResponseStyle
+from bot.domain import Attachment, ResponseStyle, Turn
 from bot.knowledge.answering.prompts import NO_PASSAGES, build_question_prompt
 from bot.knowledge.models.openai import ANSWER_TOKENS
 from bot.knowledge.splitting.splitter import count_tokens, truncate_to_tokens
@@ -13,17 +14,23 @@ from bot.knowledge.splitting.splitter import count_tokens, truncate_to_tokens
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-PASSAGE_TOKENS: Final = 1_800
-"""Tokens that passages may take together in a prompt."""
+    from llama_index.core.prompts import ChatPromptTemplate
+
+CONTEXT_TOKENS: Final = 8_000
+"""Tokens that passages may take together in a prompt, unless the operator chose another number."""
+
+CONVERSATION_TOKENS: Final = 1_500
+"""Tokens of earlier messages in a prompt; no more than an eighth of the window."""
 
 _DELIMITER: Final = "0" * 16  # as long as the random ones
 
 
 @dataclass(frozen=True, slots=True)
 class FittedPrompt:
-    """Files cut to what there is room for, and the tokens left for passages."""
+    """Files cut to what there is room for, the latest messages that fit, and the tokens left for passages."""
 
     files: tuple[Attachment, ...]
+    conversation: tuple[Turn, ...]
     passage_tokens: int
 
 
@@ -37,24 +44,55 @@ class PromptBudget:
         files: Files that came with the question. They come first, but leave to the passages what these need, or half
             of the room.
         style: How the answer is to be written.
+        conversation: Earlier messages, oldest first; the latest that fit are kept.
+        today: The date that the model is given.
+        context_tokens: Tokens that passages may take; no more than half of the window.
     """
 
     window: int
     answer_tokens: int = ANSWER_TOKENS
     files: Sequence[Attachment] = ()
     style: ResponseStyle = field(default_factory=ResponseStyle)
+    conversation: Sequence[Turn] = ()
+    today: date = date.min
+    context_tokens: int = CONTEXT_TOKENS
 
     def fit(self, question: str, *, has_passages: bool) -> FittedPrompt:
         """Return what fits beside this question. Counting long files takes time: call it in a thread."""
         bare = [Attachment(file.name, "") for file in self.files]
-        prompt = build_question_prompt(_DELIMITER, style=self.style, files=bare, file_delimiter=_DELIMITER)
+        conversation = fit_conversation(self.conversation, min(CONVERSATION_TOKENS, self.window // 8))
+        prompt = self.build_prompt(_DELIMITER, bare, _DELIMITER, conversation)
         fixed = sum(count_tokens(message.content or "") for message in prompt.format_messages())
         room = self.window - fixed - count_tokens(question) - min(self.answer_tokens, self.window // 4)
-        files = fit_files(
-            self.files, max(room // 2, room - PASSAGE_TOKENS) if has_passages else room - count_tokens(NO_PASSAGES)
-        )
+        most = min(self.context_tokens, self.window // 2)
+        files = fit_files(self.files, max(room // 2, room - most) if has_passages else room - count_tokens(NO_PASSAGES))
         room -= sum(count_tokens(file.text) for file in files)
-        return FittedPrompt(files, min(PASSAGE_TOKENS, room))
+        return FittedPrompt(files, conversation, min(most, room))
+
+    def build_prompt(
+        self, delimiter: str, files: Sequence[Attachment], file_delimiter: str, conversation: Sequence[Turn]
+    ) -> ChatPromptTemplate:
+        """Return the prompt of this question with what fitted."""
+        return build_question_prompt(
+            delimiter,
+            today=self.today,
+            style=self.style,
+            files=files,
+            file_delimiter=file_delimiter,
+            conversation=conversation,
+        )
+
+
+def fit_conversation(conversation: Sequence[Turn], token_budget: int) -> tuple[Turn, ...]:
+    """Return the latest messages that fit the budget, oldest first; a long one is cut to what is left."""
+    kept: list[Turn] = []
+    for turn in reversed(conversation):
+        text = truncate_to_tokens(turn.text, token_budget)
+        token_budget -= count_tokens(text)
+        kept.append(Turn(turn.speaker, text, turn.is_answer))
+        if text != turn.text or token_budget <= 0:
+            break
+    return tuple(reversed(kept))
 
 
 def fit_files(attachments: Sequence[Attachment], token_budget: int) -> tuple[Attachment, ...]:

@@ -12,7 +12,7 @@ from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 
 from bot.domain import AnswerStatus, Usage
 from bot.knowledge.answering.passages import build_sources
-from bot.knowledge.answering.prompts import NO_PASSAGES, build_question_prompt, format_file, format_passage
+from bot.knowledge.answering.prompts import NO_PASSAGES, format_file, format_passage
 from bot.knowledge.answering.refusal_marker import RefusalMarkerFilter
 from bot.knowledge.models.model_errors import MODEL_ERRORS, map_model_error
 
@@ -104,9 +104,14 @@ class GroundedSynthesizer(PassageSynthesizer):
         texts = [format_passage(source) for source in build_sources(passages)] or [NO_PASSAGES]
         # Counting the tokens of long files takes more time than the event loop has.
         fitted = await asyncio.to_thread(self._budget.fit, question, has_passages=bool(passages))
-        read = [question, *texts, *map(format_file, fitted.files)]
-        prompt = build_question_prompt(
-            _make_delimiter(*read), style=self._budget.style, files=fitted.files, file_delimiter=_make_delimiter(*read)
+        read = [
+            question,
+            *texts,
+            *map(format_file, fitted.files),
+            *(turn.text for turn in fitted.conversation),
+        ]
+        prompt = self._budget.build_prompt(
+            _make_delimiter(*read), fitted.files, _make_delimiter(*read), fitted.conversation
         )
         deltas = await self._model.astream(prompt, context_str="\n\n".join(texts), query_str=question)
         return cast("AsyncGenerator[str, None]", deltas)

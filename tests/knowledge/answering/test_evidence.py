@@ -150,7 +150,7 @@ async def test_a_question_without_spaces_is_judged_by_its_pairs(
 
     async def retrieve_evidence(question: str) -> Evidence:
         hits = await base.as_retriever(Scope()).aretrieve(question)
-        evidence_filter = EvidenceFilter(base.embedding, has_files=True)
+        evidence_filter = EvidenceFilter(base.embedding, has_other_context=True)
         evidence_filter.postprocess_nodes(hits, query_str=question)
         return evidence_filter.evidence
 

@@ -4,6 +4,7 @@ import asyncio
 import re
 import secrets
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -12,11 +13,11 @@ from hypothesis import strategies as st
 from llama_index.core.schema import NodeWithScore, QueryBundle
 from pydantic import SecretStr
 
-from bot.domain import AnswerStatus, Attachment, ResponseStyle
+from bot.domain import AnswerStatus, Attachment, ResponseStyle, Source, Turn
 from bot.errors import ContextTooLong, ModelAccessDenied, ModelInterrupted, ModelResponseEmpty
 from bot.knowledge.answering.passages import build_sources
 from bot.knowledge.answering.postprocessors import TokenBudget
-from bot.knowledge.answering.prompt_budget import PromptBudget
+from bot.knowledge.answering.prompt_budget import PromptBudget, fit_conversation
 from bot.knowledge.answering.prompts import NO_PASSAGES, build_question_prompt, format_passage
 from bot.knowledge.answering.synthesis import GroundedSynthesizer, StreamedAnswer
 from bot.knowledge.models.openai import LanguageModelChoice, build_language_model
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
 QUESTION = "Where is the kettle?"
 WINDOW = 8_192
+TODAY = date(2026, 1, 2)
+REMINDER = "\nAnswer from the above alone, and cite each statement like this: [1]."
 
 
 def make_hits(*texts: str) -> list[NodeWithScore]:
@@ -119,8 +122,8 @@ async def test_model_is_called_once_with_numbered_passages_between_random_delimi
         assert len(server.chat_requests) == 2
         for chat in server.chat_requests:
             prompt = chat.prompt
-            assert "[1] Doc 0 › Kitchen\nPassage 0." in prompt
-            assert "[8] Doc 7 › Kitchen\nPassage 7." in prompt
+            assert "[1] Doc 0 › Kitchen, file d0.md\nPassage 0." in prompt
+            assert "[8] Doc 7 › Kitchen, file d7.md\nPassage 7." in prompt
             assert prompt.endswith(f"Question: {QUESTION}")
             marks |= set(re.findall(r"----- passages ([0-9a-f]{16}) -----", prompt))
     assert len(marks) == 2
@@ -140,12 +143,10 @@ async def test_template_characters_in_a_question_or_passage_are_plain_text(quest
 
 @given(st.text(st.characters(codec="utf-8"), min_size=1), st.text(st.characters(codec="utf-8"), min_size=1))
 def test_question_and_passages_are_in_the_prompt_verbatim(question: str, passages: str) -> None:
-    *_, turn = build_question_prompt("mark").format_messages(context_str=passages, query_str=question)
+    *_, turn = build_question_prompt("mark", today=TODAY).format_messages(context_str=passages, query_str=question)
 
-    assert (
-        turn.content
-        == f"----- passages mark -----\n{passages}\n----- end of passages mark -----\n\nQuestion: {question}"
-    )
+    block = f"----- passages mark -----\n{passages}\n----- end of passages mark -----\n"
+    assert turn.content == f"{block}{REMINDER}\n\nQuestion: {question}"
 
 
 async def test_cancelling_whoever_waits_for_a_delta_closes_the_models_connection_within_100_ms() -> None:
@@ -215,7 +216,7 @@ async def test_a_small_window_gets_fewer_passages_and_still_one_call() -> None:
     window = 2_048
     long_hits = make_hits(*["The kettle stands in the kitchen. " * 30] * 8)
     kept = trim(long_hits, QUESTION, PromptBudget(window))
-    assert 0 < len(kept) < len(trim(long_hits, QUESTION, PromptBudget(128_000))) <= 8
+    assert 0 < len(kept) < len(trim(long_hits, QUESTION, PromptBudget(128_000))) == 8
     async with OpenAIServer() as server:
         model = build_language_model(LanguageModelChoice("fake", server.url, None, window))
         await read_answer(await synthesize(QUESTION, kept, model, PromptBudget(window)))
@@ -229,9 +230,9 @@ def test_context_window_too_small_for_a_passage_is_reported() -> None:
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=20)
-@given(st.lists(st.text(max_size=400), min_size=1, max_size=12), st.integers(1_500, 20_000))
+@given(st.lists(st.text(max_size=100), min_size=1, max_size=12), st.integers(1_500, 20_000))
 def test_passages_in_the_prompt_fit_the_context_window(texts: list[str], window: int) -> None:
-    assert 1 <= len(trim(make_hits(*texts), QUESTION, PromptBudget(window))) <= 8
+    assert 1 <= len(trim(make_hits(*texts), QUESTION, PromptBudget(window))) <= len(texts)
 
 
 # --- Files that came with the question -----------------------------------------------------------------------------
@@ -257,9 +258,9 @@ async def test_attachment_has_its_own_delimiters_and_is_no_passage() -> None:
     files = prompt.split(f"----- the asker's files {file_mark} -----")[1]
     files, closing, after = files.partition(f"----- end of the asker's files {file_mark} -----")
     assert mark != file_mark
-    assert passages.strip() == "[1] Doc 0 › Kitchen\nThe kettle."
+    assert passages.strip() == "[1] Doc 0 › Kitchen, file d0.md\nThe kettle."
     assert files.strip() == f"File: lease.pdf\n{HOSTILE}"
-    assert (bool(closing), after.strip()) == (True, f"Question: {QUESTION}")
+    assert (bool(closing), after) == (True, f"\n{REMINDER}\n\nQuestion: {QUESTION}")
     assert "the lines marked\n  " + file_mark in prompt
     assert [source.document for source in answer.sources] == ["d0.md"]
 
@@ -312,7 +313,7 @@ def test_files_passages_and_the_longest_answer_fit_the_window_together(
     budget = PromptBudget(window, answer_tokens, files)
     kept = trim(long_hits, QUESTION, budget)
     fitted = budget.fit(QUESTION, has_passages=True).files
-    prompt = build_question_prompt("m" * 16, files=fitted, file_delimiter="n" * 16).format_messages(
+    prompt = build_question_prompt("m" * 16, today=TODAY, files=fitted, file_delimiter="n" * 16).format_messages(
         context_str="\n\n".join(map(format_passage, build_sources(kept))), query_str=QUESTION
     )
     spoken = sum(count_tokens(message.content or "") for message in prompt)
@@ -324,7 +325,10 @@ def test_files_passages_and_the_longest_answer_fit_the_window_together(
 
 
 def format_system_prompt(style: ResponseStyle) -> str:
-    return build_question_prompt("mark", style=style).format_messages(context_str="", query_str="")[0].content or ""
+    return (
+        build_question_prompt("mark", today=TODAY, style=style).format_messages(context_str="", query_str="")[0].content
+        or ""
+    )
 
 
 def test_default_prompt_answers_in_the_questions_language_without_a_tone() -> None:
@@ -360,3 +364,47 @@ async def test_response_style_reaches_the_model() -> None:
     assert "German" in system["content"]
     assert "Short sentences." in system["content"]
     assert "German" not in user["content"]
+
+
+# --- The conversation, dates and places ----------------------------------------------------------------------------
+
+
+async def test_conversation_reaches_the_model_as_messages_without_old_numbers() -> None:
+    before = (Turn("Ada", "Where is {context_str}?"), Turn("Docent", "In the kitchen [1][2].", is_answer=True))
+    async with open_model(make_completion("In der Küche.")) as (server, model):
+        await read_answer(
+            await synthesize(
+                "Translate it to German", make_hits("A."), model, PromptBudget(WINDOW, conversation=before)
+            )
+        )
+        messages = server.chat_requests[0].body["messages"]
+    assert [message["role"] for message in messages] == ["system", "user", "assistant", "user"]
+    assert [message["content"] for message in messages[1:3]] == ["Ada: Where is {context_str}?", "In the kitchen."]
+    assert "conversation so far" in messages[0]["content"]
+
+
+def test_latest_messages_are_kept_within_the_budget() -> None:
+    turns = [Turn("Ada", f"Question {number} " + "word " * 100) for number in range(10)]
+    kept = fit_conversation(turns, 300)
+    assert kept[-1] == turns[-1]
+    assert 2 <= len(kept) <= 3
+    assert sum(count_tokens(turn.text) for turn in kept) <= 320
+    assert fit_conversation(turns, 100_000) == tuple(turns)
+
+
+def test_passage_head_has_place_and_date() -> None:
+    source = Source(2, "hr/Travel.md", "Travel", "Text.", "Hotels", page=3, date=datetime(2025, 5, 3, tzinfo=UTC))
+    assert format_passage(source) == "[2] Travel › Hotels, page 3, file hr/Travel.md, of 2025-05-03\nText."
+
+
+def test_prompt_has_the_date_and_an_example_of_a_cited_sentence() -> None:
+    said = format_system_prompt(ResponseStyle())
+    assert "Today is Friday, 2026-01-02." in said
+    assert "five working days [2], or ten from abroad [2][4]" in said
+    assert "contradict one another" in said
+
+
+def test_passages_take_half_of_a_small_window_and_8000_tokens_of_a_large_one() -> None:
+    assert PromptBudget(4_000).fit(QUESTION, has_passages=True).passage_tokens == 2_000
+    assert PromptBudget(128_000).fit(QUESTION, has_passages=True).passage_tokens == 8_000
+    assert PromptBudget(128_000, context_tokens=1_000).fit(QUESTION, has_passages=True).passage_tokens == 1_000
