@@ -144,6 +144,11 @@ class Settings(BaseSettings):
         repr=False,
         description='headers added to every request for embeddings, as JSON, such as {"X-Team": "docs"}',
     )
+    rerank_url: WebAddress | None = Field(
+        None, description="the address of a rerank server's request, such as http://127.0.0.1:8012/v1/rerank"
+    )
+    rerank_model: str | None = Field(None, description="the name of the rerank model, where the server has several")
+    rerank_api_key: Secret | None = Field(None, description="the key for the rerank server")
     data_dir: Path = Field(Path("data/documents"), description="the folder that holds the documents")
     state_dir: Path = Field(Path("data/state"), description="a folder the bot may write its index to")
     store_url: DatabaseAddress | None = Field(
@@ -286,7 +291,15 @@ class Settings(BaseSettings):
         return self.discord_token
 
 
-SECRET_FIELDS = ("discord_token", "openai_api_key", "llm_fallback_api_key", "embed_api_key", "store_url", "records_url")
+SECRET_FIELDS = (
+    "discord_token",
+    "openai_api_key",
+    "llm_fallback_api_key",
+    "embed_api_key",
+    "rerank_api_key",
+    "store_url",
+    "records_url",
+)
 """Settings that may be in a file of their own, named by ``<SETTING>_FILE``."""
 
 

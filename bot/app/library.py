@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         ReindexRequest,
         Scope,
     )
-    from bot.knowledge import EmbeddingChoice, KnowledgeBase, LanguageModelChoice, LocalEmbeddingChoice
+    from bot.knowledge import EmbeddingChoice, KnowledgeBase, LanguageModelChoice, LocalEmbeddingChoice, RerankChoice
     from bot.settings import Settings
 
 
@@ -144,6 +144,7 @@ def open_knowledge_base(settings: Settings) -> KnowledgeBase:
             choose_embedding_model(settings),
             embed_tokens_per_run=settings.embed_tokens_per_run or None,
             context_tokens=settings.context_tokens,
+            rerank=choose_reranker(settings),
             store_url=None if settings.store_url is None else settings.store_url.get_secret_value(),
         )
 
@@ -189,6 +190,15 @@ def choose_language_model(settings: Settings) -> LanguageModelChoice | None:
         answer_tokens=settings.answer_tokens,
     )
     return replace(first, fallback=fallback)
+
+
+def choose_reranker(settings: Settings) -> RerankChoice | None:
+    """Return the rerank server that the settings name."""
+    from bot.knowledge import RerankChoice  # noqa: PLC0415  # as above
+
+    if settings.rerank_url is None:
+        return None
+    return RerankChoice(settings.rerank_url, settings.rerank_model or "", settings.rerank_api_key)
 
 
 def choose_embedding_model(settings: Settings) -> EmbeddingChoice | LocalEmbeddingChoice | None:

@@ -35,6 +35,7 @@ from bot.knowledge.answering.postprocessors import (
 )
 from bot.knowledge.answering.prompt_budget import CONTEXT_TOKENS, PromptBudget
 from bot.knowledge.answering.query_engine import GroundedQueryEngine
+from bot.knowledge.answering.rerank import RemoteReranker, RerankChoice
 from bot.knowledge.answering.retrieval import HybridRetriever, build_index
 from bot.knowledge.answering.synthesis import GroundedSynthesizer, StreamedAnswer
 from bot.knowledge.ingestion.attachments import read_attachment
@@ -143,6 +144,7 @@ class KnowledgeBase:
         store_url: str | None = None,
         embed_tokens_per_run: int | None = None,
         context_tokens: int = CONTEXT_TOKENS,
+        rerank: RerankChoice | None = None,
     ) -> Self:
         """Open the index and make every model ready, so that the first question is as quick as the later ones.
 
@@ -171,6 +173,7 @@ class KnowledgeBase:
             embed_tokens_per_run=embed_tokens_per_run,
             spool=state / SPOOL_NAME,
             context_tokens=context_tokens,
+            rerankers=() if rerank is None else (RemoteReranker(rerank),),
         )
 
     async def answer(self, question: Question) -> Answer:
@@ -404,6 +407,9 @@ class KnowledgeBase:
             await self._llm.aclose()
         if isinstance(self._embedding, RemoteEmbedding):
             await self._embedding.aclose()
+        for reranker in self._rerankers:
+            if isinstance(reranker, RemoteReranker):
+                await reranker.aclose()
         await asyncio.to_thread(self._store.close)
 
     def _mark_changed(self, sources: Sequence[Source]) -> tuple[Source, ...]:
