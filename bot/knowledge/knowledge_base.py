@@ -71,22 +71,22 @@ if TYPE_CHECKING:
     from bot.knowledge.stores.store import Store
 
 SPOOL_NAME: Final = "reading.sqlite"
-"""Where what a run has read outlives a crash, inside the folder for state."""
+"""Name of the spool in the state folder: it keeps what a run has read, also after a crash."""
 
 LOCAL_BATCH: Final = 16
-"""Passages embedded at once on this machine: few, so that a run can be stopped soon."""
+"""Passages embedded at once on this machine: few, so that a run stops soon."""
 
 MAX_CONCURRENT_READS: Final = 2
-"""Files that came with questions and are read side by side: each has a child process of its own."""
+"""Attachments that are read at the same time, each in a process of its own."""
 
 KEYWORDS_ONLY: Final = "Searched by keywords only: the embedding model did not answer."
 
-_MAX_LISTED_DOCUMENTS = 3  # documents named in a complaint; the others are counted
+_MAX_LISTED_DOCUMENTS = 3  # documents named in an error message; the others are counted
 _log = logging.getLogger(__name__)
 
 
 class KnowledgeBase:
-    """Answers from the documents under ``root``; an ``Answerer`` and a ``Library``. Opened once, closed once."""
+    """Answers from the documents under ``root``; an ``Answerer`` and a ``Library``."""
 
     def __init__(  # noqa: PLR0913 # its parts, each by name
         self,
@@ -177,7 +177,7 @@ class KnowledgeBase:
         )
 
     async def answer(self, question: Question) -> Answer:
-        """Find the passages and make ready to answer.
+        """Find the passages and prepare the answer; the model is asked when the first delta is awaited.
 
         Raises:
             QuestionInvalid: it is empty or longer than 2,000 characters.
@@ -262,14 +262,14 @@ class KnowledgeBase:
         return HybridRetriever(self._index, scope, mode=mode)
 
     def list_collections(self) -> frozenset[str]:
-        """Every collection there is something to search in, or a folder for it. It blocks: call it in a thread."""
+        """Return every collection that is indexed or has a folder; blocks, so call it in a thread."""
         return frozenset(map(collection_of, self._store.manifest())) | collections_in(self._root)
 
     async def ensure_searchable(self, documents: Collection[str]) -> None:
-        """See to it that all of these can be found.
+        """Check that all of these documents are indexed.
 
         Raises:
-            DocentError: some cannot, and the words name them.
+            DocentError: some are not; the message names them.
         """
         missing = sorted(set(documents) - set(await asyncio.to_thread(self._store.manifest)))
         if missing:
@@ -280,7 +280,7 @@ class KnowledgeBase:
             )
 
     async def state(self) -> LibraryState:
-        """What is searchable now, and the run in progress."""
+        """Return what is searchable now, and the run in progress."""
         counts, generation = await asyncio.to_thread(lambda: (self._store.counts(), self._store.generation()))
         return LibraryState(
             counts.documents,
@@ -345,7 +345,7 @@ class KnowledgeBase:
         return bool(self._stop_events)
 
     async def read(self, name: str, content: bytes) -> Attachment:
-        """A file that came with a question, read in a child process with limits; nothing of it is kept.
+        """Read a file that came with a question, in a process with limits; nothing of it is kept.
 
         Raises:
             DocumentUnreadable: it is damaged, locked, too large or of no known format; the words say which.
@@ -400,7 +400,7 @@ class KnowledgeBase:
         return await asyncio.to_thread(self._document_folder.remove, document)
 
     async def close(self) -> None:
-        """Stop a run, and give back the connections to models and index. Nothing may be asked afterwards."""
+        """Stop a run, and close the connections to models and index."""
         self._closed.set()
         self._ingestion.stop()
         if self._llm is not None:
@@ -441,7 +441,7 @@ class KnowledgeBase:
 
 
 def _read_modified_time(path: Path) -> datetime | None:
-    """When a file was last changed, to the second; None if it is gone."""
+    """Return when a file was last changed, to the second; None if it is gone."""
     try:
         return datetime.fromtimestamp(int(path.stat().st_mtime), UTC)
     except OSError:
@@ -449,7 +449,7 @@ def _read_modified_time(path: Path) -> datetime | None:
 
 
 def _sanitize_question(question: Question) -> Question:
-    """The question, and what was said before it, without signs that the model would read and nobody saw."""
+    """Return the question and its conversation without invisible characters, which only the model would read."""
     said = [
         Turn(strip_invisible(turn.speaker), strip_invisible(turn.text), turn.is_answer)
         for turn in question.conversation
@@ -484,7 +484,7 @@ def _load_embedding(choice: EmbeddingChoice | LocalEmbeddingChoice | None) -> Ba
 
 
 def _build_embed_texts(embedding: BaseEmbedding) -> Callable[[Sequence[str]], list[list[float]]]:
-    """The embedding of many texts, its faults put into our words."""
+    """Return a function that embeds texts and raises our errors."""
 
     def embed(texts: Sequence[str]) -> list[list[float]]:
         try:

@@ -1,9 +1,8 @@
 # ruff: noqa: RUF001 - Russian letters look like others
-"""Text goes in, the words it is searched by come out: one cut for passages and questions, with spaces or without.
+"""Analyses text for keyword search: the same terms from passages and from questions, with or without spaces. Pure.
 
-A passage is stored as ``index_text`` text, a question is asked as ``extract_query_terms``; a store that folds case,
-drops diacritics and
-stems English (FTS5's porter over unicode61, say) then meets the same words on both sides. Pure.
+Passages are indexed as ``index_text``, questions as ``extract_query_terms``. A store that folds case, drops diacritics
+and stems English (FTS5's porter over unicode61, say) then finds the same terms on both sides.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 ANALYZER_VERSION: Final = "1"
-"""Names this way of cutting. Change it with the way, and keep it with an index: one cut otherwise must be rebuilt."""
+"""Version of this analysis, kept with an index: change it with the code, and every index is rebuilt."""
 
 # Scripts written without spaces, or, as Korean, with particles grown onto the words: each run is cut into pairs.
 _UNSPACED: Final = (
@@ -34,7 +33,7 @@ COMBINING_MARKS: Final = re.compile(
     "[\u0300-\u036f\u0483-\u0489\u0591-\u1dff\u20d0-\u20ff\u2c00-\u2dff\u302a-\u302f\u3099-\u309a\ua000-\uabff\ud7b0-\uffff"
     "\U00010000-\U0001efff\U000e0000-\U000e0fff]"
 )
-"""What may be a mark: to look for one sign by sign takes longer than everything else that is done to a text."""
+"""Characters that may be combining marks: testing one by one costs more than everything else done to a text."""
 
 # getUserName and HTTPServer are one name and several words.
 _CASE_BOUNDARY: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -102,9 +101,9 @@ _STOP_WORDS: Final[Mapping[str, frozenset[str]]] = {
 
 
 def index_text(text: str) -> str:
-    """What is stored of a passage to be searched: its words, small, and the pairs of its runs without spaces.
+    """Return a passage's terms in order: its words in lower case, and bigrams of scripts without spaces.
 
-    A name with humps stands there whole and in its parts. Punctuation is gone; the order is kept.
+    A camel-case name is indexed whole and in its parts. Punctuation is dropped.
     """
     return " ".join(_strip_cyrillic_ending(word) for run in _find_runs(text) for word in _split_for_index(run))
 
@@ -121,21 +120,21 @@ def extract_query_terms(text: str) -> list[str]:
 
 
 def extract_stems(text: str) -> list[str]:
-    """The terms of a text without the commonest endings, each as often as it occurs: to be counted, not shown."""
+    """Return the stems of a text, each as often as it occurs: for counting, not for showing."""
     words = [word for run in _find_runs(text) for word in _split_for_query(run)]
     silent = _find_stop_words(words)
     return [_strip_english_endings(_strip_cyrillic_ending(word)) for word in words if word not in silent]
 
 
 def find_contained_stems(wanted: Iterable[str], text: str) -> set[str]:
-    """Which of these stems a text holds, silent words and all; much sooner than all of its stems could be had."""
+    """Return which of these stems a text contains; much faster than extracting all of its stems."""
     folded = _fold(text)
     spread = f"{folded} {_CASE_BOUNDARY.sub(' ', folded)}".casefold()
     return {stem for stem in wanted if _contains_stem(stem, spread)}
 
 
 def _contains_stem(stem: str, searchable_text: str) -> bool:
-    """Whether a word with this stem stands in a small text; every stem is what its word begins with."""
+    """Whether the text, in lower case, has a word with this stem; a stem is always a prefix of its word."""
     if _IS_UNSPACED.match(stem):
         return stem in searchable_text
     place = searchable_text.find(stem)
@@ -149,10 +148,7 @@ def _contains_stem(stem: str, searchable_text: str) -> bool:
 
 
 def guess_language(text: str) -> str:
-    """The language a text is written in, as far as its small words tell: "en" where that is open.
-
-    "" is a language in another script than Latin.
-    """
+    """Return the language of a text by its stop words: "en" if they do not decide, "" in another script than Latin."""
     runs = list(_find_runs(text))
     foreign = sum(len(run["unspaced"] or "1") for run in runs if run.group()[0] > _LAST_LATIN)
     if foreign > sum(run.group()[0] <= _LAST_LATIN for run in runs):
@@ -162,12 +158,12 @@ def guess_language(text: str) -> str:
 
 
 def _find_runs(text: str) -> Iterator[re.Match[str]]:
-    """The runs of one kind of script."""
+    """Yield the runs of one kind of script."""
     return _RUN.finditer(_fold(text))
 
 
 def _fold(text: str) -> str:
-    """The text with one way of writing each letter, and no marks, at which FTS5 would cut: vowel signs of Thai, say."""
+    """Return the text in one normal form and without combining marks, at which FTS5 would split."""
     folded = text if text.isascii() else unicodedata.normalize("NFKC", text)
     if COMBINING_MARKS.search(folded):
         return "".join(sign for sign in folded if not unicodedata.category(sign).startswith("M"))
@@ -181,7 +177,7 @@ def _split_for_index(run: re.Match[str]) -> list[str]:
 
 
 def _split_for_query(run: re.Match[str]) -> list[str]:
-    """As stored, but single characters only where they stand alone: elsewhere they would drown the pairs."""
+    """Split as for the index, but with single characters only where they are alone: they would drown the bigrams."""
     characters = run["unspaced"]
     return _make_bigrams(characters) or [characters] if characters else _split_identifier(run["word"])
 
@@ -196,7 +192,7 @@ def _split_identifier(word: str) -> list[str]:
 
 
 def _strip_cyrillic_ending(word: str) -> str:
-    """The word without its ending where the store's own stemmer would leave that: in Cyrillic."""
+    """Strip a Cyrillic ending, which the stores' stemmer leaves."""
     return word if word.isascii() else _CYRILLIC_ENDING.sub("", word)
 
 
@@ -207,5 +203,5 @@ def _strip_english_endings(word: str) -> str:
 
 
 def _find_stop_words(words: list[str]) -> frozenset[str]:
-    """The words that say nothing in the language most of whose such words are here; English where that is open."""
+    """Return the stop words of the language that has most of them here; English if that is open."""
     return max(_STOP_WORDS.values(), key=lambda silent: sum(word in silent for word in words))

@@ -1,8 +1,7 @@
 # ruff: noqa: RUF001 - Russian letters look like others
-"""A follow-up and what was said before go in, and a question that can be searched for by itself comes out.
+"""Makes a follow-up question self-contained, so that it can be searched for.
 
-A question that stands alone stays as it is. Else a model is asked once, for a line; without one, or where it fails, the
-earlier question is carried over.
+A model is asked once, for one line; without one, or if it fails, keywords of the earlier question are appended.
 """
 
 from __future__ import annotations
@@ -29,10 +28,10 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 CONDENSE_TIMEOUT: Final = 8.0
-"""Seconds that a model has to write one line."""
+"""Seconds until the model's line is given up."""
 
 _MIN_TERMS: Final = 2
-"""A question with fewer words that say something is part of another one."""
+"""A question with fewer terms is part of another one."""
 _MAX_CARRIED_CHARS: Final = 300
 """Characters of the earlier question that are carried over."""
 _MAX_LINE_CHARS: Final = 400
@@ -59,7 +58,7 @@ _BACK_REFERENCE: Final = re.compile(
 
 
 async def condense_question(question: Question, model: StreamingModel | None) -> str:
-    """The question in words that need no conversation; its own words where they need none."""
+    """Return the question in words that need no conversation; unchanged where it needs none."""
     if not question.conversation or is_self_contained(question.text):
         return question.text
     if model is not None:
@@ -67,7 +66,11 @@ async def condense_question(question: Question, model: StreamingModel | None) ->
             async with asyncio.timeout(CONDENSE_TIMEOUT):
                 line = await _rewrite(question, model)
         except (*MODEL_ERRORS, TimeoutError) as error:
-            _log.warning("Question %s is not rewritten: %s", question.answer_id, type(error).__name__)
+            _log.warning(
+                "Question %s: condensing failed (%s), keywords of the earlier question are added",
+                question.answer_id,
+                type(error).__name__,
+            )
         else:
             if line:
                 return line
@@ -75,14 +78,14 @@ async def condense_question(question: Question, model: StreamingModel | None) ->
 
 
 def is_self_contained(text: str) -> bool:
-    """Whether a question can be understood by itself: long enough, and pointing at nothing said before."""
+    """Whether a question can be understood by itself: long enough, and without a reference to earlier messages."""
     if _CONTINUATION.match(text) or _BACK_REFERENCE.search(text):
         return False
     return len(set(extract_stems(text))) >= _MIN_TERMS
 
 
 def append_previous_question(text: str, conversation: Sequence[Turn], speaker: str = "") -> str:
-    """The question, and in brackets the words of the one it follows: the speaker's last that stands alone, if any."""
+    """Return the question and, in brackets, keywords of the one it follows: the speaker's last self-contained one."""
     if is_self_contained(text):
         return text
     asked = [turn for turn in reversed(conversation) if not turn.is_answer and turn.text.strip()]
@@ -96,21 +99,21 @@ def append_previous_question(text: str, conversation: Sequence[Turn], speaker: s
 
 
 def _extract_keywords(text: str) -> str:
-    """The words of a question that say what it is about, as they are written there; all of them if none does."""
+    """Return the words of a question that are search terms, as they are written; all of them if none is."""
     telling = set(extract_stems(text))
     words = [word.strip(_PUNCTUATION) for word in text.split()]
     return " ".join([word for word in words if telling.intersection(extract_stems(word))] or words)
 
 
 async def _rewrite(question: Question, model: StreamingModel) -> str:
-    """The model's line; empty where it wrote none that can be used."""
+    """Return the model's line; empty if it is unusable."""
     messages = build_condense_prompt(secrets.token_hex(8)).format_messages(
         conversation_str=_format_conversation(question.conversation),
         speaker_str=_single_line(question.speaker) or "somebody",
         query_str=question.text,
     )
     written = ""
-    # Merely to look away would leave the connection open: the model would go on, and be paid for.
+    # Leaving the loop would keep the connection open: the model would go on, and be paid for.
     with suppress(TimeoutError):
         async with asyncio.timeout(None) as listening:
             async for response in await model.astream_chat(messages):

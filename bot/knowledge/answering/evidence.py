@@ -1,7 +1,7 @@
-"""A question, the passages found for it and how near they are go in; whether they can hold its answer comes out. Pure.
+"""Judges whether passages can hold the answer to a question. Pure.
 
-No score tells an answer from its absence: what the gate turns away is only what is clearly not there. The rest is for
-whoever reads the passages to judge, a model or a person.
+No score tells an answer from its absence: only what is clearly not there is turned away. A model or a person judges the
+rest by reading the passages.
 """
 
 from __future__ import annotations
@@ -44,11 +44,12 @@ cosines are all low more timid; of one whose cosines are all high the coverage d
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """How much there is to go by.
+    """How much the passages share with the question.
 
-    ``coverage`` is the part of the question's words that the best of the passages holds, rare words counting more, from
-    0 to 1; ``similarity`` the cosine of the nearest passage, None where no vectors were searched, or where they say
-    nothing. Below ``min_coverage`` a coverage is that of any passage at all.
+    Attributes:
+        coverage: The part of the question's words that the best passage holds, 0 to 1; rare words count more.
+        similarity: The cosine of the nearest passage; None where no vectors were searched, or they say nothing.
+        min_coverage: Below this a coverage is that of any passage at all.
     """
 
     coverage: float
@@ -57,7 +58,7 @@ class Evidence:
 
     @property
     def is_empty(self) -> bool:
-        """Whether the passages clearly do not hold the answer: foreign in words, and far in meaning."""
+        """Whether the passages clearly do not hold the answer: other words, and far in meaning."""
         return self.coverage < self.min_coverage and (self.similarity is None or self.similarity < MIN_SIMILARITY)
 
     @property
@@ -67,7 +68,7 @@ class Evidence:
 
 
 def compute_coverages(question: str, texts: Sequence[str]) -> list[float]:
-    """The part of the question's words that each text holds, rare words counting more; from 0 to 1."""
+    """Return the part of the question's words that each text holds, 0 to 1; rare words count more."""
     wanted = set(extract_stems(question))
     bags = [find_contained_stems(wanted, text) for text in texts]
     frequency = Counter(word for bag in bags for word in bag)

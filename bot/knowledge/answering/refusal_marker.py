@@ -1,17 +1,17 @@
-"""A model's deltas go in, and come out without the mark of an answer that says the passages do not hold it."""
+"""Strips the marker from an answer that says that the passages do not hold it."""
 
 from __future__ import annotations
 
 from typing import Final
 
 REFUSAL_MARKER: Final = "[0]"
-"""How an answer begins that says the passages do not hold it: short, and the number of no passage."""
+"""Begins an answer that says that the passages do not hold it; the number of no passage."""
 
 
 class RefusalMarkerFilter:
-    """Growing text without its first mark, however it is cut; ``is_refusal`` tells whether there was one.
+    """Strips a leading marker from growing text, however it is cut; ``is_refusal`` tells whether there was one.
 
-    Nothing is held back but what may still become the mark, and the blanks about it.
+    Only text that may still become the marker, and spaces around it, are held back.
     """
 
     def __init__(self) -> None:
@@ -20,7 +20,7 @@ class RefusalMarkerFilter:
         self.is_refusal = False
 
     def feed(self, delta: str) -> str:
-        """What can be shown by now."""
+        """Return the text that can be shown by now."""
         if self._has_started:
             return delta
         self._buffer += delta
@@ -32,7 +32,7 @@ class RefusalMarkerFilter:
         return "" if may_come else self.flush()
 
     def flush(self) -> str:
-        """What was held back, now that no more comes or it is known to be text."""
+        """Return what was held back."""
         self._has_started = True
         shown, self._buffer = (self._buffer.lstrip() if self.is_refusal else self._buffer), ""
         return shown

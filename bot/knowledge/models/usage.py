@@ -1,4 +1,4 @@
-"""What is said to a model and the raw events of its stream go in; why it ended and what it took in tokens come out."""
+"""Counts the tokens of one stream, and tells why it ended."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _OUT_OF_TOKENS: Final = (
 
 
 class UsageCounter:
-    """What one stream has told: why it ended, and what it used.
+    """Counts the tokens of one stream, and remembers its finish reason.
 
-    The model's own figures count where it gives any, mostly at its end. Until then, and where a stream was cut off,
-    tokens are counted: not as they come, which would hold up the event loop, but when somebody asks.
+    The model's own figures win, mostly reported at its end. Until then, and where a stream was cut off, tokens are
+    counted: when ``usage`` is read, not as they come, which would hold up the event loop.
     """
 
     def __init__(self) -> None:
@@ -36,15 +36,15 @@ class UsageCounter:
         self._completion = _TextCounter()
 
     def start(self, messages: Sequence[ChatMessage]) -> None:
-        """Take note of what the model is being asked."""
+        """Record the messages of the request that is being sent."""
         self._prompt.add(message.content or "" for message in messages)
 
     def cancel(self) -> None:
-        """Take note that the model was never given what it was to be asked: its server turned it away."""
+        """Forget the request: its server refused it."""
         self._prompt = _TextCounter()
 
     def observe(self, event: Any, reasoning: str = "") -> None:
-        """Take note of one raw event, and of what the model thought in it."""
+        """Record one raw event and its reasoning."""
         self._completion.add([reasoning])
         for choice in getattr(event, "choices", None) or ():
             self._finish_reason = choice.finish_reason or self._finish_reason
@@ -54,10 +54,10 @@ class UsageCounter:
 
     @property
     def usage(self) -> Usage:
-        """The tokens it was given and has written, so far."""
+        """Tokens of prompt and completion so far."""
         given, said = self._reported
         if said is not None and self._finish_reason is None:
-            said = max(said, self._completion.count())  # some servers tell it in every event, some first of all
+            said = max(said, self._completion.count())  # some servers report it in every event, some first of all
         return Usage(
             self._prompt.count() if given is None else given,
             self._completion.count() if said is None else said,

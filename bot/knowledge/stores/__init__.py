@@ -1,4 +1,4 @@
-"""Where passages are kept and found again: a place is named, and the store that stands there is opened."""
+"""Opens the index: an SQLite file or a PostgreSQL database."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from bot.knowledge.stores.store import Store
 
 FILE_NAME: Final = "index.sqlite"
-"""The index's file, inside the folder for state."""
+"""Name of the index's file in the state folder."""
 
 
 def open_store(location: Path | str, embed_name: str) -> Store:
-    """The store at ``location``: the path of an SQLite file, or the URL of a PostgreSQL database.
+    """Open the store at the path of an SQLite file, or at the URL of a PostgreSQL database.
 
     Raises:
         StoreUnusable: it cannot be opened, or its driver is not installed.
@@ -30,6 +30,6 @@ def open_store(location: Path | str, embed_name: str) -> Store:
         from bot.knowledge.stores.postgres import PostgresStore  # noqa: PLC0415  # as above
     except ImportError as error:
         raise StoreUnusable(
-            "STORE_URL names a PostgreSQL database, and what speaks to one is not installed: add --extra postgres."
+            "STORE_URL names a PostgreSQL database, but its driver is not installed: add --extra postgres."
         ) from error
     return PostgresStore(location, embed_name)

@@ -1,7 +1,7 @@
-"""All vectors of one generation stand in one matrix; a question's vector goes in, the nearest nodes' numbers come out.
+"""Searches all vectors of one generation, held in one matrix.
 
 Nothing here holds Python's lock for long: rows are read one at a time, and numpy multiplies and selects without it, so
-that an event loop in another thread goes on turning.
+that an event loop in another thread is not held up.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ VectorRow = tuple[int, str, bytes]
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """One row for each node that has a vector. ``codes`` are places in ``collections``."""
+    """One row for each node that has a vector, of shape (nodes, dimension); ``codes`` index ``collections``."""
 
     generation: Generation
     numbers: NDArray[np.int64]
@@ -34,7 +34,7 @@ class Matrix:
 
     @classmethod
     def empty(cls, generation: Generation) -> Self:
-        """Without a row."""
+        """Return a matrix without rows."""
         nothing = np.zeros((0, generation.dimension), dtype=np.float32)
         return cls(generation, np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int32), (), nothing)
 
@@ -44,7 +44,7 @@ class Matrix:
         return int(self.numbers.max()) if len(self.numbers) else 0
 
     def build_next(self, generation: Generation, kept: NDArray[np.intp], rows: Iterable[VectorRow], count: int) -> Self:
-        """The matrix of the next generation: these rows of this one, and ``count`` new ones."""
+        """Return the matrix of the next generation: the ``kept`` rows of this one, and ``count`` new ones."""
         places = {name: place for place, name in enumerate(self.collections)}
         numbers = np.concatenate([self.numbers[kept], np.zeros(count, dtype=np.int64)])
         codes = np.concatenate([self.codes[kept], np.zeros(count, dtype=np.int32)])
@@ -59,7 +59,7 @@ class Matrix:
     def find_nearest(
         self, query_vector: NDArray[np.float32], collections: Collection[str], top_k: int
     ) -> list[tuple[int, float]]:
-        """Numbers and cosines of the nearest nodes inside these collections, best first."""
+        """Return numbers and cosines of the nearest nodes inside these collections, best first."""
         is_allowed = np.array([name in collections for name in self.collections], dtype=np.bool_)
         if top_k < 1 or query_vector.shape[0] != self.vectors.shape[1] or not is_allowed.any():
             return []

@@ -1,4 +1,4 @@
-"""An index is copied from one store to another, passages and vectors alike; no model is asked for anything."""
+"""Copies an index from one store to another, with its vectors, so that nothing is embedded again."""
 
 from __future__ import annotations
 
@@ -21,10 +21,9 @@ if TYPE_CHECKING:
 def copy_index(
     source: Path | str, target: Path | str, *, force: bool = False, on_progress: Callable[[int, int], None]
 ) -> Counts:
-    """Copy what is searchable at ``source``, and every vector kept there, to ``target``; say how much it is.
+    """Copy what is searchable at ``source``, and every vector kept there, to ``target``; return the counts.
 
-    The target's own state serves until the copy is complete, and is then gone. ``on_progress`` is told how many things
-    of how many have been copied.
+    The target's old state serves until the copy is complete. ``on_progress`` gets the items copied and their total.
 
     Raises:
         IngestionRefused: the target holds documents (``force`` replaces them), or one of the two is being written.

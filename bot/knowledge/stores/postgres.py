@@ -1,4 +1,4 @@
-"""One schema of a PostgreSQL database holds passages, their words and their vectors (pgvector), for many machines."""
+"""Keeps passages, keyword index and vectors (pgvector) in a PostgreSQL schema, for any number of machines."""
 
 from __future__ import annotations
 
@@ -104,17 +104,17 @@ class PostgresStore:
     # --- What an ingestion needs ---------------------------------------------------------------------------------
 
     def generation(self) -> Generation:
-        """What is searched now."""
+        """Return the generation that is searched now."""
         g = schema.generation.c
         (row,) = self._fetch_rows(select(g.number, g.model, g.dimension, g.built))
         return Generation(*row)
 
     def manifest(self) -> dict[str, str]:
-        """Every searchable document with the content hash it was read at."""
+        """Return every searchable document with its content hash."""
         return dict(self._fetch_rows(select(schema.documents.c.id, schema.documents.c.hash)))
 
     def counts(self) -> Counts:
-        """How much is searchable now."""
+        """Return how much is searchable now."""
         v, n, g = schema.vectors.c, schema.nodes, schema.generation
         is_searched = (v.model == g.c.model) & (v.dimension == g.c.dimension) & (v.model == self.embed_name)
         joined = n.join(schema.vectors, v.passage == n.c.passage).join(g, is_searched)
@@ -123,7 +123,7 @@ class PostgresStore:
         return Counts(*row)
 
     def list_documents(self, collections: frozenset[str]) -> list[DocumentInfo]:
-        """The searchable documents inside ``collections``, by path."""
+        """Return the searchable documents inside ``collections``, by path."""
         n = schema.nodes.c
         counted = func.count().over(partition_by=n.document)
         first = select(n.document, n.title, n.collection, counted, n.others).distinct(n.document)
@@ -140,10 +140,8 @@ class PostgresStore:
     ) -> None:
         """Make a new generation in one transaction: ``documents`` (with hashes) now consist of ``nodes``.
 
-        ``nodes`` is consumed once, a batch at a time. Documents in ``removed`` are gone, and of the vectors
-        that are
-        not searched any longer those that have been unneeded longest, where there are too many; not so without
-        ``prune_vectors``, which spares what another run has paid for and will need.
+        ``nodes`` is consumed once, a batch at a time. Documents in ``removed`` are deleted. ``prune_vectors`` deletes
+        the vectors that have been unused longest, where there are too many.
         """
         self._index_vectors()
         gone = list({*documents, *removed})
@@ -184,13 +182,13 @@ class PostgresStore:
             do(lambda c: c.execute(copied.on_conflict_do_nothing()))
 
     def missing_vectors(self, passages: Collection[str]) -> set[str]:
-        """Which of these passage hashes have no vector of this model yet."""
+        """Return which of these passage hashes have no vector of this model yet."""
         v = schema.vectors.c
         known = self._fetch_rows(select(v.passage).where(is_in(v.passage, passages), self._is_current()))
         return set(passages) - {passage for (passage,) in known}
 
     def nodes_without_vector(self) -> Iterator[TextNode]:
-        """Searchable passages that have no vector of this model: all of them after a change of model."""
+        """Yield searchable passages without a vector of this model: all of them after a change of model."""
         v = schema.vectors.c
         return self._iterate_nodes(
             ~select(v.passage).where(v.passage == schema.nodes.c.passage, self._is_current()).exists()
@@ -201,7 +199,7 @@ class PostgresStore:
         return self._iterate_nodes(true())
 
     def vectors(self) -> Iterator[tuple[str, NDArray[np.float32]]]:
-        """Every vector that is kept of this model, by passage hash, for a copy."""
+        """Yield every stored vector of this model, by passage hash, for a copy."""
         v = schema.vectors.c
         page = select(v.passage, v.vector).where(self._is_current()).order_by(v.passage).limit(BATCH_SIZE)
         last = ""
@@ -211,7 +209,7 @@ class PostgresStore:
 
     @contextmanager
     def ingestion_lock(self) -> Generator[None]:
-        """Be the only ingestion of this index, among all processes; a process that dies gives the place free.
+        """Hold the lock of this index's ingestion among all processes; it is released when the process dies.
 
         Raises:
             IngestionRefused: another ingestion is going on.
@@ -297,7 +295,7 @@ class PostgresStore:
     # --- Connections ---------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Give back every connection and end the store's thread."""
+        """Close every connection and end the store's thread."""
         if not self._loop.is_closed():
             self._wait(self._engine.dispose())
             self._loop.call_soon_threadsafe(self._loop.stop)

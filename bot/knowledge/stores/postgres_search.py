@@ -1,4 +1,4 @@
-"""A question's words, or its vector, become one statement: it reads one generation, inside the asker's collections."""
+"""Builds the statements that search by keywords or vector inside collections."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ FROM scored JOIN docent.nodes USING (number) ORDER BY score DESC, number
 
 
 def build_keyword_query(terms: Sequence[str], collections: Collection[str], top_k: int) -> Executable:
-    """The passages that share a term, with their BM25 score, best first."""
+    """Select the passages that share a term, with their BM25 score, best first."""
     wanted = bindparam("wanted", fold_accents(" ".join(terms)), Text)
     inside = bindparam("collections", [replace_unstorable(name) for name in collections], ARRAY(Text))
     return text(_KEYWORD_QUERY).bindparams(
@@ -85,7 +85,7 @@ def build_keyword_query(terms: Sequence[str], collections: Collection[str], top_
 def build_vector_query(
     query_vector: NDArray[np.float32], model: str, collections: Collection[str], top_k: int
 ) -> Executable:
-    """The passages nearest to a vector of length one, with their cosine, best first."""
+    """Select the passages nearest to a vector of length one, with their cosine, best first."""
     v, g = vectors.c, generation.c
     dimension = query_vector.size
     near, kind = build_index_expression(dimension) or (v.vector, VECTOR())
@@ -116,7 +116,7 @@ def is_in(column: ColumnElement[str], values: Collection[str]) -> ColumnElement[
 
 
 def fold_accents(words: str) -> str:
-    """Latin letters without their accents, as FTS5 folds them."""
+    """Strip the accents of Latin letters, as FTS5 does."""
     if words.isascii():
         return words
     return "".join(unicodedata.normalize("NFD", sign)[0] if _is_latin(sign) else sign for sign in words)

@@ -1,4 +1,4 @@
-"""A node becomes one row of plain text, and a row becomes that node again; the same in every store."""
+"""Converts nodes to rows of text and back, the same way in every store."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What is kept of a node. ``passage`` names its vector; ``others`` is the rest of its metadata, as JSON."""
+    """A node as it is stored; ``passage`` names its vector, ``others`` is the rest of its metadata as JSON."""
 
     id: str
     document: str
@@ -30,20 +30,20 @@ class Row:
     others: str
 
     def values(self) -> tuple[str, ...]:
-        """All of it, in the order of the fields."""
+        """Return all values in the order of the fields."""
         return astuple(self)
 
     def search_texts(self) -> tuple[str, str, str]:
-        """What title, section and text are searched by."""
+        """Return the index texts of title, section and text."""
         return index_text(self.title), index_text(self.section), index_text(self.text)
 
 
 FIELDS = tuple(Row.__dataclass_fields__)
-"""The fields' names, which every store gives to its columns."""
+"""Names of the fields and of every store's columns."""
 
 
 def row_from_node(node: TextNode) -> Row:
-    """The row of a node whose metadata is that of a passage."""
+    """Return the row of a passage's node."""
     others = dict(node.metadata)
     document, collection, title, section = (
         replace_unstorable(str(others.pop(key))) for key in ("document", "collection", "title", "section")
@@ -54,13 +54,13 @@ def row_from_node(node: TextNode) -> Row:
 
 
 def node_from_row(row: Row) -> TextNode:
-    """The node of a row."""
+    """Return the node of a row."""
     named = {"document": row.document, "collection": row.collection, "title": row.title, "section": row.section}
     return build_passage_node(row.text, {**named, **json.loads(row.others)}, node_id=row.id)
 
 
 def make_document_info(document: str, title: str, collection: str, passages: int, others: str) -> DocumentInfo:
-    """A document as other rooms know it, of its first passage's row and of how many it has."""
+    """Return a document's information from its first passage's row and its number of passages."""
     metadata = json.loads(others)
     return DocumentInfo(
         document, title, collection, passages, parse_date(metadata.get("modified")), metadata.get("url")
@@ -68,7 +68,7 @@ def make_document_info(document: str, title: str, collection: str, passages: int
 
 
 def parse_date(text: object) -> datetime | None:
-    """When a document was last changed, as its reader wrote it down (ISO 8601)."""
+    """Return the date that a reader wrote down in ISO 8601; None if there is none."""
     try:
         return datetime.fromisoformat(str(text)) if text else None
     except ValueError:

@@ -1,4 +1,4 @@
-"""One SQLite file holds passages, their words (FTS5) and their vectors; a question is answered from one state of it."""
+"""Keeps passages, keyword index (FTS5) and vectors in one SQLite file; a search reads one state of it."""
 
 from __future__ import annotations
 
@@ -90,17 +90,17 @@ class SqliteStore:
     # --- What an ingestion needs ---------------------------------------------------------------------------------
 
     def generation(self) -> Generation:
-        """What is searched now."""
+        """Return the generation that is searched now."""
         with self._read_transaction() as connection:
             return _load_generation(connection)
 
     def manifest(self) -> dict[str, str]:
-        """Every searchable document with the content hash it was read at."""
+        """Return every searchable document with its content hash."""
         with self._read_transaction() as connection:
             return dict(connection.execute("SELECT id, hash FROM documents").fetchall())
 
     def counts(self) -> Counts:
-        """How much is searchable now."""
+        """Return how much is searchable now."""
         with self._read_transaction() as connection:
             row = connection.execute(
                 "SELECT (SELECT count(*) FROM documents), (SELECT count(*) FROM nodes), (SELECT count(*) FROM nodes"
@@ -110,7 +110,7 @@ class SqliteStore:
             return Counts(*row)
 
     def list_documents(self, collections: frozenset[str]) -> list[DocumentInfo]:
-        """The searchable documents inside ``collections``, by path."""
+        """Return the searchable documents inside ``collections``, by path."""
         with self._read_transaction() as connection:
             # Beside a min(), SQLite gives every other column from the row that holds it: the first passage's.
             rows = connection.execute(
@@ -130,10 +130,8 @@ class SqliteStore:
     ) -> None:
         """Make a new generation in one transaction: ``documents`` (with hashes) now consist of ``nodes``.
 
-        ``nodes`` is consumed once, a batch at a time. Documents in ``removed`` are gone, and of the vectors
-        that are
-        not searched any longer those that have been unneeded longest, where there are too many; not so without
-        ``prune_vectors``, which spares what another run has paid for and will need.
+        ``nodes`` is consumed once, a batch at a time. Documents in ``removed`` are deleted. ``prune_vectors`` deletes
+        the vectors that have been unused longest, where there are too many.
         """
         with self._write_transaction() as connection:
             gone = json.dumps([replace_unstorable(name) for name in {*documents, *removed}])
@@ -170,7 +168,7 @@ class SqliteStore:
             )
 
     def missing_vectors(self, passages: Collection[str]) -> set[str]:
-        """Which of these passage hashes have no vector of this model yet."""
+        """Return which of these passage hashes have no vector of this model yet."""
         with self._read_transaction() as connection:
             known = connection.execute(
                 "SELECT passage FROM vectors WHERE passage IN (SELECT value FROM json_each(?)) AND (model, dimension)"
@@ -180,7 +178,7 @@ class SqliteStore:
             return set(passages) - {passage for (passage,) in known}
 
     def nodes_without_vector(self) -> Iterator[TextNode]:
-        """Searchable passages that have no vector of this model: all of them after a change of model."""
+        """Yield searchable passages without a vector of this model: all of them after a change of model."""
         return self._iterate_nodes(
             "AND NOT EXISTS (SELECT 1 FROM vectors JOIN models ON name = model WHERE vectors.passage = nodes.passage"
             " AND model = ? AND vectors.dimension = models.dimension)",
@@ -192,7 +190,7 @@ class SqliteStore:
         return self._iterate_nodes("")
 
     def vectors(self) -> Iterator[tuple[str, NDArray[np.float32]]]:
-        """Every vector that is kept of this model, by passage hash, for a copy."""
+        """Yield every stored vector of this model, by passage hash, for a copy."""
         last = -1
         while True:
             with self._read_transaction() as connection:
@@ -209,7 +207,7 @@ class SqliteStore:
 
     @contextmanager
     def ingestion_lock(self) -> Generator[None]:
-        """Be the only ingestion of this index, among all processes; a process that dies gives the place free.
+        """Hold the lock of this index's ingestion among all processes; it is released when the process dies.
 
         Raises:
             IngestionRefused: another ingestion is going on.
@@ -268,7 +266,7 @@ class SqliteStore:
         return await loop.run_in_executor(self._search_executor, self._search, text, embedding, collections, top_k)
 
     def preload(self) -> None:
-        """Read what the first question would otherwise wait for: the matrix of vectors."""
+        """Load the matrix of vectors, for which the first question would otherwise wait."""
         with self._read_transaction() as connection:
             self._load_matrix(connection)
 
@@ -301,7 +299,7 @@ class SqliteStore:
     # --- Connections ---------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Give back the connections that are not in use, and the matrix."""
+        """Close the connections that are not in use, and drop the matrix."""
         self._search_executor.shutdown()
         with suppress(IndexError):
             while True:

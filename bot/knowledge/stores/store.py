@@ -1,6 +1,6 @@
-"""What every store promises: passages, their words and their vectors go in, one whole generation is searched.
+"""Contract of every store: passages, keyword index and vectors, searched one whole generation at a time.
 
-A generation is what one ``replace`` or ``add`` committed, together with the model and dimension its vectors are of.
+A generation is what one ``replace`` committed, together with the model and dimension its vectors are of.
 A search reads exactly one generation. Vectors are kept as they are paid for, beside the generation, and are searched
 from the next one on; so an index goes on serving with its old vectors while those of another model are collected.
 
@@ -46,7 +46,7 @@ _Item = TypeVar("_Item")
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What is searchable now. ``embedded`` counts the passages that are found by vectors of the store's own model."""
+    """How much is searchable; ``embedded`` counts passages with a vector of the store's own model."""
 
     documents: int
     nodes: int
@@ -55,7 +55,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Hits:
-    """What one search found on either side, the best first, all of it in one generation."""
+    """Both rankings of one search, best first, all in one generation."""
 
     by_keywords: Sequence[NodeWithScore] = ()
     by_vectors: Sequence[NodeWithScore] = ()
@@ -63,9 +63,9 @@ class Hits:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """Which state of the index is searched: its number, from 0, and whose vectors, of how many numbers, it holds.
+    """One state of the index: its number, from 0, and the embedding model and dimension of its vectors.
 
-    ``built`` is when it was put in place; None of the empty one, and where an earlier version did not write it down.
+    ``built`` is when it was committed; None of the empty one.
     """
 
     number: int
@@ -90,19 +90,19 @@ class Store(Protocol):
         ...
 
     def generation(self) -> Generation:
-        """What is searched now."""
+        """Return the generation that is searched now."""
         ...
 
     def manifest(self) -> dict[str, str]:
-        """Every searchable document with the content hash it was read at."""
+        """Return every searchable document with its content hash."""
         ...
 
     def counts(self) -> Counts:
-        """How much is searchable now."""
+        """Return how much is searchable now."""
         ...
 
     def list_documents(self, collections: frozenset[str]) -> list[DocumentInfo]:
-        """The searchable documents inside ``collections``, by path."""
+        """Return the searchable documents inside ``collections``, by path."""
         ...
 
     def replace(
@@ -113,13 +113,11 @@ class Store(Protocol):
         removed: Collection[str] = (),
         prune_vectors: bool = True,
     ) -> None:
-        """Make a new generation at one stroke: ``documents`` (with hashes) now consist of ``nodes``.
+        """Make a new generation in one transaction: ``documents`` (with hashes) now consist of ``nodes``.
 
-        ``nodes`` is consumed once, a batch at a time. Documents in ``removed`` are gone. Vectors that are not
-        searched
-        from now on, be it for their passage or for their model, stay for the day they are needed again: as many as
-        there are passages, ``MIN_UNUSED_VECTORS`` in any case, and the longest unneeded go first. None goes without
-        ``prune_vectors``: another run has paid for them and will need them.
+        ``nodes`` is consumed once, a batch at a time. Documents in ``removed`` are deleted. Unused vectors are kept,
+        for they may be needed again: as many as there are passages, and ``MIN_UNUSED_VECTORS`` in any case; those that
+        have been unused longest are deleted first. Without ``prune_vectors`` none is: another run has paid for them.
         """
         ...
 
@@ -139,11 +137,11 @@ class Store(Protocol):
         ...
 
     def missing_vectors(self, passages: Collection[str]) -> set[str]:
-        """Which of these passage hashes have no vector of this model yet."""
+        """Return which of these passage hashes have no vector of this model yet."""
         ...
 
     def nodes_without_vector(self) -> Iterator[TextNode]:
-        """Searchable passages that have no vector of this model: all of them after a change of model."""
+        """Yield searchable passages without a vector of this model: all of them after a change of model."""
         ...
 
     def nodes(self) -> Iterator[TextNode]:
@@ -151,11 +149,11 @@ class Store(Protocol):
         ...
 
     def vectors(self) -> Iterator[tuple[str, NDArray[np.float32]]]:
-        """Every vector that is kept of this model, by passage hash, for a copy."""
+        """Yield every stored vector of this model, by passage hash, for a copy."""
         ...
 
     def ingestion_lock(self) -> AbstractContextManager[None]:
-        """Be the only ingestion of this index, among all processes; a process that dies gives the place free.
+        """Hold the lock of this index's ingestion among all processes; it is released when the process dies.
 
         Raises:
             IngestionRefused: another ingestion is going on.
@@ -165,27 +163,25 @@ class Store(Protocol):
     async def search(
         self, text: str, embedding: Sequence[float] | None, *, collections: frozenset[str], top_k: int
     ) -> Hits:
-        """Passages inside ``collections``: at most ``top_k`` by their words and as many by their vectors.
+        """Return passages inside ``collections``: at most ``top_k`` by keywords and as many by vectors.
 
-        The scores of those that share words with ``text`` are above 0; of those nearest to ``embedding``
-        they are
-        cosines, -1 to 1. Nothing shares a word with "". Nothing is near None or a vector of another dimension, or
-        while the generation holds vectors of another model. Both sides are of the same generation, whatever is
-        written meanwhile.
+        Keyword scores are above 0; vector scores are cosines, -1 to 1. Nothing is found by keywords for "", nor by
+        vectors for None, for a vector of another dimension, or while the generation holds vectors of another model.
+        Both rankings are of the same generation, whatever is written meanwhile.
         """
         ...
 
     def preload(self) -> None:
-        """Make ready what the first question would otherwise wait for."""
+        """Load what the first question would otherwise wait for."""
         ...
 
     def close(self) -> None:
-        """Give back connections and memory. Nothing may be asked afterwards."""
+        """Release connections and memory; the store cannot be used afterwards."""
         ...
 
 
 def normalise_vector(vector: Sequence[float] | NDArray[np.float32]) -> NDArray[np.float32]:
-    """A vector of length one in the same direction.
+    """Return a vector of length one in the same direction.
 
     Raises:
         ValueError: it is empty, has no direction, or is not finite.
@@ -198,7 +194,7 @@ def normalise_vector(vector: Sequence[float] | NDArray[np.float32]) -> NDArray[n
 
 
 def normalise_vectors(vectors: Mapping[str, Sequence[float]]) -> dict[str, NDArray[np.float32]]:
-    """Vectors of length one that can be compared with one another.
+    """Return vectors of length one that can be compared with one another.
 
     Raises:
         ValueError: one is empty, zero or not finite, or they differ in dimension.
@@ -210,7 +206,7 @@ def normalise_vectors(vectors: Mapping[str, Sequence[float]]) -> dict[str, NDArr
 
 
 def batched(items: Iterable[_Item], size: int = BATCH_SIZE) -> Iterator[list[_Item]]:
-    """The items in lists of at most ``size``, none empty, taken from the iterable only as they are asked for."""
+    """Yield the items in non-empty lists of at most ``size``, read lazily."""
     source = iter(items)
     while batch := list(islice(source, size)):
         yield batch
