@@ -147,9 +147,9 @@ async def test_redirect_to_another_host_is_detected() -> None:
     [
         (make_invalid_key_error(), "does not accept the key", "OPENAI_API_KEY"),
         (make_quota_error(), "no credit left", "Top the account up"),
-        (make_rate_limit_error(7), "too much to do. Try again in 7 s", "look again"),
+        (make_rate_limit_error(7), "rate limit). Try again in 7 s", "look again"),
         (make_model_not_found_error(), "no such model", "_MODEL"),
-        (ErrorResponse(500), "in trouble", "OPENAI_BASE_URL"),
+        (ErrorResponse(500), "server failed", "OPENAI_BASE_URL"),
     ],
 )
 async def test_refusal_by_the_host_is_an_error_with_our_own_message(
