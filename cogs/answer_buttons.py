@@ -15,13 +15,12 @@ import discord
 from discord.ext import commands
 
 from bot.answers.excerpts import copy_text, format_sources
-from bot.answers.status_lines import INTERRUPTED_NOTE
+from bot.answers.status_lines import INTERRUPTED_NOTE, append_note
 from bot.discord_adapter import answer_buttons
 from bot.discord_adapter.answer_buttons import ButtonAction
 from bot.discord_adapter.components import FORGED
-from bot.discord_adapter.destinations import ResponseDestination, build_question
+from bot.discord_adapter.destinations import ResponseDestination, build_question, report_end
 from bot.discord_adapter.replies import send_ephemeral
-from bot.discord_adapter.unfinished_messages import append_note
 from bot.domain import Scope
 from bot.errors import RecordsUnusable
 from bot.records import AnswerStatus, Vote
@@ -183,11 +182,12 @@ class Answers(commands.Cog):
             # A rewritten follow-up was made from earlier answers: only for those who may still see them.
             may_see = record.scope.collections <= own.collections
             text = (may_see and record.searched_for) or record.question
-            await self._answer_service.ask(
+            end_reason = await self._answer_service.ask(
                 build_question(interaction, text, scope, settings),
                 ResponseDestination(interaction, is_private),
                 settings,
             )
+            await report_end(interaction, end_reason)
         finally:
             self._regenerating.discard(record.answer_id)
 

@@ -14,7 +14,7 @@ from discord.ext import commands
 from bot.answers.destination import OpenedSurface
 from bot.discord_adapter import ChannelSurface, InteractionSurface, defer
 from bot.discord_adapter.answer_buttons import AnswerComponents
-from bot.discord_adapter.destinations import QuestionContext, ResponseDestination, build_question
+from bot.discord_adapter.destinations import QuestionContext, ResponseDestination, build_question, report_end
 from bot.discord_adapter.history import MessageHistory, format_thread_name, is_conversation
 from bot.discord_adapter.replies import send_ephemeral
 from bot.discord_adapter.visibility import channel_ids_of
@@ -121,9 +121,10 @@ class Ask(commands.Cog):
             file_reader=self._file_reader,
             files=files,
         )
-        await self._answer_service.ask(
+        end_reason = await self._answer_service.ask(
             build_question(interaction, question, scope, settings, files=files), destination, settings, enrich=context
         )
+        await report_end(interaction, end_reason)
         if destination.obstacle and thread:
             # Afterwards: the first message after an acknowledgement would take the answer's place.
             await send_ephemeral(interaction, destination.obstacle)

@@ -9,7 +9,7 @@ from discord import app_commands, ui
 from discord.ext import commands
 
 from bot.discord_adapter.components import FORGED, CustomId, Modal
-from bot.discord_adapter.destinations import QuestionContext, ResponseDestination, build_question
+from bot.discord_adapter.destinations import QuestionContext, ResponseDestination, build_question, report_end
 from bot.discord_adapter.history import MessageHistory
 from bot.discord_adapter.replies import send_ephemeral
 from bot.domain import QUESTION_LIMIT
@@ -60,12 +60,13 @@ class ContextMenus(commands.Cog):
         """Answer the question of a modal, with the conversation before its message."""
         settings = await self._guild_settings.load(interaction.guild_id)
         scope = await self._visibility.scope_for_interaction(interaction, is_private=is_private)
-        await self._answer_service.ask(
+        end_reason = await self._answer_service.ask(
             build_question(interaction, question, scope, settings),
             ResponseDestination(interaction, is_private),
             settings,
             enrich=QuestionContext(self._create_history(interaction), interaction.user, scope, asked_with=message),
         )
+        await report_end(interaction, end_reason)
 
     def _create_history(self, interaction: discord.Interaction[Any]) -> MessageHistory:
         return MessageHistory(interaction.client, self._answer_service.recall)

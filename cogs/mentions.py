@@ -19,7 +19,7 @@ from bot.answers.destination import OpenedSurface
 from bot.answers.session import report_unexpected_error
 from bot.discord_adapter import ChannelSurface
 from bot.discord_adapter.answer_buttons import AnswerComponents
-from bot.discord_adapter.destinations import QuestionContext, build_question
+from bot.discord_adapter.destinations import QuestionContext, build_question, is_refused
 from bot.discord_adapter.history import MessageHistory, format_thread_name, is_conversation
 from bot.discord_adapter.tracked_questions import TrackedQuestion, is_in_edit_window, put_bounded
 from bot.discord_adapter.visibility import channel_ids_of
@@ -54,6 +54,8 @@ ANSWER_LOST = "Your question in {place} could not be answered there. Try /ask."
 
 _TYPING_THRESHOLD = 3
 """With so many answers under way in a channel, the next one's first words may have to wait."""
+_HINT_SECONDS, _CHANNEL_HINT_SECONDS, _NOTICE_SECONDS = 60.0, 5.0, 5.0
+"""Seconds between two hints to one person, two hints in one channel, and two notices to one person."""
 _FAILURE_EMOJI = "❌"
 _MESSAGE_TYPES = {discord.MessageType.default, discord.MessageType.reply}
 _REQUEST_ERRORS = (discord.HTTPException, aiohttp.ClientError, OSError)
@@ -108,6 +110,7 @@ class Mentions(commands.Cog):
         self._tracked_questions: OrderedDict[int, TrackedQuestion] = OrderedDict()
         self._answer_ids: OrderedDict[int, str] = OrderedDict()
         self._notified_user_ids: OrderedDict[int, bool] = OrderedDict()
+        self._notice_times: OrderedDict[tuple[str, int], float] = OrderedDict()
         self._open_replies: dict[str, _ReplyDestination] = {}
         self._history = MessageHistory(client, answer_service.recall, self._find_answer_id)
 
@@ -202,7 +205,7 @@ class Mentions(commands.Cog):
             await asyncio.gather(*reply.typing_tasks)
             del self._open_replies[question.answer_id]
         await self._track_answer(message, tracked_question, reply.message_ids)
-        if isinstance(end_reason, Lost) and not tracked_question.message_ids:
+        if is_refused(end_reason) or (isinstance(end_reason, Lost) and not tracked_question.message_ids):
             channel_mention = f"<#{tracked_question.channel_id}>"
             await self._notify_author(message, ANSWER_LOST.format(place=channel_mention))
 
@@ -262,6 +265,10 @@ class Mentions(commands.Cog):
 
     async def _explain_usage(self, message: discord.Message, tracked_question: TrackedQuestion) -> None:
         """Say how to ask: there was no question, or none that can be read. One that is added is answered in place."""
+        if not self._is_paced(("hint", message.author.id), _HINT_SECONDS) or not self._is_paced(
+            ("hints", message.channel.id), _CHANNEL_HINT_SECONDS
+        ):
+            return
         target = await self._history.fetch_reply_target(message)
         has_hidden = target is not None and not self._history.is_own(target) and not target.content
         if refusal := find_obstacle(message.channel):
@@ -273,6 +280,14 @@ class Mentions(commands.Cog):
         except _REQUEST_ERRORS as error:
             _log.warning("Message %s could not be answered: %s", message.id, type(error).__name__)
 
+    def _is_paced(self, key: tuple[str, int], seconds: float) -> bool:
+        """Return whether the last notice of this kind is at least so many seconds old, and note this one."""
+        now = self._clock()
+        if now - self._notice_times.get(key, -seconds) < seconds:
+            return False
+        put_bounded(self._notice_times, key, now)
+        return True
+
     async def _refuse_direct_message(self, message: discord.Message) -> None:
         """Say once that direct messages are not answered."""
         if message.author.id in self._notified_user_ids:
@@ -282,7 +297,9 @@ class Mentions(commands.Cog):
             await message.channel.send(NO_DIRECT_MESSAGES)
 
     async def _notify_author(self, message: discord.Message, content: str) -> None:
-        """Tell the asker alone; a mark at the question has to do where they take no direct messages."""
+        """Tell the asker in private; if they accept no direct messages, react to the question. Not in a flood."""
+        if not self._is_paced(("notice", message.author.id), _NOTICE_SECONDS):
+            return
         try:
             await message.author.send(content)
         except _REQUEST_ERRORS:

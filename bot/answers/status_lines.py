@@ -9,8 +9,17 @@ import re
 from typing import TYPE_CHECKING
 
 from bot.domain import AnswerStatus
-from bot.streaming import WRITING_CURSOR, OutOfTime, Restarting, Stalled, Stopped
+from bot.streaming import (
+    PAGE_LIMIT,
+    WRITING_CURSOR,
+    OutOfTime,
+    Restarting,
+    Stalled,
+    Stopped,
+    strip_cursor,
+)
 from bot.text.citations import escape_markdown, format_location
+from bot.text.wording import utf16_length
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +35,8 @@ _INTERRUPTED = "Interrupted. "
 _STOPPED_BY = "Stopped by "
 INTERRUPTED_NOTE = f"{_SUBTEXT_PREFIX}{_INTERRUPTED}Docent was restarted: ask again."
 """The closing note of an answer whose process was killed."""
+REFUSED_NOTE = f"{_SUBTEXT_PREFIX}{_INTERRUPTED}Discord refused the rest of the answer."
+"""The closing note of an answer of which Discord does not take an edit."""
 
 _FINISH_NOTES = {
     AnswerStatus.CUT_AT_LENGTH: "Cut off: the model reached its length limit. Ask for the rest.",
@@ -96,6 +107,16 @@ def format_interrupted_note(end_reason: EndReason, reason: str) -> str:
 def format_subtext(*notes: str) -> str:
     """Return each note as one line of small print."""
     return "\n".join(f"{_SUBTEXT_PREFIX}{' '.join(note.split())}" for note in notes if note)
+
+
+def append_note(content: str, note: str) -> str:
+    """Return a half-written page with a note below its text, or without the note if there is no room for it."""
+    said = strip_cursor(content)
+    # A page that holds text ends in a mark wherever there is room for one; a status line has none.
+    if said == content and utf16_length(content + WRITING_CURSOR) <= PAGE_LIMIT:
+        return note
+    noted = f"{said.rstrip()}\n\n{note}"
+    return noted if utf16_length(noted) <= PAGE_LIMIT else said
 
 
 def parse_answer_message(content: str) -> tuple[str, bool]:

@@ -19,7 +19,6 @@ from bot.discord_adapter.surfaces import (
     MessageLocation,
     defer,
 )
-from bot.discord_adapter.unfinished_messages import UnfinishedMessages, append_note
 
 __all__ = [
     "TOKEN_LIFETIME",
@@ -27,8 +26,6 @@ __all__ = [
     "Components",
     "InteractionSurface",
     "MessageLocation",
-    "UnfinishedMessages",
-    "append_note",
     "bucket_of",
     "can_write",
     "channel_bucket",

@@ -231,8 +231,13 @@ class DocentClient(commands.Bot):
         for delay in _iter_retry_delays():
             try:
                 return await self.login(token)
-            except (aiohttp.ClientError, OSError, discord.DiscordServerError) as error:
-                _log.warning("Discord cannot be reached (%s); next try in %.0f s", type(error).__name__, delay)
+            except (aiohttp.ClientError, OSError, discord.HTTPException) as error:
+                # Also a rate limit or a web page of a proxy: only a refused token (LoginFailure) is worth giving up.
+                status = f" with status {error.status}" if isinstance(error, discord.HTTPException) else ""
+                _log.warning("Login failed%s (%s); next try in %.0f s", status, type(error).__name__, delay)
+            except (TypeError, KeyError):
+                # discord.py takes whatever comes with 200 for JSON of the bot's account.
+                _log.warning("Login failed: Discord did not answer with JSON; next try in %.0f s", delay)
             await self.http.close()
             self.http.connector = discord.utils.MISSING  # closed with its session; discord.py makes another
             await asyncio.sleep(delay)

@@ -12,9 +12,12 @@ from bot.answers.destination import OpenedSurface
 from bot.discord_adapter.answer_buttons import AnswerComponents
 from bot.discord_adapter.attachments import read_attachments
 from bot.discord_adapter.history import is_conversation
+from bot.discord_adapter.http import SurfaceRefused
+from bot.discord_adapter.replies import send_ephemeral
 from bot.discord_adapter.surfaces import InteractionSurface, defer
 from bot.discord_adapter.visibility import channel_ids_of, role_ids_of
 from bot.domain import Question
+from bot.streaming import Lost
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from bot.answers.destination import OpenAnswer
     from bot.discord_adapter.history import MessageHistory
     from bot.domain import FileReader, Scope
+    from bot.streaming import EndReason
 
 
 def build_question(
@@ -59,6 +63,23 @@ def build_question(
         asked_at=asked_with.created_at.timestamp(),
         attachment_names=tuple(file.filename for file in files),
     )
+
+
+ANSWER_REFUSED = (
+    "Your answer could not be shown completely: Discord refused the message (permission or format). "
+    "Ask again with /ask, or ask an admin to check the bot's permissions."
+)
+
+
+def is_refused(end_reason: EndReason) -> bool:
+    """Return whether an answer ended because Discord refused its message, so that its asker has to be told."""
+    return isinstance(end_reason, Lost) and isinstance(end_reason.error, SurfaceRefused)
+
+
+async def report_end(interaction: discord.Interaction[Any], end_reason: EndReason) -> None:
+    """Tell the asker in private if Discord refused the answer's message; every other end is visible in it."""
+    if is_refused(end_reason):
+        await send_ephemeral(interaction, ANSWER_REFUSED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,8 +43,13 @@ _TOKEN_EXPIRED_CODES = {50027, 10015}
 """Invalid webhook token; unknown webhook: how Discord says that the 15 minutes are over."""
 _EDIT_LIMIT_CODE = 30046
 _FILE_REFUSED_STATUSES = {400, 403, 413}
+_REFUSED_STATUSES = {400, 403}
 _CLIENT_ERROR = 400
 _SERVER_ERROR = 500
+
+
+class SurfaceRefused(SurfaceGone):
+    """Discord refuses the message as it is, or the permission for it; nobody has deleted it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +107,11 @@ class DiscordHttp:
             proxy=self._http.proxy,
             proxy_auth=self._http.proxy_auth,
         ) as response:
-            data = await json_or_text(response)
+            try:
+                data = await json_or_text(response)
+            except ValueError as error:
+                # Cut short on the way: whether it took effect is not known, as with a reset.
+                raise aiohttp.ClientPayloadError("the response is not whole") from error
             if not response.ok or isinstance(data, str):
                 raise discord.HTTPException(response, data)
             return data
@@ -256,6 +265,8 @@ def _classify_error(error: discord.HTTPException) -> SurfaceBusy | SurfaceGone:
             return SurfaceBusy(parse_retry_after(error.response.headers))
         except (KeyError, ValueError):
             return SurfaceBusy(_RETRY_LATER)
+    if error.status in _REFUSED_STATUSES:
+        return SurfaceRefused(describe_error(error))
     if _CLIENT_ERROR <= error.status < _SERVER_ERROR:
         return SurfaceGone(describe_error(error))
     return SurfaceBusy(_RETRY_SOON)

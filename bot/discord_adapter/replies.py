@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,9 @@ _log = logging.getLogger(__name__)
 ADMINS_ONLY = "You need the permission to manage this server, or a role that the operator has named, to do this."
 COMMAND_CHANGED = "This command has changed since Discord last showed it. Reload Discord and try again."
 NO_PERMISSION = "You do not have permission to use this command here."
+_TIMEOUT = 10.0
+ALREADY_ACKNOWLEDGED = 40060
+"""Discord's code for a second acknowledgement of one interaction."""
 REQUEST_FAILED = "A request to Discord failed. Try again in a moment."
 
 
@@ -31,17 +35,32 @@ async def send_ephemeral(
     interaction: discord.Interaction[Any], content: str, *, files: Sequence[discord.File] = ()
 ) -> None:
     """Reply to the person who used an interaction, and to nobody else, whether or not it was answered before."""
-    send = interaction.followup.send if interaction.response.is_done() else interaction.response.send_message
+    options: dict[str, Any] = {
+        "files": files,
+        "ephemeral": True,
+        "suppress_embeds": True,
+        "allowed_mentions": discord.AllowedMentions.none(),
+    }
     try:
-        await send(
-            content,
-            files=files,
-            ephemeral=True,
-            suppress_embeds=True,
-            allowed_mentions=discord.AllowedMentions.none(),
-        )
+        async with asyncio.timeout(_TIMEOUT):
+            await _send(interaction, content, options)
     except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
         _log.warning("Interaction %s: sending an ephemeral reply failed: %s", interaction.id, type(error).__name__)
+
+
+async def _send(interaction: discord.Interaction[Any], content: str, options: dict[str, Any]) -> None:
+    if not interaction.response.is_done():
+        try:
+            await interaction.response.send_message(content, **options)
+        except discord.HTTPException as error:
+            if error.code != ALREADY_ACKNOWLEDGED:
+                raise
+        except (aiohttp.ClientError, OSError) as error:
+            _log.warning("Interaction %s: the first reply failed: %s", interaction.id, type(error).__name__)
+        else:
+            return
+    # Also where Discord has taken an acknowledgement whose reply was lost.
+    await interaction.followup.send(content, **options)
 
 
 async def report_error(interaction: discord.Interaction[Any], error: BaseException) -> None:

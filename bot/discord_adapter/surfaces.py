@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from asyncio import timeout
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import aiohttp
 import discord
 
+from bot.answers.status_lines import REFUSED_NOTE, append_note
 from bot.discord_adapter.http import (
     ChannelEndpoint,
     DiscordHttp,
     InteractionEndpoint,
     MessagePayload,
+    SurfaceRefused,
     describe_error,
     find_created_message,
     is_token_expired,
@@ -26,6 +27,8 @@ from bot.discord_adapter.http import (
     may_have_happened,
 )
 from bot.discord_adapter.permissions import can_write, has_write_permission
+from bot.discord_adapter.replies import ALREADY_ACKNOWLEDGED, REQUEST_FAILED, send_ephemeral
+from bot.streaming import SurfaceBusy, SurfaceGone
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -41,6 +44,8 @@ TOKEN_LIFETIME = 14 * 60.0
 """Seconds an interaction's token is relied on; Discord lets it die after 15 minutes."""
 
 _DEFER_TIMEOUT = 10.0
+_DEFER_RETRY_SECONDS = 2.5
+_FIRST_DEFER_DELAY = 0.1
 _EPHEMERAL = discord.MessageFlags(ephemeral=True).value
 
 
@@ -79,6 +84,7 @@ class _BaseSurface:
         self._parent_id = channel.parent_id if isinstance(channel, discord.Thread) else None
         self._component_provider = components
         self._message_ids: list[int] = []
+        self._shown_texts: dict[int, str] = {}
         self._has_notified = False
 
     @property
@@ -103,6 +109,7 @@ class _BaseSurface:
         with map_errors(has_file=bool(action.attachment_text)):
             message = await self._create(len(self._message_ids), self._build_payload(action))
         self._message_ids.append(int(message["id"]))
+        self._shown_texts[self._message_ids[-1]] = action.text
         await self._notify_complete(action)
 
     async def edit(self, action: Edit) -> None:
@@ -111,9 +118,24 @@ class _BaseSurface:
         Raises:
             SurfaceGone, SurfaceBusy, FileRefused
         """
-        with map_errors(has_file=bool(action.attachment_text)):
-            await self._edit(self._message_ids[action.page], self._build_payload(action))
+        message_id = self._message_ids[action.page]
+        try:
+            with map_errors(has_file=bool(action.attachment_text)):
+                await self._edit(message_id, self._build_payload(action))
+        except SurfaceRefused:
+            await self._close_refused_page(message_id)
+            raise
+        self._shown_texts[message_id] = action.text
         await self._notify_complete(action)
+
+    async def _close_refused_page(self, message_id: int) -> None:
+        """Put a note below the text that Discord did take, without the Stop button; that may be refused as well."""
+        text = append_note(self._shown_texts.get(message_id, ""), REFUSED_NOTE)
+        try:
+            with map_errors():
+                await self._edit(message_id, MessagePayload(text, components=()))
+        except (SurfaceGone, SurfaceBusy) as error:
+            _log.warning("Closing a refused message failed: %s", error)
 
     def _build_payload(self, action: Post | Edit) -> MessagePayload:
         return MessagePayload(action.text, self._build_components(action), action.attachment_text)
@@ -298,14 +320,35 @@ class ChannelSurface(_BaseSurface):
 
 
 async def defer(interaction: discord.Interaction[Any], *, ephemeral: bool = False) -> bool:
-    """Acknowledge a command; False if that came too late or did not get through, and nothing more can be said."""
-    try:
-        async with timeout(_DEFER_TIMEOUT):
-            await interaction.response.defer(thinking=True, ephemeral=ephemeral)
-    except (discord.HTTPException, discord.InteractionResponded, aiohttp.ClientError, OSError) as error:
-        _log.warning("Interaction %s could not be acknowledged: %s", interaction.id, describe_error(error))
-        return False
-    return True
+    """Acknowledge a command; return False if that failed, and no answer can be shown.
+
+    A connection that broke off is tried again for 2.5 s: Discord waits 3 s for an acknowledgement. If it had taken the
+    first one, it calls a second one a repetition, which is success.
+    """
+    loop = asyncio.get_running_loop()
+    give_up_at = loop.time() + _DEFER_RETRY_SECONDS
+    delay = _FIRST_DEFER_DELAY
+    is_repeated = False
+    while True:
+        try:
+            async with asyncio.timeout(_DEFER_TIMEOUT):
+                await interaction.response.defer(thinking=True, ephemeral=ephemeral)
+        except (aiohttp.ClientError, OSError) as error:
+            if loop.time() + delay > give_up_at:
+                _log.warning("Interaction %s: acknowledging failed: %s", interaction.id, describe_error(error))
+                # If Discord had taken an acknowledgement, its "thinking" ends with this.
+                await send_ephemeral(interaction, REQUEST_FAILED)
+                return False
+        except (discord.HTTPException, discord.InteractionResponded) as error:
+            if is_repeated and isinstance(error, discord.HTTPException) and error.code == ALREADY_ACKNOWLEDGED:
+                return True
+            _log.warning("Interaction %s: acknowledging failed: %s", interaction.id, describe_error(error))
+            return False
+        else:
+            return True
+        await asyncio.sleep(delay)
+        delay *= 2
+        is_repeated = True
 
 
 def _create_channel_endpoint(interaction: discord.Interaction[Any]) -> ChannelEndpoint | None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections import OrderedDict
     from collections.abc import Iterable
 
+K = TypeVar("K")
 T = TypeVar("T")
 
 EDIT_WINDOW = 120.0
@@ -53,7 +54,7 @@ async def delete_messages(client: discord.Client, channel_id: int, message_ids: 
             await channel.get_partial_message(message_id).delete()
 
 
-def put_bounded(cache: OrderedDict[int, T], key: int, value: T) -> T:
+def put_bounded(cache: OrderedDict[K, T], key: K, value: T) -> T:
     """Remember something, and forget the oldest beyond a thousand."""
     cache[key] = value
     if len(cache) > _MAX_TRACKED:

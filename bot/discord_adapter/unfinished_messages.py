@@ -8,20 +8,13 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from bot.answers.status_lines import INTERRUPTED_NOTE
+from bot.answers.status_lines import INTERRUPTED_NOTE, append_note
 from bot.discord_adapter import answer_buttons
 from bot.discord_adapter.answer_buttons import ButtonAction
 from bot.discord_adapter.http import LIST_LIMIT, ChannelEndpoint, DiscordHttp, MessagePayload, map_errors
 from bot.domain import AnswerStatus
 from bot.errors import RecordsUnusable
-from bot.streaming import (
-    PAGE_LIMIT,
-    WRITING_CURSOR,
-    SurfaceBusy,
-    SurfaceGone,
-    strip_cursor,
-)
-from bot.text.wording import utf16_length
+from bot.streaming import SurfaceBusy, SurfaceGone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -158,16 +151,6 @@ class UnfinishedMessages:
             await self._endpoint.edit(
                 message.message_id, MessagePayload(append_note(message.content, note), components)
             )
-
-
-def append_note(content: str, note: str) -> str:
-    """A half-written page with a note below it, or without where there is no room; nothing that was said is lost."""
-    said = strip_cursor(content)
-    # A page that holds text ends in a mark wherever there is room for one; a status line has none.
-    if said == content and utf16_length(content + WRITING_CURSOR) <= PAGE_LIMIT:
-        return note
-    noted = f"{said.rstrip()}\n\n{note}"
-    return noted if utf16_length(noted) <= PAGE_LIMIT else said
 
 
 def _iter_custom_ids(message: Json) -> Iterator[str]:

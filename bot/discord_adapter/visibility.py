@@ -5,7 +5,6 @@ What Discord does not tell is taken for the worst: a channel whose rights are no
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -18,9 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from bot.domain import Scope
-
-MEMBERSHIP_TTL = 60.0
-"""Seconds for which it is remembered who somebody in a direct message is in their guilds."""
 
 _UNKNOWN_AUDIENCE = Audience(frozenset({0}))
 """Readers nobody knows anything of: no rule opens to them but one for the whole guild."""
@@ -40,13 +36,9 @@ class Visibility:
         self,
         rules: Callable[[], Awaitable[Mapping[str, Rule]]] = _load_no_rules,
         admins: Admins | None = None,
-        *,
-        clock: Callable[[], float] | None = None,
     ) -> None:
         self._rules = rules
         self._admins = admins or Admins()
-        self._clock = clock
-        self._cached_people: dict[int, tuple[float, Person]] = {}
 
     async def scope_for_interaction(self, interaction: discord.Interaction[Any], *, is_private: bool) -> Scope:
         """What whoever used a command, a button or a form may be told there; to them alone if ``is_private``."""
@@ -113,10 +105,6 @@ class Visibility:
         self, client: discord.Client, user_id: int, rules: Mapping[str, Rule]
     ) -> Person:
         """Somebody in a direct message, with their guilds and roles as far as any rule asks for them."""
-        clock = self._clock or asyncio.get_running_loop().time
-        known = self._cached_people.get(user_id)
-        if known and clock() - known[0] < MEMBERSHIP_TTL:
-            return known[1]
         guilds: set[int] = set()
         roles: set[int] = set()
         for guild in client.guilds:
@@ -126,9 +114,7 @@ class Visibility:
                 guilds.add(guild.id)
                 roles.update(role.id for role in member.roles)
         is_operator = user_id in self._admins.users
-        person = Person(user_id, frozenset(guilds), frozenset(roles), is_operator=is_operator)
-        self._cached_people[user_id] = (clock(), person)
-        return person
+        return Person(user_id, frozenset(guilds), frozenset(roles), is_operator=is_operator)
 
 
 def find_audience(channel: object) -> Audience:
@@ -174,8 +160,7 @@ def _mentions_guild(rule: Rule, guild: discord.Guild) -> bool:
 
 
 async def _fetch_member(guild: discord.Guild, user_id: int) -> discord.Member | None:
-    if member := guild.get_member(user_id):
-        return member
+    # Not the cached one: without the intent for members a role that was taken away stays in it.
     try:
         return await guild.fetch_member(user_id)
     except (discord.HTTPException, aiohttp.ClientError, OSError):

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
 
+import pytest
+
+from bot.answers.status_lines import REFUSED_NOTE
+from bot.discord_adapter.destinations import ANSWER_REFUSED
 from bot.errors import ModelInterrupted, NothingFound
 from bot.simulator.faults import FailureKind, Fault
 from bot.simulator.world import InteractionCreated
 from tests.fakes.answerer import HANDBOOK, Pause, Script
 from tests.fakes.bot_in_guild import bot_in_guild, wait_until
-
-if TYPE_CHECKING:
-    import pytest
 
 MARK = "[[1]](<https://team.example/h>)"
 FOOTER = "-# **Sources**\n-# [1] [Handbook](<https://team.example/h>) › Refunds"
@@ -92,6 +92,37 @@ async def test_failed_acknowledgement_starts_no_search(caplog: pytest.LogCapture
     (line,) = [record.getMessage() for record in caplog.records if record.name == "bot.discord_adapter.surfaces"]
     assert str(interaction.id) in line
     assert interaction.token not in caplog.text
+
+
+@pytest.mark.parametrize("is_applied", [False, True])
+async def test_acknowledgement_is_tried_again_after_a_reset(*, is_applied: bool) -> None:
+    async with bot_in_guild(Script(["Two weeks [1]."])) as table:
+        table.simulator.faults.add(Fault(FailureKind.RESET, "POST", "/callback", times=2, is_applied=is_applied))
+        table.ask()
+        await wait_until(lambda: any(m.current_state.content.startswith("Two weeks") for m in table.channel_messages()))
+        assert len(table.channel_messages()) == 1
+
+
+async def test_acknowledgement_that_never_gets_through_costs_no_search() -> None:
+    async with bot_in_guild(Script(["Two weeks [1]."])) as table:
+        table.simulator.faults.add(Fault(FailureKind.RESET, "POST", "/callback", times=9, is_applied=True))
+        table.ask()
+        # Discord had taken the first one: what it shows as "thinking" ends with a message.
+        await wait_until(lambda: any("failed" in m.current_state.content for m in table.channel_messages()))
+        assert not table.answerer.questions
+
+
+@pytest.mark.parametrize("status", [400, 403])
+async def test_edit_that_discord_refuses_closes_the_message_and_is_told_to_the_asker(status: int) -> None:
+    async with bot_in_guild(Script(["Two weeks ", Pause(2.0), "and a day."])) as table:
+        table.ask()
+        await wait_until(lambda: any(m.current_state.content.startswith("Two weeks") for m in table.channel_messages()))
+        table.simulator.faults.add(Fault(FailureKind.STATUS, "PATCH", status=status))
+        await wait_until(lambda: any(m.current_state.content == ANSWER_REFUSED for m in table.channel_messages()))
+        answer = table.channel_messages()[0]
+        assert answer.current_state.content.startswith("Two weeks")
+        assert answer.current_state.content.endswith(REFUSED_NOTE)
+        assert not answer.current_state.components
 
 
 async def test_interaction_delivered_twice_is_answered_once() -> None:

@@ -314,6 +314,15 @@ async def test_a_private_answer_never_enters_a_public_conversation() -> None:
     assert public.conversation == ()
 
 
+async def test_bare_mentions_in_a_flood_get_one_hint() -> None:
+    async with running_bot() as talk:
+        for _ in range(10):
+            talk.say("Ada", talk.bot_mention)
+        await wait_until(lambda: bool(talk.bot_messages()))
+        await talk.wait_until_idle()
+        assert [message.current_state.content for message in talk.bot_messages()] == [HOW_TO_ASK]
+
+
 async def test_ten_mentions_at_once_are_acknowledged_in_a_second_and_show_queue_position() -> None:
     async with running_bot(EchoAnswerer(delay=0.3), concurrent_answers=3) as talk:
         world, guild_id = talk.world, talk.general.guild_id or 0

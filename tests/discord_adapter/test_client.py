@@ -129,6 +129,26 @@ async def test_question_during_shutdown_is_rejected() -> None:
     assert contents[1] == "Docent is restarting. Ask again in a moment."
 
 
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(FailureKind.HTML_PAGE, "GET", "/users/@me", status=429),
+        Fault(FailureKind.HTML_PAGE, "GET", "/users/@me", status=403),
+        Fault(FailureKind.STATUS, "GET", "/users/@me", status=503),
+    ],
+    ids=["rate limit", "web page", "overload"],
+)
+async def test_login_that_a_proxy_answers_is_tried_again(fault: Fault) -> None:
+    stop = asyncio.Event()
+    async with build_app(FakeAnswerer(Script())) as app, DiscordSimulator() as standin:
+        standin.faults.add(fault)
+        with override_discord_urls(standin):
+            running = asyncio.create_task(app.client.run_until(stop, standin.world.token))
+            await wait_until(lambda: any(standin.world.commands.values()))
+            stop.set()
+            await running
+
+
 async def test_stopping_before_discord_was_ever_reached_is_no_error() -> None:
     stop = asyncio.Event()
     async with build_app(FakeAnswerer(Script())) as app, DiscordSimulator() as standin:
@@ -253,7 +273,7 @@ async def test_unexpected_error_is_reported_without_its_text(caplog: pytest.LogC
 
 
 async def test_command_without_permission_is_refused_with_a_message() -> None:
-    assert await run_failing_command("forbidden") == "You may not use this command here."
+    assert await run_failing_command("forbidden") == "You do not have permission to use this command here."
 
 
 async def test_unknown_command_asks_for_a_reload() -> None:

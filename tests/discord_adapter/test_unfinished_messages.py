@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bot.answers.service import AnswerService
-from bot.answers.status_lines import INTERRUPTED_NOTE
+from bot.answers.status_lines import INTERRUPTED_NOTE, append_note
 from bot.discord_adapter import create_rate_limit_trace
 from bot.discord_adapter.answer_buttons import build_streaming_buttons
 from bot.discord_adapter.client import DocentClient
-from bot.discord_adapter.unfinished_messages import UnfinishedAnswers, append_note
+from bot.discord_adapter.unfinished_messages import UnfinishedAnswers
 from bot.domain import Question
 from bot.records import IN_MEMORY, AnswerRecord, AnswerStatus, SqlRecords
 from bot.simulator.faults import FailureKind, Fault
