@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 import textwrap
-import unicodedata
 from dataclasses import dataclass
 from itertools import accumulate, takewhile, zip_longest
 from typing import TYPE_CHECKING
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING
 from bot.answers.highlights import find_cited_spans
 from bot.streaming import Table, parse_table_header, split_cells
 from bot.text.citations import escape_markdown, format_location
-from bot.text.invisible import strip_invisible
+from bot.text.invisible import has_invisible, strip_invisible
 from bot.text.wording import utf16_length
 
 if TYPE_CHECKING:
@@ -32,7 +31,6 @@ _MAX_LINE_LENGTH = 600
 _LINE_START = re.compile(r"^(\d*)([#+.)-])")
 """What would make a heading, a list or small print of a line."""
 _ITEM = re.compile(r"\s*(?:[-*+•]|\d{1,9}[.)])\s+")
-_INVISIBLE_CATEGORIES = {"Cc", "Cf", "Co", "Cs"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +48,9 @@ def copy_text(text: str) -> EphemeralContent:
     A file wherever a code block could not hold it as it is: too long, with a fence in it, or with signs nobody sees.
     """
     block = f"```md\n{text}\n```"
-    if not _has_invisible(text) and "```" not in text and utf16_length(block) <= MESSAGE_LIMIT:
+    if not has_invisible(text) and "```" not in text and utf16_length(block) <= MESSAGE_LIMIT:
         return EphemeralContent((block,))
     return EphemeralContent(("-# The exact text of the answer.",), "answer.md", text.encode("utf-8", "replace"))
-
-
-def _has_invisible(text: str) -> bool:
-    return any(unicodedata.category(sign) in _INVISIBLE_CATEGORIES for sign in text if sign not in "\n\t")
 
 
 def format_sources(sources: Sequence[Source], answer: str = "") -> EphemeralContent:
@@ -87,7 +81,7 @@ def _quote_lines(passage: str, spans: Sequence[tuple[int, int]]) -> Iterator[str
     starts = list(accumulate((len(line) for line in kept), initial=0))
     place = 0
     while place < len(lines):
-        begun = parse_table_header(*lines[place : place + 2]) if place + 1 < len(lines) else None
+        begun = parse_table_header(lines[place], lines[place + 1]) if place + 1 < len(lines) else None
         if begun is None:
             yield from _quote_line(lines[place], [(a - starts[place], b - starts[place]) for a, b in spans])
             place += 1
@@ -137,7 +131,7 @@ def _format_table(empty_table: Table, rows: Sequence[str]) -> Iterator[str]:
         given, shown = shown.with_row(row)
         text += given
     text = (text + shown.finish()).rstrip("\n")
-    if text.startswith("```") and _measure_line(text) <= MESSAGE_LIMIT and not _has_invisible(text):
+    if text.startswith("```") and _measure_line(text) <= MESSAGE_LIMIT and not has_invisible(text):
         yield text
         return
     for named in map(split_cells, rows) if rows else [()]:

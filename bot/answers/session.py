@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import logging
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from bot.answers import status_lines
@@ -14,8 +13,9 @@ from bot.answers.status_lines import format_subtext
 from bot.domain import AnswerStatus, Usage
 from bot.errors import AnswerUnavailable, DocentError, IndexBuilding, NothingFound, StoreUnusable
 from bot.streaming import Closing, Ended, Failed, StreamStart
-from bot.text.citations import CitationLinker, escape_markdown, find_allowed_urls, format_footer
+from bot.text.citations import escape_markdown, find_allowed_urls, find_citation_links, format_footer
 from bot.text.invisible import InvisibleFilter
+from bot.text.reasoning import ReasoningFilter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -79,8 +79,8 @@ class AnswerSession:
 
     @property
     def text(self) -> str:
-        """What the model has said so far."""
-        return "".join(self._received.deltas)
+        """What the model has said so far, without its reasoning."""
+        return self._received.text
 
     @property
     def first_word_at(self) -> float | None:
@@ -131,7 +131,8 @@ class AnswerSession:
         return StreamStart(
             status=status_lines.format_reading_status(self.sources, self.searched_for),
             allowed_urls=find_allowed_urls(self.sources),
-            text_filter=CitationLinker(self.sources),
+            citations=find_citation_links(self.sources),
+            text_filter=ReasoningFilter(),
         )
 
     async def _find_answer(self) -> Answer:
@@ -198,16 +199,29 @@ class AnswerSession:
         return escape_markdown(error.user_message, _MAX_ERROR_LENGTH) if is_quoting else error.user_message
 
 
-@dataclass(slots=True)
 class _ReceivedText:
-    """What was said so far, and when the first words came."""
+    """What the model said so far, and when its first words came."""
 
-    deltas: list[str] = field(default_factory=list[str])
-    first_word_at: float | None = None
+    def __init__(self) -> None:
+        self._pieces: list[str] = []
+        self._reasoning_filter = ReasoningFilter()
+        self.first_word_at: float | None = None
+
+    @property
+    def text(self) -> str:
+        """All of it, without reasoning."""
+        return "".join(self._pieces) + self._reasoning_filter.pending
+
+    def add(self, delta: str, now: float) -> None:
+        """Take in what was said at a time, in Unix seconds."""
+        piece = self._reasoning_filter.feed(delta)
+        self._pieces.append(piece)
+        if self.first_word_at is None and piece.strip():
+            self.first_word_at = now
 
 
 class _RecordingStream:
-    """Passes deltas on, without what nobody would see of them, and keeps them.
+    """Passes deltas on, without invisible characters, and records them.
 
     A class, not a generator: cancelling the task that waits on it reaches the model's stream at once.
     """
@@ -223,9 +237,7 @@ class _RecordingStream:
 
     async def __anext__(self) -> str:
         delta = self._invisible_filter.feed(await anext(self._deltas))
-        self._received.deltas.append(delta)
-        if self._received.first_word_at is None and delta.strip():
-            self._received.first_word_at = self._clock()
+        self._received.add(delta, self._clock())
         return delta
 
 

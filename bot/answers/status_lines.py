@@ -16,6 +16,7 @@ from bot.streaming import (
     Restarting,
     Stalled,
     Stopped,
+    TooLong,
     strip_cursor,
 )
 from bot.text.citations import escape_markdown, format_location
@@ -95,6 +96,8 @@ def format_interruption(end_reason: EndReason) -> str:
         case OutOfTime(seconds=seconds):
             limit = _format_duration(seconds)
             return f"Timeout: the answer took longer than {limit}. Ask again, or ask for less at once."
+        case TooLong(characters=characters):
+            return f"The answer reached the length limit of {characters:,} characters."
         case _:
             return ""
 

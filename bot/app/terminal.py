@@ -20,7 +20,8 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from bot.errors import AnswerUnavailable
-from bot.text.citations import CitationLinker, find_cited_sources, format_page_or_line
+from bot.text.citations import find_cited_sources, format_page_or_line
+from bot.text.reasoning import ReasoningFilter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Sequence
@@ -251,15 +252,15 @@ def _build_result_table(results: Sequence[CheckResult]) -> Table:
 
 
 async def _iter_cited_deltas(answer: domain.Answer) -> AsyncGenerator[str]:
-    """The answer's text as it arrives, without marks that lead nowhere."""
-    citing = CitationLinker(answer.sources, is_linked=False)
+    """Yield the answer's text as it arrives, without the model's reasoning."""
+    reasoning_filter = ReasoningFilter()
     try:
         async for delta in answer.deltas():
-            yield _strip_control_characters(citing.feed(delta))
+            yield _strip_control_characters(reasoning_filter.feed(delta))
     except AnswerUnavailable:
-        yield _strip_control_characters(citing.flush())  # what was held back had arrived, and stands
+        yield _strip_control_characters(reasoning_filter.flush())  # what was held back had arrived, and stands
         raise
-    yield _strip_control_characters(citing.flush())
+    yield _strip_control_characters(reasoning_filter.flush())
 
 
 def _format_score(current: float, previous: float | None) -> Text:

@@ -28,6 +28,7 @@ from bot.streaming.protocols import (
     SurfaceBusy,
     SurfaceGone,
     TextSource,
+    TooLong,
 )
 from bot.streaming.rate_limits import EditClaim, RateLimiter, bucket_for_posts
 from bot.streaming.reply import Pace, PageLimits, Reply, strip_cursor
@@ -64,6 +65,7 @@ __all__ = [
     "Table",
     "TextFilter",
     "TextSource",
+    "TooLong",
     "Urgency",
     "bucket_for_posts",
     "parse_table_header",

@@ -1,4 +1,4 @@
-"""Growing text goes in; pages that each fit into one message come out, and a sealed page never changes.
+"""Splits growing text into pages that each fit into one message; a sealed page never changes.
 
 A page's text is ``opening + body + closing``: the body is the fed text, the rest closes and reopens what a break fell
 into: a fence, a table with its head, bold and other marks, the list that an indented item belongs to. Between two
@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bot.streaming.markdown.code import (
-    FENCE,
     INFO_LIMIT,
     SPAN_LIMIT,
     CodeSpan,
@@ -28,6 +27,7 @@ from bot.streaming.markdown.code import (
 )
 from bot.streaming.markdown.open_marks import DEFAULT_PAGE_LENGTH, MARK_CHARACTERS, MARKS_LIMIT, find_balance_changes
 from bot.streaming.markdown.tables import find_table_head
+from bot.text.markdown import FENCE
 from bot.text.wording import utf16_length
 
 if TYPE_CHECKING:
@@ -39,7 +39,9 @@ PAGE_LIMIT = DEFAULT_PAGE_LENGTH
 MIN_PAGE_LIMIT = 16
 """The least a page must hold: two fence marks, their lines, and some text."""
 
+QUOTE = "> "
 _CLOSING_FENCE = "\n" + FENCE
+_CLOSING_AT_START = {False: re.compile(rf"\s*{FENCE}"), True: re.compile(rf"\s*(?:{QUOTE})?{FENCE}")}
 _ROOMY_LIMIT = 64
 """From this limit on a page keeps room for every closing, and may repeat what an item belongs to."""
 
@@ -79,7 +81,8 @@ class Page:
     @property
     def rendered(self) -> str:
         """The message's text. Lone surrogates cannot be sent as UTF-8: each is shown as U+FFFD."""
-        return _SURROGATE.sub("\ufffd", self.opening + self.body + self.closing)
+        text = self.opening + self.body + self.closing
+        return text if _is_encodable(text) else _SURROGATE.sub("\ufffd", text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,13 +185,16 @@ class Pager:
 
     def _start_page(self) -> None:
         """Move what is not shown at a page's start into the gap, and open what goes on there once that is known."""
-        is_code = self._opening.startswith(FENCE)
-        if is_code and self._open_text.lstrip().startswith(FENCE):
-            self._drop(self._open_text.index(FENCE) + len(FENCE))
+        quote = QUOTE if self._opening.startswith(QUOTE + FENCE) else ""
+        is_code = self._opening.startswith(quote + FENCE)
+        if is_code and (closing := _CLOSING_AT_START[bool(quote)].match(self._open_text)):
+            self._drop(closing.end())
             self._opening, is_code = "", False
         if is_code:
             blank = len(self._open_text) - len(self._open_text.lstrip())
             self._drop(self._open_text.rfind("\n", 0, blank) + 1)
+            if quote and self._open_text and not self._continues_on_new_line and not self._opening.endswith(quote):
+                self._opening += quote
         elif not self._opening:
             unseen = _BLANK.match(self._open_text)
             self._drop(unseen.end() if unseen else 0)
@@ -231,7 +237,8 @@ class Pager:
         body = self._open_text[:end].rstrip()
         fence = find_open_fence(self._opening + body)
         marks = () if fence else self._find_open_marks(body, overfull[len(body) :])
-        page = Page(self._gap, self._opening, body, _CLOSING_FENCE if fence else "".join(reversed(marks)))
+        closing = _close_fence(self._opening + body, fence) if fence else "".join(reversed(marks))
+        page = Page(self._gap, self._opening, body, closing)
         self._pages.append(page)
         self._sealed.append(page.rendered)
         self._continuation = (
@@ -256,7 +263,8 @@ class Pager:
             return ""
         carried = fence.info if len(fence.info) <= min(INFO_LIMIT, self._limit // 4) else ""
         table_head = find_table_head(text[fence.inner :])
-        return f"{FENCE}{carried}\n{table_head if utf16_length(table_head) <= self._limit // 4 else ''}"
+        repeated = table_head if utf16_length(table_head) <= self._limit // 4 else ""
+        return f"{_find_quote(text, fence)}{FENCE}{carried}\n{repeated}"
 
     def _build_open_page(self) -> Page:
         body = self._open_text.rstrip()
@@ -264,8 +272,9 @@ class Pager:
             body = _strip_arriving_mark(self._opening, body)
         if not body:
             return Page(self._gap, "", "", "")
-        is_open = find_open_fence(self._opening + body) is not None
-        return Page(self._gap, self._opening, body, _CLOSING_FENCE if is_open else self._close_open_marks(body))
+        fence = find_open_fence(self._opening + body)
+        closing = _close_fence(self._opening + body, fence) if fence else self._close_open_marks(body)
+        return Page(self._gap, self._opening, body, closing)
 
     def _close_open_marks(self, body: str) -> str:
         """What closes the marks of which the other half has not arrived."""
@@ -279,6 +288,23 @@ def paginate(text: str, limit: int = PAGE_LIMIT) -> list[str]:
     pager.feed(text)
     pager.flush()
     return [page.rendered for page in pager.pages]
+
+
+def _find_quote(text: str, fence: CodeSpan) -> str:
+    """Return the quotation mark before a fence, which each of its lines begins with; nothing if it is in no quote."""
+    return QUOTE if text.startswith(QUOTE, text.rfind("\n", 0, fence.start) + 1) else ""
+
+
+def _close_fence(text: str, fence: CodeSpan) -> str:
+    return f"\n{_find_quote(text, fence)}{FENCE}"
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _split_at_length(text: str, max_length: int) -> tuple[str, str]:

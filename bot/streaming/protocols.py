@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from bot.domain import AnswerStatus
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     from bot.streaming.actions import Closing, Edit, Post, TextFilter
 
@@ -74,10 +74,15 @@ class Surface(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StreamStart:
-    """What is known before the first delta: a status line, the URLs that stay live, and what is done to the text."""
+    """What is known before the first delta.
+
+    ``allowed_urls`` stay live in the text; ``citations`` has for each source's number the URL its citation leads to,
+    empty if there is none; ``text_filter`` changes the text before anything else does.
+    """
 
     status: str
     allowed_urls: frozenset[str] = frozenset()
+    citations: Mapping[int, str] = field(default_factory=dict[int, str])
     text_filter: TextFilter | None = None
 
 
@@ -128,6 +133,15 @@ class OutOfTime:
 
 
 @dataclass(frozen=True, slots=True)
+class TooLong:
+    """The answer reached the most characters that one may have."""
+
+    status: ClassVar[AnswerStatus] = AnswerStatus.CUT_AT_LENGTH
+
+    characters: int
+
+
+@dataclass(frozen=True, slots=True)
 class Lost:
     """The surface is gone, or took nothing for too long; what is shown there is not the whole answer."""
 
@@ -135,7 +149,7 @@ class Lost:
     error: Exception
 
 
-EndReason = Ended | Failed | Stopped | Restarting | Stalled | OutOfTime | Lost
+EndReason = Ended | Failed | Stopped | Restarting | Stalled | OutOfTime | TooLong | Lost
 """Why an answer ended; each has the ``status`` under which it is stored."""
 
 

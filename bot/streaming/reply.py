@@ -17,7 +17,7 @@ from bot.streaming.paging import PAGE_LIMIT, Pager, paginate
 from bot.text.wording import utf16_length
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping, Sequence
 
     from bot.streaming.actions import TextFilter
 
@@ -72,6 +72,8 @@ class Pace:
 
 _FIRST_WORDS_LENGTH = 8
 """So many characters make first words."""
+_LONGEST_WORD = 40
+"""More characters than this are never gone from view while text moves from one message to the next."""
 _LENGTH_STEP = 500
 """While the rest is being written, its length is told in steps of so many characters."""
 
@@ -142,19 +144,25 @@ class Reply:
         now: float,
         *,
         allowed_urls: Collection[str] | None = None,
+        citations: Mapping[int, str] | None = None,
         text_filter: TextFilter | None = None,
     ) -> None:
         """Show another status line while there is no text.
 
-        ``allowed_urls`` are the URLs that stay live in the text; ``text_filter`` is done to it before anything else.
+        Args:
+            status: the line.
+            now: seconds on the reply's clock.
+            allowed_urls: URLs that stay live in the text.
+            citations: for each source's number the URL that its citation leads to, empty if there is none.
+            text_filter: changes the text before anything else does.
 
         Raises:
-            RuntimeError: links or a rewriting are given although text has been received.
+            RuntimeError: text was received before, and anything but a status is given.
         """
-        if allowed_urls is not None or text_filter is not None:
+        if allowed_urls is not None or citations is not None or text_filter is not None:
             if self._received:
-                raise RuntimeError("what is done to the text must be known before the first of it")
-            self._converter = DiscordMarkdownConverter(allowed_urls or (), self._page_length)
+                raise RuntimeError("links and filters must be known before the first text")
+            self._converter = DiscordMarkdownConverter(allowed_urls or (), self._page_length, citations)
             self._text_filter = text_filter
         self._status = status
         self._last_activity_at = now
@@ -171,8 +179,9 @@ class Reply:
             return
         if not self._received:
             self._first_delta_at = now
-        self._received.append(delta)
-        self._pager.feed(self._converter.feed(self._text_filter.feed(delta) if self._text_filter else delta))
+        text = self._text_filter.feed(delta) if self._text_filter else delta
+        self._received.append(text)
+        self._pager.feed(self._converter.feed(text))
         self._last_activity_at = now
         self._is_writing = self._is_writing or bool(self._pager.sealed or self._open_page_text.strip())
         self._note_arrival(now)
@@ -186,7 +195,8 @@ class Reply:
         if self.is_finished:
             raise RuntimeError("a reply ends once")
         if self._text_filter:
-            self._pager.feed(self._converter.feed(self._text_filter.flush()))
+            self._received.append(self._text_filter.flush())
+            self._pager.feed(self._converter.feed(self._received[-1]))
         self._pager.feed(self._converter.flush())
         self._pager.flush()
         self._closing = closing
@@ -333,10 +343,28 @@ class Reply:
         attached = self._attachment_text if is_last else ""
         if page == len(self._shown_pages):
             return Post(wanted, is_sealed, is_last, attached)
+        if (
+            is_sealed
+            and self._is_text_moving_on(page, wanted)
+            and (following := self._render_page(page + 1, lasting, now))
+        ):
+            return Post(following)
         # A page that is seen as it will stay is sealed all the same: whoever shows it may have more to show below it.
         if not is_sealed and _looks_alike(self._shown_pages[page], wanted):
             return None
         return Edit(page, wanted, is_sealed, is_last, attached)
+
+    def _is_text_moving_on(self, page: int, wanted: str) -> bool:
+        """Tell whether text leaves the last message shown: it is posted in the next before it is cut here."""
+        shown = strip_cursor(self._shown_pages[page]).rstrip()
+        return page + 1 == len(self._shown_pages) and self._shows_text and len(shown) > len(wanted) + _LONGEST_WORD
+
+    def _render_page(self, page: int, lasting: Sequence[str], now: float) -> str:
+        """Return the page that is shown next, empty if there is none."""
+        if page < len(lasting):
+            return lasting[page] if lasting[page].strip() else ""
+        shown = self._render_open_page(now)
+        return shown if shown.strip() else ""
 
     def _render_open_page(self, now: float) -> str:
         if self.is_finished:
@@ -393,7 +421,7 @@ def strip_cursor(page: str) -> str:
 
 def _position_mark(page: str, mark: str) -> str:
     """The mark, on a line of its own below a code block: a fence's line holds nothing else."""
-    last_line = page.rstrip().rpartition("\n")[2].lstrip()
+    last_line = page.rstrip().rpartition("\n")[2].lstrip("> ")
     return "\n" + mark.lstrip() if last_line.startswith(("```", "~~~")) else mark
 
 

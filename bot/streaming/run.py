@@ -13,7 +13,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bot.streaming.actions import Closing, Post, Urgency
-from bot.streaming.protocols import Ended, Failed, FileRefused, Lost, OutOfTime, Stalled, StreamStart, SurfaceBusy
+from bot.streaming.protocols import (
+    Ended,
+    Failed,
+    FileRefused,
+    Lost,
+    OutOfTime,
+    Stalled,
+    StreamStart,
+    SurfaceBusy,
+    TooLong,
+)
 from bot.streaming.rate_limits import EditClaim, bucket_for_posts
 
 if TYPE_CHECKING:
@@ -41,6 +51,8 @@ class Deadlines:
     reserve: float = 30.0
 
 
+MAX_CHARACTERS = 200_000
+"""Longest answer, in characters: a model that does not end is stopped here."""
 _YIELD_EVERY = 64
 """After so many deltas in one go the pump lets other tasks run."""
 _CANCEL_RETRIES = 256
@@ -89,6 +101,7 @@ class Run:
         self._claimed_bucket: str | None = None
         self._is_waiting_for_turn = False
         self._has_begun = False
+        self._characters = 0
         self._deferred_cancels = 0
         self._failures = 0
         self._has_given_up = False
@@ -223,6 +236,10 @@ class Run:
     def _enqueue(self, arrival: str | StreamStart) -> None:
         if isinstance(arrival, str):
             self._delta_timeout = self._deadlines.idle
+            arrival = arrival[: MAX_CHARACTERS - self._characters]
+            self._characters += len(arrival)
+            if self._characters == MAX_CHARACTERS:
+                self.interrupt(TooLong(MAX_CHARACTERS))
         self._stall_deadline = self._clock() + self._delta_timeout
         self._arrivals.append(arrival)
         if not self._is_waiting_for_turn:
@@ -250,7 +267,11 @@ class Run:
                 room -= len(arrival)
             else:
                 self._reply.announce(
-                    arrival.status, now, allowed_urls=arrival.allowed_urls, text_filter=arrival.text_filter
+                    arrival.status,
+                    now,
+                    allowed_urls=arrival.allowed_urls,
+                    citations=arrival.citations,
+                    text_filter=arrival.text_filter,
                 )
         if self._reply.is_finished:
             return

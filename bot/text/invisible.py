@@ -1,7 +1,7 @@
-"""Text goes in, and comes out without the signs that nobody sees: a document could hide orders to a model in them.
+"""Strips characters that nobody sees, in which a document could hide orders to a model.
 
-Zero-width and bidirectional signs, soft hyphens, byte order marks, tag characters, control characters. Joiners and
-variation selectors stay where they do something to be seen: in emoji, and in the scripts that need them. Pure.
+Zero-width and bidirectional characters, soft hyphens, byte order marks, tag characters, control characters. Joiners and
+variation selectors stay where they have a visible effect: in emoji, and in the scripts that need them.
 """
 
 from __future__ import annotations
@@ -9,10 +9,16 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_INVISIBLE: Final = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"
-    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\u3164"
-    "\ufe00-\ufe0d\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+INVISIBLE_RANGES: Final = (
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+)
+"""Every character without width or ink, as the inside of a character class of a regular expression."""
+
+_CONTROL: Final = "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"
+_INVISIBLE: Final = re.compile(rf"(?![\u200c\u200d\ufe0e\ufe0f])[{_CONTROL}{INVISIBLE_RANGES}]")
+_INVISIBLE_OR_PRIVATE: Final = re.compile(
+    rf"[{_CONTROL}{INVISIBLE_RANGES}\r\ud800-\udfff\ue000-\uf8ff\U000f0000-\U0010ffff]"
 )
 _SELECTORS: Final = "\ufe0e\ufe0f"
 # Behind anything but these two a selector chooses nothing: what can be an emoji, and what a keycap is put around.
@@ -27,19 +33,24 @@ _PLACEHOLDER: Final = "\ufffd"  # one behind which joiners stay, and selectors d
 
 
 def strip_invisible(text: str) -> str:
-    """The text without the signs that nobody sees."""
+    """Return the text without invisible characters."""
     return InvisibleFilter().feed(text)
 
 
 def single_line(text: str) -> str:
-    """The same on a single line, with single spaces: a name may hold a line's end, and a line made up behind it."""
+    """Return the text on a single line with single spaces: a name may hold a line end, and a forged line behind it."""
     return " ".join(strip_invisible(text).split())
 
 
-class InvisibleFilter:
-    """Takes them out while text grows. Fed piece by piece it gives what the whole text would give.
+def has_invisible(text: str) -> bool:
+    """Tell whether a text holds a character that cannot be seen, joiners and private characters included."""
+    return _INVISIBLE_OR_PRIVATE.search(text) is not None
 
-    Nothing is left to be given at the end: only a joiner is ever held back, and one that joins nothing goes.
+
+class InvisibleFilter:
+    """Strips invisible characters while text grows. Fed piece by piece it gives what the whole text would give.
+
+    It needs no flush: only a joiner is ever held back, and one that joins nothing is dropped.
     """
 
     def __init__(self) -> None:
@@ -47,7 +58,7 @@ class InvisibleFilter:
         self._joiners = ""
 
     def feed(self, delta: str) -> str:
-        """Take in newly arrived text; give what is seen of it."""
+        """Take in newly arrived text and return what is visible of it."""
         text = _NEEDLESS_SELECTORS.sub("", self._before + self._joiners + _INVISIBLE.sub("", delta))
         decided = text.rstrip(_JOINERS)
         self._joiners = text[len(decided) :]

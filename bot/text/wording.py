@@ -15,4 +15,4 @@ def truncate(text: str, length: int) -> str:
 
 def utf16_length(text: str) -> int:
     """Count UTF-16 code units: the most that Discord can count. A lone surrogate counts one."""
-    return len(text) if text.isascii() else len(text) + sum(char > "\uffff" for char in text)
+    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2

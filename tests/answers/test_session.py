@@ -179,9 +179,20 @@ async def test_finish_reasons_other_than_stop_are_distinguished(ending: AnswerSt
 
 
 async def test_citations_are_linked_for_the_reader_and_not_in_the_record() -> None:
-    telling = AnswerSession(FakeAnswerer(Script(["Two weeks [1] [9]."])), Question("Refunds?", answer_id="1"))
-    rewriting = (await telling.begin()).text_filter
-    assert rewriting
-    said = [delta async for delta in telling.deltas()]
-    assert "".join(map(rewriting.feed, said)) + rewriting.flush() == "Two weeks [[1]](<https://team.example/h>)."
-    assert telling.text == "Two weeks [1] [9]."
+    session = AnswerSession(FakeAnswerer(Script(["Two weeks [1] [9]."])), Question("Refunds?", answer_id="1"))
+    assert (await session.begin()).citations[1] == "https://team.example/h"
+    assert [delta async for delta in session.deltas()] == ["Two weeks [1] [9]."]
+    assert session.text == "Two weeks [1] [9]."
+
+
+async def test_reasoning_is_neither_shown_nor_recorded() -> None:
+    session = AnswerSession(
+        FakeAnswerer(Script(["<think>Hm", "m.</th", "ink>\n\nTwo weeks.<|im_", "end|>"])), Question("?", answer_id="1")
+    )
+    text_filter = (await session.begin()).text_filter
+    assert text_filter
+    shown = ""
+    async for delta in session.deltas():
+        shown += text_filter.feed(delta)
+        assert "Hm" not in shown + session.text
+    assert shown + text_filter.flush() == session.text == "Two weeks."

@@ -15,8 +15,8 @@ from bot.knowledge.readers import clean_text
 from bot.settings import list_setting_names
 from tests.fakes.deployment import deploy
 from tests.fakes.openai_server import Completion
+from tests.reference_markdown import possible_links
 from tests.safety.injections import INJECTIONS, SECRET_PLACEHOLDER, Injection
-from tests.streaming.markdown.test_links import find_live_links
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
@@ -146,7 +146,7 @@ def sent_bodies(bot: Deployment) -> list[dict[str, Any]]:
 
 def foreign_links(message: Message, allowed: set[str]) -> list[str]:
     """The links that were live in any state of a message and lead to no source's address."""
-    live = [link for state in message.states for link in find_live_links(state.content)]
+    live = [link.url for state in message.states for link in possible_links(state.content)]
     live += re.findall(r"discord\.gg/\w+", "".join(state.content for state in message.states))
     return [link for link in live if link not in allowed and not link.lower().startswith("hxxp")]
 

@@ -17,7 +17,7 @@ from bot.knowledge.sources.web.fetcher import FetchLimits, NetworkPolicy, _resol
 from bot.settings import list_setting_names
 from tests.fakes.deployment import deploy
 from tests.fakes.openai_server import make_completion
-from tests.streaming.markdown.test_links import find_live_links
+from tests.reference_markdown import possible_links
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -235,7 +235,7 @@ async def test_private_network_addresses_are_refused_with_one_sentence(
         assert not list(bot.settings.data_dir.rglob("urls.txt"))
     assert trap.calls == []
     assert {address: words for address, words in said.items() if not REFUSAL_REASON.fullmatch(words)} == {}
-    assert [words for words in said.values() if find_live_links(words)] == []
+    assert [words for words in said.values() if possible_links(words)] == []
 
 
 async def test_private_addresses_written_into_the_url_list_are_not_fetched(

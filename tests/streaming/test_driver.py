@@ -25,11 +25,12 @@ from bot.streaming import (
     Stalled,
     Stopped,
     StreamStart,
+    TooLong,
     Urgency,
 )
-from bot.streaming.markdown.convert import rewrite_markdown
-from bot.streaming.markdown.links import neutralise_links
+from bot.streaming.markdown.convert import convert_markdown
 from bot.streaming.paging import Pager, paginate
+from bot.streaming.run import MAX_CHARACTERS
 from tests.fakes.scripted_source import FOOTER, ScriptedSource, script_evenly, strip_closing
 from tests.fakes.surface import FakeSurface, Fault, Server, Window
 from tests.fakes.virtual_time import run_virtual
@@ -58,7 +59,7 @@ def visible_pages(source: ScriptedSource, surface: FakeSurface) -> list[str]:
 
 
 def expected_pages(source: ScriptedSource) -> list[str]:
-    return [page.strip() for page in paginate(neutralise_links(rewrite_markdown(source.text)))]
+    return [page.strip() for page in paginate(convert_markdown(source.text))]
 
 
 class DriverHarness:
@@ -92,6 +93,15 @@ class DriverHarness:
             visible_pages(self.source, self.surface) == expected_pages(self.source)
             and len(self.source.end_reasons) == 1
         )
+
+
+def test_an_answer_that_does_not_end_is_stopped_at_its_greatest_length() -> None:
+    async def scenario() -> None:
+        bench = DriverHarness([(0.0, "word " * 2_000)] * 100)
+        assert await bench.run() == TooLong(MAX_CHARACTERS)
+        assert len(bench.surface.snapshots[-1].pages) <= 7
+
+    run_virtual(scenario())
 
 
 def test_an_answer_appears_at_once_grows_and_ends_as_the_exact_text() -> None:

@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.streaming import EMPTY_ANSWER, WRITING_CURSOR, Closing, Edit, Pace, PageLimits, Post, Reply, Urgency
-from bot.streaming.markdown.convert import rewrite_markdown
-from bot.streaming.markdown.links import neutralise_links
+from bot.streaming.markdown.convert import DiscordMarkdownConverter
 from bot.streaming.paging import Pager, paginate
 from bot.text.wording import utf16_length
 from tests.fakes.scripted_source import strip_closing
@@ -399,7 +398,7 @@ def test_links_are_known_before_the_text() -> None:
     reply, _ = start_reply()
     reply.announce("Reading …", 0.1, allowed_urls={"https://example.org/"})
     reply.receive("See", 0.2)
-    with pytest.raises(RuntimeError, match="before the first of it"):
+    with pytest.raises(RuntimeError, match="before the first text"):
         reply.announce("Reading …", 0.3, allowed_urls=set())
 
 
@@ -417,7 +416,7 @@ class UppercaseFilter:
         return self._tail.upper()
 
 
-def test_conversion_applies_to_the_text_and_not_to_the_file() -> None:
+def test_text_filter_applies_to_the_text_and_to_the_file() -> None:
     reply, reader = start_reply(page_limit=120, pages=1)
     reply.announce("Reading …", 0.1, text_filter=UppercaseFilter())
     for start in range(0, len(LONG), 7):
@@ -426,7 +425,7 @@ def test_conversion_applies_to_the_text_and_not_to_the_file() -> None:
     reply.finish(Closing(), 0.3)
     reader.perform_all_actions(1.0)
     assert reader.pages[0] == paginate(f"{LONG}end".upper(), 120)[0]
-    assert reader.actions[-1].attachment_text == f"{LONG}end"
+    assert reader.actions[-1].attachment_text == f"{LONG}end".upper()
 
 
 def test_text_after_the_end_is_refused() -> None:
@@ -474,7 +473,9 @@ def test_every_state_can_be_posted_and_the_last_is_the_text(
         before != after or action.is_sealed
         for before, after, action in zip(reader.states, reader.states[1:], reader.actions[1:], strict=False)
     )
-    whole = [page.strip() for page in paginate(neutralise_links(rewrite_markdown("".join(deltas))), limit)]
+    converter = DiscordMarkdownConverter(page_length=limit)
+    converted = converter.feed("".join(deltas)) + converter.flush()
+    whole = [page.strip() for page in paginate(converted, limit)]
     if len(whole) > pages:
         assert reader.actions[-1].attachment_text == "".join(deltas)
         assert [page.strip() for page in reader.pages[:pages]] == whole[:pages]

@@ -1,433 +1,509 @@
-"""The model's Markdown goes in as it grows; the same words come out in the Markdown that Discord shows.
+"""Converts the model's growing Markdown into Discord's: exact, safe, and readable in every state.
 
-Tables become aligned blocks, or lists; what the model thinks to itself is left out; headings, rules, fences and
-formulas that Discord would show as bare signs get a form it knows. What is given never changes, code is exact, and what
-is not certain stays as the model wrote it.
+Tables become aligned blocks, or lists; headings, rules, fences, formulas, admonitions and HTML that Discord would show
+bare get a form it knows; links that are not a source's are inert. What was returned never changes, and code is exact.
 """
 
 from __future__ import annotations
 
 import copy
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bot.streaming.markdown.code import FENCE, find_code_spans
-from bot.streaming.markdown.inline import InlineConverter, convert_inline, looks_like_formula, strip_arriving_tag
-from bot.streaming.markdown.links import LinkGuard
-from bot.streaming.markdown.open_marks import DEFAULT_PAGE_LENGTH
+from bot.streaming.markdown.inline import LabelState, Links, write_inline
 from bot.streaming.markdown.tables import Table, parse_table_header
+from bot.text.invisible import INVISIBLE_RANGES
+from bot.text.markdown import (
+    FENCE,
+    KNOWN_TAGS,
+    Block,
+    CodeEnd,
+    CodeStart,
+    CodeText,
+    Kind,
+    MarkdownReader,
+    Prose,
+    is_formula,
+    pair_marks,
+    tokenize,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
 HORIZONTAL_RULE = "─" * 12
-"""What stands for a horizontal rule."""
+"""What is shown for a horizontal rule."""
 
-UNFINISHED_REASONING_NOTE = "-# (the model's unfinished reasoning is not shown)"
-"""What stands where an answer broke off in the middle of a thought."""
+DEFAULT_PAGE_LENGTH = 2_000
+MAX_LINK_LENGTH = 512
+"""Longest address that is kept live, in characters: a page can always be broken before it."""
 
-_BLOCK_LENGTH = 400
-"""How much is looked at in one go, in characters: the time taken grows with the text, not with its square."""
+_MAX_HEADING_LENGTH = 80
+"""Longest line, in characters, that the next line may underline and so make a heading."""
 
-_MAX_SHORT_LINE = 80
-"""Longest line that is held back because the next may underline it, in characters; a row's first bar comes within."""
-
-_MAX_LINE_LENGTH = 1_000
-"""Longest line that is read as a row, a heading or a line of marks, in characters."""
-
-_FORMULA_LIMIT = 1_200
-"""Longest formula on lines of its own, in characters."""
-
-_FENCE = re.compile(r"(?P<indent>[ \t]{0,16})(?:(?P<ticks>`{3,})(?P<info>[^`]*)|(?P<tildes>~{3,})(?P<note>.*))")
-_LANGUAGE = re.compile(r"[ \t]*([A-Za-z0-9_+\-.#]{0,32})")
-_RULE_LINE = re.compile(r"[ ]{0,3}([-*_])(?:[ \t]*\1){2,}[ \t]*")
-_DEEP_HEADING = re.compile(r"[ ]{0,3}#{4,6}[ \t]+(?P<title>.*?)(?:[ \t]+#+)?[ \t]*")
+_BLANK = re.compile(rf"[\s{INVISIBLE_RANGES}]*\Z")
+_LANGUAGE = re.compile(r"[A-Za-z0-9_+\-.#]{1,32}(?=\s|\Z)")
+_RULE = re.compile(r"[ ]{0,3}([-*_])(?:[ \t]*\1){2,}[ \t]*")
 _UNDERLINE = re.compile(r"[ ]{0,3}(?P<sign>=|-)(?P=sign)+[ \t]*")
-_MAY_BE_BELOW = re.compile(r"(?:[ ]{0,3}=*[ \t]*|[|:\- \t]*)\Z")
-_ITEM = re.compile(
-    r"(?P<indent>[ \t]{0,40})(?:(?P<bullet>[-*+])|(?P<number>\d{1,9})[.)])(?P<blank>[ \t]{1,8})"
-    r"(?P<task>\[[ xX]\][ \t])?"
-)
-_BLOCK_PREFIX = re.compile(r"[ \t]{0,40}(?:#{1,3}[ \t]|>|-#[ \t])")
-_UNDECIDED = re.compile(
-    r"[ \t]{0,16}(?:`{0,2}|`{3,}[^`]*|~{1,2}|~{3,}.*)\Z"
-    r"|[ ]{0,3}(?:([-*_])(?:[ \t]*\1)*[ \t]*)?\Z"
-    r"|[ ]{0,3}#{1,6}\Z|[ ]{0,3}#{4,6}[ \t]"
-    r"|[ \t]{0,40}(?:(?:[-*+]|\d{1,9}[.)]?)(?:[ \t]{1,8}(?:\[(?:[ xX]\]?)?)?)?)?\Z"
-    r"|[ \t]{0,40}[\\$]\Z"
-)
-"""A line's beginning that may yet become the beginning of a block."""
-
-_FORMULA = re.compile(r"(?P<indent>[ \t]{0,40})(?P<mark>\\\[|\$\$)")
-_FORMULA_END = {
-    "\\[": re.compile(r"(?P<end>\\\])|\n[ \t]*\n"),
-    "$$": re.compile(r"(?P<end>\$\$)|\n[ \t]*\n"),
-}
-_AFTER_FORMULA = re.compile(r"[ \t]{0,8}[.,;]?[ \t]{0,8}")
+_DELIMITER_LINE = re.compile(r"[|:\- \t]*\Z")
 _SENTENCE_END = re.compile(r"[.:;,!?…]\s*\Z")
+_ITEM = re.compile(
+    r"(?P<bullet>[-*+])(?P<gap>[ \t]*)|(?P<number>\d{1,9})[.)](?P<blank>[ \t]*)|\[(?P<task>[ xX])\][ \t]*"
+)
+_HEADING = re.compile(r"(#{1,6}|-#)[ \t]*\Z")
+_CLOSING_HASHES = re.compile(r"[ \t]+#+[ \t]*\Z")
+_FORMULA = re.compile(r"(?:\\\[(?P<square>.*?)\\\]|\$\$(?P<dollars>.*?)\$\$)[ \t]*(?P<stop>[.,;]?)[ \t]*", re.DOTALL)
+_ALERT = re.compile(r"\[!(?P<kind>[A-Za-z]{2,20})\][+\-]?[ \t]*(?P<title>[^\n]*)(?P<rest>.*)", re.DOTALL)
+_COLONS = re.compile(r":{3,}[ \t]*(?:\{?(?P<kind>[A-Za-z]{2,20})\}?[ \t]*(?P<title>[^\n]*))?")
+_MKDOCS = re.compile(r"(?:!!!|\?\?\?\+?)[ \t]+(?P<kind>[A-Za-z]{2,20})(?:[ \t]+\"(?P<title>[^\"\n]*)\")?[ \t]*")
+_HARD_BREAK = re.compile(r"(?:[ \t]+|(?<!\\)\\)\Z")
+_ONE_TAG = re.compile(r"[ \t]*<hr[ \t]*/?>[ \t]*", re.IGNORECASE)
 
-_REASONING_START = re.compile(r"(?P<blank>[ \t]{0,40})<think(?:ing)?>", re.IGNORECASE)
-_REASONING_END = re.compile(r"</think(?:ing)?>", re.IGNORECASE)
-_REASONING_END_LENGTH = len("</thinking>")
+_REACH = 80
+_REACHING = re.compile(
+    rf"[A-Za-z][A-Za-z0-9+.\-{INVISIBLE_RANGES}]{{1,40}}:[{INVISIBLE_RANGES}]{{0,8}}[/\\]"
+    rf"|discord(?:[a-z]|[{INVISIBLE_RANGES}]){{0,16}}\\?\.(?:[a-z]|[{INVISIBLE_RANGES}]){{2,12}}\\?/|\]\\?\(",
+    re.IGNORECASE,
+)
+"""What must not arise where a very long line was cut: a scheme, an invite, a link's middle."""
+
+_ARRIVING_TAG = re.compile(
+    r"<(?:/?(?P<name>[A-Za-z][A-Za-z0-9]{0,15})?(?:[ \t/][^<>\n]{0,600})?|!-{0,2}(?:(?<=--)(?!.*-->).*)?)\Z", re.DOTALL
+)
+_ARRIVING_LINK = re.compile(r"(?P<image>!?)\[(?P<label>[^\[\]\n]*)(?:\](?:\([^()\s]{0,600}(?:\([^()\s]*)?)?)?\Z")
+_ARRIVING_BADGE = re.compile(
+    r"\[!\[(?P<label>[^\[\]\n]*)(?:\](?:\([^()\s]{0,600}(?:\)(?:\](?:\([^()\s]{0,600})?)?)?)?)?\Z"
+)
+_ARRIVING_ANCHOR = re.compile(r"<a[ \t][^<>\n]*>(?P<label>[^<>\n]*)(?:</?a?)?\Z", re.IGNORECASE)
+_ARRIVING_ENTITY = re.compile(r"&#?[A-Za-z0-9]{0,10}\Z")
+_ARRIVING_SIGNS = re.compile(r"(?:`+|\*+|_+|~+|\|+|\\)\Z")
+_ARRIVING_URL = re.compile(r"[A-Za-z]{1,6}(?::/{0,2}\S{0,600})?\Z")
+_ARRIVING_PREFIX = re.compile(
+    r"[ \t>]*(?:#{1,6}|-#?|[*+]|\d{1,9}[.)]?|[=:]{1,3}|-{2,3}|!{1,3}|`{1,2}|`{3,}\S*|~{1,2}|~{3,}\S*)?"
+    r"[ \t]*(?:\[[ xX]?)?\Z"
+)
 
 
-@dataclass(frozen=True, slots=True)
-class _Fence:
-    """A fence being read. ``end`` matches the line that closes it."""
+class _BlockWriter:
+    """Writes blocks in Discord's Markdown; copies of it look ahead."""
 
-    end: re.Pattern[str]
-    indent: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Reasoning:
-    """What the model thinks to itself. Begun in mid-line it may be none: the words may speak of the tag."""
-
-    pieces: list[str]
-    is_certain: bool
-
-
-class MarkdownRewriter:
-    """Rewrites while text grows. Fed piece by piece it gives what the whole text would give."""
-
-    def __init__(self) -> None:
-        self._tail = ""
-        self._inline = InlineConverter()
-        self._is_line_start = True
-        self._is_line_blank = True
-        self._is_paragraph_start = True
-        self._is_ended = False
-        self._is_lookahead = False
-        self._fence: _Fence | None = None
-        self._backtick_count = 0  # so many backticks in a row stand at the end of what was given of a fence's line
-        self._is_code_line_start = True
+    def __init__(self, links: Links) -> None:
+        self._links = links
+        self._label_state = LabelState()
+        self._held: Prose | None = None  # a line that the next one may make a heading, or a table's header
         self._table: Table | None = None
-        self._reasoning: _Reasoning | None = None
-        self._hides_reasoning = True
-        self._hidden_reasoning = ""
-        self._has_output = False
+        self._table_depth = 0
+        self._quote_gap = 0
+        self._is_paragraph_start = True
+        self._may_be_in_list = False  # in the reading in which a list goes on to a blank line
+        self._is_after_blank = True
+        self._list_indent = 0
+        self._open_colons = 0
+        self._code: CodeStart | None = None
+        self._has_code = False
+        self._is_code_line_start = True
+        self._backticks = 0
+        self._last_code_sign = ""
+        self._line_end = ""  # of the last part in the model's Markdown
 
-    def feed(self, delta: str) -> str:
-        """Take in newly arrived text; give what is decided of it and will not change."""
-        blocks = (delta[start : start + _BLOCK_LENGTH] for start in range(0, len(delta), _BLOCK_LENGTH))
-        return "".join(self._process(block) for block in blocks)
+    def copy(self) -> _BlockWriter:
+        """Return another writer in the same state."""
+        other = copy.copy(self)
+        other._label_state = self._label_state.copy()  # noqa: SLF001 - another one of ours
+        return other
 
-    def flush(self) -> str:
-        """No more text comes: give the rest. An answer that was nothing but thoughts is shown after all."""
-        shown = self._finish()
-        if self._reasoning is None:
-            return shown if self._has_output else shown + self._render_reasoning(self._hidden_reasoning)
-        thinking = "".join(self._reasoning.pieces)
-        if not self._has_output:
-            return shown + self._render_reasoning(self._hidden_reasoning + thinking)
-        if self._reasoning.is_certain:
-            return f"{shown}{UNFINISHED_REASONING_NOTE}"
-        return shown + self._render_reasoning(thinking)
+    def write(self, block: Block) -> str:
+        """Return what is shown for a block, as far as that is decided."""
+        match block:
+            case Prose():
+                return self._write_prose(block)
+            case CodeStart():
+                return self._release() + self._start_code(block)
+            case CodeText():
+                return self._write_code(block)
+            case CodeEnd():
+                return self._end_code(block)
 
-    @property
-    def pending(self) -> str:
-        """What is still held back, as it may be shown meanwhile after all that was given."""
-        if self._reasoning is not None:
-            return ""
-        ahead = MarkdownRewriter()
-        vars(ahead).update(vars(self))
-        ahead._inline = copy.copy(self._inline)
-        ahead._is_lookahead = True
-        if ahead._fence is None:
-            ahead._tail = strip_arriving_tag(ahead._tail)
-        return ahead._finish()
+    def finish(self) -> str:
+        """Return what is still held."""
+        return self._release()
 
-    def _finish(self) -> str:
-        self._is_ended = True
-        shown = self._process("")
+    # Prose.
+
+    def _write_prose(self, prose: Prose) -> str:
+        line = prose.prefix + prose.text
+        held = self._held
         if self._table is not None:
-            shown += self._table.finish()
-            self._table = None
-            self._has_output = True
-        return shown + self._inline.end_line()
-
-    def _render_reasoning(self, reasoning: str) -> str:
-        again = MarkdownRewriter()
-        again._hides_reasoning = False
-        return again.feed(reasoning) + again._finish()
-
-    def _process(self, text: str) -> str:
-        self._tail += text
-        given: list[str] = []
-        while self._tail and (piece := self._next_piece()) is not None:
-            given.append(piece)
-            self._has_output = self._has_output or bool(piece.strip())
-        return "".join(given)
-
-    def _next_piece(self) -> str | None:
-        """One decided piece, perhaps an empty one; None if more text must come first."""
-        if self._reasoning is not None:
-            return self._skip_reasoning(self._reasoning)
-        if self._fence is not None:
-            return self._convert_code(self._fence)
-        return self._convert_line() if self._is_line_start else self._convert_text()
-
-    def _drop(self, count: int) -> None:
-        self._tail = self._tail[count:]
-
-    def _find_line(self, start: int = 0) -> tuple[str, bool]:
-        """The line that begins at a place, and whether all of it is there."""
-        end = self._tail.find("\n", start)
-        return (self._tail[start:], self._is_ended) if end < 0 else (self._tail[start:end], True)
-
-    def _replace_line(self, line: str, replacement: str) -> str:
-        """Take the whole line with its line feed, if it has one; give what stands for it."""
-        has_end = len(line) < len(self._tail)
-        self._drop(len(line) + 1)
-        return f"{replacement}\n" if has_end else replacement
-
-    # Within a line.
-
-    def _convert_text(self) -> str | None:
-        if self._tail[0] == "\n" and not self._inline.is_in_fence:
-            self._drop(1)
-            self._is_line_start = True
-            return self._inline.end_line() + "\n"
-        if self._enter_reasoning():
+            if prose.starts_line and "|" in line and prose.depth == self._table_depth and not prose.prefix.strip():
+                rows, self._table = self._table.with_row(line)
+                return self._write_table(rows, is_list=bool(self._table.is_list))
+            return self._release() + self._write_prose(prose)
+        if held is not None:
+            self._held = None
+            if held.depth == prose.depth and (shown := self._write_underlined(held, line)) is not None:
+                return shown
+            return self._write_part(held) + self._write_prose(prose)
+        if prose.starts_line and prose.ends_line and self._may_be_underlined(prose, line):
+            self._held = prose
             return ""
-        piece = self._inline.convert_next(self._tail, is_line_start=self._is_line_blank, is_ended=self._is_ended)
-        if piece is None:
-            return None
-        count, shown = piece
-        self._drop(count)
-        self._is_line_blank = self._is_line_blank and not shown.strip()
-        return shown
+        return self._write_part(prose)
 
-    def _enter_reasoning(self) -> bool:
-        is_exact = self._inline.is_verbatim or self._inline.is_in_fence
-        found = _REASONING_START.match(self._tail) if self._hides_reasoning and not is_exact else None
-        if found is None or (found["blank"] and not self._is_line_start):
+    def _may_be_underlined(self, prose: Prose, line: str) -> bool:
+        if not line.strip() or "\n" in line:
             return False
-        is_certain = self._is_line_start or self._is_line_blank
-        self._reasoning = _Reasoning([] if is_certain else [found[0]], is_certain)
-        self._drop(found.end())
-        return True
+        return "|" in line or (
+            self._is_paragraph_start and not prose.prefix.strip() and len(line) <= _MAX_HEADING_LENGTH
+        )
 
-    def _skip_reasoning(self, reasoning: _Reasoning) -> str | None:
-        end = _REASONING_END.search(self._tail)
-        if end is None:
-            count = len(self._tail) if self._is_ended else len(self._tail) - _REASONING_END_LENGTH
-            if count <= 0:
-                return None
-            reasoning.pieces.append(self._tail[:count])
-            self._drop(count)
-            return ""
-        if not self._has_output:
-            self._hidden_reasoning += "".join(reasoning.pieces) + self._tail[: end.start()]
-        self._reasoning = None
-        self._drop(end.end())
-        return ""
-
-    # At a line's start.
-
-    def _convert_line(self) -> str | None:
-        line, is_whole = self._find_line()
-        if self._table is not None:
-            return self._convert_row(self._table, line, is_whole=is_whole)
-        if self._enter_reasoning():
-            return ""
-        if not is_whole and len(line) <= _MAX_LINE_LENGTH and _UNDECIDED.match(line):
-            return None
-        return self._convert_line_start(line, is_whole=is_whole)
-
-    def _convert_line_start(self, line: str, *, is_whole: bool) -> str | None:
-        """What the line's beginning stands for, once that is certain."""
-        if is_whole and len(line) <= _MAX_LINE_LENGTH and (shown := self._convert_block(line)) is not None:
-            return shown
-        if item := _ITEM.match(line):
-            return self._convert_item(item)
-        if _BLOCK_PREFIX.match(line):
-            self._inline.end_paragraph()
-            return self._enter_prose()
-        if self._inline.is_verbatim:
-            return self._enter_prose()
-        return self._convert_formula() if _FORMULA.match(line) else self._convert_paragraph(line, is_whole=is_whole)
-
-    def _enter_prose(self) -> str:
-        """From here on the line is read sign by sign."""
-        self._is_line_start = self._is_paragraph_start = False
-        self._is_line_blank = True
-        return ""
-
-    def _convert_block(self, line: str) -> str | None:
-        """What stands for a line that is a block by itself, or begins a fence."""
-        if len(line) <= _MAX_SHORT_LINE and not line.strip():
-            shown = line
-        elif fence := _FENCE.fullmatch(line):
-            shown = self._open_fence(fence)
-        elif _RULE_LINE.fullmatch(line):
-            shown = HORIZONTAL_RULE
-        elif heading := _DEEP_HEADING.fullmatch(line):
-            shown = _format_bold_heading(heading["title"])
-        else:
-            return None
-        self._inline.end_paragraph()
-        self._is_paragraph_start = True
-        return self._replace_line(line, shown)
-
-    def _open_fence(self, fence: re.Match[str]) -> str:
-        mark = fence["ticks"] or fence["tildes"]
-        end = re.compile(rf"[ \t]{{0,64}}{mark[0]}{{{len(mark)},{len(mark) + _MAX_SHORT_LINE}}}[ \t]{{0,64}}")
-        self._fence = _Fence(end, fence["indent"])
-        self._backtick_count, self._is_code_line_start = 0, True
-        language = _LANGUAGE.match(fence["info"] or fence["note"] or "")
-        return f"{fence['indent']}{FENCE}{language[1] if language else ''}"
-
-    def _convert_item(self, item: re.Match[str]) -> str:
-        """A list's item as Discord knows it: it has neither ``+`` nor ``1)`` nor boxes."""
-        self._inline.end_paragraph()
-        mark = f"{item['number']}." if item["number"] else item["bullet"].replace("+", "-")
-        box = "" if item["task"] is None else "☐ " if item["task"][1] == " " else "☑ "
-        self._drop(item.end())
-        return self._enter_prose() + f"{item['indent']}{mark}{item['blank']}{box}"
-
-    def _convert_formula(self) -> str | None:
-        """A formula on lines of its own becomes a block of code; anything else is read sign by sign."""
-        start = _FORMULA.match(self._tail)
-        mark = start["mark"] if start else ""
-        opened = start.end() if start else 0
-        end = _FORMULA_END[mark].search(self._tail, opened)
-        if end is None or end.end() > _FORMULA_LIMIT:
-            return self._enter_prose() if self._is_ended or len(self._tail) >= _FORMULA_LIMIT else None
-        body = self._tail[opened : end.start()]
-        if not end["end"] or FENCE in body or not looks_like_formula(body):
-            return self._enter_prose()
-        rest, is_whole = self._find_line(end.end())
-        after = _AFTER_FORMULA.match(rest)
-        stop = after[0] if after else ""
-        if len(stop) < len(rest):
-            return self._enter_prose()
-        if not is_whole:
-            return None
-        self._is_paragraph_start = True
-        taken = self._tail[: end.end() + len(rest)]
-        return self._replace_line(taken, f"{FENCE}tex\n{body.strip()}{stop.strip()}\n{FENCE}")
-
-    def _convert_paragraph(self, line: str, *, is_whole: bool) -> str | None:
-        """A line of words. The next one may make it a heading, or a table's header."""
-        has_bar = "|" in line[: _MAX_SHORT_LINE + 1]
-        if len(line) > (_MAX_LINE_LENGTH if has_bar else _MAX_SHORT_LINE) or (
-            is_whole and len(line) == len(self._tail)
+    def _write_underlined(self, held: Prose, line: str) -> str | None:
+        above = held.prefix + held.text
+        table = parse_table_header(above, line, self._write_cell) if "\n" not in line else None
+        if table is not None:
+            self._table, self._table_depth = table, held.depth
+            return self._write_gap(held.depth) + self._end_list(held.depth)
+        underline = _UNDERLINE.fullmatch(line)
+        is_heading = self._is_paragraph_start and not held.prefix.strip() and len(above) <= _MAX_HEADING_LENGTH
+        if (
+            underline is None
+            or not is_heading
+            or "|" in above
+            or (underline["sign"] == "-" and _SENTENCE_END.search(above))
         ):
-            return self._enter_prose()
-        return self._convert_line_above(line, *self._find_line(len(line) + 1)) if is_whole else None
-
-    def _convert_line_above(self, line: str, below: str, is_below_whole: bool) -> str | None:  # noqa: FBT001 - a line as it is given
-        """The line, once it is certain what the one below it makes of it."""
-        may_underline = len(below) <= _MAX_LINE_LENGTH and _MAY_BE_BELOW.match(below) is not None
-        is_arriving = len(line) + 1 + len(below) == len(self._tail)
-        if may_underline and is_arriving and self._is_lookahead:
-            self._tail = f"{line}\n"  # what is just arriving is not shown, so that it does not flicker
-            return self._enter_prose()
-        if may_underline and is_below_whole:
-            return self._convert_underlined(line, below)
-        return None if may_underline else self._enter_prose()
-
-    def _convert_underlined(self, line: str, below: str) -> str:
-        begun = parse_table_header(line, below)
-        if begun is not None:
-            self._table = begun
-            self._replace_line(f"{line}\n{below}", "")
-            self._is_paragraph_start = True
-            return ""
-        underline = _UNDERLINE.fullmatch(below)
-        is_heading = underline is not None and self._is_paragraph_start and len(line) <= _MAX_SHORT_LINE
-        if underline is None or not is_heading or (underline["sign"] == "-" and _SENTENCE_END.search(line)):
-            return self._enter_prose()
-        sign = "#" if underline["sign"] == "=" else "##"
-        return self._replace_line(f"{line}\n{below}", f"{sign} {convert_inline(line.strip())}")
-
-    def _convert_row(self, current: Table, line: str, *, is_whole: bool) -> str | None:
-        begins_with_bar = line[:40].lstrip(" \t").startswith("|")
-        if len(line) > (_MAX_LINE_LENGTH if "|" in line[: _MAX_SHORT_LINE + 1] else _MAX_SHORT_LINE):
-            return self._end_table(current)
-        if not is_whole:
             return None
-        is_another_block = any(block.match(line) for block in (_ITEM, _BLOCK_PREFIX)) or _FENCE.fullmatch(line)
-        if "|" not in line or (is_another_block and not begins_with_bar):
-            return self._end_table(current)
-        self._replace_line(line, "")
-        shown, self._table = current.with_row(line)
+        sign = "#" if underline["sign"] == "=" else "##"
+        return self._write_line(held, f"{sign} ", held.text.strip()) + "\n"
+
+    def _write_table(self, text: str, *, is_list: bool) -> str:
+        """Return a table's lines behind the marks of the quote that they are in."""
+        if is_list:
+            self._label_state.read(text)
+        else:
+            text = self._label_state.secure_code(text)
+        return _quote_lines(text, self._table_depth)
+
+    def _write_cell(self, cell: str) -> str:
+        """Return a cell of a table that is shown as a list."""
+        return write_inline(cell, self._links, LabelState(), line_prefix="/ ").replace("\n", " ")
+
+    def _release(self) -> str:
+        shown = ""
+        if self._table is not None:
+            text = self._table.finish()
+            shown = self._write_table(text, is_list=not text.startswith(FENCE))
+            self._table = None
+            self._is_paragraph_start = True
+        if self._held is not None:
+            held, self._held = self._held, None
+            shown += self._write_part(held)
         return shown
 
-    def _end_table(self, current: Table) -> str:
-        self._table = None
-        return current.finish()
+    def _write_part(self, prose: Prose) -> str:
+        """Write a paragraph part by itself."""
+        end = "\n" if prose.ends_line else ""
+        line = prose.prefix + prose.text
+        if not prose.starts_line:
+            text = _HARD_BREAK.sub("", prose.text) if prose.ends_line else prose.text
+            gap, self._line_end = self._part_gap(text), text[-_REACH:]
+            return gap + self._write_inline(prose, text) + end
+        self._line_end = line[-_REACH:]
+        if _BLANK.match(line):
+            self._is_paragraph_start = True
+            if prose.depth:
+                self._quote_gap += 1
+                self._is_after_blank = True
+                return ""
+            self._quote_gap = 0
+            self._is_after_blank = True
+            return end
+        shown = self._write_block(prose, line)
+        if shown is None:
+            self._is_paragraph_start = False
+            text = _HARD_BREAK.sub("", prose.text) if prose.ends_line else prose.text
+            shown = self._write_line(prose, self._write_prefix(prose.prefix, text), text)
+        else:
+            self._is_paragraph_start = True
+        return shown + end if shown else ""
 
-    # Within a fence.
+    def _part_gap(self, text: str) -> str:
+        """Return a space where an address reaches over the place at which a very long line was cut."""
+        window, place = self._line_end + text[:_REACH], len(self._line_end)
+        return " " if any(found.start() < place < found.end() for found in _REACHING.finditer(window)) else ""
 
-    def _convert_code(self, fence: _Fence) -> str | None:
-        line, is_whole = self._find_line()
-        if self._is_code_line_start and len(line) <= _MAX_LINE_LENGTH:
-            if not is_whole and not line.strip(" \t`~"):
-                return None
-            if is_whole and fence.end.fullmatch(line):
-                self._fence = None
-                return self._replace_line(line, fence.indent + FENCE)
-        self._is_code_line_start = False
-        if line:
-            self._drop(len(line))
-            return self._break_up_fences(line)
-        self._drop(1)
-        self._backtick_count, self._is_code_line_start = 0, True
-        return "\n"
+    def _write_block(self, prose: Prose, line: str) -> str | None:
+        """Write a line that is a block by itself, else return None; nothing for a line that is not shown."""
+        if _RULE.fullmatch(line) or _ONE_TAG.fullmatch(line):
+            return self._write_gap(prose.depth) + _quote_prefix(prose.depth) + HORIZONTAL_RULE
+        if (heading := _HEADING.search(prose.prefix)) and len(heading[1]) > len("###"):
+            title = _CLOSING_HASHES.sub("", prose.text)
+            shown = write_inline(title, self._links, self._label_state, is_bold=True).strip()
+            bold = f"**{shown}**" if shown and "**" not in shown and not shown.endswith("\\") else shown
+            return self._write_gap(prose.depth) + _quote_prefix(prose.depth) + (bold or "\\" + heading[1])
+        if not prose.prefix.strip() and (formula := _FORMULA.fullmatch(prose.text)):
+            return self._write_formula(prose, formula)
+        if prose.depth and not prose.prefix.strip() and (alert := _ALERT.fullmatch(prose.text)):
+            rest = alert["rest"].lstrip("\n")
+            shown = self._write_admonition(prose, alert["kind"], alert["title"])
+            return f"{shown}\n{self._write_line(prose, '', rest)}" if rest else shown
+        if not prose.depth and not prose.prefix.strip() and "\n" not in line:
+            return self._write_directive(prose)
+        return None
+
+    def _write_directive(self, prose: Prose) -> str | None:
+        """Write ``:::note`` and ``!!! note``."""
+        if colons := _COLONS.fullmatch(prose.text):
+            if colons["kind"]:
+                self._open_colons += 1
+                return self._write_admonition(prose, colons["kind"], colons["title"])
+            if self._open_colons:
+                self._open_colons -= 1
+                return ""
+        elif block := _MKDOCS.fullmatch(prose.text):
+            return self._write_admonition(prose, block["kind"], block["title"] or "")
+        return None
+
+    def _write_admonition(self, prose: Prose, kind: str, title: str) -> str:
+        bold = f"**{kind.capitalize()}**"
+        return self._write_line(prose, f"{bold}: " if title.strip() else bold, title.strip())
+
+    def _write_formula(self, prose: Prose, formula: re.Match[str]) -> str | None:
+        body = formula["square"] if formula["square"] is not None else formula["dollars"]
+        if FENCE in body or not body.strip() or not is_formula(body) or prose.depth:
+            return None
+        body = self._label_state.secure_code(f"{body.strip()}{formula['stop']}")
+        return f"{self._end_list(0)}{FENCE}tex\n{body}\n{FENCE}"
+
+    def _write_gap(self, depth: int) -> str:
+        """Return the blank lines of a quote that goes on, and none of one that has ended."""
+        gap, self._quote_gap = self._quote_gap, 0
+        return f"{_quote_prefix(1)}\n" * gap if depth else ""
+
+    def _write_line(self, prose: Prose, prefix: str, text: str) -> str:
+        quote = _quote_prefix(prose.depth)
+        gap = self._write_gap(prose.depth)
+        shown = write_inline(text, self._links, self._label_state, line_prefix=quote)
+        if _BLANK.match(shown):
+            if not prefix.strip():
+                return ""
+            prefix = re.sub(r"(#{1,3})\s*\Z", r"\\\1", prefix).rstrip()
+            return gap + quote + prefix
+        if not prefix and (escaped := _UNINTENDED_BLOCK.match(shown)):
+            shown = f"{escaped[0]}\\{shown[escaped.end() :]}"
+        return gap + quote + prefix + shown
+
+    def _write_inline(self, prose: Prose, text: str) -> str:
+        return write_inline(text, self._links, self._label_state, line_prefix=_quote_prefix(prose.depth))
+
+    def _write_prefix(self, prefix: str, text: str) -> str:
+        """Return list and heading marks as Discord knows them: it has neither ``+`` nor ``1)`` nor boxes."""
+        stripped = prefix.lstrip(" \t")
+        indent = " " * len(prefix[: len(prefix) - len(stripped)].expandtabs(4))
+        is_item = _ITEM.match(stripped) is not None
+        if is_item and not self._may_be_in_list:
+            self._list_indent = len(indent)  # the library that the client descends from misreads a list's own indent
+        if is_item or (self._is_after_blank and not indent):
+            self._may_be_in_list = is_item
+        if is_item:
+            indent = indent[self._list_indent :]
+        self._is_after_blank = False
+        if not stripped:
+            return indent
+        pieces: list[str] = []
+        place = 0
+        while item := _ITEM.match(stripped, place):
+            if item["bullet"] == "+" and (place + len(item[0]) == len(stripped) and text[:1].isdigit()):
+                pieces.append(f"\\+{item['gap']}")
+            elif item["bullet"] == "-" and stripped[place : place + 2] == "-#":
+                break
+            elif item["bullet"]:
+                pieces.append(f"{item['bullet'].replace('+', '-')} ")
+            elif item["number"]:
+                pieces.append(f"{item['number']}. ")
+            else:
+                pieces.append("☐ " if item["task"] == " " else "☑ ")
+            place = item.end()
+        heading = stripped[place:].strip()
+        return indent + "".join(pieces) + (f"{heading} " if heading else "")
+
+    def _end_list(self, depth: int) -> str:
+        """Return the blank line that ends a list in every reading, before a block of code; nothing if none is open."""
+        is_open = self._may_be_in_list and not self._is_after_blank
+        self._may_be_in_list = self._is_after_blank = False
+        return f"{_quote_prefix(depth)}\n" if is_open else ""
+
+    # Code.
+
+    def _start_code(self, start: CodeStart) -> str:
+        self._code, self._has_code, self._is_code_line_start = start, False, True
+        self._backticks, self._last_code_sign = 0, ""
+        shown = self._write_gap(start.depth)
+        quote = _quote_prefix(start.depth)
+        if start.prefix:
+            shown += f"{quote}{self._write_prefix(start.prefix, '').rstrip()}\n"
+        shown += self._end_list(start.depth)
+        language = _LANGUAGE.match(start.info)
+        rest = start.info[language.end() :].strip() if language else start.info
+        if rest:
+            title = rest.replace("`", "'")
+            shown += f"{quote}-# `{self._label_state.secure_code(title)}`\n"
+        return f"{shown}{quote}{FENCE}{language[0] if language else ''}\n"
+
+    def _write_code(self, code: CodeText) -> str:
+        start = self._code
+        quote = _quote_prefix(start.depth) if start and self._is_code_line_start else ""
+        if self._is_code_line_start:
+            self._backticks = 0
+        text = self._break_up_fences(code.text)
+        if text.startswith("(") and self._last_code_sign == "]" and not self._is_code_line_start:
+            text = f" {text}"
+        self._last_code_sign = text[-1:]
+        self._has_code = self._has_code or not _BLANK.match(text)
+        self._is_code_line_start = code.ends_line
+        return quote + self._label_state.secure_code(text) + ("\n" if code.ends_line else "")
 
     def _break_up_fences(self, code: str) -> str:
-        """The code with a space before each third backtick in a row: Discord would end the block there.
+        """Return the code with a space before each third backtick in a row: Discord would end the block there.
 
-        A space can be seen, and taken out again after copying; a sign that only looks like a backtick, or that cannot
+        A space can be seen, and taken out again after copying; a character that only looks like a backtick, or cannot
         be seen, would be copied unnoticed.
         """
+        if "`" not in code:
+            self._backticks = 0
+            return code
         shown: list[str] = []
         for char in code:
-            self._backtick_count = self._backtick_count + 1 if char == "`" else 0
-            if self._backtick_count > 1 and self._backtick_count % 2:
+            self._backticks = self._backticks + 1 if char == "`" else 0
+            if self._backticks > 1 and self._backticks % 2:
                 shown.append(" ")
             shown.append(char)
         return "".join(shown)
 
+    def _end_code(self, end: CodeEnd) -> str:
+        start, self._code = self._code, None
+        quote = _quote_prefix(start.depth) if start else ""
+        shown = "" if self._has_code else f"{quote} \n" if self._is_code_line_start else " "
+        if not self._is_code_line_start:
+            shown += "\n"
+        self._is_paragraph_start = True
+        return f"{shown}{quote}{FENCE}" + ("" if end.ends_text else "\n")
 
-def rewrite_markdown(text: str) -> str:
-    """The whole text as it is shown."""
-    rewriter = MarkdownRewriter()
-    return rewriter.feed(text) + rewriter.flush()
+
+_UNINTENDED_BLOCK = re.compile(r"[ ]*(?=(?:#{1,3}|-#|>|>>>|[-*+])(?:\s|\Z)|#{1,3}[\s])|[ ]*\d+(?=\.\s)")
+"""What the client would take for a block although the model's Markdown has none there."""
+
+
+def _quote_prefix(depth: int) -> str:
+    return f"> {'» ' * (depth - 1)}" if depth else ""
+
+
+def _quote_lines(text: str, depth: int) -> str:
+    if not depth or not text:
+        return text
+    return "".join(f"{_quote_prefix(1)}{line}" for line in text.splitlines(keepends=True))
 
 
 class DiscordMarkdownConverter:
-    """From the model's growing text to what may be shown on Discord: rewritten, and every foreign link inert.
+    """Converts growing text. Fed piece by piece it returns what the whole text would give.
 
-    Fed piece by piece it gives what the whole text would give.
+    Args:
+        allowed_urls: the sources' URLs; no other stays live.
+        page_length: how many characters a page holds: no URL is kept that cannot be kept in one piece.
+        citations: for each source's number its URL, empty if it has none.
     """
 
-    def __init__(self, allowed_urls: Collection[str] = (), page_length: int = DEFAULT_PAGE_LENGTH) -> None:
-        self._rewriter = MarkdownRewriter()
-        self._guard = LinkGuard(allowed_urls, page_length)
+    def __init__(
+        self,
+        allowed_urls: Collection[str] = (),
+        page_length: int = DEFAULT_PAGE_LENGTH,
+        citations: Mapping[int, str] | None = None,
+    ) -> None:
+        longest = min(MAX_LINK_LENGTH, page_length // 4)
+        self._links = Links(
+            tuple(sorted({url for url in allowed_urls if 0 < len(url) <= longest}, key=lambda url: (-len(url), url))),
+            dict(citations or {}),
+        )
+        self._reader = MarkdownReader()
+        self._writer = _BlockWriter(self._links)
 
     def feed(self, delta: str) -> str:
-        """Take in newly arrived text; give what is safe to show and will not change."""
-        return self._guard.feed(self._rewriter.feed(delta))
+        """Take in newly arrived text and return what is decided: it will not change."""
+        return "".join(map(self._writer.write, self._reader.feed(delta.replace("\r", ""))))
 
     def flush(self) -> str:
-        """No more text comes: give the rest."""
-        return self._guard.feed(self._rewriter.flush()) + self._guard.flush()
+        """Return the rest: no more text comes."""
+        return "".join(map(self._writer.write, self._reader.flush())) + self._writer.finish()
 
     @property
     def pending(self) -> str:
-        """What is still held back, as it may be shown meanwhile after all that was given."""
-        return self._guard.look_ahead(self._rewriter.pending)
+        """What is still held back, as it may be shown meanwhile after all that was returned."""
+        reader, writer = self._reader.copy(), self._writer.copy()
+        blocks = reader.flush()
+        if not blocks:
+            return writer.finish()
+        *others, last = blocks
+        if isinstance(last, CodeEnd):
+            return "".join(map(writer.write, blocks))
+        shown = "".join(map(writer.write, others))
+        if isinstance(last, Prose) and not last.ends_line:
+            arriving = self._complete(last)
+            if arriving is None:
+                return shown + writer.finish()
+            last = arriving
+        return shown + writer.write(last) + writer.finish()
+
+    def _complete(self, prose: Prose) -> Prose | None:
+        """Return a line that is still arriving as it may be shown, so that nothing flickers; None for nothing."""
+        line = prose.prefix + prose.text
+        if prose.starts_line and (_ARRIVING_PREFIX.match(line) or _DELIMITER_LINE.match(line)):
+            return None
+        text = self._strip_arriving(prose.text)
+        if not text.strip() and prose.text.strip():
+            return None if prose.starts_line else Prose("", "", prose.depth, starts_line=False, ends_line=False)
+        return Prose(prose.prefix, _close_open_marks(text), prose.depth, prose.starts_line, ends_line=False)
+
+    def _strip_arriving(self, text: str) -> str:
+        if anchor := _ARRIVING_ANCHOR.search(text):
+            return text[: anchor.start()] + anchor["label"]
+        for arriving in (_ARRIVING_BADGE, _ARRIVING_LINK):
+            if (link := arriving.search(text)) and not _CITATION_START.match(link[0]):
+                is_image = arriving is _ARRIVING_BADGE or bool(link["image"])
+                label = f"{link['label']} (image)" if is_image and "]" in link[0] and link["label"] else link["label"]
+                return text[: link.start()] + label
+        if (tag := _ARRIVING_TAG.search(text)) and _is_known_tag(tag["name"]):
+            text = text[: tag.start()]
+        elif entity := _ARRIVING_ENTITY.search(text):
+            text = text[: entity.start()]
+        url = _ARRIVING_URL.search(text)
+        urls = self._links.allowed_urls
+        if url and ":" in url[0] and url[0] not in urls and any(allowed.startswith(url[0]) for allowed in urls):
+            text = text[: url.start()].rstrip("<")
+        return _ARRIVING_SIGNS.sub("", text)
 
 
-def _format_bold_heading(title: str) -> str:
-    """A heading in one line of bold; bold marks within it would end it."""
-    shown, bold, at = convert_inline(title), "", 0
-    for code in find_code_spans(shown):
-        bold += shown[at : code.start].replace("**", "") + shown[code.start : code.end]
-        at = code.end
-    bold += shown[at:].replace("**", "")
-    return f"**{bold.strip()}**" if bold.strip() else ""
+_CITATION_START = re.compile(r"\[\[?\s?\^?[\d ,;–-]*\]{0,2}\Z")
+
+
+def _is_known_tag(name: str | None) -> bool:
+    return not name or any(known.startswith(name.lower()) for known in KNOWN_TAGS)
+
+
+def _close_open_marks(text: str) -> str:
+    """Return a line that is still arriving with the marks closed that are open at its end."""
+    if "`" not in text and "**" not in text and "~~" not in text and "||" not in text:
+        return text
+    tokens = tokenize(text)
+    for position, token in enumerate(tokens):
+        if token.kind is Kind.TICKS and len(token.text) < len(FENCE) and position + 1 < len(tokens):
+            return f"{text}{token.text}"
+    paired = {place for pair in pair_marks(tokens) for place in (pair.start, pair.end)}
+    for position in range(len(tokens) - 2, -1, -1):
+        token = tokens[position]
+        if token.kind is Kind.MARK and token.text in {"**", "~~", "||"} and position not in paired:
+            closed = text.rstrip() + token.text
+            return closed if len(pair_marks(tokenize(closed))) > len(paired) // 2 else text
+    return text
+
+
+def convert_markdown(text: str, allowed_urls: Collection[str] = (), citations: Mapping[int, str] | None = None) -> str:
+    """Return a whole text in Discord's Markdown."""
+    converter = DiscordMarkdownConverter(allowed_urls, citations=citations)
+    return converter.feed(text) + converter.flush()

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.streaming.markdown.code import find_code_spans, find_open_fence
-from bot.streaming.markdown.convert import MarkdownRewriter, rewrite_markdown
+from bot.streaming.markdown.convert import DiscordMarkdownConverter, convert_markdown
 from bot.streaming.markdown.tables import (
     MAX_BLOCK_WIDTH,
     display_width,
@@ -46,7 +46,7 @@ def test_columns_are_aligned_as_the_table_declares() -> None:
         "\n"
         "Done.\n"
     )
-    assert rewrite_markdown(text) == (
+    assert convert_markdown(text) == (
         "```\n"
         "Plan     Price  Seats\n"
         "────  ────────  ─────\n"
@@ -63,7 +63,7 @@ def test_a_table_too_wide_for_a_screen_becomes_a_list() -> None:
     text = format_table(
         ["Name", "What it does", ""], [["`run`", "starts " * 15, "**x**"], ["stop", "", "a[1]"], ["", "", ""]]
     )
-    assert rewrite_markdown(text) == (
+    assert convert_markdown(text) == (
         f"- **Name**: `run` · **What it does**: {('starts ' * 15).strip()} · **x**\n"
         "- **Name**: stop · a[1]\n"
     )  # fmt: skip
@@ -72,7 +72,9 @@ def test_a_table_too_wide_for_a_screen_becomes_a_list() -> None:
 def test_a_list_keeps_links_and_escapes_what_is_left_open() -> None:
     long = "a long cell " * 8
     text = format_table(["a*N\\|", "B"], [[f"[l](https://x.test) {long}", "**open `tick"]])
-    assert rewrite_markdown(text) == f"- **a\\*N\\|**: [l](https://x.test) {long.strip()} · **B**: \\*\\*open 'tick\n"
+    assert convert_markdown(text, ["https://x.test"]) == (
+        f"- **a\\*N\\|**: [l](<https://x.test>) {long.strip()} · **B**: \\*\\*open \\`tick\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -87,7 +89,7 @@ def test_a_list_keeps_links_and_escapes_what_is_left_open() -> None:
     ],
 )
 def test_ambiguous_table_stays_text(text: str) -> None:
-    assert rewrite_markdown(text) == text
+    assert convert_markdown(text) == text
 
 
 @pytest.mark.parametrize(
@@ -103,25 +105,25 @@ def test_ambiguous_table_stays_text(text: str) -> None:
 )
 def test_table_ends_before_each_following_block(after: str, shown: str) -> None:
     block = "```\na     b\n────  ─\n1     2\n```\n"
-    assert rewrite_markdown("a | b\n--|--\n1 | 2\n" + after) == block + shown
+    assert convert_markdown("a | b\n--|--\n1 | 2\n" + after) == block + shown
 
 
 def test_table_may_follow_text_directly() -> None:
-    assert rewrite_markdown("So:\n|a|\n|-|\n|1|") == "So:\n```\na\n─\n1\n```\n"
+    assert convert_markdown("So:\n|a|\n|-|\n|1|") == "So:\n```\na\n─\n1\n```\n"
 
 
 def test_a_row_with_too_many_or_too_few_cells_loses_none() -> None:
-    assert rewrite_markdown("|a|b|\n|-|-|\n|1|\n|1|2|3|\n") == "```\na     b\n────  ─────\n1\n1     2 | 3\n```\n"
+    assert convert_markdown("|a|b|\n|-|-|\n|1|\n|1|2|3|\n") == "```\na     b\n────  ─────\n1\n1     2 | 3\n```\n"
 
 
 def test_a_cell_cannot_close_the_block() -> None:
-    assert rewrite_markdown("|a|\n|-|\n|x ``` y\\`\\`\\` z|\n").count("```") == 2
+    assert convert_markdown("|a|\n|-|\n|x ``` y\\`\\`\\` z|\n").count("```") == 2
 
 
 @given(rows)
 @unhurried
 def test_every_line_of_a_block_is_aligned_and_fits(body: list[list[str]]) -> None:
-    shown = rewrite_markdown(format_table(["one", "two", "three"], body))
+    shown = convert_markdown(format_table(["one", "two", "three"], body))
     if shown.startswith("- "):
         return
     _, _, ruled, *lines, closing, end = shown.split("\n")
@@ -139,10 +141,10 @@ def test_every_line_of_a_block_is_aligned_and_fits(body: list[list[str]]) -> Non
 @given(rows)
 @settings(max_examples=25, deadline=None)
 def test_streamed_table_is_always_one_closed_code_block(body: list[list[str]]) -> None:
-    rewriter, given_so_far = MarkdownRewriter(), ""
+    converter, given_so_far = DiscordMarkdownConverter(), ""
     for letter in format_table(["one", "two", "three"], body):
-        given_so_far += rewriter.feed(letter)
-        state = given_so_far + rewriter.pending
+        given_so_far += converter.feed(letter)
+        state = given_so_far + converter.pending
         assert find_open_fence(state) is None
         assert sum(code.is_fence for code in find_code_spans(state)) <= 1
 
@@ -150,22 +152,39 @@ def test_streamed_table_is_always_one_closed_code_block(body: list[list[str]]) -
 @given(st.lists(st.lists(st.text(alphabet="abc ", max_size=9), min_size=3, max_size=3), min_size=9, max_size=20))
 @settings(max_examples=25, deadline=None)
 def test_rows_seldom_move_while_a_table_grows(body: list[list[str]]) -> None:
-    rewriter, given_so_far, seen = MarkdownRewriter(), "", set[str]()
+    converter, given_so_far, seen = DiscordMarkdownConverter(), "", set[str]()
     for letter in format_table(["one", "two", "three"], body):
-        given_so_far += rewriter.feed(letter)
-        state = given_so_far + rewriter.pending
+        given_so_far += converter.feed(letter)
+        state = given_so_far + converter.pending
         if match := re.search(r"```\n(.*)\n─", state):
             seen.add(match[1])
     assert len(seen) <= 6
 
 
-def test_column_widths_are_fixed_after_the_first_rows_and_wide_cells_wrap() -> None:
-    text = "|a|b|\n|-|-|\n" + "|x|y|\n" * 6
-    rewriter = MarkdownRewriter()
-    given_so_far = rewriter.feed(text)
-    assert given_so_far == "```\na     b\n────  ─\n" + "x     y\n" * 6
-    assert rewriter.feed("|so many words|漢字漢字漢字|\n") == "so    漢字漢字漢字\nmany\nword\ns\n"
-    assert rewriter.feed("\n") == "```\n\n"
+def test_columns_grow_with_later_rows_while_the_table_may_change() -> None:
+    names = ["Al", "Bo", "Cy", "Di", "Ed", "Flo", "Christopher Robin"]
+    shown = convert_markdown(format_table(["Name", "Team"], [[name, "Data"] for name in names]))
+    assert "Christopher Robin     Data\n" in shown
+    assert "Al                    Data\n" in shown
+
+
+def test_column_widths_are_fixed_with_slack_once_rows_were_returned_and_wide_cells_wrap_between_words() -> None:
+    converter = DiscordMarkdownConverter()
+    shown = converter.feed("|a|b|\n|-|-|\n" + "|x|y|\n" * 40)
+    assert shown + converter.feed("|so many longwords|漢字|\n") == (
+        "```\na         b\n────────  ─\n" + "x         y\n" * 40 + "so many   漢字\nlongwords\n"
+    )
+    assert converter.feed("\n") == "```\n\n"
+
+
+def test_a_table_becomes_a_list_early_or_never() -> None:
+    rows = [["x", "y"], ["x", "y"], ["x", "y"], ["x " * 60, "y " * 60]]
+    assert convert_markdown(format_table(["a", "b"], rows)).startswith("```\n")
+    assert convert_markdown(format_table(["a", "b"], [*rows[2:], *rows[:2]])).startswith("- **a**: x")
+
+
+def test_a_table_in_a_quote_stays_in_it() -> None:
+    assert convert_markdown("> |a|b|\n> |-|-|\n> |1|2|\nx") == "> ```\n> a     b\n> ────  ─\n> 1     2\n> ```\nx"
 
 
 @given(st.text(max_size=12))
@@ -198,7 +217,7 @@ def test_table_header_is_recognised_again() -> None:
 
 
 def test_the_last_column_wraps_where_small_screens_would() -> None:
-    shown = rewrite_markdown(
+    shown = convert_markdown(
         format_table(["Name", "Meaning"], [["one", "some words that go on for quite a while, seventy in all"]])
     )
     assert shown == (
