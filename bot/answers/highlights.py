@@ -15,7 +15,7 @@ from bot.text.sentences import find_sentences
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-_CITATIONS = re.compile(r"\s*(?:\[\[?\d{1,3}(?:\s?[-–,]\s?\d{1,3})*\]?\](?:\(<?[^)\s]*>?\))?)+")
+_CITATIONS = re.compile(r"(?:\[\[?\d{1,3}(?:\s?[-–,]\s?\d{1,3})*\]?\](?:\(<?[^)\s]{0,600}>?\))?)+")
 _TARGET = re.compile(r"\(<?[^)\s]*>?\)")
 _QUOTATION = re.compile(r"\**[ ]*\n(?:>[^\n]*(?:\n|\Z))+")
 _NUMBER = re.compile(r"\d{1,3}")
@@ -69,7 +69,7 @@ def _find_claims(answer: str, number: int) -> Iterator[str]:
     citations: list[tuple[int, re.Match[str]]] = []
     length = place = 0
     for marks in _CITATIONS.finditer(answer):
-        pieces.append(answer[place : marks.start()])
+        pieces.append(answer[place : marks.start()].rstrip())
         length, place = length + len(pieces[-1]), marks.end()
         citations.append((length, marks))
     plain = "".join(pieces)

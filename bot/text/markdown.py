@@ -77,7 +77,7 @@ _TARGET = (
 _EVENT = re.compile(
     r"(?P<escape>\\[!-/:-@\[-`{-~])"
     r"|(?P<ticks>`+)"
-    r"|(?P<comment><!--.*?-->)"
+    r"|(?P<comment><!--.{0,2000}?-->)"
     r"|(?P<name><(?:@[!&]?\d{1,25}|#\d{1,25}|a?:[A-Za-z0-9_]{1,32}:\d{1,25}|t:-?\d{1,17}(?::[tTdDfFRsS])?"
     r"|/[^\s/:<>`]{1,32}(?:[ ][^\s/:<>`]{1,32}){0,2}:\d{1,25}|id:[a-z\-]{1,20})>)"
     r"|(?P<autolink><[A-Za-z][A-Za-z0-9+.\-]{1,31}:[^\s<>`]*>)"
@@ -104,9 +104,9 @@ _HOST_ENDS = r"\s/?#\\<>()\[\]{}\"'`|,;"
 _HOST = re.compile(rf"(?:[^.:{_HOST_ENDS}]|[.:](?=[^{_HOST_ENDS}]))*")
 _AFTER_URL = re.compile(r"[)\]>.,:;!?'\"*_~|”’»]{0,6}(?=[\s<\[]|[^\x00-\x7f]|\Z)")
 _FORMULAS = {
-    "\\(": re.compile(r"\\\((?P<body>[^\n`]+?)\\\)"),
-    "\\[": re.compile(r"\\\[(?P<body>[^\n`]+?)\\\]"),
-    "$$": re.compile(r"\$\$(?P<body>[^\n`$]+)\$\$"),
+    "\\(": re.compile(r"\\\((?P<body>[^\n`]{1,400}?)\\\)"),
+    "\\[": re.compile(r"\\\[(?P<body>[^\n`]{1,400}?)\\\]"),
+    "$$": re.compile(r"\$\$(?P<body>[^\n`$]{1,400})\$\$"),
     "$": re.compile(r"\$(?P<body>[^\s`$](?:[^\n`$]{0,200}[^\s`$\\])?)\$(?![0-9A-Za-z])"),
 }
 _TEX = re.compile(r"\\[A-Za-z]|[A-Za-z0-9})][\^_][{\\A-Za-z0-9]")

@@ -6,6 +6,7 @@ such tags is no reasoning: an opening tag counts only at a line's start, any oth
 
 from __future__ import annotations
 
+import copy
 import re
 
 ONLY_REASONING_NOTE = "-# (the model gave no answer, only its reasoning)"
@@ -73,8 +74,12 @@ class ReasoningFilter:
 
     @property
     def pending(self) -> str:
-        """What is held back of the answer itself."""
-        return "" if self._is_reasoning else self._tail
+        """What is held back of the answer itself, as it would be returned if the text ended here."""
+        if self._is_reasoning:
+            return ""
+        ahead = copy.copy(self)
+        ahead._is_ended = True  # noqa: SLF001 - another one of ours
+        return "".join(ahead._read())  # noqa: SLF001 - likewise
 
     def flush(self) -> str:
         """Return the rest: no more text comes. Where there was nothing but reasoning, a note says so."""
