@@ -105,6 +105,7 @@ class Source:
     file is
     made of lines. ``url`` is where the document itself says it lives.
     ``date`` is when the document was last changed before it was read; ``is_changed``: the file is another one by now.
+    ``page_label`` is what the document itself calls the page, where that is not its number.
     """
 
     number: int
@@ -117,6 +118,7 @@ class Source:
     url: str | None = None
     date: datetime | None = None
     is_changed: bool = False
+    page_label: str = ""
 
 
 class AnswerStatus(Enum):

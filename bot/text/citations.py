@@ -96,7 +96,7 @@ def format_position(source: Source) -> str:
 def format_page_or_line(source: Source) -> str:
     """Format a passage's page, else its line if it has no section: "page 3", "line 12", or nothing."""
     if source.page is not None:
-        return f"page {source.page}"
+        return f"page {escape_markdown(source.page_label) or source.page}"
     return f"line {source.line}" if source.line is not None and not source.section else ""
 
 

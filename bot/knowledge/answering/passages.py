@@ -93,6 +93,7 @@ def _build_source(number: int, node: TextNode) -> Source:
         passage=node.text,
         section=str(node.metadata.get("section") or ""),
         page=node.metadata.get("page"),
+        page_label=str(node.metadata.get("label") or ""),
         line=node.metadata.get("line"),
         url=node.metadata.get("url"),
         date=parse_date(node.metadata.get("modified")),
