@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bot.domain import SHARED, collection_of
 from bot.text.invisible import single_line
-from bot.text.wording import format_count
+from bot.text.wording import format_count, format_passed_over
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -99,11 +99,16 @@ def _format_cost(report: IngestionReport) -> str:
 
 def _format_unread(report: IngestionReport) -> list[str]:
     count = len(report.failed)
-    return (
-        [f"-# {format_count(count, 'file')} could not be read; what was searchable of {_it_or_them(count)} stays so."]
-        if count
-        else []
-    )
+    lines = []
+    if count:
+        lines.append(
+            f"{format_count(count, 'file')} could not be read; what was searchable of {_it_or_them(count)} stays so."
+        )
+    if report.notes:
+        lines.append(f"{format_count(len(report.notes), 'file')} could be read in part only.")
+    if passed_over := format_passed_over(report.passed_over):
+        lines.append(f"{passed_over}.")
+    return [f"-# {line}" for line in lines]
 
 
 def _it_or_them(count: int) -> str:

@@ -22,6 +22,7 @@ from rich.text import Text
 from bot.errors import AnswerUnavailable
 from bot.text.citations import find_cited_sources, format_page_or_line
 from bot.text.reasoning import ReasoningFilter
+from bot.text.wording import format_passed_over
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Sequence
@@ -180,6 +181,10 @@ class Terminal:
             for document, reason in report.failed.items():
                 failures.add_row(Text(_strip_control_characters(document)), Text(_strip_control_characters(reason)))
             self.output.print(failures)
+        for document, note in report.notes.items():
+            self.output.print(Text(_strip_control_characters(f"{document}: {note}")), soft_wrap=True)
+        if passed_over := format_passed_over(report.passed_over):
+            self.output.print(f"{passed_over}.", soft_wrap=True, markup=False)
 
     def show_check_results(self, results: Sequence[CheckResult]) -> None:
         """The doctor's table: a sign, what was looked at, what was seen, and what to do where it is not well.

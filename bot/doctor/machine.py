@@ -13,7 +13,7 @@ from bot.doctor.check_result import CheckResult, format_names
 from bot.errors import RecordsUnusable
 from bot.records import SqlRecords
 from bot.settings import DEFAULT_MODEL
-from bot.text.wording import format_count
+from bot.text.wording import format_count, format_passed_over
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterator, Mapping, Sequence
@@ -43,20 +43,28 @@ def check_settings(settings: Settings) -> CheckResult:
 
 def check_documents(folder: Path) -> CheckResult:
     """Whether the documents' folder is there and holds files that can be read."""
-    from bot.knowledge.sources.folder import list_known_files  # noqa: PLC0415  # two seconds of LlamaIndex, spent in this thread
+    from bot.knowledge.sources.folder import scan_folder  # noqa: PLC0415  # two seconds of LlamaIndex, spent in this thread
 
     subject = "Documents"
     if not folder.is_dir():
         return CheckResult(
             subject, "ill", f"the folder {folder} is missing", "Create it, or set DATA_DIR to where they are."
         )
-    readable = sum(not found.fault for found in list_known_files(folder))
+    scan = scan_folder(folder)
+    readable = sum(not found.fault for found in scan.files)
+    passed_over = format_passed_over(scan.passed_over)
     if not readable:
         return CheckResult(
             subject, "ill", f"no file in {folder} can be read",
             "Put documents into it (Markdown, text, HTML, PDF, Office files, source code), then run `reindex`.",
         )  # fmt: skip
-    return CheckResult(subject, "well", f"{readable} readable {'file' if readable == 1 else 'files'} in {folder}")
+    return CheckResult(
+        subject,
+        "well",
+        "; ".join(
+            filter(None, (f"{readable} readable {'file' if readable == 1 else 'files'} in {folder}", passed_over))
+        ),
+    )
 
 
 def check_collections(folder: Path) -> Sequence[CheckResult]:

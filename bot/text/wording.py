@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 
 def format_count(number: int, noun: str, plural: str = "") -> str:
     """Format a number with its noun: "1 file", "1,200 files", or with an irregular ``plural`` "2 people"."""
@@ -16,3 +21,13 @@ def truncate(text: str, length: int) -> str:
 def utf16_length(text: str) -> int:
     """Count UTF-16 code units: the most that Discord can count. A lone surrogate counts one."""
     return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def format_passed_over(counts: Mapping[str, int], shown: int = 8) -> str:
+    """Return "5 files of formats that are not read: .psd (3), .dwg (2)"; "" for none."""
+    if not counts:
+        return ""
+    ordered = sorted(counts.items(), key=lambda each: (-each[1], each[0]))
+    kinds = [f"{suffix} ({count:,})" for suffix, count in ordered[:shown]]
+    more = f" and {len(ordered) - shown} more" if len(ordered) > shown else ""
+    return f"{format_count(sum(counts.values()), 'file')} of formats that are not read: {', '.join(kinds)}{more}"
