@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import threading
 from contextlib import suppress
@@ -15,20 +16,31 @@ from bot.knowledge.sources import folder
 from bot.knowledge.sources.folder import DEPTH_LIMIT, list_known_files, read_bytes, scan_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 LINKED_ELSEWHERE = "a link into another collection; the file is read where it is"
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
+def root(tmp_path: Path) -> Iterator[Path]:
     """A documents' folder with one private collection and one file that is everybody's."""
     made = tmp_path / "documents"
     (made / "@hr").mkdir(parents=True)
     (made / "@hr" / "pay.md").write_text("Salaries.")
     (made / "hours.md").write_text("Nine to five.")
-    return made
+    yield made
+    for name in ("d", "x" * 250):
+        remove_nested(made, name)
+
+
+def remove_nested(root: Path, name: str) -> None:
+    """Remove folders of one name inside one another, level by level: pytest's own clean-up would recurse."""
+    while (root / name / name).exists():
+        (root / name / name).rename(root / "next")
+        shutil.rmtree(root / name)
+        (root / "next").rename(root / name)
+    shutil.rmtree(root / name, ignore_errors=True)
 
 
 @pytest.mark.parametrize(
