@@ -75,7 +75,10 @@ class Components(Protocol):
 
 
 class _BaseSurface:
-    """What the two surfaces have in common: pages become messages, and controls come and go with them."""
+    """What the two surfaces have in common: pages become messages, and components come and go with them."""
+
+    repaint_delay = 25.0
+    """Seconds after which a finished answer is shown once more, if an edit of it got no response."""
 
     def __init__(self, channel: object, channel_id: int | None, components: Components | None) -> None:
         guild = getattr(channel, "guild", None)
@@ -84,7 +87,9 @@ class _BaseSurface:
         self._parent_id = channel.parent_id if isinstance(channel, discord.Thread) else None
         self._component_provider = components
         self._message_ids: list[int] = []
-        self._shown_texts: dict[int, str] = {}
+        self._shown: dict[int, MessagePayload] = {}
+        self._uncertain_ids: set[int] = set()
+        self._repaint_task: asyncio.Task[None] | None = None
         self._has_notified = False
 
     @property
@@ -106,10 +111,11 @@ class _BaseSurface:
         Raises:
             SurfaceGone, SurfaceBusy, FileRefused
         """
+        payload = self._build_payload(action)
         with map_errors(has_file=bool(action.attachment_text)):
-            message = await self._create(len(self._message_ids), self._build_payload(action))
+            message = await self._create(len(self._message_ids), payload)
         self._message_ids.append(int(message["id"]))
-        self._shown_texts[self._message_ids[-1]] = action.text
+        self._shown[self._message_ids[-1]] = payload
         await self._notify_complete(action)
 
     async def edit(self, action: Edit) -> None:
@@ -119,18 +125,37 @@ class _BaseSurface:
             SurfaceGone, SurfaceBusy, FileRefused
         """
         message_id = self._message_ids[action.page]
+        payload = self._build_payload(action)
         try:
             with map_errors(has_file=bool(action.attachment_text)):
-                await self._edit(message_id, self._build_payload(action))
+                await self._edit(message_id, payload)
         except SurfaceRefused:
             await self._close_refused_page(message_id)
             raise
-        self._shown_texts[message_id] = action.text
+        except (asyncio.CancelledError, SurfaceBusy) as error:
+            # Without a response Discord may still serve it later, over what comes in between.
+            if not isinstance(error.__cause__, discord.HTTPException):
+                self._uncertain_ids.add(message_id)
+            raise
+        self._shown[message_id] = payload
+        if action.is_last and self._uncertain_ids:
+            self._repaint_task = asyncio.create_task(self._repaint())
         await self._notify_complete(action)
+
+    async def _repaint(self) -> None:
+        """Show the finished pages once more, after edits that got no response can no longer be served."""
+        await asyncio.sleep(self.repaint_delay)
+        for message_id in self._uncertain_ids:
+            shown = self._shown[message_id]
+            try:
+                with map_errors():
+                    await self._edit(message_id, MessagePayload(shown.text, shown.components))
+            except (SurfaceGone, SurfaceBusy) as error:
+                _log.warning("Showing a finished message once more failed: %s", error)
 
     async def _close_refused_page(self, message_id: int) -> None:
         """Put a note below the text that Discord did take, without the Stop button; that may be refused as well."""
-        text = append_note(self._shown_texts.get(message_id, ""), REFUSED_NOTE)
+        text = append_note(self._shown[message_id].text, REFUSED_NOTE)
         try:
             with map_errors():
                 await self._edit(message_id, MessagePayload(text, components=()))

@@ -8,6 +8,7 @@ import logging
 import pytest
 
 from bot.answers.status_lines import REFUSED_NOTE
+from bot.discord_adapter import InteractionSurface
 from bot.discord_adapter.destinations import ANSWER_REFUSED
 from bot.errors import ModelInterrupted, NothingFound
 from bot.simulator.faults import FailureKind, Fault
@@ -123,6 +124,22 @@ async def test_edit_that_discord_refuses_closes_the_message_and_is_told_to_the_a
         assert answer.current_state.content.startswith("Two weeks")
         assert answer.current_state.content.endswith(REFUSED_NOTE)
         assert not answer.current_state.components
+
+
+async def test_finished_answer_is_shown_once_more_after_an_edit_without_response(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(InteractionSurface, "repaint_delay", 0.1)
+    async with bot_in_guild(Script(["Two weeks ", Pause(1.0), "and ", Pause(1.0), "a day."])) as table:
+        table.ask()
+        await wait_until(lambda: any(m.current_state.content.startswith("Two weeks") for m in table.channel_messages()))
+        table.simulator.faults.add(Fault(FailureKind.RESET, "PATCH"))
+        message = table.channel_messages()[0]
+        await wait_until(lambda: message.current_state.content.startswith("Two weeks and a day."))
+        finished = len(message.states)
+        await wait_until(lambda: len(message.states) > finished)
+        assert message.current_state.content == message.states[finished - 1].content
+        assert message.current_state.components == message.states[finished - 1].components
 
 
 async def test_interaction_delivered_twice_is_answered_once() -> None:
