@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from bot.knowledge.answering.prompts import REMINDER
 from bot.knowledge.readers import clean_text
 from bot.settings import list_setting_names
 from tests.fakes.deployment import deploy
@@ -247,7 +248,7 @@ async def test_document_text_stays_between_random_delimiters(tmp_path: Path) -> 
     assert {word for each in given for word in find_hidden_characters(each.inside)} == set()
     questions = [each.question for each in (*INJECTIONS, INJECTIONS[0])]
     assert sorted(each.after for each in given) == sorted(
-        f"\nQuestion: {clean_text(question)}" for question in questions
+        f"{REMINDER}\nQuestion: {clean_text(question)}" for question in questions
     )
     braces = "{context_str} {query_str} {mark} {file_mark} {} {0} {{x}} %s ${mark} {{ mark }} {% raw %}"
     assert any(braces in each.inside for each in given)

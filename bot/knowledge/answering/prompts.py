@@ -64,7 +64,9 @@ _FILES_BLOCK: Final = """
 ----- end of the asker's files {file_mark} -----
 """
 
-_REMINDER: Final = "\nAnswer from the above alone, and cite each statement like this: [1].\n"
+REMINDER: Final = "\nAnswer from the above alone, and cite each statement like this: [1].\n"
+"""Stands between passages and question: long passages make a model forget its rules."""
+
 _QUESTION: Final = "\nQuestion: {query_str}"
 
 _LANGUAGE_LIMIT: Final = 60
@@ -107,7 +109,7 @@ def build_question_prompt(  # noqa: PLR0913 # the prompt's parts, each by name
     # Earlier messages are filled in like everything else that is foreign: their braces are no variables.
     earlier = {f"turn_{place}": _format_turn(turn) for place, turn in enumerate(conversation)}
     roles = [MessageRole.ASSISTANT if turn.is_answer else MessageRole.USER for turn in conversation]
-    last = _CONTEXT_BLOCK + (_FILES_BLOCK if files else "") + _REMINDER + _QUESTION
+    last = _CONTEXT_BLOCK + (_FILES_BLOCK if files else "") + REMINDER + _QUESTION
     template = ChatPromptTemplate(
         [
             ChatMessage("\n".join(rules), role=MessageRole.SYSTEM),

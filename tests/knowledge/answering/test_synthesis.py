@@ -18,7 +18,7 @@ from bot.errors import ContextTooLong, ModelAccessDenied, ModelInterrupted, Mode
 from bot.knowledge.answering.passages import build_sources
 from bot.knowledge.answering.postprocessors import TokenBudget
 from bot.knowledge.answering.prompt_budget import PromptBudget, fit_conversation
-from bot.knowledge.answering.prompts import NO_PASSAGES, build_question_prompt, format_passage
+from bot.knowledge.answering.prompts import NO_PASSAGES, REMINDER, build_question_prompt, format_passage
 from bot.knowledge.answering.synthesis import GroundedSynthesizer, StreamedAnswer
 from bot.knowledge.models.openai import LanguageModelChoice, build_language_model
 from bot.knowledge.splitting.splitter import build_passage_node, count_tokens
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 QUESTION = "Where is the kettle?"
 WINDOW = 8_192
 TODAY = date(2026, 1, 2)
-REMINDER = "\nAnswer from the above alone, and cite each statement like this: [1]."
 
 
 def make_hits(*texts: str) -> list[NodeWithScore]:
@@ -146,7 +145,7 @@ def test_question_and_passages_are_in_the_prompt_verbatim(question: str, passage
     *_, turn = build_question_prompt("mark", today=TODAY).format_messages(context_str=passages, query_str=question)
 
     block = f"----- passages mark -----\n{passages}\n----- end of passages mark -----\n"
-    assert turn.content == f"{block}{REMINDER}\n\nQuestion: {question}"
+    assert turn.content == f"{block}{REMINDER}\nQuestion: {question}"
 
 
 async def test_cancelling_whoever_waits_for_a_delta_closes_the_models_connection_within_100_ms() -> None:
@@ -260,7 +259,7 @@ async def test_attachment_has_its_own_delimiters_and_is_no_passage() -> None:
     assert mark != file_mark
     assert passages.strip() == "[1] Doc 0 › Kitchen, file d0.md\nThe kettle."
     assert files.strip() == f"File: lease.pdf\n{HOSTILE}"
-    assert (bool(closing), after) == (True, f"\n{REMINDER}\n\nQuestion: {QUESTION}")
+    assert (bool(closing), after) == (True, f"\n{REMINDER}\nQuestion: {QUESTION}")
     assert "the lines marked\n  " + file_mark in prompt
     assert [source.document for source in answer.sources] == ["d0.md"]
 
