@@ -278,7 +278,11 @@ class Settings(BaseSettings):
     def secrets(self) -> tuple[str, ...]:
         """Return every secret in plain text, for the log's redaction only."""
         held: list[SecretStr | None] = [getattr(self, field) for field in SECRET_FIELDS]
-        return tuple(secret.get_secret_value() for secret in held if secret is not None)
+        headers = [*(self.llm_headers or {}).values(), *(self.embed_headers or {}).values()]
+        return (
+            *(secret.get_secret_value() for secret in held if secret is not None),
+            *(value for value in headers if len(value) >= _MIN_SECRET_LENGTH),
+        )
 
     def require_token(self) -> SecretStr:
         """Return the Discord token.
@@ -290,6 +294,9 @@ class Settings(BaseSettings):
             raise SettingsInvalid([_missing_setting_problem("discord_token")])
         return self.discord_token
 
+
+_MIN_SECRET_LENGTH = 12
+"""Characters from which on a header's value is redacted: it may be a key, and a shorter one is a word of the logs."""
 
 SECRET_FIELDS = (
     "discord_token",

@@ -9,7 +9,7 @@ import pytest
 from dotenv import dotenv_values
 
 from bot.errors import SettingsInvalid
-from bot.settings import list_setting_names, load
+from bot.settings import SECRET_FIELDS, Settings, list_setting_names, load
 
 
 @pytest.fixture(autouse=True)
@@ -196,3 +196,13 @@ def test_unusable_secret_file_is_reported(tmp_path: Path, content: bytes | None,
 def test_secret_and_its_file_exclude_each_other(tmp_path: Path) -> None:
     with pytest.raises(SettingsInvalid, match="DISCORD_TOKEN_FILE and DISCORD_TOKEN are both set"):
         load(write_env_file(tmp_path, "DISCORD_TOKEN=a\nDISCORD_TOKEN_FILE=b"))
+
+
+def test_every_secret_setting_can_be_in_a_file_and_is_redacted() -> None:
+    fields = Settings.model_fields
+    assert set(SECRET_FIELDS) == {name for name, field in fields.items() if "SecretStr" in str(field.annotation)}
+
+
+def test_long_header_values_are_redacted(tmp_path: Path) -> None:
+    env_file = write_env_file(tmp_path, 'LLM_HEADERS={"Authorization": "Bearer planted-key", "X-Team": "docs"}')
+    assert load(env_file).secrets == ("Bearer planted-key",)

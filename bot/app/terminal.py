@@ -1,4 +1,4 @@
-"""What the command line shows: an answer as it is written, a run's progress bar, and tables of what to mend."""
+"""Prints to the terminal: answers as they are written, progress bars, and tables of results and problems."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ if TYPE_CHECKING:
     from bot.knowledge.evaluation import Evaluation
 
 _MAX_LISTED = 12
-"""Names of documents shown in a summary; a longer list says how many more there are."""
+"""Documents named in a summary; the others are counted."""
 
 
 _SCORES = ("hit@1", "hit@3", "hit@5", "MRR@10", "answer@1", "answer@3", "p50", "p95")
 _ANSWER_SCORES = ("right", "doubtful", "wrong", "refused", "failed", "shown", "grounded")
 _SUBJECT_WIDTH = 16
-"""The width of the doctor's second column: a server's name may be long, and the last column has most to say."""
+"""Characters of the doctor's second column: a server's name may be long, and the last column needs the room."""
 _MIN_SHOWN_DIFFERENCE = 0.0005  # the smallest difference that three digits show
 
 
 class Terminal:
-    """Answers and results go to standard output; progress, remarks and complaints to standard error."""
+    """Prints answers and results to standard output; progress, notes and errors to standard error."""
 
     def __init__(self, output: Console | None = None, error_output: Console | None = None) -> None:
         self.output = output or Console(highlight=False)
@@ -54,15 +54,15 @@ class Terminal:
 
     @contextmanager
     def show_spinner(self, message: str) -> Generator[None]:
-        """A spinner beside ``message`` while something takes a while; silent where nobody watches."""
+        """Show a spinner beside ``message``; silent if standard error is not a terminal."""
         with self.error_output.status(Text(message)):
             yield
 
     async def show_answer(self, answer: domain.Answer) -> str:
-        """Write the answer as it arrives, its sources below it, and return its text.
+        """Print the answer as it arrives and its sources below it; return its text.
 
         Raises:
-            AnswerUnavailable: the model failed; what had arrived stays on the screen.
+            AnswerUnavailable: The model failed; what had arrived stays on the screen.
         """
         text = ""
         if answer.notice:
@@ -97,7 +97,7 @@ class Terminal:
 
     @contextmanager
     def show_ingestion_progress(self) -> Generator[Callable[[domain.Progress], None]]:
-        """A bar with files, passages, rate and time left; yields what an ingestion calls as it goes."""
+        """Show a bar with files, passages, rate and time left; yields the ingestion's ``on_progress``."""
         columns = (
             BarColumn(bar_width=20),
             MofNCompleteColumn(),
@@ -123,7 +123,7 @@ class Terminal:
 
     @contextmanager
     def show_progress(self, label: str, total: int) -> Generator[Callable[[int], None]]:
-        """A bar from 0 to ``total`` with the time left; yields what is told how far it is."""
+        """Show a bar from 0 to ``total`` with the time left; yields a function that sets its position."""
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, console=self.error_output, transient=True) as progress:
             task = progress.add_task(label, total=total)
@@ -156,7 +156,7 @@ class Terminal:
             refusals.add_row(f"{current.unanswerable} without an answer", honest)
             self.output.print(refusals)
         if previous is not None:
-            self.output.print(Text("In brackets: how much more or less than in the previous run.", style="dim"))
+            self.output.print(Text("In brackets: the change since the previous run.", style="dim"))
 
     def show_report(self, report: domain.IngestionReport) -> None:
         """Say what a run changed, or with a dry run would change, and which files were passed over, with the reason."""
@@ -201,15 +201,15 @@ class Terminal:
                 self.print_notice(f"\nTo invite it to a server, with the least permissions:\n{finding.link}")
 
     def print_notice(self, message: str) -> None:
-        """Something to act on, such as an address to open; unbroken, so that it can be clicked."""
+        """Print something to act on, such as an address; never wrapped, so that it can be clicked."""
         self.output.print(Text(message), soft_wrap=True)
 
     def print_error(self, message: str) -> None:
-        """One sentence in red."""
+        """Print an error message in red."""
         self.error_output.print(Text(message, style="red"), soft_wrap=True)
 
     def show_problems(self, problems: Sequence[Problem]) -> None:
-        """All problems with the settings in one table; one sentence each where nobody watches."""
+        """Print all problems with the settings as a table, or one per line if standard error is not a terminal."""
         if not self.error_output.is_terminal:
             for problem in problems:
                 self.print_error(f"{problem.setting} {problem.complaint}. {problem.remedy}")
@@ -225,7 +225,7 @@ class Terminal:
 
 
 class _Tail:
-    """The end of a growing text, as much as the screen holds: a live display cannot scroll."""
+    """The last lines of a growing text that fit on the screen: a live display cannot scroll."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -278,7 +278,7 @@ def _format_score(current: float, previous: float | None) -> Text:
 
 
 def _strip_control_characters(text: str) -> str:
-    """Without control characters: a document could otherwise speak to the reader's terminal."""
+    """Remove control characters: a document could otherwise send commands to the terminal."""
     return "".join(sign for sign in text if sign.isprintable() or sign in "\n\t")
 
 
