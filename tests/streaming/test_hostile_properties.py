@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from bot.streaming.markdown.convert import DiscordMarkdownConverter, convert_markdown
@@ -14,6 +16,8 @@ from tests.streaming.hostile_text import SOURCES, cut, hostile_texts
 from tests.streaming.ordinary_texts import CODE, CONSTRUCTS, OPENINGS, with_code_behind, with_code_in_line
 
 CITATIONS = {1: SOURCES[0], 2: ""}
+EVERY_READING = 1 if "HOSTILE_TEXTS" in os.environ else 3
+"""Of so many texts one is read by the reference renderer: a reading takes longer than all the rest."""
 EVERY_STATE = 40
 """Of so many texts one is looked at in every state while it grows: each takes a reading."""
 
@@ -25,7 +29,8 @@ def find_foreign_links(text: str) -> set[str]:
 def test_hostile_texts_have_no_live_foreign_link_and_do_not_depend_on_the_cuts() -> None:
     for number, text in hostile_texts():
         whole = convert_markdown(text, SOURCES, CITATIONS)
-        assert find_foreign_links(whole) == set(), (number, whole)
+        if number % EVERY_READING == 0:
+            assert find_foreign_links(whole) == set(), (number, whole)
         converter = DiscordMarkdownConverter(SOURCES, citations=CITATIONS)
         shown = ""
         for piece in cut(text, number):
