@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from bot.domain import Attachment
 from bot.errors import DocumentUnreadable
@@ -14,6 +14,10 @@ from bot.knowledge.sources.folder import SIZE_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+ATTACHMENT_LIMITS: Final = Limits(seconds=20.0, memory=512 * 2**20)
+"""What one file that came with a question may cost; times the files that are read side by side, it is the sum."""
 
 
 def read_attachment(
@@ -41,7 +45,7 @@ def read_attachment(
 
 def _read_in_worker(file: str, content: bytes, is_stopped: Callable[[], bool], limits: Limits | None) -> str:
     """The text of a file that lies in a folder of its own for as long as it is read; no one else may look into that."""
-    with TemporaryDirectory(prefix="docent-") as folder, ReaderProcess(limits) as child:
+    with TemporaryDirectory(prefix="docent-") as folder, ReaderProcess(limits or ATTACHMENT_LIMITS) as child:
         Path(folder, file).write_bytes(content)
         for text in child.read_text(Path(folder), file):
             if text is not None:

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any, Final, cast
 
 from bot.errors import DocumentUnreadable
+from bot.knowledge.readers.html import parse_html
 from bot.knowledge.readers.page import Page, first_heading, format_code_block, map_line_numbers
 from bot.knowledge.readers.text import decode_text
 
@@ -116,20 +117,39 @@ def _format_cell(cell: Any, language: str) -> str:
         return f"{'#' * (level if isinstance(level, int) and 1 <= level <= 6 else 1)} {source}"  # noqa: PLR2004
     if kind != "code":
         return source
-    outputs = [shown for output in _get_list(cell, "outputs") if (shown := _format_output(output).strip())]
+    outputs = [_format_rich_output(output) or _format_output(output).strip() for output in _get_list(cell, "outputs")]
     blocks = [format_code_block(source, language)] if source.strip() else []
-    return "\n\n".join([*blocks, *(format_code_block(shown) for shown in outputs)])
+    return "\n\n".join([*blocks, *filter(None, outputs)])
+
+
+def _format_rich_output(output: Any) -> str:
+    """Return an output's Markdown, or its HTML (a table, mostly) as Markdown; "" where it has neither."""
+    data: Any = output.get("data", {}) if isinstance(output, dict) else {}
+    if not isinstance(data, dict):
+        return ""
+    named = cast("dict[str, Any]", data)
+    if markdown := _join_lines(named.get("text/markdown", "")).strip():
+        return markdown[:_OUTPUT_LIMIT]
+    html = _join_lines(named.get("text/html", ""))
+    if not html.strip():
+        return ""
+    try:
+        return parse_html(html).text.strip()[:_OUTPUT_LIMIT]
+    except DocumentUnreadable:
+        return ""
 
 
 def _format_output(output: Any) -> str:
-    """An output's text; pictures and widgets have none."""
+    """Return an output's plain text as a code block; pictures and widgets have none."""
     if not isinstance(output, dict):
         return ""
     if output.get("output_type") in {"error", "pyerr"}:
-        return f"{output.get('ename', 'Error')}: {output.get('evalue', '')}"[:_OUTPUT_LIMIT]
+        shown = f"{output.get('ename', 'Error')}: {output.get('evalue', '')}"
+        return format_code_block(shown[:_OUTPUT_LIMIT])
     data: Any = output.get("data", {})
     plain = data.get("text/plain", "") if isinstance(data, dict) else ""
-    return _join_lines(output.get("text", "") or plain)[:_OUTPUT_LIMIT]
+    shown = _join_lines(output.get("text", "") or plain)[:_OUTPUT_LIMIT].strip()
+    return format_code_block(shown) if shown else ""
 
 
 def _get_list(holder: Any, name: str) -> list[Any]:

@@ -290,6 +290,18 @@ def test_damaged_notebook_is_distinguished_from_an_empty_one(tmp_path: Path) -> 
     assert read_error(tmp_path, "a.ipynb", '{"cells": 3}') == "damaged notebook: it holds no cells"
 
 
+def test_markdown_and_html_outputs_of_a_notebook_are_markdown(tmp_path: Path) -> None:
+    table = (
+        "<table><thead><tr><th>item</th><th>n</th></tr></thead><tbody><tr><td>Tea</td><td>2</td></tr></tbody></table>"
+    )
+    outputs: list[dict[str, Any]] = [
+        {"output_type": "execute_result", "data": {"text/html": [table], "text/plain": "  item n"}},
+        {"output_type": "display_data", "data": {"text/markdown": "**Done**", "text/plain": "<Markdown>"}},
+    ]
+    (document,) = read_file(tmp_path, "a.ipynb", make_notebook({"cell_type": "code", "source": "", "outputs": outputs}))
+    assert document.text == "| item | n |\n| --- | --- |\n| Tea | 2 |\n\n**Done**"
+
+
 JSON = st.recursive(
     st.none() | st.integers() | st.text(max_size=5), lambda inner: st.lists(inner, max_size=3), max_leaves=5
 )
