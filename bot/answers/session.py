@@ -177,14 +177,16 @@ class AnswerSession:
         notice = self._answer.notice if self._answer else ""
         if isinstance(end_reason, Ended):
             automatic = status_lines.AUTOMATIC_NOTE if self._question.is_automatic else ""
-            return format_subtext(status_lines.format_finish_note(self._status), notice, automatic)
+            return format_subtext(
+                status_lines.format_finish_note(self._status), notice, *self._question.notes, automatic
+            )
         if isinstance(end_reason, Failed):
             reason = self._describe_error(end_reason.error)
         else:
             reason = status_lines.format_interruption(end_reason)
         if not self.text.strip():
             return reason
-        return format_subtext(status_lines.format_interrupted_note(end_reason, reason), notice)
+        return format_subtext(status_lines.format_interrupted_note(end_reason, reason), notice, *self._question.notes)
 
     def _describe_error(self, error: Exception) -> str:
         if not isinstance(error, DocentError):

@@ -22,15 +22,20 @@ MAX_FILE_BYTES = 10 * 2**20
 """Bytes of the largest file that is read as part of a question: what anybody may attach on Discord."""
 
 
-async def read_attachments(reader: FileReader, files: Sequence[discord.Attachment]) -> tuple[Attachment, ...]:
-    """What the files say, in their order.
-
-    Raises:
-        QuestionInvalid: there are too many, or one cannot be fetched or read; the words name it and say why.
-    """
+async def read_attachments(
+    reader: FileReader, files: Sequence[discord.Attachment]
+) -> tuple[tuple[Attachment, ...], tuple[str, ...]]:
+    """Return what the files say, in their order, and a note for each that was left out: the question is answered."""
+    attachments: list[Attachment] = []
+    notes: list[str] = []
+    for file in files[:MAX_FILES]:
+        try:
+            attachments.append(await _read_attachment(reader, file))
+        except QuestionInvalid as error:
+            notes.append(error.user_message)
     if len(files) > MAX_FILES:
-        raise QuestionInvalid(f"At most {MAX_FILES} files are read with a question; there are {len(files)}.")
-    return tuple([await _read_attachment(reader, file) for file in files])
+        notes.append(f"At most {MAX_FILES} files are read with a question; there are {len(files)}.")
+    return tuple(attachments), tuple(notes)
 
 
 async def _read_attachment(reader: FileReader, file: discord.Attachment) -> Attachment:

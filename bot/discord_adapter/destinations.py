@@ -128,7 +128,8 @@ class QuestionContext:
     async def __call__(self, question: Question, /) -> Question:
         """As ``Enricher``."""
         if self.files and self.file_reader is not None:
-            question = replace(question, attachments=await read_attachments(self.file_reader, self.files))
+            attachments, notes = await read_attachments(self.file_reader, self.files)
+            question = replace(question, attachments=attachments, notes=notes)
         if self.asked_with is None:
             return question
         messages = await self.history.load_before(self.asked_with)

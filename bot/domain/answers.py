@@ -76,6 +76,7 @@ class Question:
         channel_id: The channel or thread it was asked in.
         asked_at: Unix seconds.
         attachment_names: Names of all files that came with the question, known before any is read.
+        notes: What the asker is told below the answer, such as a file that could not be read.
         is_automatic: Nobody asked the bot: a new post is answered because the documents answer it clearly.
     """
 
@@ -92,6 +93,7 @@ class Question:
     channel_id: int = 0
     asked_at: float = 0.0
     attachment_names: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     is_automatic: bool = False
 
 

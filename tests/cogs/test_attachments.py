@@ -48,7 +48,7 @@ async def test_attachments_of_a_mention_are_read_too() -> None:
         assert [each.name for each in talk.answerer.questions[0].attachments] == ["contract.txt"] * 2
 
 
-async def test_unreadable_attachment_is_reported_and_no_model_is_called() -> None:
+async def test_unreadable_attachment_is_named_below_an_answer_from_the_question_alone() -> None:
     library = FakeLibrary(LibraryState(0, 0, "none"))
     library.unreadable["contract.txt"] = "binary content"
     async with running_bot(library=library) as talk:
@@ -58,10 +58,10 @@ async def test_unreadable_attachment_is_reported_and_no_model_is_called() -> Non
                 "contract.txt was not read: binary content." in m.current_state.content for m in talk.bot_messages()
             )
         )
-        assert not talk.answerer.questions
+        assert [question.attachments for question in talk.answerer.questions] == [()]
 
 
-async def test_missing_or_too_large_attachment_is_reported() -> None:
+async def test_too_large_or_too_many_attachments_are_named_below_the_answer() -> None:
     async with running_bot() as talk:
         ada = talk.world.find_user("Ada").id
         large = MessageAttachment("large.txt", b"x" * (MAX_FILE_BYTES + 1), "text/plain")
@@ -76,7 +76,7 @@ async def test_missing_or_too_large_attachment_is_reported() -> None:
         await wait_until(
             lambda: any("At most 3 files are read" in m.current_state.content for m in talk.bot_messages())
         )
-        assert not talk.answerer.questions
+        assert [len(question.attachments) for question in talk.answerer.questions] == [0, 3]
 
 
 async def test_regenerate_asks_to_attach_the_file_again() -> None:
