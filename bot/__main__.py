@@ -127,6 +127,33 @@ def evaluate(
 
 
 @commands.command()
+def backup(target: Annotated[Path, typer.Argument(help="A new folder for the copies.", show_default=False)]) -> None:
+    """Copy the index and the records to a folder, also while the bot runs.
+
+    Not in it: your documents, their rules and .env. What is in PostgreSQL is backed up with pg_dump.
+    """
+    chosen = _load_settings()
+    from bot.app.backup import back_up  # noqa: PLC0415  # as above
+
+    _run(back_up(chosen, Terminal(), target))
+
+
+@commands.command()
+def restore(
+    source: Annotated[
+        Path, typer.Argument(help="The folder of a backup.", exists=True, file_okay=False, show_default=False)
+    ],
+    *,
+    force: Annotated[bool, typer.Option("--force", help="Replace what STATE_DIR holds.")] = False,
+) -> None:
+    """Copy a backup into STATE_DIR. Stop the bot first."""
+    chosen = _load_settings()
+    from bot.app.backup import restore as restore_backup  # noqa: PLC0415  # as above
+
+    _run(restore_backup(chosen, Terminal(), source, force=force))
+
+
+@commands.command()
 def migrate_store(
     to: Annotated[str, typer.Option(help="The target: a file, or postgresql+asyncpg://….", show_default=False)],
     source: Annotated[

@@ -1,6 +1,6 @@
-"""Whether a question may be asked here and now: a guild's choices and the budgets are looked at before anything costs.
+"""Admits questions by guild settings, rate limits and budgets, before anything costs.
 
-What is spent is written down before the model is asked and corrected afterwards, so that a crash makes nothing cheaper.
+An estimate is stored before the model is asked and corrected afterwards, so that a crash makes nothing free.
 """
 
 from __future__ import annotations
@@ -11,14 +11,15 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.access.budgets import DAY, Ledger, Limits, Rejection
+from bot.access.budgets import DAY, Ledger, Limits, reject_budget, reject_rate
 from bot.access.guild_settings import GuildSettings, parse_guild_settings
 from bot.errors import RecordsUnusable
-from bot.records import UsageRecord
+from bot.records import UsageLimits, UsageRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+    from bot.access.budgets import Rejection
     from bot.domain import Question, Usage
     from bot.records import Json, Records
 
@@ -31,7 +32,8 @@ SETTINGS_TTL = 60.0
 """Seconds for which loaded guild settings are used."""
 _FIRST_LOAD_TIMEOUT = 1.0
 _RELOAD_TIMEOUT = 0.2
-"""Seconds that a question waits for guild settings; less if there are older ones to use."""
+_RESERVATION_TIMEOUT = 0.2
+"""Seconds that a question waits for guild settings, less if older ones are known, and for a shared reservation."""
 
 
 class GuildSettingsStore:
@@ -72,12 +74,13 @@ class GuildSettingsStore:
 
 
 class Admission:
-    """Lets questions in.
+    """Admits questions within rate limits and budgets, and stores what answers cost.
 
-    ``estimate`` is what an answer is taken to cost in tokens; ``clock`` gives Unix seconds.
+    With records that several processes share, a reservation is made in them, in one transaction. If they are slow or
+    fail, this process's own count decides.
     """
 
-    def __init__(  # noqa: PLR0913 - what is looked at, each with its default
+    def __init__(  # noqa: PLR0913 - each with its default
         self,
         records: Records,
         guild_settings: GuildSettingsStore | None = None,
@@ -87,6 +90,16 @@ class Admission:
         estimate: int = 0,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        """Create it.
+
+        Args:
+            records: store the usage.
+            guild_settings: loads guild settings from ``records`` by default.
+            limits: the operator's; by default none.
+            question_characters: the longest question; 0 is no limit.
+            estimate: tokens that each answer reserves.
+            clock: returns Unix seconds.
+        """
         self._records = records
         self.guild_settings = guild_settings or GuildSettingsStore(self._records)
         self._limits = limits or Limits(per_minute=0, at_once=0)
@@ -97,22 +110,22 @@ class Admission:
         self._reserved: dict[str, UsageRecord] = {}
 
     async def open(self) -> None:
-        """Take over what the records know to be spent today."""
+        """Load today's usage; what a crashed process had reserved counts as spent."""
         now = self._clock()
         try:
             past = await self._records.load_usage(now - now % DAY)
         except RecordsUnusable as error:
-            _log.warning("What was spent today is not known: %s", error.user_message)
+            _log.warning("Loading today's usage failed, budgets start at 0: %s", error.user_message)
             past = ()
         self._ledger = Ledger(past, now=now)
 
-    def admit(self, question: Question, settings: GuildSettings, *, channel_ids: Collection[int] = ()) -> str:
-        """Admit a question and reserve what it may cost; return why not, "" if it is admitted.
+    async def admit(self, question: Question, settings: GuildSettings, *, channel_ids: Collection[int] = ()) -> str:
+        """Admit a question and reserve its estimate; return why not, "" if it is admitted.
 
         Args:
-            question: What is asked, and by whom.
-            settings: The guild's.
-            channel_ids: Where the answer would appear, a thread's parent included; empty if only the asker sees it.
+            question: what is asked, and by whom.
+            settings: the guild's.
+            channel_ids: where the answer would appear, a thread's parent included; empty if only the asker sees it.
         """
         if channel_ids and not settings.allows(channel_ids):
             places = " ".join(f"<#{channel}>" for channel in sorted(settings.channels))
@@ -122,37 +135,70 @@ class Admission:
                 f"The question has {len(question.text):,} characters. "
                 f"The limit here is {self._max_question_characters:,}."
             )
-        spending = UsageRecord(question.answer_id, question.asker_id, question.guild_id, self._clock(), self._estimate)
-        refused = self._ledger.admit(spending, settings.limits_for(self._limits, question.asker_role_ids))
-        return refused.message if isinstance(refused, Rejection) else ""
+        limits = settings.limits_for(self._limits, question.asker_role_ids)
+        usage = UsageRecord(question.answer_id, question.asker_id, question.guild_id, self._clock(), self._estimate)
+        rejection = self._ledger.admit(usage, limits)
+        if rejection is None and self._records.is_shared and (rejection := await self._reserve_shared(usage, limits)):
+            self._ledger.release(usage.answer_id, usage.at)
+        return "" if rejection is None else rejection.message
 
     async def reserve(self, answer_id: str) -> None:
-        """An answer begins: what it may cost is written down."""
-        spending = self._ledger.reserve(answer_id)
-        if spending is None:
+        """Store the estimate of an answer that begins, so that a crash does not make it free."""
+        usage = self._ledger.reserve(answer_id)
+        if usage is None:
             return
-        self._reserved[answer_id] = spending
-        if spending.tokens:
-            await self._save_usage(spending)
+        self._reserved[answer_id] = usage
+        if usage.tokens:
+            await self._save_usage(usage)
 
     async def commit(self, answer_id: str, usage: Usage) -> None:
-        """An answer is over, at this price."""
+        """Replace an answer's estimate by what it did cost; without usage, its reservation is released."""
+        reserved = self._ledger.reserve(answer_id)
+        has_begun = self._reserved.pop(answer_id, None) is not None
         self._ledger.commit(answer_id, usage.total, self._clock())
-        spending = self._reserved.pop(answer_id, None)
-        if spending is not None and (spending.tokens or usage.total):
-            await self._save_usage(replace(spending, tokens=usage.total, is_settled=True))
+        if reserved is None or not (has_begun or self._records.is_shared):
+            return
+        if reserved.tokens or usage.total:
+            await self._save_usage(replace(reserved, tokens=usage.total, is_settled=True))
 
     def count_tokens_today(self, *, guild_id: int | None = None, user_id: int | None = None) -> int:
-        """Tokens spent and reserved today: by one person, in one guild, or by everybody."""
+        """Return today's tokens, spent and reserved, of one person, one guild or everybody."""
         return self._ledger.count_tokens_today(self._clock(), guild_id=guild_id, user_id=user_id)
 
     async def limits_for(self, guild_id: int | None, roles: Collection[int] = ()) -> Limits:
-        """What a person with these roles may ask and spend."""
+        """Return the limits of a person with these roles."""
         return (await self.guild_settings.load(guild_id)).limits_for(self._limits, roles)
 
-    async def _save_usage(self, usage_record: UsageRecord) -> None:
+    async def _reserve_shared(self, usage: UsageRecord, limits: Limits) -> Rejection | None:
+        shared = UsageLimits(
+            person_daily=limits.person_daily,
+            guild_daily=limits.guild_daily,
+            total_daily=limits.total_daily,
+            person_per_minute=limits.per_minute,
+            guild_per_minute=limits.guild_per_minute,
+            total_per_minute=limits.total_per_minute,
+        )
         try:
-            write = self._records.commit_usage if usage_record.is_settled else self._records.add_usage
-            await write(usage_record)
+            async with asyncio.timeout(_RESERVATION_TIMEOUT):
+                reservation = await self._records.reserve_usage(usage, shared)
+        except (RecordsUnusable, TimeoutError) as error:
+            _log.warning(
+                "Reserving the budget of answer %s failed, this process's own count decides: %s",
+                usage.answer_id,
+                str(error) or "timeout",
+            )
+            return None
+        if not reservation.exceeded:
+            self._ledger.synchronise(usage, reservation.tokens)
+            return None
+        kind, _, period = reservation.exceeded.partition("_")
+        if period == "daily":
+            return reject_budget(kind, usage.at)
+        return reject_rate(kind, getattr(shared, reservation.exceeded), reservation.retry_at)
+
+    async def _save_usage(self, usage: UsageRecord) -> None:
+        try:
+            write = self._records.commit_usage if usage.is_settled else self._records.add_usage
+            await write(usage)
         except RecordsUnusable as error:
-            _log.warning("What answer %s costs is not written down: %s", usage_record.answer_id, error.user_message)
+            _log.warning("Saving the usage of answer %s failed: %s", usage.answer_id, error.user_message)

@@ -96,7 +96,7 @@ class AnswerService:
             QuestionRefused: a limit, a budget or the channel does not allow it; nothing was shown.
         """
         settings = settings or GuildSettings()
-        if refusal := self._admission.admit(question, settings, channel_ids=destination.channel_ids):
+        if refusal := await self._admission.admit(question, settings, channel_ids=destination.channel_ids):
             raise QuestionRefused(refusal)
         session = AnswerSession(
             self._answerer,

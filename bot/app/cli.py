@@ -135,7 +135,7 @@ async def diagnose(settings: Settings, terminal: Terminal, *, is_offline: bool =
             is_offline=is_offline,
         )
     terminal.show_check_results(results)
-    failed = sum(result.state == "ill" for result in results)
+    failed = sum(result.state == "error" for result in results)
     if failed:
         raise DocentError(f"{failed} of {len(results)} checks failed.")
 

@@ -19,6 +19,7 @@ from bot.app.systemd import report_to_systemd
 from bot.discord_adapter.client import GRACE, set_discord_urls
 from bot.errors import DocentError, StoreUnusable
 from bot.preview.page import PreviewPage
+from bot.records.state_lock import lock_state_dir
 from bot.simulator.server import DiscordSimulator
 from bot.simulator.world import MESSAGE_CONTENT_INTENT
 
@@ -63,6 +64,11 @@ async def serve(settings: Settings, *, always_ingest: bool = False, stop: asynci
     sys.setswitchinterval(SWITCH_INTERVAL)
     set_discord_urls(settings.discord_api_url, settings.discord_gateway_url)
     stop = stop or asyncio.Event()
+    with lock_state_dir(settings.state_dir):
+        await _serve(settings, token, always_ingest=always_ingest, stop=stop)
+
+
+async def _serve(settings: Settings, token: str, *, always_ingest: bool, stop: asyncio.Event) -> None:
     async with build(settings) as app:
         ingesting = asyncio.create_task(_ingest_at_start(app.library, stop, always=always_ingest))
         try:

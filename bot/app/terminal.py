@@ -248,7 +248,7 @@ def _build_result_table(results: Sequence[CheckResult]) -> Table:
     table.add_column(max_width=_SUBJECT_WIDTH)
     table.add_column()
     for finding in results:
-        sign, style = {"well": ("✓", "green"), "note": ("·", "yellow"), "ill": ("✗", "red")}[finding.state]
+        sign, style = {"ok": ("✓", "green"), "note": ("·", "yellow"), "error": ("✗", "red")}[finding.state]
         seen = Text(_strip_control_characters(finding.detail))
         if finding.remedy:
             seen.append(f"\n→ {_strip_control_characters(finding.remedy)}", style=style)

@@ -39,7 +39,7 @@ _INTENT_FLAGS: Final = {
 async def check_discord(session: aiohttp.ClientSession, settings: Settings) -> Sequence[CheckResult]:
     """Everything about the account, as far as its token leads. discord.py must point at the settings' address."""
     token = await check_token(session, settings)
-    if token.state == "ill" or settings.discord_token is None:
+    if token.state == "error" or settings.discord_token is None:
         return [token]
     # As in the bot's own client: nobody needs to read that it could not join a voice channel.
     discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
@@ -53,7 +53,7 @@ async def check_discord(session: aiohttp.ClientSession, settings: Settings) -> S
         seen = f"it knows the token, then failed ({_describe_error(error)})"
         return [
             token,
-            CheckResult("Servers", "ill", seen, "Try again in a minute; discordstatus.com tells of outages."),
+            CheckResult("Servers", "error", seen, "Try again in a minute; discordstatus.com tells of outages."),
         ]
 
 
@@ -62,21 +62,21 @@ async def check_token(session: aiohttp.ClientSession, settings: Settings) -> Che
     subject = "Discord"
     if settings.discord_token is None:
         return CheckResult(
-            subject, "ill", "no token", "Set DISCORD_TOKEN (README, “On a real server”), or try `preview`."
+            subject, "error", "no token", "Set DISCORD_TOKEN (README, “On a real server”), or try `preview`."
         )
     url = settings.discord_api_url
     headers = {"Authorization": f"Bot {settings.discord_token.get_secret_value()}"}
     status, body = await fetch_json(session, f"{url}/users/@me", headers)
     if status is None:
-        return CheckResult(subject, "ill", f"{host_of(url)} cannot be reached", "Look at this machine's network.")
+        return CheckResult(subject, "error", f"{host_of(url)} cannot be reached", "Look at this machine's network.")
     if status in UNAUTHORISED:
         return CheckResult(
-            subject, "ill", "the token is not accepted", "Reset it in the developer portal, set DISCORD_TOKEN."
+            subject, "error", "the token is not accepted", "Reset it in the developer portal, set DISCORD_TOKEN."
         )
     if "username" not in body:
-        return CheckResult(subject, "ill", f"{host_of(url)} answered with status {status}", "Try again in a minute.")
+        return CheckResult(subject, "error", f"{host_of(url)} answered with status {status}", "Try again in a minute.")
     seen = f"{host_of(url)} knows the token: signed in as {body['username']}"
-    return CheckResult(subject, "well", seen, link=build_invite_link(str(body["id"])))
+    return CheckResult(subject, "ok", seen, link=build_invite_link(str(body["id"])))
 
 
 def check_intents(flags: discord.ApplicationFlags, *, reads_messages: bool) -> CheckResult:
@@ -85,15 +85,15 @@ def check_intents(flags: discord.ApplicationFlags, *, reads_messages: bool) -> C
     on = [name for name, bits in _INTENT_FLAGS.items() if any(getattr(flags, bit) for bit in bits)]
     if reads_messages and content not in on:
         seen = f"MESSAGE_CONTENT asks for {content}, which is off: Discord will refuse the connection"
-        return CheckResult(subject, "ill", seen, f"Switch it on: {_INTENTS_PAGE}. Or set MESSAGE_CONTENT=false.")
+        return CheckResult(subject, "error", seen, f"Switch it on: {_INTENTS_PAGE}. Or set MESSAGE_CONTENT=false.")
     unasked = [name for name in on if not (reads_messages and name == content)]
     if unasked:
         also = " Or set MESSAGE_CONTENT=true, to be heard without a mention too." if content in unasked else ""
         seen = f"switched on, but not asked for: {', '.join(unasked)}"
         return CheckResult(subject, "note", seen, f"Switch off what is not needed: {_INTENTS_PAGE}.{also}")
     if reads_messages:
-        return CheckResult(subject, "well", f"{content} is on, as MESSAGE_CONTENT asks")
-    return CheckResult(subject, "well", f"none is needed: {content} is off, as MESSAGE_CONTENT is")
+        return CheckResult(subject, "ok", f"{content} is on, as MESSAGE_CONTENT asks")
+    return CheckResult(subject, "ok", f"none is needed: {content} is off, as MESSAGE_CONTENT is")
 
 
 async def check_guilds(client: discord.Client) -> Sequence[CheckResult]:
@@ -127,7 +127,7 @@ async def _check_guild(client: discord.Client, listed: discord.Guild, deadline: 
             channels = await guild.fetch_channels()
     except _DISCORD_ERRORS as error:
         return CheckResult(
-            listed.name, "ill", f"it cannot be looked at ({_describe_error(error)})", "Try again in a minute."
+            listed.name, "error", f"it cannot be looked at ({_describe_error(error)})", "Try again in a minute."
         )
     seen = [
         (channel, channel.permissions_for(me)) for channel in channels if isinstance(channel, CHECKED_CHANNEL_TYPES)

@@ -17,7 +17,7 @@ class CheckResult:
     """
 
     subject: str
-    state: Literal["well", "note", "ill"]
+    state: Literal["ok", "note", "error"]
     detail: str
     remedy: str = ""
     link: str = ""

@@ -50,7 +50,7 @@ class _Server:
 
     def report_success(self, probe: ProbeResult, action: str) -> CheckResult:
         if probe.host == self.host:
-            return CheckResult(self.subject, "well", f"{action}: {self.data_sent} there")
+            return CheckResult(self.subject, "ok", f"{action}: {self.data_sent} there")
         seen = f"{action}, to which {self.host} sent the request on: {self.data_sent} to both"
         return CheckResult(self.subject, "note", seen, f"If that is not what you want, correct {self.url_setting}.")
 
@@ -58,7 +58,7 @@ class _Server:
         """What the bot would say of the fault, and what the server says it has."""
         if isinstance(probe.fault, SettingsInvalid):
             return CheckResult(
-                self.subject, "ill", f"{self.host} was not asked: {probe.fault}", "Correct that setting."
+                self.subject, "error", f"{self.host} was not asked: {probe.fault}", "Correct that setting."
             )
         answered = f"{probe.host} answered" if probe.host else f"{self.host} did not answer"
         seen = f"{answered}: {probe.fault}"
@@ -67,7 +67,7 @@ class _Server:
         )
         if names := await self._list_models(session):
             remedy += f" It has: {format_names(names, limit=8)}."
-        return CheckResult(self.subject, "ill", seen, remedy)
+        return CheckResult(self.subject, "error", seen, remedy)
 
     async def _list_models(self, session: aiohttp.ClientSession) -> list[str]:
         """The models that the server lists, unless the one that is wanted is among them."""
@@ -146,9 +146,9 @@ async def _check_local_embeddings() -> CheckResult:
     try:
         numbers = await probe.probe_local_embedding()
     except (ImportError, OSError) as error:
-        return CheckResult(subject, "ill", f"local, but it does not run here ({type(error).__name__})", _INSTALL)
+        return CheckResult(subject, "error", f"local, but it does not run here ({type(error).__name__})", _INSTALL)
     if numbers is None:
         return CheckResult(
             subject, "note", "local, but not installed: passages are found by their words alone", _INSTALL
         )
-    return CheckResult(subject, "well", "1 word was embedded on this machine: no text leaves it to be embedded")
+    return CheckResult(subject, "ok", "1 word was embedded on this machine: no text leaves it to be embedded")

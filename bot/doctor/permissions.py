@@ -93,8 +93,8 @@ def check_permissions(
         seen.append(f"it has more than it needs: {', '.join(excess)}")
         remedies.append(f"Take {'that' if len(excess) == 1 else 'those'} from its role.")
     if not open_ones:
-        return CheckResult(guild, "ill", "; ".join(seen), " ".join(remedies))
-    return CheckResult(guild, "note" if remedies else "well", "; ".join(seen), " ".join(remedies))
+        return CheckResult(guild, "error", "; ".join(seen), " ".join(remedies))
+    return CheckResult(guild, "note" if remedies else "ok", "; ".join(seen), " ".join(remedies))
 
 
 def can_answer(channel: Channel, permissions: discord.Permissions) -> bool:

@@ -17,7 +17,9 @@ from bot.records.values import (
     Json,
     Run,
     Statistics,
+    UsageLimits,
     UsageRecord,
+    UsageReservation,
     Vote,
 )
 
@@ -35,6 +37,8 @@ __all__ = [
     "Run",
     "SqlRecords",
     "Statistics",
+    "UsageLimits",
     "UsageRecord",
+    "UsageReservation",
     "Vote",
 ]

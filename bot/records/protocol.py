@@ -16,7 +16,9 @@ if TYPE_CHECKING:
         Json,
         Run,
         Statistics,
+        UsageLimits,
         UsageRecord,
+        UsageReservation,
         Vote,
     )
 
@@ -89,6 +91,18 @@ class Records(Protocol):
 
     async def close_gaps(self, guild_id: int | None, answer_ids: Collection[str], by: int, at: float) -> int:
         """Mark gaps of this guild as done by a user; return how many were still open."""
+        ...
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether several processes use these records, so that budgets must be reserved in them."""
+        ...
+
+    async def reserve_usage(self, usage: UsageRecord, limits: UsageLimits) -> UsageReservation:
+        """Store an estimate if the limits leave room for it, in one transaction that no other reservation overlaps.
+
+        A limit leaves room until it is reached, so the last answer may exceed it.
+        """
         ...
 
     async def add_usage(self, usage: UsageRecord) -> None:

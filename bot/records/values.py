@@ -141,6 +141,33 @@ class UsageRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class UsageLimits:
+    """Tokens a day and questions within a minute, of one person, one guild and everybody; 0 is no limit."""
+
+    person_daily: int = 0
+    guild_daily: int = 0
+    total_daily: int = 0
+    person_per_minute: int = 0
+    guild_per_minute: int = 0
+    total_per_minute: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class UsageReservation:
+    """The result of a reservation.
+
+    Attributes:
+        exceeded: the field of ``UsageLimits`` that leaves no room; empty if the reservation was made.
+        retry_at: Unix seconds at which a limit of a minute leaves room again.
+        tokens: today's tokens with this reservation, by "person", "guild" and "total"; empty if it was not made.
+    """
+
+    exceeded: str = ""
+    retry_at: float | None = None
+    tokens: Mapping[str, int] = field(default_factory=dict[str, int])
+
+
+@dataclass(frozen=True, slots=True)
 class AuditEntry:
     """One command of an admin. ``name`` is the command's; ``guild_id`` is None in direct messages."""
 

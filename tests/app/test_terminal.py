@@ -148,7 +148,7 @@ def test_every_problem_is_shown_with_what_to_do(watched: bool) -> None:
 
 def test_check_results_show_their_remedy() -> None:
     terminal, output, _ = create_terminal(is_terminal=True)
-    terminal.show_check_results([CheckResult("Disk", "ill", "0.1 GB free", "Make room.")])
+    terminal.show_check_results([CheckResult("Disk", "error", "0.1 GB free", "Make room.")])
     assert "✗" in output.getvalue()
     assert "→ Make room." in output.getvalue()
 
@@ -158,12 +158,12 @@ def test_check_results_without_a_terminal_are_sentences_with_links_below() -> No
     link = f"https://discord.com/?{'x' * 200}"
     terminal.show_check_results(
         [
-            CheckResult("Discord", "well", "signed in", link=link),
-            CheckResult("Disk", "ill", "0.1 GB free.", "Make room."),
+            CheckResult("Discord", "ok", "signed in", link=link),
+            CheckResult("Disk", "error", "0.1 GB free.", "Make room."),
         ]
     )
     lines = output.getvalue().splitlines()
-    assert lines[:2] == ["Discord (well): signed in.", "Disk (ill): 0.1 GB free. Make room."]
+    assert lines[:2] == ["Discord (ok): signed in.", "Disk (error): 0.1 GB free. Make room."]
     assert lines[-1] == link
 
 

@@ -53,7 +53,7 @@ async def run_discord_check(
 
 async def test_a_good_token_gives_the_account_and_the_invite_link(simulator: DiscordSimulator) -> None:
     found = (await run_discord_check(simulator))["Discord"]
-    assert found.state == "well"
+    assert found.state == "ok"
     assert found.detail.endswith("knows the token: signed in as Docent")
     assert f"client_id={simulator.world.bot.id}&scope=bot%20applications.commands" in found.link
 
@@ -61,7 +61,7 @@ async def test_a_good_token_gives_the_account_and_the_invite_link(simulator: Dis
 async def test_refused_token_is_an_error_without_showing_it_and_ends_the_checks(simulator: DiscordSimulator) -> None:
     found = await run_discord_check(simulator, token="planted")
     assert list(found) == ["Discord"]
-    assert (found["Discord"].state, found["Discord"].detail) == ("ill", "the token is not accepted")
+    assert (found["Discord"].state, found["Discord"].detail) == ("error", "the token is not accepted")
     assert "DISCORD_TOKEN" in found["Discord"].remedy
     assert "planted" not in repr(found)
 
@@ -69,7 +69,7 @@ async def test_refused_token_is_an_error_without_showing_it_and_ends_the_checks(
 async def test_missing_token_is_an_error_that_points_at_the_preview() -> None:
     async with aiohttp.ClientSession() as session:
         (found,) = await check_discord(session, load(None))
-    assert found.state == "ill"
+    assert found.state == "error"
     assert "preview" in found.remedy
 
 
@@ -77,14 +77,14 @@ async def test_unreachable_discord_host_is_an_error() -> None:
     settings = load(None, discord_token="t", discord_api_url="http://127.0.0.1:9/api/v10")
     async with aiohttp.ClientSession() as session:
         (found,) = await check_discord(session, settings)
-    assert (found.state, found.detail) == ("ill", "127.0.0.1:9 cannot be reached")
+    assert (found.state, found.detail) == ("error", "127.0.0.1:9 cannot be reached")
 
 
 async def test_discord_failure_after_the_token_check_is_an_error(simulator: DiscordSimulator) -> None:
     simulator.faults.add(Fault(FailureKind.STATUS, "GET", "/oauth2/applications/@me", status=400))
     found = await run_discord_check(simulator)
-    assert found["Discord"].state == "well"
-    assert found["Servers"].state == "ill"
+    assert found["Discord"].state == "ok"
+    assert found["Servers"].state == "error"
     assert "status 400" in found["Servers"].detail
     assert found["Servers"].remedy
 
@@ -99,12 +99,12 @@ async def test_account_checks_send_only_get_requests_and_open_no_gateway(simulat
 
 
 async def test_intent_neither_required_nor_enabled_is_ok(simulator: DiscordSimulator) -> None:
-    assert (await run_discord_check(simulator))["Intents"].state == "well"
+    assert (await run_discord_check(simulator))["Intents"].state == "ok"
 
 
 async def test_message_content_required_but_disabled_is_an_error_with_a_remedy(simulator: DiscordSimulator) -> None:
     found = (await run_discord_check(simulator, message_content=True))["Intents"]
-    assert found.state == "ill"
+    assert found.state == "error"
     assert "is off" in found.detail
     assert "Privileged Gateway Intents" in found.remedy
     assert "MESSAGE_CONTENT=false" in found.remedy
@@ -112,7 +112,7 @@ async def test_message_content_required_but_disabled_is_an_error_with_a_remedy(s
 
 async def test_message_content_required_and_enabled_is_ok(simulator: DiscordSimulator) -> None:
     simulator.world.enabled_intents = MESSAGE_CONTENT_INTENT
-    assert (await run_discord_check(simulator, message_content=True))["Intents"].state == "well"
+    assert (await run_discord_check(simulator, message_content=True))["Intents"].state == "ok"
 
 
 async def test_intents_enabled_but_not_required_are_noted(simulator: DiscordSimulator) -> None:
@@ -131,7 +131,7 @@ async def test_intents_enabled_but_not_required_are_noted(simulator: DiscordSimu
 
 async def test_guild_with_all_permissions_is_ok(simulator: DiscordSimulator) -> None:
     found = (await run_discord_check(simulator))["Harbour"]
-    assert (found.state, found.detail) == ("well", "it can answer in 4 of 4 channels")
+    assert (found.state, found.detail) == ("ok", "it can answer in 4 of 4 channels")
 
 
 async def test_account_without_a_guild_is_noted(simulator: DiscordSimulator) -> None:
@@ -176,7 +176,7 @@ async def test_guild_without_permissions_is_an_error(simulator: DiscordSimulator
     for channel in world.channels.values():
         channel.overwrites.clear()
     found = (await run_discord_check(simulator))["Harbour"]
-    assert found.state == "ill"
+    assert found.state == "error"
     assert "in 0 of 4 channels" in found.detail
     assert "no View Channel anywhere" in found.detail
     assert found.remedy
@@ -205,9 +205,9 @@ async def test_guild_that_cannot_be_read_is_an_error_and_the_others_are_checked(
     simulator.world.admin.add_channel(other.id, "lamp")
     simulator.faults.add(Fault(FailureKind.STATUS, "GET", f"/guilds/{guild_of(simulator.world)}/channels", status=403))
     found = await run_discord_check(simulator)
-    assert found["Harbour"].state == "ill"
+    assert found["Harbour"].state == "error"
     assert "status 403" in found["Harbour"].detail
-    assert found["Lighthouse"].state == "well"
+    assert found["Lighthouse"].state == "ok"
 
 
 async def test_a_guild_without_channels_is_noted(simulator: DiscordSimulator) -> None:

@@ -79,8 +79,8 @@ async def test_doctor_runs_all_checks_at_once(tmp_path: Path) -> None:
         *("Settings", "Discord", "Model", "Embeddings", "Documents", "Collections", "Index", "Records", "Disk")
     ]
     assert "3 documents, 40 passages" in by_subject["Index"].detail
-    assert by_subject["Disk"].state == "well"
-    assert all(finding.remedy for finding in findings if finding.state != "well")
+    assert by_subject["Disk"].state == "ok"
+    assert all(finding.remedy for finding in findings if finding.state != "ok")
 
 
 async def test_index_that_cannot_be_opened_is_an_error_with_its_message() -> None:
@@ -88,7 +88,7 @@ async def test_index_that_cannot_be_opened_is_an_error_with_its_message() -> Non
         return "The index was written by a newer version."
 
     finding = await doctor.check_index(state())
-    assert (finding.state, finding.detail) == ("ill", "The index was written by a newer version.")
+    assert (finding.state, finding.detail) == ("error", "The index was written by a newer version.")
     assert finding.remedy
 
 
@@ -99,11 +99,11 @@ async def test_a_healthy_bot_is_one_line_each_and_the_invite_link(tmp_path: Path
         said, complaint = await run_doctor(settings)
     assert complaint == ""
     lines = said.splitlines()
-    assert "Harbour (well): it can answer in 4 of 4 channels." in lines
-    assert any(line.startswith("Model (well): 1 token was written by 127.0.0.1:") for line in lines)
-    assert any(line.startswith("Embeddings (well): 1 word was embedded by 127.0.0.1:") for line in lines)
+    assert "Harbour (ok): it can answer in 4 of 4 channels." in lines
+    assert any(line.startswith("Model (ok): 1 token was written by 127.0.0.1:") for line in lines)
+    assert any(line.startswith("Embeddings (ok): 1 word was embedded by 127.0.0.1:") for line in lines)
     assert lines[-1] == doctor.build_invite_link(str(standin.world.bot.id))
-    assert "(ill)" not in said
+    assert "(error)" not in said
     assert "(note)" not in said
 
 
@@ -117,7 +117,7 @@ async def test_every_error_is_printed_with_a_remedy_and_without_a_key(tmp_path: 
         settings = load_settings(standin, model, tmp_path).model_copy(update={"message_content": True})
         said, complaint = await run_doctor(settings, is_terminal=is_watched)
     # Intents, model, embeddings and documents.
-    assert complaint == "4 of 12 checks want mending."
+    assert complaint == "4 of 12 checks failed."
     for secret in settings.secrets:
         assert secret not in said
     assert "\x1b[31m" not in said
@@ -125,7 +125,7 @@ async def test_every_error_is_printed_with_a_remedy_and_without_a_key(tmp_path: 
         assert all(len(line) <= WIDTH for line in said.splitlines() if "oauth2" not in line)
         assert said.count("✗") == 4
     else:
-        assert said.count("(ill): ") == 4
+        assert said.count("(error): ") == 4
 
 
 async def test_offline_doctor_sends_no_request(tmp_path: Path) -> None:

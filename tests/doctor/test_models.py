@@ -73,7 +73,7 @@ def host_of(server: OpenAIServer) -> str:
 
 async def test_the_model_writes_one_token_and_its_host_is_named(server: OpenAIServer) -> None:
     found = await run_model_check(make_settings(server.url))
-    assert (found.state, found.remedy) == ("well", "")
+    assert (found.state, found.remedy) == ("ok", "")
     assert f"1 token was written by {host_of(server)} as fake: every question" in found.detail
     (chat,) = server.chat_requests
     assert chat.body["max_tokens"] == 1
@@ -82,7 +82,7 @@ async def test_the_model_writes_one_token_and_its_host_is_named(server: OpenAISe
 
 async def test_embedding_probe_embeds_one_word_and_names_its_host(server: OpenAIServer) -> None:
     found = await run_embeddings_check(make_settings(server.url))
-    assert (found.state, found.remedy) == ("well", "")
+    assert (found.state, found.remedy) == ("ok", "")
     assert f"1 word was embedded by {host_of(server)} as e: the text of every document" in found.detail
     (request,) = server.embedding_requests
     assert request.body["input"] == ["Hello"]
@@ -90,18 +90,18 @@ async def test_embedding_probe_embeds_one_word_and_names_its_host(server: OpenAI
 
 async def test_a_host_is_the_same_however_its_address_is_written(server: OpenAIServer) -> None:
     found = await run_model_check(make_settings(server.url.replace("127.0.0.1", "LocalHost")))
-    assert found.state == "well"
+    assert found.state == "ok"
     assert "by localhost:" in found.detail
 
 
 async def test_reasoning_model_passes_the_probe_with_its_first_reasoning_delta(server: OpenAIServer) -> None:
     server.script = Completion([], reasoning=["Hm"], end=StreamEnd.STALL)
-    assert (await run_model_check(make_settings(server.url))).state == "well"
+    assert (await run_model_check(make_settings(server.url))).state == "ok"
 
 
 async def test_probe_closes_the_stream_after_the_first_word(server: OpenAIServer) -> None:
     server.script = make_completion("One two three", delta_delay=30)
-    assert (await run_model_check(make_settings(server.url))).state == "well"
+    assert (await run_model_check(make_settings(server.url))).state == "ok"
 
 
 async def test_documents_and_questions_may_go_to_two_hosts(server: OpenAIServer) -> None:
@@ -160,7 +160,7 @@ async def test_refusal_by_the_host_is_an_error_with_our_own_message(
         await run_model_check(make_settings(server.url)),
         await run_embeddings_check(make_settings(server.url)),
     ):
-        assert found.state == "ill"
+        assert found.state == "error"
         assert found.detail.startswith(f"{host_of(server)} answered: ")
         assert words in found.detail
         assert remedy in found.remedy
@@ -178,14 +178,14 @@ async def test_unreachable_model_host_is_an_error() -> None:
         await run_model_check(make_settings("http://127.0.0.1:9/v1")),
         await run_embeddings_check(make_settings("http://127.0.0.1:9/v1")),
     ):
-        assert found.state == "ill"
+        assert found.state == "error"
         assert found.detail.startswith("127.0.0.1:9 did not answer: The model's server cannot be reached.")
 
 
 async def test_silent_model_host_times_out(server: OpenAIServer) -> None:
     server.script = Completion([], end=StreamEnd.STALL)
     found = await run_model_check(make_settings(server.url, model_patience=5))
-    assert found.state == "ill"
+    assert found.state == "error"
     assert "no answer within 5 seconds" in found.detail
 
 
@@ -198,7 +198,7 @@ async def test_model_that_ends_without_text_is_noted(server: OpenAIServer) -> No
 
 async def test_model_without_chat_is_an_error() -> None:
     found = await run_model_check(make_settings("http://127.0.0.1:9/v1", llm_model="gpt-5.2-pro"))
-    assert found.state == "ill"
+    assert found.state == "error"
     assert found.detail.startswith("127.0.0.1:9 was not asked: LLM_MODEL ")
 
 
@@ -221,7 +221,7 @@ async def test_without_a_model_and_with_local_embeddings_no_text_leaves_the_mach
     async with aiohttp.ClientSession() as session:
         assert "no question leaves this machine" in (await check_model(session, load(None), None)).detail
         local = await check_embeddings(session, load(None), LocalEmbeddingChoice())
-        assert (local.state, local.detail[:43]) == ("well", "1 word was embedded on this machine: no tex")
+        assert (local.state, local.detail[:43]) == ("ok", "1 word was embedded on this machine: no tex")
         none = await check_embeddings(session, load(None, embed_model="none"), None)
         assert (none.state, none.remedy) == ("note", "EMBED_MODEL=local finds more.")
 

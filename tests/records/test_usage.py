@@ -1,12 +1,13 @@
-"""What answers cost is right after a crash, and no forgetting makes it less."""
+"""Usage is right after a crash and a deletion, and reserved within limits by any number of processes."""
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.records import UsageRecord
-from tests.records.samples import ADA, ANSWER, BEN, GUILD
+from bot.records import UsageLimits, UsageRecord, UsageReservation
+from tests.records.samples import ADA, ANSWER, BEN, DAY, GUILD
 
 if TYPE_CHECKING:
     from bot.records import Records
@@ -59,3 +60,61 @@ async def test_uncommitted_estimate_survives_a_restart(persistent_backend: Recor
         await records.add_usage(ESTIMATE)
     async with persistent_backend.open() as records:
         assert await records.load_usage(0) == [ESTIMATE]
+
+
+# Reservations
+
+
+async def test_reservation_is_made_until_a_budget_is_reached(records: Records) -> None:
+    limits = UsageLimits(person_daily=5_000, guild_daily=100_000)
+    first = await records.reserve_usage(ESTIMATE, limits)
+    assert first == UsageReservation(tokens={"person": 3_000, "guild": 3_000, "total": 3_000})
+    second = await records.reserve_usage(replace(ESTIMATE, answer_id="2"), limits)
+    assert second.tokens["person"] == 6_000
+    assert await records.reserve_usage(replace(ESTIMATE, answer_id="3"), limits) == UsageReservation("person_daily")
+    other = await records.reserve_usage(replace(ESTIMATE, answer_id="4", user_id=BEN), limits)
+    assert other.tokens == {"person": 3_000, "guild": 9_000, "total": 9_000}
+    assert [usage.answer_id for usage in await records.load_usage(0)] == ["1", "2", "4"]
+
+
+async def test_settled_usage_makes_room_in_the_budget_and_a_new_day_does_too(records: Records) -> None:
+    limits = UsageLimits(total_daily=3_000)
+    assert not (await records.reserve_usage(ESTIMATE, limits)).exceeded
+    again = replace(ESTIMATE, answer_id="2")
+    assert (await records.reserve_usage(again, limits)).exceeded == "total_daily"
+    await records.add_usage(ESTIMATE)
+    await records.commit_usage(replace(ESTIMATE, tokens=940))
+    assert (await records.reserve_usage(again, limits)).tokens["total"] == 3_940
+    tomorrow = replace(ESTIMATE, answer_id="3", at=ESTIMATE.at + DAY)
+    assert (await records.reserve_usage(tomorrow, limits)).tokens["total"] == 3_000
+
+
+async def test_usage_without_a_reservation_counts_in_the_budget(records: Records) -> None:
+    await records.add_usage(ESTIMATE)
+    await records.commit_usage(replace(ESTIMATE, answer_id="2", tokens=500))
+    assert (await records.reserve_usage(replace(ESTIMATE, answer_id="3"), UsageLimits())).tokens["person"] == 6_500
+
+
+async def test_questions_a_minute_are_counted_to_the_second(records: Records) -> None:
+    limits = UsageLimits(person_per_minute=2)
+    for seconds, exceeded, retry_at in (
+        (0.0, "", None),
+        (10.0, "", None),
+        (20.0, "person_per_minute", 1_060.25),
+        (60.0, "", None),
+        (61.0, "person_per_minute", 1_070.25),
+    ):
+        asked = replace(ESTIMATE, answer_id=str(seconds), at=ESTIMATE.at + seconds)
+        reservation = await records.reserve_usage(asked, limits)
+        assert (reservation.exceeded, reservation.retry_at) == (exceeded, retry_at)
+
+
+async def test_concurrent_processes_never_exceed_a_budget_together(persistent_backend: RecordsBackend) -> None:
+    limits = UsageLimits(total_daily=30_000, guild_per_minute=0)
+    async with persistent_backend.open() as one, persistent_backend.open() as other:
+        asked = [replace(ESTIMATE, answer_id=str(n), user_id=n, guild_id=n % 3) for n in range(40)]
+        results = await asyncio.gather(
+            *((one if n % 2 else other).reserve_usage(usage, limits) for n, usage in enumerate(asked))
+        )
+        assert sum(not result.exceeded for result in results) == 10
+        assert sum(usage.tokens for usage in await one.load_usage(0)) == 30_000

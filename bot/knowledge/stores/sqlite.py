@@ -218,7 +218,9 @@ class SqliteStore:
             try:
                 lock.execute("BEGIN EXCLUSIVE")
             except sqlite3.OperationalError as error:
-                raise IngestionRefused("A run is already going on; wait until it has ended.") from error
+                if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+                    raise IngestionRefused("A run is already going on; wait until it has ended.") from error
+                raise StoreUnusable(f"The index {self.path.name} {describe_error(error)}") from error
             yield
 
     def _iterate_nodes(self, condition: str, *values: str) -> Iterator[TextNode]:
@@ -355,7 +357,7 @@ class SqliteStore:
         try:
             yield
         except (sqlite3.DatabaseError, OSError) as error:
-            raise StoreUnusable(f"The index {self.path} {describe_error(error)}") from error
+            raise StoreUnusable(f"The index {self.path.name} {describe_error(error)}") from error
 
 
 def _load_generation(connection: sqlite3.Connection) -> Generation:

@@ -68,7 +68,9 @@ def prepare_schema(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("BEGIN IMMEDIATE")
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version not in {0, _VERSION}:  # 0 is a new file
-        raise StoreUnusable(f"{path} was written by another version of Docent; move it away and run reindex.")
+        raise StoreUnusable(
+            f"The index {path.name} was written by another version of Docent; move it away and run reindex."
+        )
     _execute_all(connection, _SCHEMA)
     (segmentation,) = connection.execute("SELECT segmentation FROM generation").fetchone()
     if segmentation != ANALYZER_VERSION:

@@ -11,7 +11,7 @@ import logging
 import os
 import sqlite3
 from collections import deque
-from contextlib import asynccontextmanager, closing, nullcontext
+from contextlib import asynccontextmanager, closing, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
@@ -42,7 +42,8 @@ IN_MEMORY: Final = "sqlite+aiosqlite:///:memory:"
 
 _MEMORY_NAMES: Final = {None, "", ":memory:"}
 
-_PRAGMAS: Final = ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON", "secure_delete = ON")
+_WAL: Final = "journal_mode = WAL"
+_PRAGMAS: Final = (_WAL, "synchronous = NORMAL", "foreign_keys = ON", "secure_delete = ON")
 """A power cut may cost the latest records, never the file; a killed process costs nothing. Deleted rows are
 overwritten."""
 
@@ -521,7 +522,9 @@ async def _connect_in_memory() -> aiosqlite.Connection:
 def create_private_file(path: Path) -> None:
     """Create the file before SQLite does, which would let others read it; SQLite's side files get the same mode."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    # To open and close an existing file would release the locks that this process's connections hold on it.
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     path.chmod(0o600)
 
 
@@ -529,6 +532,8 @@ def _prepare_sqlite(lock_timeout: float, connection: DBAPIConnection, _: object)
     with closing(connection.cursor()) as cursor:
         for pragma in (f"busy_timeout = {int(lock_timeout * 1_000)}", *_PRAGMAS):
             cursor.execute(f"PRAGMA {pragma}")
+            if pragma == _WAL and (row := cursor.fetchone()) and row[0] not in {"wal", "memory"}:
+                _log.warning("The records' file system does not support SQLite's write-ahead log: mode is %s", row[0])
 
 
 def _log_late_failure(future: asyncio.Future[object]) -> None:

@@ -15,9 +15,19 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from bot.domain import AnswerStatus
 from bot.errors import RecordsUnusable
 from bot.records.protocol import AUDIT_RETENTION, BUDGET_WINDOW, USAGE_RETENTION
+from bot.records.sql import budgets
 from bot.records.sql.database import Timeouts, create_private_file, open_database
 from bot.records.sql.rows import answer_from_row, answer_to_row, feedback_from_row, gap_from_row, vote_to_row
-from bot.records.sql.schema import answers, audit_log, guild_settings, match_guild, runs, usage_records, votes
+from bot.records.sql.schema import (
+    answers,
+    audit_log,
+    budget_counters,
+    guild_settings,
+    match_guild,
+    runs,
+    usage_records,
+    votes,
+)
 from bot.records.sql.texts import TextRedactor
 from bot.records.values import (
     ANONYMOUS,
@@ -38,9 +48,10 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from bot.records.sql.database import Database
-    from bot.records.values import Feedback, Gap, Json
+    from bot.records.values import Feedback, Gap, Json, UsageLimits, UsageReservation
 
 _DEFAULT_TIMEOUTS = Timeouts()
+_DAY = 24 * 3600
 _DELETION_BATCH = 1_000
 """Answers that are deleted in one transaction, so that other writes have their turn."""
 
@@ -164,6 +175,7 @@ class SqlRecords:
             self._text_redactor.delete(answer_ids)
             count += len(answer_ids)
         await self._execute(sa.delete(usage_records).where(usage_records.c.at < now - USAGE_RETENTION))
+        await self._execute(sa.delete(budget_counters).where(budget_counters.c.day < _first_counted_day(now)))
         await self._execute(sa.delete(runs).where(runs.c.ended_at < now - USAGE_RETENTION))
         await self._execute(sa.delete(audit_log).where(audit_log.c.at < now - AUDIT_RETENTION))
         await self._database.truncate_wal()
@@ -189,6 +201,13 @@ class SqlRecords:
             answer_ids = asked.all()
             await connection.execute(
                 sa.update(usage_records).where(usage_records.c.user_id == user_id, is_old).values(user_id=ANONYMOUS)
+            )
+            await connection.execute(
+                sa.delete(budget_counters).where(
+                    budget_counters.c.kind == "person",
+                    budget_counters.c.subject_id == user_id,
+                    budget_counters.c.day < _first_counted_day(now),
+                )
             )
             return answer_ids, given.rowcount
 
@@ -253,22 +272,23 @@ class SqlRecords:
         matches = _is_gap(guild_id) & answers.c.answer_id.in_(list(answer_ids))
         return await self._execute(sa.update(answers).where(matches).values(closed_at=at, closed_by=by))
 
+    @property
+    def is_shared(self) -> bool:
+        """See ``Records.is_shared``."""
+        return not self._database.is_sqlite
+
+    async def reserve_usage(self, usage: UsageRecord, limits: UsageLimits) -> UsageReservation:
+        """See ``Records.reserve_usage``."""
+        return await self._database.write(lambda connection: budgets.reserve(connection, usage, limits))
+
     async def add_usage(self, usage: UsageRecord) -> None:
         """Queue the estimate and wait at most 0.2 seconds until it is written."""
-
-        async def work(connection: AsyncConnection) -> None:
-            await connection.execute(self._upsert(usage_records, asdict(usage), replaces=False))
-
-        await self._database.note(work)
+        await self._database.note(lambda connection: budgets.store(connection, usage))
 
     async def commit_usage(self, usage: UsageRecord) -> None:
         """Queue the real number and wait at most 0.2 seconds until it is written."""
-        row = asdict(replace(usage, is_settled=True))
-
-        async def work(connection: AsyncConnection) -> None:
-            await connection.execute(self._upsert(usage_records, row))
-
-        await self._database.note(work)
+        settled = replace(usage, is_settled=True)
+        await self._database.note(lambda connection: budgets.store(connection, settled))
 
     async def load_usage(self, since: float) -> Sequence[UsageRecord]:
         """See ``Records.load_usage``."""
@@ -343,6 +363,10 @@ class SqlRecords:
             return statement.on_conflict_do_nothing(index_elements=keys)
         rest = {name: value for name, value in row.items() if name not in keys}
         return statement.on_conflict_do_update(index_elements=keys, set_=rest)
+
+
+def _first_counted_day(now: float) -> int:
+    return int((now - BUDGET_WINDOW) // _DAY)
 
 
 def _is_gap(guild_id: int | None) -> sa.ColumnElement[bool]:

@@ -68,6 +68,16 @@ usage_records = sa.Table(
     sa.Index("ix_usage_records_at", "at"),
 )
 
+# The sums of usage_records by day of UTC, so that a reservation need not add them up.
+budget_counters = sa.Table(
+    "budget_counters",
+    metadata,
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("subject_id", sa.BigInteger, primary_key=True),
+    sa.Column("day", sa.Integer, primary_key=True),
+    sa.Column("tokens", sa.BigInteger, nullable=False),
+)
+
 guild_settings = sa.Table(
     "guild_settings",
     metadata,

@@ -66,6 +66,13 @@ def _create_usage() -> None:
         sa.Column("is_settled", sa.Boolean, nullable=False),
     )
     op.create_index("ix_usage_records_at", "usage_records", ["at"])
+    op.create_table(
+        "budget_counters",
+        sa.Column("kind", sa.Text, primary_key=True),
+        sa.Column("subject_id", sa.BigInteger, primary_key=True),
+        sa.Column("day", sa.Integer, primary_key=True),
+        sa.Column("tokens", sa.BigInteger, nullable=False),
+    )
 
 
 def _create_guilds() -> None:
