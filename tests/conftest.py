@@ -7,6 +7,7 @@ import json
 import logging
 import time
 from asyncio.subprocess import SubprocessStreamProtocol
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -26,10 +27,13 @@ if TYPE_CHECKING:
 
 WATCH = SecretWatch()
 
+REAL_TIME_FOLDERS = tuple(Path(__file__).parent / name for name in ("knowledge/stores", "records"))
+"""Their tests wait for PostgreSQL, which is another process, and for nothing else."""
+
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Run every test in virtual time, except those whose mark ``real_time`` says why they cannot."""
-    if item.get_closest_marker("real_time"):
+    if item.get_closest_marker("real_time") or any(item.path.is_relative_to(folder) for folder in REAL_TIME_FOLDERS):
         return {"real": asyncio.new_event_loop}
     return {"virtual": lambda: VirtualLoop(time.monotonic())}
 
