@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import time
 from asyncio.subprocess import SubprocessStreamProtocol
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
+from hypothesis import settings
 
 from bot.records import IN_MEMORY, SqlRecords
 from bot.simulator.server import RecordedRequest
@@ -26,6 +28,11 @@ if TYPE_CHECKING:
     from _pytest.capture import CaptureResult
 
 WATCH = SecretWatch()
+
+# Machines that run tests are shared: no example has a deadline. The night has time for many more of them.
+settings.register_profile("ci", deadline=None)
+settings.register_profile("nightly", deadline=None, max_examples=2_000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 REAL_TIME_FOLDERS = tuple(Path(__file__).parent / name for name in ("knowledge/stores", "records"))
 """Their tests wait for PostgreSQL, which is another process, and for nothing else."""
