@@ -50,7 +50,7 @@ NO_ACCESS = "This answer rests on documents that you may not see."
 STILL_WRITING = "This answer is still being written."
 ALREADY_ENDED = "This answer has come to its end already."
 ALREADY_REGENERATING = "This question is being answered again already."
-NO_SOURCES = "This answer rests on no passage."
+NO_SOURCES = "This answer has no sources."
 ATTACH_AGAIN = "The file that came with this question was not kept. Ask again with /ask, and attach it once more."
 THANKS = "Thank you, noted."
 

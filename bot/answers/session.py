@@ -244,7 +244,7 @@ class _RecordingStream:
 
 
 def report_unexpected_error(error: BaseException, event_id: str) -> str:
-    """One sentence for an error nobody foresaw; its traceback goes to the log under the code the sentence names."""
+    """Return a sentence for an unexpected error; the log has its traceback under the code that the sentence names."""
     reference = hashlib.sha256(event_id.encode()).hexdigest()[:6].upper()
     _log.error("Unexpected failure, reference %s", reference, exc_info=error)
-    return f"Something went wrong that nobody foresaw. Whoever runs Docent finds it in the log under {reference}."
+    return f"An unexpected error occurred. The operator of this bot finds it in the log under {reference}."

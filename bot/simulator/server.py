@@ -57,7 +57,7 @@ class RecordedRequest:
 
 
 class DiscordSimulator:
-    """Discord on loopback: ``async with StandIn() as standin``, then point a client at its two addresses.
+    """Discord on loopback: ``async with DiscordSimulator() as simulator``, then point a client at its two addresses.
 
     Args:
         world: what it stands in front of; by default ``World.create_default()``.

@@ -1,4 +1,4 @@
-"""The door of the streaming room: text and time go in, posts and edits come out, in an order the lanes allow."""
+"""Streams answers: text and time in, posts and edits out, in the order that the rate limits allow."""
 
 from bot.streaming.actions import (
     ATTACHMENT_NAME,

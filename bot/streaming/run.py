@@ -65,7 +65,7 @@ _MAX_RETRY_DELAY = 8.0
 _MIN_TIMER = 0.001
 _CLOSE_TIMEOUT = 2.0
 """How many seconds a model may take to hang up before its answer is left alone."""
-_FALLBACK_NOTE = "-# Something went wrong here that nobody foresaw. Ask again."
+_FALLBACK_NOTE = "-# An unexpected error occurred. Ask again."
 """The words for a fault that left no others."""
 
 

@@ -1,4 +1,4 @@
-"""Knowledge that is still being opened is a library like any other: whoever asks for it waits."""
+"""Knowledge that is still being open_knowledge is a library like any other: whoever asks for it waits."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ async def open_lazy_library(open_knowledge: Callable[[], KnowledgeBase]) -> Asyn
 async def test_lazy_library_forwards_every_call_once_open(root: Path) -> None:
     may_open = threading.Event()
 
-    def opened() -> KnowledgeBase:
+    def open_knowledge() -> KnowledgeBase:
         may_open.wait(30)
         return KnowledgeBase.open(root, root.parent / "state", None, None)
 
-    async with open_lazy_library(opened) as library:
+    async with open_lazy_library(open_knowledge) as library:
         is_library: Library = library
         assert not is_library.cancel()
         waiting = asyncio.create_task(library.add("legal", "terms.md", b"Submarines are not insured."))
@@ -78,10 +78,10 @@ async def test_lazy_library_forwards_cancel(root: Path) -> None:
 
 
 async def test_library_that_failed_to_open_has_no_run_to_cancel() -> None:
-    def opened() -> KnowledgeBase:
+    def open_knowledge() -> KnowledgeBase:
         raise StoreUnusable("The index is damaged.")
 
-    async with open_lazy_library(opened) as library:
+    async with open_lazy_library(open_knowledge) as library:
         with pytest.raises(StoreUnusable):
             await library.list_documents(Scope())
         assert not library.cancel()

@@ -551,7 +551,7 @@ async def test_answers_work_without_records_and_buttons_report_it() -> None:
 
 
 class FaultyRecords(SqlRecords):
-    """Records with a fault nobody foresaw."""
+    """Records that fail with an unexpected error."""
 
     async def save_vote(self, vote: Vote) -> bool:  # noqa: ARG002
         raise ZeroDivisionError("sk-secret")

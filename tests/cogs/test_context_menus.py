@@ -104,7 +104,7 @@ async def ask_by_menu(talk: RunningBot, message: Message, *, count: int = 2) -> 
 
 
 class BrokenRules(dict[str, Rule]):
-    """Rules with a fault nobody foresaw."""
+    """Rules that fail with an unexpected error."""
 
     def items(self) -> Never:
         raise ZeroDivisionError
@@ -114,7 +114,7 @@ async def test_error_after_the_modal_is_reported_to_its_sender() -> None:
     async with running_bot(rules=BrokenRules(team=Rule())) as talk:
         interaction = await open_modal(talk, talk.say("Ben", "refunds"))
         talk.world.people.submit_modal(interaction.id, {QUESTION: "refunds?", AUDIENCE: PRIVATE})
-        assert "Something went wrong that nobody foresaw" in (await talk.wait_for_ephemeral()).current_state.content
+        assert "An unexpected error occurred" in (await talk.wait_for_ephemeral()).current_state.content
 
 
 async def test_message_without_text_opens_an_empty_modal() -> None:

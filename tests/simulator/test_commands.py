@@ -160,7 +160,9 @@ class DocsClient(discord.Client):
         look = app_commands.Group(name="look", description="Look", parent=docs)
 
         @docs.command(name="list", description="List them")
-        async def listed(interaction: discord.Interaction, collection: str, page: int = 1, of: str = "") -> None:
+        async def list_documents(
+            interaction: discord.Interaction, collection: str, page: int = 1, of: str = ""
+        ) -> None:
             await interaction.response.send_message("listed", ephemeral=True)
             self.received.put_nowait((collection, page, of))
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class _Mishap(Exception):
-    """What nobody foresaw."""
+    """An unexpected error."""
 
 
 def fail(*_: object, **__: object) -> NoReturn:
