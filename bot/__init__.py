@@ -10,7 +10,8 @@ The packages; docs/architecture.md has the drawing, the way of a question and th
     answers/          one question from admission to record: service, session, queue, conversation, status lines
     access/           who may see what, and what it may cost
     records/          what is stored about answers, votes, usage, guild settings, the audit log and runs
-    knowledge/        documents in, grounded deltas out: sources, readers, splitting, ingestion, stores, models, answering
+    knowledge/        documents in, grounded deltas out: sources, readers, splitting, ingestion, stores, models,
+                      answering
     preview/          a web page over the simulator
     simulator/        a fake Discord on loopback: HTTP API, gateway, rate limits, failures
     streaming/        text in, timed edits out; standard library only

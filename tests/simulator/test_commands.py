@@ -166,13 +166,13 @@ class DocsClient(discord.Client):
             await interaction.response.send_message("listed", ephemeral=True)
             self.received.put_nowait((collection, page, of))
 
-        @listed.autocomplete("collection")
+        @list_documents.autocomplete("collection")
         async def suggest(interaction: discord.Interaction, current: str) -> list[app_commands.Choice[str]]:
             self.received.put_nowait((current, interaction.namespace.page, interaction.user.name))
             names = ["handbook", "hardware", "payroll"]
             return [app_commands.Choice(name=n.title(), value=n) for n in names if n.startswith(current)]
 
-        @listed.autocomplete("of")
+        @list_documents.autocomplete("of")
         async def never(_: discord.Interaction, __: str) -> list[app_commands.Choice[str]]:
             await asyncio.sleep(60)
             return []
