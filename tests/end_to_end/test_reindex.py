@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from bot.settings import load
 from bot.simulator.server import DiscordSimulator
 from bot.simulator.world import Permission
@@ -96,6 +98,7 @@ async def running_process(
         await running.wait()
 
 
+@pytest.mark.timeout(600)  # real processes read thousands of files twice
 async def test_two_thousand_files_with_a_cancel_a_kill_and_a_resume_while_a_hundred_questions_are_answered(
     tmp_path: Path,
 ) -> None:
