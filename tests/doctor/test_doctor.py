@@ -63,7 +63,8 @@ def test_missing_empty_and_filled_folders_are_distinguished(tmp_path: Path) -> N
     assert "is missing" in doctor.check_documents(folder).detail
     folder.mkdir()
     (folder / "picture.png").write_bytes(b"\x89PNG")
-    assert doctor.check_documents(folder).detail == f"no file in {folder} can be read"
+    unread = "1 file of formats that are not read: .png (1)"
+    assert doctor.check_documents(folder).detail == f"no file in {folder} can be read; {unread}"
     (folder / "a.md").write_text("# A")
     assert doctor.check_documents(folder).detail.startswith("1 readable file in ")
 
