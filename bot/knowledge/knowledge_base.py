@@ -38,6 +38,7 @@ from bot.knowledge.answering.query_engine import GroundedQueryEngine
 from bot.knowledge.answering.rerank import RemoteReranker, RerankChoice
 from bot.knowledge.answering.retrieval import HybridRetriever, build_index
 from bot.knowledge.answering.synthesis import GroundedSynthesizer, StreamedAnswer
+from bot.knowledge.answering.vocabulary import WordChecker
 from bot.knowledge.ingestion.attachments import read_attachment
 from bot.knowledge.ingestion.ingestion import BATCH, IN_FLIGHT, Ingestion
 from bot.knowledge.models.local import LocalEmbedding, LocalEmbeddingChoice, load_local_embedding
@@ -193,7 +194,8 @@ class KnowledgeBase:
         writer = None if self._llm is None else self._llm.with_usage()
         condenser = None if self._llm is None else self._llm.with_usage()
         retriever = self.as_retriever(question.scope)
-        synthesizer, trimming = self._build_synthesizer(question, writer)
+        words = WordChecker(self._store, question.scope, file_texts=[file.text for file in question.attachments])
+        synthesizer, trimming = self._build_synthesizer(question, writer, words)
         engine = GroundedQueryEngine(
             question,
             retriever=retriever,
@@ -210,6 +212,7 @@ class KnowledgeBase:
             ],
             response_synthesizer=synthesizer,
             condenser=condenser,
+            words=words,
         )
         try:
             response = cast("AsyncStreamingResponse", await engine.aquery(asked))
@@ -222,7 +225,7 @@ class KnowledgeBase:
             response,
             get_status=synthesizer.get_status,
             usage_counters=[model.usage_counter for model in (condenser, writer) if model is not None],
-            notice=KEYWORDS_ONLY if retriever.is_keywords_only else "",
+            notice=" ".join(filter(None, [words.notice, KEYWORDS_ONLY if retriever.is_keywords_only else ""])),
             searched_for="" if engine.search_text == asked else engine.search_text,
             is_confident=engine.is_confident,
         )
@@ -230,11 +233,11 @@ class KnowledgeBase:
         return answer
 
     def _build_synthesizer(
-        self, question: Question, writer: StreamingModel | None
+        self, question: Question, writer: StreamingModel | None, words: WordChecker
     ) -> tuple[PassageSynthesizer, BaseNodePostprocessor]:
         """Return what answers, and what cuts the passages to what it can read."""
         if writer is None:
-            extractive = ExtractiveSynthesizer(self._embedding, attachments=question.attachments)
+            extractive = ExtractiveSynthesizer(self._embedding, attachments=question.attachments, words=words)
             return extractive, BestPassages(limit=PASSAGES_READ)
         budget = PromptBudget(
             self._window,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bot.domain import Question
     from bot.knowledge.answering.retrieval import HybridRetriever
     from bot.knowledge.answering.synthesis import PassageSynthesizer
+    from bot.knowledge.answering.vocabulary import WordChecker
     from bot.knowledge.models.openai import StreamingModel
 
 
@@ -31,7 +32,7 @@ class GroundedQueryEngine(RetrieverQueryEngine):
     self-contained question, and ``evidence`` how clearly the passages speak of it.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 # its parts, each by name
         self,
         question: Question,
         *,
@@ -39,6 +40,7 @@ class GroundedQueryEngine(RetrieverQueryEngine):
         node_postprocessors: Sequence[BaseNodePostprocessor],
         response_synthesizer: PassageSynthesizer,
         condenser: StreamingModel | None,
+        words: WordChecker,
     ) -> None:
         """Make it.
 
@@ -48,10 +50,12 @@ class GroundedQueryEngine(RetrieverQueryEngine):
             node_postprocessors: Applied to the passages in this order.
             response_synthesizer: Streams the answer.
             condenser: The model that makes a follow-up self-contained; None does that without a model.
+            words: Corrects misspelt words before anything is searched.
         """
         super().__init__(retriever, response_synthesizer, list(node_postprocessors))
         self._question = question
         self._condenser = condenser
+        self._words = words
         self.search_text = question.text
 
     @property
@@ -74,6 +78,7 @@ class GroundedQueryEngine(RetrieverQueryEngine):
         files = self._question.attachments
         # What came with the question is what it points at, not what was said before.
         text = asked if files else (await condense_question(self._question, self._condenser)).strip()
+        text = await self._words.correct(text)
         self.search_text = text
         is_restated = text != asked and self._condenser is not None
         read = f"{asked}\nThat is: {text}" if is_restated else text
