@@ -61,7 +61,7 @@ def _restore_discord_urls(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _watch_for_secrets(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Whatever is logged at INFO or above, sent to the stand-in, or said by a command is looked at.
+    """Whatever is logged at INFO or above, sent to the simulator, or said by a command is looked at.
 
     Each world's token is known as soon as there is one.
     """

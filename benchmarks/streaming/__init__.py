@@ -9,7 +9,7 @@
     scenes.py       what happens: one answer or ten, which limits, what breaks
     model.py        a model that speaks by a script and knows when it was hung up on
     contenders.py   the bots that are compared: Docent, and two that edit each second
-    stage.py        one scene played by one contender, on the stand-in, in a process of its own
+    stage.py        one scene played by one contender, on the simulator, in a process of its own
     plot.py         seconds behind the model over time, as a PNG
     tables.py       the figures as tables, and what was to be reached
 """

@@ -1,4 +1,4 @@
-"""One scene is played by one contender: its client here, the stand-in for Discord in a thread of its own."""
+"""One scene is played by one contender: its client here, the simulated Discord in a thread of its own."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ async def _run_scenario(scenario: Scenario, contender: Contender) -> RunResult:
 
 
 class _SimulatorThread:
-    """The stand-in, in a thread with a loop of its own, so that the bot's loop carries the bot alone."""
+    """The simulator, in a thread with a loop of its own, so that the bot's loop carries the bot alone."""
 
     def __init__(self, simulator: DiscordSimulator, loop: asyncio.AbstractEventLoop) -> None:
         self.simulator = simulator
@@ -101,13 +101,13 @@ def _run_simulator(scenario: Scenario, clock: Clock) -> Generator[_SimulatorThre
     async def serve() -> None:
         async with DiscordSimulator(
             World.create_default(clock=clock), limits=scenario.limits, latency=scenario.latency
-        ) as standin:
+        ) as simulator:
             over = asyncio.Event()
-            there.append((_SimulatorThread(standin, asyncio.get_running_loop()), over))
+            there.append((_SimulatorThread(simulator, asyncio.get_running_loop()), over))
             is_up.set()
             await over.wait()
 
-    thread = threading.Thread(target=lambda: asyncio.run(serve()), name="stand-in")
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), name="simulator")
     thread.start()
     is_up.wait()
     elsewhere, over = there[0]

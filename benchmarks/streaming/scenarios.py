@@ -95,7 +95,7 @@ class Scenario:
 
     @property
     def limits(self) -> Limits:
-        """What the stand-in allows."""
+        """What the simulator allows."""
         return Limits().scale(self.scale)
 
     def build_script(self, answer: int) -> Script:

@@ -310,7 +310,7 @@ class _Tree(app_commands.CommandTree[DocentClient]):
 
 
 def set_discord_urls(api_url: str, gateway_url: str) -> None:
-    """Send every later client of this process to another host than Discord's: a proxy, or a stand-in.
+    """Send every later client of this process to another host than Discord's: a proxy, or a simulator.
 
     ``api_url`` ends with the version ("…/api/v10"), without a slash behind it.
     """

@@ -56,7 +56,7 @@ class PreviewPage:
     """Shows ``world`` to ``viewer`` and lets them act in it.
 
     Args:
-        world: the stand-in's world.
+        world: the simulator's world.
         viewer: the member the person at the browser is, until they choose to be another.
         token: the key wanted in the page's address; a random one if not given.
         suggestions: questions offered to a reader who does not know what to ask.

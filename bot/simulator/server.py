@@ -1,4 +1,4 @@
-"""The stand-in for Discord: a server on this machine alone that an unmodified client takes for the real one."""
+"""The simulated Discord: a server on this machine alone that an unmodified client takes for the real one."""
 
 from __future__ import annotations
 

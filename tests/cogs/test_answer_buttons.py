@@ -389,21 +389,21 @@ async def test_a_vote_may_be_changed_and_each_person_has_one() -> None:
 async def test_all_buttons_work_after_a_restart(tmp_path: Path) -> None:
     path = tmp_path / "records.sqlite"
     answerer = FakeAnswerer(ANSWER_SCRIPT)
-    async with DiscordSimulator() as standin:
-        world = standin.world
-        async with SqlRecords.open_file(path) as records, started_bot(standin, records, answerer):
+    async with DiscordSimulator() as simulator:
+        world = simulator.world
+        async with SqlRecords.open_file(path) as records, started_bot(simulator, records, answerer):
             scene = Scene(world, records, answerer)
             channel, ada = world.find_channel("general"), world.find_user("Ada")
             world.people.use_command(channel.id, ada.id, "ask", {"question": "How long?"})
             await wait_until(lambda: bool(scene.public_messages()) and "Copy" in scene.find_buttons())
-        async with SqlRecords.open_file(path) as records, started_bot(standin, records, answerer):
+        async with SqlRecords.open_file(path) as records, started_bot(simulator, records, answerer):
             scene = Scene(world, records, answerer)
             assert "Refunds take 14 days." in await scene.wait_for_reply(scene.press("Sources", "Ben"))
             assert "Two **weeks** [1]." in await scene.wait_for_reply(scene.press("Copy", "Ben"))
             assert await scene.wait_for_reply(scene.press("👍", "Ben")) == answer_buttons.THANKS
             form = scene.press("👎", "Ben")
             await scene.wait_until_acknowledged(form)
-        async with SqlRecords.open_file(path) as records, started_bot(standin, records, answerer):
+        async with SqlRecords.open_file(path) as records, started_bot(simulator, records, answerer):
             scene = Scene(world, records, answerer)
             assert (
                 await scene.wait_for_reply(world.people.submit_modal(form.id, {"words": "The price."}))
@@ -422,13 +422,13 @@ async def test_all_buttons_work_after_a_restart(tmp_path: Path) -> None:
 async def interrupted_answer(content: str) -> AsyncGenerator[Scene]:
     """After a kill: a message that is half-written, the record of its question, and a bot that was started since."""
     answerer = FakeAnswerer(ANSWER_SCRIPT)
-    async with SqlRecords.open(IN_MEMORY) as records, DiscordSimulator() as standin:
-        world = standin.world
+    async with SqlRecords.open(IN_MEMORY) as records, DiscordSimulator() as simulator:
+        world = simulator.world
         add_moderator(world)
         channel, ada = world.find_channel("general"), world.find_user("Ada")
         world.bot_api.send(channel.id, Draft(content=content, components=tuple(build_streaming_buttons("12"))))
         await records.save_answer(AnswerRecord("12", "How long?", ada.id, channel.guild_id, channel.id, asked_at=1.0))
-        async with started_bot(standin, records, answerer):
+        async with started_bot(simulator, records, answerer):
             yield Scene(world, records, answerer)
 
 
@@ -517,8 +517,8 @@ async def test_component_that_no_cog_knows_is_refused_with_a_message() -> None:
 @pytest.mark.parametrize("label", ["Sources", "Copy"])
 async def test_sources_and_copy_are_refused_outside_the_clickers_scope(memory_records: SqlRecords, label: str) -> None:
     answerer = FakeAnswerer(ANSWER_SCRIPT)
-    async with DiscordSimulator() as standin, started_bot(standin, memory_records, answerer):
-        scene = Scene(standin.world, memory_records, answerer)
+    async with DiscordSimulator() as simulator, started_bot(simulator, memory_records, answerer):
+        scene = Scene(simulator.world, memory_records, answerer)
         channel, ada = scene.world.find_channel("general"), scene.world.find_user("Ada")
         scene.world.people.use_command(channel.id, ada.id, "ask", {"question": "How long?"})
         await wait_until(lambda: bool(scene.public_messages()) and "Copy" in scene.find_buttons())

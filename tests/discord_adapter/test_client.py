@@ -57,15 +57,15 @@ def create_client(cogs: Sequence[commands.Cog]) -> DocentClient:
 @asynccontextmanager
 async def faulty_client() -> AsyncGenerator[tuple[DiscordSimulator, DocentClient]]:
     client = create_client([FaultyCog()])
-    async with DiscordSimulator() as standin, connect_client(client, standin):
-        await wait_until(lambda: any(standin.world.commands.values()))
-        yield standin, client
+    async with DiscordSimulator() as simulator, connect_client(client, simulator):
+        await wait_until(lambda: any(simulator.world.commands.values()))
+        yield simulator, client
 
 
 async def run_failing_command(command: str) -> str:
     """What Ada alone is told when a command fails."""
-    async with faulty_client() as (standin, _):
-        return await _wait_for_reply(standin, command)
+    async with faulty_client() as (simulator, _):
+        return await _wait_for_reply(simulator, command)
 
 
 async def _wait_for_reply(simulator: DiscordSimulator, command: str) -> str:
@@ -85,11 +85,11 @@ def count_writes(simulator: DiscordSimulator) -> int:
 async def test_an_open_answer_is_finished_before_the_connection_goes(caplog: pytest.LogCaptureFixture) -> None:
     answerer = FakeAnswerer(Script(["Refunds take", Pause(30.0), " two weeks."]))
     stop = asyncio.Event()
-    async with build_app(answerer) as app, DiscordSimulator() as standin:
-        with override_discord_urls(standin):
-            running = asyncio.create_task(app.client.run_until(stop, standin.world.token))
-            await wait_until(lambda: any(standin.world.commands.values()))
-            world = standin.world
+    async with build_app(answerer) as app, DiscordSimulator() as simulator:
+        with override_discord_urls(simulator):
+            running = asyncio.create_task(app.client.run_until(stop, simulator.world.token))
+            await wait_until(lambda: any(simulator.world.commands.values()))
+            world = simulator.world
             channel = world.find_channel("general")
             world.people.use_command(channel.id, world.find_user("Ada").id, "ask", {"question": "Refunds?"})
             await wait_until(
@@ -108,18 +108,18 @@ async def test_an_open_answer_is_finished_before_the_connection_goes(caplog: pyt
 
 async def test_question_during_shutdown_is_rejected() -> None:
     stop = asyncio.Event()
-    async with build_app(FakeAnswerer(Script(["Refunds take", Pause(30.0)]))) as app, DiscordSimulator() as standin:
-        with override_discord_urls(standin):
-            running = asyncio.create_task(app.client.run_until(stop, standin.world.token))
-            await wait_until(lambda: any(standin.world.commands.values()))
-            world = standin.world
+    async with build_app(FakeAnswerer(Script(["Refunds take", Pause(30.0)]))) as app, DiscordSimulator() as simulator:
+        with override_discord_urls(simulator):
+            running = asyncio.create_task(app.client.run_until(stop, simulator.world.token))
+            await wait_until(lambda: any(simulator.world.commands.values()))
+            world = simulator.world
             channel, ada = world.find_channel("general"), world.find_user("Ada")
             world.people.use_command(channel.id, ada.id, "ask", {"question": "Refunds?"})
             await wait_until(
                 lambda: any("Refunds take" in message.current_state.content for message in world.history(channel.id))
             )
             # The open answer's last words take a second, so that there is a time between stopping and having stopped.
-            standin.faults.add(Fault(FailureKind.STATUS, "PATCH", status=503))
+            simulator.faults.add(Fault(FailureKind.STATUS, "PATCH", status=503))
             stop.set()
             await asyncio.sleep(0)
             world.people.use_command(channel.id, ada.id, "ask", {"question": "Holidays?"})
@@ -140,31 +140,31 @@ async def test_question_during_shutdown_is_rejected() -> None:
 )
 async def test_login_that_a_proxy_answers_is_tried_again(fault: Fault) -> None:
     stop = asyncio.Event()
-    async with build_app(FakeAnswerer(Script())) as app, DiscordSimulator() as standin:
-        standin.faults.add(fault)
-        with override_discord_urls(standin):
-            running = asyncio.create_task(app.client.run_until(stop, standin.world.token))
-            await wait_until(lambda: any(standin.world.commands.values()))
+    async with build_app(FakeAnswerer(Script())) as app, DiscordSimulator() as simulator:
+        simulator.faults.add(fault)
+        with override_discord_urls(simulator):
+            running = asyncio.create_task(app.client.run_until(stop, simulator.world.token))
+            await wait_until(lambda: any(simulator.world.commands.values()))
             stop.set()
             await running
 
 
 async def test_stopping_before_discord_was_ever_reached_is_no_error() -> None:
     stop = asyncio.Event()
-    async with build_app(FakeAnswerer(Script())) as app, DiscordSimulator() as standin:
-        standin.faults.add(Fault(FailureKind.RESET, "GET", "/users/@me", times=9))
-        with override_discord_urls(standin):
-            running = asyncio.create_task(app.client.run_until(stop, standin.world.token))
-            await wait_until(lambda: bool(standin.requests))
+    async with build_app(FakeAnswerer(Script())) as app, DiscordSimulator() as simulator:
+        simulator.faults.add(Fault(FailureKind.RESET, "GET", "/users/@me", times=9))
+        with override_discord_urls(simulator):
+            running = asyncio.create_task(app.client.run_until(stop, simulator.world.token))
+            await wait_until(lambda: bool(simulator.requests))
             stop.set()
             await running
     assert app.client.is_closed()
 
 
 async def test_a_token_discord_does_not_know_is_one_clear_sentence() -> None:
-    async with build_app(FakeAnswerer(Script())) as app, DiscordSimulator() as standin:
+    async with build_app(FakeAnswerer(Script())) as app, DiscordSimulator() as simulator:
         with (
-            override_discord_urls(standin),
+            override_discord_urls(simulator),
             pytest.raises(SettingsInvalid, match=r"^DISCORD_TOKEN is not accepted by Discord"),
         ):
             await app.client.run_until(asyncio.Event(), "wrong")
@@ -172,9 +172,9 @@ async def test_a_token_discord_does_not_know_is_one_clear_sentence() -> None:
 
 async def test_reading_messages_without_the_portals_switch_names_the_setting_and_the_switch() -> None:
     client = DocentClient(cogs=lambda _: (), driver=Driver(RateLimiter()), reads_messages=True)
-    async with DiscordSimulator() as standin:
-        with override_discord_urls(standin), pytest.raises(SettingsInvalid) as caught:
-            await client.run_until(asyncio.Event(), standin.world.token)
+    async with DiscordSimulator() as simulator:
+        with override_discord_urls(simulator), pytest.raises(SettingsInvalid) as caught:
+            await client.run_until(asyncio.Event(), simulator.world.token)
     (problem,) = caught.value.problems
     assert problem.setting == "MESSAGE_CONTENT"
     assert "Message Content Intent" in problem.remedy
@@ -182,35 +182,35 @@ async def test_reading_messages_without_the_portals_switch_names_the_setting_and
 
 
 async def test_intents_that_are_switched_off_are_one_clear_sentence() -> None:
-    async with build_app(FakeAnswerer(Script())) as app, DiscordSimulator() as standin:
+    async with build_app(FakeAnswerer(Script())) as app, DiscordSimulator() as simulator:
         app.client._connection._intents = discord.Intents.all()
-        with override_discord_urls(standin), pytest.raises(SettingsInvalid, match="Privileged Gateway Intents"):
-            await app.client.run_until(asyncio.Event(), standin.world.token)
+        with override_discord_urls(simulator), pytest.raises(SettingsInvalid, match="Privileged Gateway Intents"):
+            await app.client.run_until(asyncio.Event(), simulator.world.token)
 
 
 async def test_a_discord_that_cannot_be_reached_at_first_is_tried_again() -> None:
     stop = asyncio.Event()
-    async with build_app(FakeAnswerer(Script())) as app, DiscordSimulator() as standin:
-        standin.faults.add(Fault(FailureKind.RESET, "GET", "/users/@me"))
-        with override_discord_urls(standin):
-            running = asyncio.create_task(app.client.run_until(stop, standin.world.token))
-            await wait_until(lambda: any(standin.world.commands.values()))
+    async with build_app(FakeAnswerer(Script())) as app, DiscordSimulator() as simulator:
+        simulator.faults.add(Fault(FailureKind.RESET, "GET", "/users/@me"))
+        with override_discord_urls(simulator):
+            running = asyncio.create_task(app.client.run_until(stop, simulator.world.token))
+            await wait_until(lambda: any(simulator.world.commands.values()))
             stop.set()
             await running
 
 
 async def test_a_gateway_that_cannot_be_reached_at_first_is_tried_again() -> None:
     stop = asyncio.Event()
-    async with build_app(FakeAnswerer(Script())) as app, DiscordSimulator() as standin:
-        with override_discord_urls(standin):
+    async with build_app(FakeAnswerer(Script())) as app, DiscordSimulator() as simulator:
+        with override_discord_urls(simulator):
             with socket.create_server(("127.0.0.1", 0)) as listener:
                 closed = f"ws://127.0.0.1:{listener.getsockname()[1]}/"
-            set_discord_urls(standin.api_url, closed)
-            running = asyncio.create_task(app.client.run_until(stop, standin.world.token))
-            await wait_until(lambda: len(standin.requests) > 1)
+            set_discord_urls(simulator.api_url, closed)
+            running = asyncio.create_task(app.client.run_until(stop, simulator.world.token))
+            await wait_until(lambda: len(simulator.requests) > 1)
             await asyncio.sleep(0.1)
-            set_discord_urls(standin.api_url, standin.gateway_url)
-            await wait_until(lambda: any(standin.world.commands.values()))
+            set_discord_urls(simulator.api_url, simulator.gateway_url)
+            await wait_until(lambda: any(simulator.world.commands.values()))
             stop.set()
             await running
 
@@ -224,17 +224,17 @@ class OtherCog(commands.Cog):
 
 
 async def test_commands_are_written_once_and_again_only_when_they_changed() -> None:
-    async with DiscordSimulator() as standin:
+    async with DiscordSimulator() as simulator:
         before: list[commands.Cog] = [FaultyCog()]
         after = [*before, OtherCog()]
         for expected, cogs in ((1, before), (0, before), (1, after), (0, after)):
             client = create_client(cogs)
-            standin.requests.clear()
-            async with connect_client(client, standin):
-                await wait_until(lambda: any(call.path.endswith("/commands") for call in standin.requests))
+            simulator.requests.clear()
+            async with connect_client(client, simulator):
+                await wait_until(lambda: any(call.path.endswith("/commands") for call in simulator.requests))
                 await asyncio.sleep(0.1)
-            assert count_writes(standin) == expected
-        names = {command["name"] for command in next(iter(standin.world.commands.values()))}
+            assert count_writes(simulator) == expected
+        names = {command["name"] for command in next(iter(simulator.world.commands.values()))}
         assert names == {"known", "late", "forbidden", "other"}
 
 
@@ -251,12 +251,12 @@ async def test_a_guild_that_takes_the_bot_in_gets_the_commands_again_each_time()
 
 
 async def test_a_guild_that_refuses_the_commands_does_not_keep_them_from_the_others() -> None:
-    async with build_app(FakeAnswerer(Script())) as app, DiscordSimulator() as standin:
-        other = standin.world.admin.add_guild("Lighthouse")
-        standin.faults.add(Fault(FailureKind.STATUS, "GET", r"/guilds/\d+/commands", status=403))
-        async with connect_client(app.client, standin):
-            await wait_until(lambda: bool(standin.world.commands.get(other.id)))
-        assert [guild_id for guild_id, commands in standin.world.commands.items() if guild_id and commands] == [
+    async with build_app(FakeAnswerer(Script())) as app, DiscordSimulator() as simulator:
+        other = simulator.world.admin.add_guild("Lighthouse")
+        simulator.faults.add(Fault(FailureKind.STATUS, "GET", r"/guilds/\d+/commands", status=403))
+        async with connect_client(app.client, simulator):
+            await wait_until(lambda: bool(simulator.world.commands.get(other.id)))
+        assert [guild_id for guild_id, commands in simulator.world.commands.items() if guild_id and commands] == [
             other.id
         ]
 
@@ -277,10 +277,10 @@ async def test_command_without_permission_is_refused_with_a_message() -> None:
 
 
 async def test_unknown_command_asks_for_a_reload() -> None:
-    async with faulty_client() as (standin, _):
-        guild_id = standin.world.find_channel("general").guild_id
-        standin.world.bot_api.register_commands(guild_id, [{"name": "old", "description": "From an earlier version"}])
-        assert "Reload Discord" in await _wait_for_reply(standin, "old")
+    async with faulty_client() as (simulator, _):
+        guild_id = simulator.world.find_channel("general").guild_id
+        simulator.world.bot_api.register_commands(guild_id, [{"name": "old", "description": "From an earlier version"}])
+        assert "Reload Discord" in await _wait_for_reply(simulator, "old")
 
 
 def test_the_client_can_be_pointed_at_another_host() -> None:

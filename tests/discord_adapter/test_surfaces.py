@@ -144,14 +144,14 @@ def find_custom_ids(message: Message) -> list[str]:
 async def acknowledged_interaction(*, is_ephemeral: bool = False) -> AsyncGenerator[Scene]:
     clock, lanes = Clock(), RateLimiter()
     client = InteractionClient(lanes, is_ephemeral=is_ephemeral)
-    async with DiscordSimulator(clock=clock) as standin, connect_client(client, standin):
-        world = standin.world
+    async with DiscordSimulator(clock=clock) as simulator, connect_client(client, simulator):
+        world = simulator.world
         channel = world.find_channel("general")
         world.bot_api.register_commands(channel.guild_id, [{"name": "ask", "description": "Ask"}])
         world.people.use_command(channel.id, world.find_user("Ada").id, "ask")
         async with asyncio.timeout(5):
             interaction = await client.interactions.get()
-        yield Scene(standin, client, clock, lanes, interaction)
+        yield Scene(simulator, client, clock, lanes, interaction)
 
 
 @pytest.mark.parametrize(
@@ -440,20 +440,20 @@ async def test_buckets_learn_from_the_headers_of_every_response() -> None:
 async def test_requests_without_a_bucket_count_in_the_global_limit(path: str, waits: bool) -> None:
     lanes = RateLimiter()
     trace = create_rate_limit_trace(lanes, clock=lambda: 0.0)
-    async with DiscordSimulator() as standin, aiohttp.ClientSession(trace_configs=[trace]) as session:
+    async with DiscordSimulator() as simulator, aiohttp.ClientSession(trace_configs=[trace]) as session:
         for _ in range(40):
-            await session.get(f"{standin.api_url}/{path}")
+            await session.get(f"{simulator.api_url}/{path}")
     assert (lanes.seconds_to_wait(channel_bucket(1), Urgency.FINAL, 0.0) > 0) is waits
 
 
 async def test_a_429_blocks_its_bucket_for_retry_after() -> None:
     lanes = RateLimiter()
     async with (
-        DiscordSimulator() as standin,
+        DiscordSimulator() as simulator,
         aiohttp.ClientSession(trace_configs=[create_rate_limit_trace(lanes)]) as session,
     ):
-        standin.faults.add(Fault(FailureKind.RATE_LIMITED, retry_after=7.0))
-        async with session.patch(f"{standin.api_url}/webhooks/1/token/messages/@original") as response:
+        simulator.faults.add(Fault(FailureKind.RATE_LIMITED, retry_after=7.0))
+        async with session.patch(f"{simulator.api_url}/webhooks/1/token/messages/@original") as response:
             assert response.status == 429
     wait = lanes.seconds_to_wait(interaction_bucket("token"), Urgency.FINAL, asyncio.get_running_loop().time())
     assert wait == pytest.approx(7.0, abs=0.5)
@@ -462,11 +462,11 @@ async def test_a_429_blocks_its_bucket_for_retry_after() -> None:
 async def test_response_without_headers_changes_no_bucket() -> None:
     lanes = RateLimiter()
     async with (
-        DiscordSimulator() as standin,
+        DiscordSimulator() as simulator,
         aiohttp.ClientSession(trace_configs=[create_rate_limit_trace(lanes)]) as session,
     ):
-        standin.faults.add(Fault(FailureKind.HTML_PAGE, status=429))
-        async with session.patch(f"{standin.api_url}/webhooks/1/token/messages/@original") as response:
+        simulator.faults.add(Fault(FailureKind.HTML_PAGE, status=429))
+        async with session.patch(f"{simulator.api_url}/webhooks/1/token/messages/@original") as response:
             assert response.status == 429
     assert lanes.seconds_to_wait(interaction_bucket("token"), Urgency.FINAL, asyncio.get_running_loop().time()) == 0.0
 

@@ -74,9 +74,9 @@ async def started_bot() -> AsyncGenerator[Scene]:
         asking = AnswerService(FakeAnswerer(Script()), driver, records, clock=lambda: NOW)
         client = DocentClient(cogs=lambda _: (), driver=driver, http_trace=create_rate_limit_trace(lanes))
         client._connection.guild_ready_timeout = 0.05
-        async with DiscordSimulator() as standin, connect_client(client, standin):
+        async with DiscordSimulator() as simulator, connect_client(client, simulator):
             unfinished = UnfinishedAnswers(client, asking, records, driver, clock=lambda: NOW)
-            yield Scene(standin, records, unfinished)
+            yield Scene(simulator, records, unfinished)
 
 
 def button_labels(message: Message) -> list[str]:
@@ -181,7 +181,7 @@ async def test_recovery_runs_once_when_the_client_is_ready_first() -> None:
 
     client = DocentClient(cogs=lambda _: (), driver=Driver(RateLimiter()), once_ready=note)
     client._connection.guild_ready_timeout = 0.05
-    async with DiscordSimulator() as standin, connect_client(client, standin):
+    async with DiscordSimulator() as simulator, connect_client(client, simulator):
         await wait_until(lambda: bool(done))
         await client.on_ready()
         await asyncio.sleep(0.05)

@@ -28,9 +28,9 @@ def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def simulator() -> AsyncIterator[DiscordSimulator]:
-    async with DiscordSimulator() as standin:
-        with override_discord_urls(standin):
-            yield standin
+    async with DiscordSimulator() as simulator:
+        with override_discord_urls(simulator):
+            yield simulator
 
 
 def guild_of(world: World) -> int:

@@ -94,8 +94,8 @@ async def test_index_that_cannot_be_opened_is_an_error_with_its_message() -> Non
 
 
 async def test_a_healthy_bot_is_one_line_each_and_the_invite_link(tmp_path: Path) -> None:
-    async with DiscordSimulator() as standin, OpenAIServer() as model:
-        settings = load_settings(standin, model, write_documents(tmp_path))
+    async with DiscordSimulator() as simulator, OpenAIServer() as model:
+        settings = load_settings(simulator, model, write_documents(tmp_path))
         await ingest_documents(settings)
         said, complaint = await run_doctor(settings)
     assert complaint == ""
@@ -103,19 +103,19 @@ async def test_a_healthy_bot_is_one_line_each_and_the_invite_link(tmp_path: Path
     assert "Harbour (ok): it can answer in 4 of 4 channels." in lines
     assert any(line.startswith("Model (ok): 1 token was written by 127.0.0.1:") for line in lines)
     assert any(line.startswith("Embeddings (ok): 1 word was embedded by 127.0.0.1:") for line in lines)
-    assert lines[-1] == doctor.build_invite_link(str(standin.world.bot.id))
+    assert lines[-1] == doctor.build_invite_link(str(simulator.world.bot.id))
     assert "(error)" not in said
     assert "(note)" not in said
 
 
 @pytest.mark.parametrize("is_watched", [True, False])
 async def test_every_error_is_printed_with_a_remedy_and_without_a_key(tmp_path: Path, is_watched: bool) -> None:
-    async with DiscordSimulator() as standin, OpenAIServer(make_invalid_key_error()) as model:
+    async with DiscordSimulator() as simulator, OpenAIServer(make_invalid_key_error()) as model:
         model.embedding_error = make_invalid_key_error()
-        world = standin.world
+        world = simulator.world
         guild = world.admin.add_guild("The very long name of a server by the sea \x1b[31m")
         world.admin.edit_role(guild.id, world.bot.id, DEFAULT_PERMISSIONS | Permission.ADMINISTRATOR)
-        settings = load_settings(standin, model, tmp_path).model_copy(update={"message_content": True})
+        settings = load_settings(simulator, model, tmp_path).model_copy(update={"message_content": True})
         said, complaint = await run_doctor(settings, is_terminal=is_watched)
     # Intents, model, embeddings and documents.
     assert complaint == "4 of 12 checks failed."
@@ -130,10 +130,10 @@ async def test_every_error_is_printed_with_a_remedy_and_without_a_key(tmp_path: 
 
 
 async def test_offline_doctor_sends_no_request(tmp_path: Path) -> None:
-    async with DiscordSimulator() as standin, OpenAIServer() as model:
-        settings = load_settings(standin, model, write_documents(tmp_path))
+    async with DiscordSimulator() as simulator, OpenAIServer() as model:
+        settings = load_settings(simulator, model, write_documents(tmp_path))
         said, complaint = await run_doctor(settings, is_offline=True)
-        assert not standin.requests
+        assert not simulator.requests
         assert not model.requests
     assert complaint == ""
     assert "Discord (note): not asked: --offline." in said

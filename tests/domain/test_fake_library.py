@@ -1,4 +1,4 @@
-"""The stand-in for a library keeps the library's promises, so that tests over it mean something."""
+"""The simulator for a library keeps the library's promises, so that tests over it mean something."""
 
 from __future__ import annotations
 

@@ -102,14 +102,14 @@ async def running_process(
 async def test_two_thousand_files_with_a_cancel_a_kill_and_a_resume_while_a_hundred_questions_are_answered(
     tmp_path: Path,
 ) -> None:
-    async with DiscordSimulator() as standin, OpenAIServer(make_completion(ANSWER_TEXT)) as model:
-        environ = build_environment(standin, model, write_documents(tmp_path)) | {
+    async with DiscordSimulator() as simulator, OpenAIServer(make_completion(ANSWER_TEXT)) as model:
+        environ = build_environment(simulator, model, write_documents(tmp_path)) | {
             "CONCURRENT_ANSWERS": "50",
         }
         await ingest_documents(load(None, **{name.lower(): value for name, value in environ.items()}))
         write_notes(tmp_path / "documents", "archive")
-        team = Team(standin)
-        async with running_process(environ, standin) as first:
+        team = Team(simulator)
+        async with running_process(environ, simulator) as first:
             run = team.start_reindex()
             await wait_until(lambda: team.shows_in_last_run("▱", "**Plan:** 2,000 new"))
             team.ask_questions(30)
@@ -129,7 +129,7 @@ async def test_two_thousand_files_with_a_cancel_a_kill_and_a_resume_while_a_hund
             assert "**Done" not in message.current_state.content
             first.kill()
             await first.wait()
-        async with running_process(environ, standin):
+        async with running_process(environ, simulator):
             team.ask_questions(40)
             await wait_until(lambda: "**Done" in message.current_state.content)
             await wait_until(lambda: len(team.finished_answers()) == QUESTIONS)

@@ -1,4 +1,4 @@
-"""From a question on Discord to an exact, sourced answer: the whole bot, a stand-in for Discord, a scripted model."""
+"""From a question on Discord to an exact, sourced answer: the whole bot, a simulated Discord, a scripted model."""
 
 from __future__ import annotations
 
@@ -281,9 +281,9 @@ async def running_process(
 
 async def test_answer_of_a_killed_process_is_finished_at_the_next_start(tmp_path: Path) -> None:
     speech = make_completion("A refund is paid within five working days. " * 50, delta_delay=0.1)
-    async with DiscordSimulator() as standin, OpenAIServer(speech) as model:
-        bot = Deployment(standin, model, None, asyncio.Event())  # type: ignore[arg-type]  # the process has its own
-        async with running_process(standin, model, tmp_path) as process:
+    async with DiscordSimulator() as simulator, OpenAIServer(speech) as model:
+        bot = Deployment(simulator, model, None, asyncio.Event())  # type: ignore[arg-type]  # the process has its own
+        async with running_process(simulator, model, tmp_path) as process:
             bot.ask()
             await bot.wait_until(
                 lambda: (
@@ -294,7 +294,7 @@ async def test_answer_of_a_killed_process_is_finished_at_the_next_start(tmp_path
             process.kill()
             await process.wait()
         assert bot.channel_messages()[0].current_state.content.endswith("▌")
-        async with running_process(standin, model, tmp_path):
+        async with running_process(simulator, model, tmp_path):
             await bot.wait_until(lambda: not bot.channel_messages()[0].current_state.content.endswith("▌"))
         content = bot.channel_messages()[0].current_state.content
         buttons = [
@@ -313,11 +313,11 @@ async def test_a_signal_finishes_open_answers_as_interrupted_and_exits_with_0(
 ) -> None:
     speech = make_completion("A refund is paid within five working days. " * 50, delta_delay=0.1)
     async with (
-        DiscordSimulator() as standin,
+        DiscordSimulator() as simulator,
         OpenAIServer(speech) as model,
-        running_process(standin, model, tmp_path) as process,
+        running_process(simulator, model, tmp_path) as process,
     ):
-        bot = Deployment(standin, model, None, asyncio.Event())  # type: ignore[arg-type]  # the process has its own
+        bot = Deployment(simulator, model, None, asyncio.Event())  # type: ignore[arg-type]  # the process has its own
         bot.ask()
         await bot.wait_until(
             lambda: (
@@ -335,5 +335,5 @@ async def test_a_signal_finishes_open_answers_as_interrupted_and_exits_with_0(
         assert "restarting" in content
         assert model.disconnects == 1
         assert b"sk-planted-key" not in output
-        assert standin.world.token.encode() not in output
+        assert simulator.world.token.encode() not in output
         assert b"Traceback" not in output

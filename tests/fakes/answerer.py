@@ -1,4 +1,4 @@
-"""A working stand-in for knowledge: a script of sources, deltas, pauses and faults, told like a real answer."""
+"""A working fake for knowledge: a script of sources, deltas, pauses and faults, told like a real answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A table laid for one test: the stand-in for Discord, a real client with cogs, and what was shown on it."""
+"""A table laid for one test: the fake for Discord, a real client with cogs, and what was shown on it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole product on loopback: a stand-in for Discord, a scripted model, documents, and the bot between them."""
+"""The whole product on loopback: a fake for Discord, a scripted model, documents, and the bot between them."""
 
 from __future__ import annotations
 
@@ -122,21 +122,21 @@ async def deploy(
     folder: Path, script: Script, *, is_indexed: bool = True, **overrides: str | None
 ) -> AsyncGenerator[Deployment]:
     """A bot that has published its commands, and has read its documents beforehand if ``is_indexed``."""
-    async with DiscordSimulator() as standin, OpenAIServer(script) as model:
+    async with DiscordSimulator() as simulator, OpenAIServer(script) as model:
         values = {
-            name.lower(): value for name, value in build_environment(standin, model, write_documents(folder)).items()
+            name.lower(): value for name, value in build_environment(simulator, model, write_documents(folder)).items()
         }
         settings = load(None, required=("discord_token",), **(values | overrides))
         if settings.message_content:
-            standin.world.enabled_intents = MESSAGE_CONTENT_INTENT
+            simulator.world.enabled_intents = MESSAGE_CONTENT_INTENT
         if is_indexed:
             await ingest_documents(settings)
         stop = asyncio.Event()
-        with override_discord_urls(standin):
+        with override_discord_urls(simulator):
             serving = asyncio.create_task(serve(settings, stop=stop))
-            deployment = Deployment(standin, model, settings, stop)
+            deployment = Deployment(simulator, model, settings, stop)
             try:
-                await deployment.wait_until(lambda: serving.done() or has_commands(standin))
+                await deployment.wait_until(lambda: serving.done() or has_commands(simulator))
                 if serving.done():
                     serving.result()
                 yield deployment
@@ -154,7 +154,7 @@ async def ingest_documents(settings: Settings) -> None:
 
 
 def has_commands(simulator: DiscordSimulator) -> bool:
-    """Whether the bot has published its commands in the stand-in's guild."""
+    """Whether the bot has published its commands in the fake's guild."""
     return any(request.method == "PUT" and request.status < 300 for request in simulator.requests)
 
 

@@ -1,4 +1,4 @@
-"""A working stand-in for where an answer appears."""
+"""A working fake for where an answer appears."""
 
 from __future__ import annotations
 

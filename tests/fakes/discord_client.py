@@ -1,4 +1,4 @@
-"""A real, unmodified discord.py client, turned towards the stand-in and back again afterwards."""
+"""A real, unmodified discord.py client, turned towards the fake and back again afterwards."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class HasDiscordUrls(Protocol):
 
 @contextmanager
 def override_discord_urls(simulator: HasDiscordUrls) -> Generator[None]:
-    """Every discord.py client made or running inside speaks to the stand-in."""
+    """Every discord.py client made or running inside speaks to the fake."""
     before = Route.BASE, DiscordWebSocket.DEFAULT_GATEWAY
     Route.BASE = simulator.api_url
     DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(simulator.gateway_url)
@@ -49,7 +49,7 @@ def override_discord_urls(simulator: HasDiscordUrls) -> Generator[None]:
 
 @asynccontextmanager
 async def connect_client(client: discord.Client, simulator: DiscordSimulator) -> AsyncGenerator[None]:
-    """Run a client against the stand-in until the block ends; its guilds are known when it begins.
+    """Run a client against the fake until the block ends; its guilds are known when it begins.
 
     Make the client with ``guild_ready_timeout=0.05``, or its ``on_ready`` waits two seconds for more guilds.
     """

@@ -1,4 +1,4 @@
-"""People talking in channels, threads and direct messages of the stand-in, and the bot among them."""
+"""People talking in channels, threads and direct messages of the fake, and the bot among them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A stand-in for Discord as a surface sees it: latency, windows with their 429s, faults to order, deletion."""
+"""A fake for Discord as a surface sees it: latency, windows with their 429s, faults to order, deletion."""
 
 from __future__ import annotations
 

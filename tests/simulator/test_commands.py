@@ -200,9 +200,9 @@ class DocsClient(discord.Client):
 
 async def test_a_client_is_given_members_channels_and_roles_and_the_rest_as_typed() -> None:
     client = DocsClient()
-    async with DiscordSimulator() as standin, connect_client(client, standin):
+    async with DiscordSimulator() as simulator, connect_client(client, simulator):
         await client.tree.sync()
-        world, (guild,) = standin.world, client.guilds
+        world, (guild,) = simulator.world, client.guilds
         role = discord.utils.get(guild.roles, name="People team")
         assert role
         options = {
@@ -220,9 +220,9 @@ async def test_a_client_is_given_members_channels_and_roles_and_the_rest_as_type
 
 async def test_autocomplete_choices_can_be_awaited() -> None:
     client = DocsClient()
-    async with DiscordSimulator() as standin, connect_client(client, standin):
+    async with DiscordSimulator() as simulator, connect_client(client, simulator):
         await client.tree.sync()
-        world, ada = standin.world, find_user_id(standin.world, "Ada")
+        world, ada = simulator.world, find_user_id(simulator.world, "Ada")
         asked = world.people.autocomplete(
             find_general_id(world), ada, "docs list", {"page": 2, "collection": "ha"}, focused="collection"
         )
@@ -239,9 +239,9 @@ async def test_autocomplete_choices_can_be_awaited() -> None:
 async def test_autocomplete_times_out_after_three_seconds() -> None:
     client = DocsClient()
     clock = Clock()
-    async with DiscordSimulator(clock=clock) as standin, connect_client(client, standin):
+    async with DiscordSimulator(clock=clock) as simulator, connect_client(client, simulator):
         await client.tree.sync()
-        world = standin.world
+        world = simulator.world
         asked = world.people.autocomplete(
             find_general_id(world), find_user_id(world, "Ada"), "docs list", {}, focused="of"
         )

@@ -65,7 +65,7 @@ def find_ada_id(world: World) -> int:
 
 async def test_a_file_at_a_persons_message_is_fetched_and_known_for_what_it_is(world: World) -> None:
     client = FileClient()
-    async with DiscordSimulator(world) as standin, connect_client(client, standin):
+    async with DiscordSimulator(world) as simulator, connect_client(client, simulator):
         world.people.say(
             find_general(world).id, find_ada_id(world), "have a look", files=[HANDBOOK, Attachment("a.pdf", b"%PDF")]
         )
@@ -74,12 +74,12 @@ async def test_a_file_at_a_persons_message_is_fetched_and_known_for_what_it_is(w
         assert await first.read() == HANDBOOK.content
         assert await second.read(use_cached=True) == b"%PDF"
         assert second.content_type == "application/pdf"
-        assert [request.status for request in standin.requests if "/attachments/" in request.path] == [200, 200]
+        assert [request.status for request in simulator.requests if "/attachments/" in request.path] == [200, 200]
 
 
 async def test_attachments_are_not_sent_without_the_content_intent(world: World) -> None:
     client = FileClient(reads_messages=False)
-    async with DiscordSimulator(world) as standin, connect_client(client, standin):
+    async with DiscordSimulator(world) as simulator, connect_client(client, simulator):
         world.people.say(find_general(world).id, find_ada_id(world), "have a look", files=[HANDBOOK])
         world.people.say(find_general(world).id, find_ada_id(world), f"<@{world.bot.id}> look", files=[HANDBOOK])
         assert (await client.next_received()).attachments == []
@@ -88,7 +88,7 @@ async def test_attachments_are_not_sent_without_the_content_intent(world: World)
 
 async def test_file_given_to_a_command_is_served_until_it_expires(world: World) -> None:
     client = FileClient()
-    async with DiscordSimulator(world) as standin, connect_client(client, standin):
+    async with DiscordSimulator(world) as simulator, connect_client(client, simulator):
         await client.tree.sync()
         world.people.use_command(find_general(world).id, find_ada_id(world), "add", {"file": HANDBOOK})
         file, limit = await client.next_received()
@@ -101,7 +101,7 @@ async def test_file_given_to_a_command_is_served_until_it_expires(world: World) 
 
 async def test_a_file_goes_with_its_message(world: World) -> None:
     client = FileClient()
-    async with DiscordSimulator(world) as standin, connect_client(client, standin):
+    async with DiscordSimulator(world) as simulator, connect_client(client, simulator):
         message = world.people.say(find_general(world).id, find_ada_id(world), "have a look", files=[HANDBOOK])
         (file,) = (await client.next_received()).attachments
         world.delete(message.id)
@@ -111,7 +111,7 @@ async def test_a_file_goes_with_its_message(world: World) -> None:
 
 async def test_a_file_that_an_edit_takes_away_is_gone(world: World) -> None:
     client = FileClient()
-    async with DiscordSimulator(world) as standin, connect_client(client, standin):
+    async with DiscordSimulator(world) as simulator, connect_client(client, simulator):
         place = client.get_channel(find_general(world).id)
         assert isinstance(place, discord.TextChannel)
         message = await place.send("here", file=discord.File(io.BytesIO(b"old"), "old.md"))
@@ -123,7 +123,7 @@ async def test_a_file_that_an_edit_takes_away_is_gone(world: World) -> None:
 @pytest.mark.parametrize("name", ["../../etc/passwd", "..", "a?b#c%2F.md", "Über uns.md", "\u202egnp.exe", ".hidden"])
 async def test_any_file_name_arrives_unchanged_and_is_safe_in_its_url(world: World, name: str) -> None:
     client = FileClient()
-    async with DiscordSimulator(world) as standin, connect_client(client, standin):
+    async with DiscordSimulator(world) as simulator, connect_client(client, simulator):
         world.people.say(find_general(world).id, find_ada_id(world), "look", files=[Attachment(name, b"inside")])
         (file,) = (await client.next_received()).attachments
         assert (file.filename, await file.read()) == (name, b"inside")
@@ -131,10 +131,10 @@ async def test_any_file_name_arrives_unchanged_and_is_safe_in_its_url(world: Wor
 
 async def test_fetching_a_file_can_be_made_to_fail(world: World) -> None:
     client = FileClient()
-    async with DiscordSimulator(world) as standin, connect_client(client, standin):
+    async with DiscordSimulator(world) as simulator, connect_client(client, simulator):
         world.people.say(find_general(world).id, find_ada_id(world), "look", files=[HANDBOOK])
         (file,) = (await client.next_received()).attachments
-        standin.faults.add(Fault(FailureKind.STATUS, path="/attachments/", status=403))
+        simulator.faults.add(Fault(FailureKind.STATUS, path="/attachments/", status=403))
         with pytest.raises(discord.Forbidden):
             await file.read()
         assert await file.read() == HANDBOOK.content

@@ -52,7 +52,7 @@ def find_user_id(world: World, name: str) -> int:
 async def test_a_post_is_a_new_thread_and_then_its_first_message(world: World) -> None:
     world.enabled_intents = Intent.MESSAGE_CONTENT
     client = ForumClient(reads_messages=True)
-    async with DiscordSimulator(world) as standin, connect_client(client, standin):
+    async with DiscordSimulator(world) as simulator, connect_client(client, simulator):
         forum = world.find_channel("help")
         post = world.people.create_forum_post(
             forum.id, find_user_id(world, "Ada"), "Refunds", "How long?", [Attachment("bill.txt", b"14 euros")]
@@ -72,7 +72,7 @@ async def test_a_post_is_a_new_thread_and_then_its_first_message(world: World) -
 
 async def test_forum_post_content_without_the_intent_needs_a_mention(world: World) -> None:
     client = ForumClient(reads_messages=False)
-    async with DiscordSimulator(world) as standin, connect_client(client, standin):
+    async with DiscordSimulator(world) as simulator, connect_client(client, simulator):
         for text in ("How long?", f"<@{world.bot.id}> how long?"):
             world.people.create_forum_post(world.find_channel("help").id, find_user_id(world, "Ada"), "Refunds", text)
         contents = list[str]()
@@ -98,7 +98,7 @@ def test_messages_directly_in_a_forum_are_refused(world: World) -> None:
 async def test_people_write_in_a_voice_channel_and_the_bot_answers_there(world: World) -> None:
     client = ForumClient(reads_messages=False)
     voice = world.admin.add_channel(next(iter(world.guilds)), "lounge", kind=ChannelKind.VOICE)
-    async with DiscordSimulator(world) as standin, connect_client(client, standin):
+    async with DiscordSimulator(world) as simulator, connect_client(client, simulator):
         world.people.say(voice.id, find_user_id(world, "Ada"), f"<@{world.bot.id}> hello?")
         message = await client.next_message()
         assert isinstance(message.channel, discord.VoiceChannel)
@@ -109,7 +109,7 @@ async def test_people_write_in_a_voice_channel_and_the_bot_answers_there(world: 
 async def test_slow_mode_is_sent_to_the_client(world: World) -> None:
     slow = world.admin.add_channel(next(iter(world.guilds)), "slow", slow_mode=30)
     client = ForumClient(reads_messages=False)
-    async with DiscordSimulator(world) as standin, connect_client(client, standin):
+    async with DiscordSimulator(world) as simulator, connect_client(client, simulator):
         known = client.get_channel(slow.id)
         assert isinstance(known, discord.TextChannel)
         assert known.slowmode_delay == 30

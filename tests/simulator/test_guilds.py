@@ -32,7 +32,7 @@ async def log_in(simulator: DiscordSimulator) -> AsyncGenerator[discord.Client]:
 async def test_the_guilds_the_bot_is_in_are_listed_and_no_others() -> None:
     world = World.create_default()
     world.admin.add_guild("Elsewhere", has_bot=False)
-    async with DiscordSimulator(world) as standin, log_in(standin) as client:
+    async with DiscordSimulator(world) as simulator, log_in(simulator) as client:
         assert [guild.name async for guild in client.fetch_guilds()] == ["Harbour"]
         with pytest.raises(discord.NotFound):
             await client.fetch_guild(list(world.guilds)[1])
@@ -42,7 +42,7 @@ async def test_more_guilds_than_fit_on_a_page_come_page_by_page() -> None:
     world = World.create_default()
     for number in range(201):
         world.admin.add_guild(f"Guild {number}")
-    async with DiscordSimulator(world) as standin, log_in(standin) as client:
+    async with DiscordSimulator(world) as simulator, log_in(simulator) as client:
         assert [guild.id async for guild in client.fetch_guilds(limit=None)] == list(world.guilds)
 
 
@@ -52,7 +52,7 @@ async def test_a_client_comes_to_the_worlds_permissions_in_every_channel() -> No
     world.admin.add_channel(guild_id, "lounge", kind=ChannelKind.VOICE)
     general = world.find_channel("general")
     world.admin.set_overwrite(general.id, world.bot.id, deny=Permission.ATTACH_FILES)
-    async with DiscordSimulator(world) as standin, log_in(standin) as client:
+    async with DiscordSimulator(world) as simulator, log_in(simulator) as client:
         guild = await client.fetch_guild(guild_id)
         me = await guild.fetch_member(world.bot.id)
         channels = await guild.fetch_channels()
@@ -64,9 +64,9 @@ async def test_a_client_comes_to_the_worlds_permissions_in_every_channel() -> No
 
 async def test_an_intent_that_is_switched_on_is_among_the_applications_flags() -> None:
     world = World.create_default()
-    async with DiscordSimulator(world) as standin:
-        async with log_in(standin) as client:
+    async with DiscordSimulator(world) as simulator:
+        async with log_in(simulator) as client:
             assert not client.application_flags.gateway_message_content_limited
         world.enabled_intents = MESSAGE_CONTENT_INTENT
-        async with log_in(standin) as client:
+        async with log_in(simulator) as client:
             assert client.application_flags.gateway_message_content_limited

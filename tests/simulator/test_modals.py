@@ -72,9 +72,9 @@ async def open_modal(world: World) -> Interaction:
 
 async def test_files_and_choices_of_every_kind_come_back_from_a_form() -> None:
     client = ModalClient()
-    async with DiscordSimulator() as standin, connect_client(client, standin):
+    async with DiscordSimulator() as simulator, connect_client(client, simulator):
         await client.tree.sync()
-        world = standin.world
+        world = simulator.world
         used = await open_modal(world)
         roles = next(iter(world.guilds.values())).roles
         files = [Attachment("a.md", b"# A"), Attachment("b.md", b"# B")]
@@ -97,9 +97,9 @@ async def test_files_and_choices_of_every_kind_come_back_from_a_form() -> None:
 
 async def test_a_form_that_lacks_what_is_required_cannot_be_sent() -> None:
     client = ModalClient()
-    async with DiscordSimulator() as standin, connect_client(client, standin):
+    async with DiscordSimulator() as simulator, connect_client(client, simulator):
         await client.tree.sync()
-        world = standin.world
+        world = simulator.world
         used = await open_modal(world)
         with pytest.raises(ValueError, match="1 to 10"):
             world.people.submit_modal(used.id, {"where": "handbook"})
@@ -137,8 +137,8 @@ async def test_selects_below_a_message_send_the_chosen_values() -> None:
             told.put_nowait(sorted(one.name for one in select.values))
 
     client = discord.Client(intents=discord.Intents.default(), guild_ready_timeout=0.05)
-    async with DiscordSimulator() as standin, connect_client(client, standin):
-        world = standin.world
+    async with DiscordSimulator() as simulator, connect_client(client, simulator):
+        world = simulator.world
         general = client.get_channel(world.find_channel("general").id)
         assert isinstance(general, discord.TextChannel)
         message = await general.send("choose", view=Selects(timeout=None))

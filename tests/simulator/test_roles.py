@@ -183,7 +183,7 @@ class InteractionClient(discord.Client):
 
 async def test_a_client_knows_the_roles_and_who_may_see_a_channel() -> None:
     client = InteractionClient()
-    async with DiscordSimulator() as standin, connect_client(client, standin):
+    async with DiscordSimulator() as simulator, connect_client(client, simulator):
         (guild,) = client.guilds
         assert [role.name for role in guild.roles if not role.managed] == ["@everyone", "Admins", "People team"]
         team = discord.utils.get(guild.roles, name="People team")
@@ -200,8 +200,8 @@ async def test_a_client_knows_the_roles_and_who_may_see_a_channel() -> None:
 
 async def test_an_interaction_carries_the_members_roles_and_what_they_may_do_here() -> None:
     client = InteractionClient()
-    async with DiscordSimulator() as standin, connect_client(client, standin):
-        world = standin.world
+    async with DiscordSimulator() as simulator, connect_client(client, simulator):
+        world = simulator.world
         world.bot_api.register_commands(None, [{"name": "ask"}])
         for who in ("Mia", "Ada"):
             world.people.use_command(world.find_channel("general").id, world.find_user(who).id, "ask")
@@ -215,8 +215,8 @@ async def test_an_interaction_carries_the_members_roles_and_what_they_may_do_her
 
 async def test_role_and_channel_changes_reach_the_client() -> None:
     client = InteractionClient()
-    async with DiscordSimulator() as standin, connect_client(client, standin):
-        world, (guild,) = standin.world, client.guilds
+    async with DiscordSimulator() as simulator, connect_client(client, simulator):
+        world, (guild,) = simulator.world, client.guilds
         role = world.admin.add_role(guild.id, "Crew", Permission.MANAGE_MESSAGES)
         world.admin.assign_role(guild.id, world.bot.id, role.id)
         await wait_until(lambda: guild.me.guild_permissions.manage_messages)
@@ -237,7 +237,7 @@ async def test_member_events_need_the_members_intent() -> None:
     world = World.create_default()
     world.enabled_intents = 1 << 1
     knowing = discord.Client(intents=intents, guild_ready_timeout=0.05)
-    async with DiscordSimulator(world) as standin, connect_client(knowing, standin):
+    async with DiscordSimulator(world) as simulator, connect_client(knowing, simulator):
         (guild,) = knowing.guilds
         assert {member.name for member in guild.members} == {"Owner", "Docent", "Ada", "Ben", "Mia", "Lea"}
         zoe = world.add_user("Zoe")
@@ -246,14 +246,14 @@ async def test_member_events_need_the_members_intent() -> None:
         world.admin.remove_member(guild.id, zoe.id)
         await wait_until(lambda: guild.get_member(zoe.id) is None)
     unknowing = InteractionClient()
-    async with DiscordSimulator() as standin, connect_client(unknowing, standin):
+    async with DiscordSimulator() as simulator, connect_client(unknowing, simulator):
         assert [member.name for member in unknowing.guilds[0].members] == ["Docent"]
 
 
 async def test_threads_hidden_from_the_bot_are_not_dispatched() -> None:
     client = InteractionClient()
-    async with DiscordSimulator() as standin, connect_client(client, standin):
-        world = standin.world
+    async with DiscordSimulator() as simulator, connect_client(client, simulator):
+        world = simulator.world
         world.admin.deny(world.find_channel("random").id, world.bot.id, VIEW)
         hidden = world.insert_channel(create_thread_in(world, "random"))
         seen = world.insert_channel(create_thread_in(world, "general"))

@@ -106,13 +106,13 @@ async def test_a_command_is_synced_answered_and_edited() -> None:
             await interaction.edit_original_response(content=text)
         await interaction.followup.send("and more", suppress_embeds=True)
 
-    async with DiscordSimulator(limits=GENEROUS_LIMITS) as standin, run_ask_client(standin, answer) as client:
+    async with DiscordSimulator(limits=GENEROUS_LIMITS) as simulator, run_ask_client(simulator, answer) as client:
         assert await client.next_outcome() is None
-        first, second = list_messages(standin)
+        first, second = list_messages(simulator)
         assert [state.content for state in first.states] == ["", "be", "because", "because of that"]
         assert first.current_state.allowed_mentions == {"parse": []}
         assert (second.current_state.content, second.current_state.sent_flags) == ("and more", 4)
-        assert "/webhooks/{app}/{token}/messages/{message}" in {request.route for request in standin.requests}
+        assert "/webhooks/{app}/{token}/messages/{message}" in {request.route for request in simulator.requests}
 
 
 async def test_an_answer_can_be_given_at_once_read_and_deleted() -> None:
@@ -125,14 +125,14 @@ async def test_an_answer_can_be_given_at_once_read_and_deleted() -> None:
         await more.edit(content="much more")
         await interaction.delete_original_response()
 
-    async with DiscordSimulator(limits=GENEROUS_LIMITS) as standin, run_ask_client(standin, answer) as client:
+    async with DiscordSimulator(limits=GENEROUS_LIMITS) as simulator, run_ask_client(simulator, answer) as client:
         assert await client.next_outcome() is None
-        assert [message.current_state.content for message in list_messages(standin)] == ["much more"]
+        assert [message.current_state.content for message in list_messages(simulator)] == ["much more"]
 
 
 async def test_commands_are_registered_for_a_guild_and_read_back() -> None:
     client = AskClient(do_not_answer)
-    async with DiscordSimulator() as standin, connect_client(client, standin):
+    async with DiscordSimulator() as simulator, connect_client(client, simulator):
         guild = client.guilds[0]
         client.tree.copy_global_to(guild=guild)
         synced = await client.tree.sync(guild=guild)
@@ -146,9 +146,9 @@ async def test_commands_are_registered_for_a_guild_and_read_back() -> None:
 
 async def test_messages_are_sent_edited_read_and_deleted_in_a_channel() -> None:
     client = AskClient(do_not_answer)
-    async with DiscordSimulator(limits=GENEROUS_LIMITS) as standin, connect_client(client, standin):
+    async with DiscordSimulator(limits=GENEROUS_LIMITS) as simulator, connect_client(client, simulator):
         channel = find_general(client)
-        question = standin.world.people.say(channel.id, standin.world.find_user("Ada").id, "why?")
+        question = simulator.world.people.say(channel.id, simulator.world.find_user("Ada").id, "why?")
         message = await channel.send("one", reference=channel.get_partial_message(question.id), suppress_embeds=True)
         await channel.get_partial_message(message.id).edit(content="two")
         await message.edit(content="three", suppress=True)
@@ -160,60 +160,60 @@ async def test_messages_are_sent_edited_read_and_deleted_in_a_channel() -> None:
         assert [str(reaction.emoji) for reaction in again.reactions] == ["👍"]
         assert [m.id async for m in channel.history()] == [message.id, question.id]
         await message.delete()
-        assert list_messages(standin) == [standin.world.messages[question.id]]
+        assert list_messages(simulator) == [simulator.world.messages[question.id]]
 
 
 @pytest.mark.parametrize("text", ["half a \ud83d pair", "null \x00 byte", "e\u0301 and \u202e", "two\u2028lines"])
 async def test_text_of_any_kind_arrives_as_it_was_sent(text: str) -> None:
     client = AskClient(do_not_answer)
-    async with DiscordSimulator() as standin, connect_client(client, standin):
+    async with DiscordSimulator() as simulator, connect_client(client, simulator):
         message = await find_general(client).send(text)
-        assert (message.content, list_messages(standin)[0].current_state.content) == (text, text)
+        assert (message.content, list_messages(simulator)[0].current_state.content) == (text, text)
 
 
 async def test_one_command_is_added_beside_the_others() -> None:
-    async with DiscordSimulator() as standin, aiohttp.ClientSession(headers=credentials(standin)) as session:
-        standin.world.bot_api.register_commands(None, [{"name": "ask"}])
-        path = f"{standin.api_url}/applications/{standin.world.application_id}/commands"
+    async with DiscordSimulator() as simulator, aiohttp.ClientSession(headers=credentials(simulator)) as session:
+        simulator.world.bot_api.register_commands(None, [{"name": "ask"}])
+        path = f"{simulator.api_url}/applications/{simulator.world.application_id}/commands"
         added = [await (await session.post(path, json={"name": "about"})).json() for _ in range(2)]
         assert added[0]["id"] == added[1]["id"]
-        assert [command["name"] for command in standin.world.commands[None]] == ["ask", "about"]
+        assert [command["name"] for command in simulator.world.commands[None]] == ["ask", "about"]
 
 
 async def test_typing_threads_and_direct_messages_work() -> None:
     client = AskClient(do_not_answer)
-    async with DiscordSimulator(limits=GENEROUS_LIMITS) as standin, connect_client(client, standin):
+    async with DiscordSimulator(limits=GENEROUS_LIMITS) as simulator, connect_client(client, simulator):
         message = await find_general(client).send("long story")
         thread = await message.create_thread(name="details")
         async with thread.typing():
             await thread.send("in the thread")
         heard = asyncio.create_task(client.wait_for("message", check=lambda message: message.content == "", timeout=5))
         await asyncio.sleep(0)
-        standin.world.people.say(thread.id, standin.world.find_user("Ada").id, "hello")
+        simulator.world.people.say(thread.id, simulator.world.find_user("Ada").id, "hello")
         await (await heard).author.send("between us")
-        contents = [(m.channel_id == thread.id, m.current_state.content) for m in standin.world.messages.values()]
+        contents = [(m.channel_id == thread.id, m.current_state.content) for m in simulator.world.messages.values()]
         assert contents == [(False, "long story"), (True, "in the thread"), (True, "hello"), (False, "between us")]
 
 
 async def test_a_file_is_attached_and_can_be_fetched() -> None:
     client = AskClient(do_not_answer)
-    async with DiscordSimulator() as standin, connect_client(client, standin):
+    async with DiscordSimulator() as simulator, connect_client(client, simulator):
         message = await find_general(client).send(
             "as a file", file=discord.File(io.BytesIO(b"# All of it"), "answer.md")
         )
         (attachment,) = message.attachments
         assert (attachment.filename, await attachment.read()) == ("answer.md", b"# All of it")
         await message.edit(attachments=[discord.File(io.BytesIO(b"new"), "other.md")])
-        (state,) = (m.current_state for m in list_messages(standin))
+        (state,) = (m.current_state for m in list_messages(simulator))
         assert [(file.filename, file.content) for file in state.attachments] == [("other.md", b"new")]
 
 
 async def test_a_missing_permission_is_forbidden_and_the_client_knows_of_it() -> None:
     client = AskClient(do_not_answer)
-    async with DiscordSimulator() as standin, connect_client(client, standin):
+    async with DiscordSimulator() as simulator, connect_client(client, simulator):
         channel = find_general(client)
         assert channel.permissions_for(channel.guild.me).send_messages
-        standin.world.admin.deny(channel.id, standin.world.bot.id, Permission.SEND_MESSAGES)
+        simulator.world.admin.deny(channel.id, simulator.world.bot.id, Permission.SEND_MESSAGES)
         with pytest.raises(discord.Forbidden) as forbidden:
             await channel.send("may I?")
         assert forbidden.value.code == 50013
@@ -236,8 +236,8 @@ async def test_a_button_opens_a_modal_and_the_modal_is_sent_back() -> None:
             await interaction.response.send_modal(Feedback())
 
     client = AskClient(do_not_answer)
-    async with DiscordSimulator() as standin, connect_client(client, standin):
-        world, ada = standin.world, standin.world.find_user("Ada")
+    async with DiscordSimulator() as simulator, connect_client(client, simulator):
+        world, ada = simulator.world, simulator.world.find_user("Ada")
         message = await find_general(client).send("because", view=Buttons())
         with world.subscribe() as events:
             pressed = world.people.press(message.id, "down", ada.id)
@@ -247,7 +247,7 @@ async def test_a_button_opens_a_modal_and_the_modal_is_sent_back() -> None:
         world.people.submit_modal(pressed.id, {"missing": "the price"})
         async with asyncio.timeout(5):
             assert await told.get() == "the price"
-        assert list_messages(standin)[-1].visible_to_user_id == ada.id
+        assert list_messages(simulator)[-1].visible_to_user_id == ada.id
 
 
 async def test_a_button_changes_the_message_it_is_on() -> None:
@@ -257,10 +257,10 @@ async def test_a_button_changes_the_message_it_is_on() -> None:
             await interaction.response.edit_message(content="stopped", view=None)
 
     client = AskClient(do_not_answer)
-    async with DiscordSimulator() as standin, connect_client(client, standin):
+    async with DiscordSimulator() as simulator, connect_client(client, simulator):
         message = await find_general(client).send("because", view=Buttons())
-        with standin.world.subscribe() as events:
-            standin.world.people.press(message.id, "stop", standin.world.find_user("Ada").id)
+        with simulator.world.subscribe() as events:
+            simulator.world.people.press(message.id, "stop", simulator.world.find_user("Ada").id)
             async with asyncio.timeout(5):
                 while not isinstance(event := await events.get(), MessageEdited):
                     pass
@@ -277,11 +277,11 @@ async def test_context_menu_shows_content_hidden_without_the_intent() -> None:
         read.put_nowait(message.content)
 
     assert about.name == "Ask about this"
-    async with DiscordSimulator() as standin, connect_client(client, standin):
+    async with DiscordSimulator() as simulator, connect_client(client, simulator):
         await client.tree.sync()
-        ada = standin.world.find_user("Ada")
-        said = standin.world.people.say(find_general(client).id, ada.id, "among ourselves")
-        standin.world.people.use_context_menu(ada.id, "Ask about this", said.id)
+        ada = simulator.world.find_user("Ada")
+        said = simulator.world.people.say(find_general(client).id, ada.id, "among ourselves")
+        simulator.world.people.use_context_menu(ada.id, "Ask about this", said.id)
         async with asyncio.timeout(5):
             assert await read.get() == "among ourselves"
 
@@ -292,13 +292,13 @@ async def test_a_question_can_be_asked_in_direct_messages() -> None:
         await interaction.response.send_message(f"Hello {interaction.user.name}")
 
     client = AskClient(answer)
-    async with DiscordSimulator() as standin, connect_client(client, standin):
+    async with DiscordSimulator() as simulator, connect_client(client, simulator):
         await client.tree.sync()
-        ada = standin.world.find_user("Ada")
-        direct = standin.world.bot_api.create_dm(ada.id)
-        standin.world.people.use_command(direct.id, ada.id, "ask", {"question": "why?"})
+        ada = simulator.world.find_user("Ada")
+        direct = simulator.world.bot_api.create_dm(ada.id)
+        simulator.world.people.use_command(direct.id, ada.id, "ask", {"question": "why?"})
         assert await client.next_outcome() is None
-        assert [message.current_state.content for message in standin.world.history(direct.id)] == ["Hello Ada"]
+        assert [message.current_state.content for message in simulator.world.history(direct.id)] == ["Hello Ada"]
 
 
 # Deadlines
@@ -312,8 +312,8 @@ async def test_a_defer_after_three_seconds_finds_no_interaction() -> None:
         clock.advance(3.1)
         await interaction.response.defer(thinking=True)
 
-    async with DiscordSimulator(clock=clock) as standin, run_ask_client(standin, answer) as client:
-        standin.world.watch(told.append)
+    async with DiscordSimulator(clock=clock) as simulator, run_ask_client(simulator, answer) as client:
+        simulator.world.watch(told.append)
         fault = await client.next_outcome()
         assert isinstance(fault, discord.NotFound)
         assert fault.code == 10062
@@ -322,10 +322,10 @@ async def test_a_defer_after_three_seconds_finds_no_interaction() -> None:
 
 async def test_unanswered_interaction_fails_after_three_seconds() -> None:
     client = AskClient(do_not_answer)
-    async with DiscordSimulator() as standin, connect_client(client, standin):
+    async with DiscordSimulator() as simulator, connect_client(client, simulator):
         await client.tree.sync()
-        with standin.world.subscribe() as events:
-            use_ask(standin.world)
+        with simulator.world.subscribe() as events:
+            use_ask(simulator.world)
             async with asyncio.timeout(10):
                 while not isinstance(event := await events.get(), InteractionFailed):
                     pass
@@ -345,9 +345,9 @@ async def test_after_fifteen_minutes_the_token_is_dead_and_the_bots_own_token_st
         assert isinstance(interaction.channel, discord.TextChannel)
         await interaction.channel.get_partial_message(message.id).edit(content="whole")
 
-    async with DiscordSimulator(clock=clock) as standin, run_ask_client(standin, answer) as client:
+    async with DiscordSimulator(clock=clock) as simulator, run_ask_client(simulator, answer) as client:
         assert await client.next_outcome() is None
-        assert [state.content for state in list_messages(standin)[0].states] == ["", "half", "whole"]
+        assert [state.content for state in list_messages(simulator)[0].states] == ["", "half", "whole"]
 
 
 # Limits
@@ -360,33 +360,33 @@ async def test_burst_of_edits_waits_in_the_call_that_uses_up_the_window() -> Non
             await interaction.edit_original_response(content=str(place))
 
     limits = Limits(response_edit=Allowance(5, 0.5))
-    async with DiscordSimulator(limits=limits) as standin, run_ask_client(standin, answer) as client:
+    async with DiscordSimulator(limits=limits) as simulator, run_ask_client(simulator, answer) as client:
         assert await client.next_outcome() is None
-        times = [state.time for state in list_messages(standin)[0].states[1:]]
+        times = [state.time for state in list_messages(simulator)[0].states[1:]]
         assert times[5] - times[0] >= 0.5
-        assert 429 not in list_statuses(standin, "PATCH", "/messages/{message}")
+        assert 429 not in list_statuses(simulator, "PATCH", "/messages/{message}")
 
 
 async def test_client_retries_a_429_for_a_window_used_up_by_another() -> None:
     client = AskClient(do_not_answer)
     async with (
-        DiscordSimulator(limits=Limits(message_create=Allowance(3, 1.0))) as standin,
-        connect_client(client, standin),
+        DiscordSimulator(limits=Limits(message_create=Allowance(3, 1.0))) as simulator,
+        connect_client(client, simulator),
     ):
         await find_general(client).send("one")
-        path = f"{standin.api_url}/channels/{find_general(client).id}/messages"
-        async with aiohttp.ClientSession(headers=credentials(standin)) as other:
+        path = f"{simulator.api_url}/channels/{find_general(client).id}/messages"
+        async with aiohttp.ClientSession(headers=credentials(simulator)) as other:
             for text in ("two", "three"):
                 await (await other.post(path, json={"content": text})).read()
         await find_general(client).send("four")
-        assert list_statuses(standin, "POST", "/messages") == [200, 200, 200, 429, 200]
-        times = [message.created_at for message in list_messages(standin)]
+        assert list_statuses(simulator, "POST", "/messages") == [200, 200, 200, 429, 200]
+        times = [message.created_at for message in list_messages(simulator)]
         assert times[3] - times[0] > 0.9  # the window opens when "one" arrives, which is before it is shown
 
 
 async def test_creating_and_editing_share_a_hash_but_count_separately() -> None:
-    async with DiscordSimulator() as standin, aiohttp.ClientSession(headers=credentials(standin)) as session:
-        channel = f"{standin.api_url}/channels/{standin.world.find_channel('general').id}/messages"
+    async with DiscordSimulator() as simulator, aiohttp.ClientSession(headers=credentials(simulator)) as session:
+        channel = f"{simulator.api_url}/channels/{simulator.world.find_channel('general').id}/messages"
         created = [await session.post(channel, json={"content": "hello"}) for _ in range(5)]
         assert [response.headers["X-RateLimit-Remaining"] for response in created] == ["4", "3", "2", "1", "0"]
         message = (await created[-1].json())["id"]
@@ -409,49 +409,49 @@ def credentials(simulator: DiscordSimulator) -> dict[str, str]:
 
 async def test_a_500_is_tried_again_by_the_client_and_a_503_is_not() -> None:
     client = AskClient(do_not_answer)
-    async with DiscordSimulator() as standin, connect_client(client, standin):
-        standin.faults.add(Fault(FailureKind.STATUS, "POST", r"/messages$", status=500))
+    async with DiscordSimulator() as simulator, connect_client(client, simulator):
+        simulator.faults.add(Fault(FailureKind.STATUS, "POST", r"/messages$", status=500))
         await find_general(client).send("after a second")
-        standin.faults.add(Fault(FailureKind.STATUS, "POST", r"/messages$", status=503))
+        simulator.faults.add(Fault(FailureKind.STATUS, "POST", r"/messages$", status=503))
         with pytest.raises(discord.DiscordServerError):
             await find_general(client).send("never")
-        assert list_statuses(standin, "POST", "/messages") == [500, 200, 503]
+        assert list_statuses(simulator, "POST", "/messages") == [500, 200, 503]
 
 
 async def test_lost_response_leaves_the_request_applied() -> None:
     client = AskClient(do_not_answer)
-    async with DiscordSimulator() as standin, connect_client(client, standin):
-        standin.faults.add(Fault(FailureKind.RESET, "POST", r"/messages$", is_applied=True))
+    async with DiscordSimulator() as simulator, connect_client(client, simulator):
+        simulator.faults.add(Fault(FailureKind.RESET, "POST", r"/messages$", is_applied=True))
         with pytest.raises(aiohttp.ClientError):
             await find_general(client).send("done", nonce=7)
         sent = await find_general(client).send("done", nonce=7)
-        assert [message.id for message in list_messages(standin)] == [sent.id]
+        assert [message.id for message in list_messages(simulator)] == [sent.id]
 
 
 async def test_connection_reset_leaves_the_request_unapplied() -> None:
     client = AskClient(do_not_answer)
-    async with DiscordSimulator() as standin, connect_client(client, standin):
-        standin.faults.add(Fault(FailureKind.RESET, "POST", r"/messages$"))
+    async with DiscordSimulator() as simulator, connect_client(client, simulator):
+        simulator.faults.add(Fault(FailureKind.RESET, "POST", r"/messages$"))
         with pytest.raises(aiohttp.ClientOSError, match="reset by peer"):
             await find_general(client).send("lost")
-        assert list_messages(standin) == []
+        assert list_messages(simulator) == []
 
 
 async def test_a_request_that_hangs_is_given_up_by_whoever_asked() -> None:
     client = AskClient(do_not_answer)
-    async with DiscordSimulator() as standin, connect_client(client, standin):
-        standin.faults.add(Fault(FailureKind.HANG, "POST", r"/messages$", is_applied=True))
+    async with DiscordSimulator() as simulator, connect_client(client, simulator):
+        simulator.faults.add(Fault(FailureKind.HANG, "POST", r"/messages$", is_applied=True))
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.5):
                 await find_general(client).send("are you there?")
-        assert standin.requests[-1].status == 0
-        assert [message.current_state.content for message in list_messages(standin)] == ["are you there?"]
+        assert simulator.requests[-1].status == 0
+        assert [message.current_state.content for message in list_messages(simulator)] == ["are you there?"]
 
 
 async def test_html_error_page_of_a_proxy_is_no_json() -> None:
     client = AskClient(do_not_answer)
-    async with DiscordSimulator() as standin, connect_client(client, standin):
-        standin.faults.add(Fault(FailureKind.HTML_PAGE, "POST", r"/messages$", status=503))
+    async with DiscordSimulator() as simulator, connect_client(client, simulator):
+        simulator.faults.add(Fault(FailureKind.HTML_PAGE, "POST", r"/messages$", status=503))
         with pytest.raises(discord.DiscordServerError, match="upstream"):
             await find_general(client).send("never")
 
@@ -461,29 +461,29 @@ async def test_an_unannounced_429_is_waited_out() -> None:
         await interaction.response.defer(thinking=True)
         await interaction.edit_original_response(content="because")
 
-    async with DiscordSimulator() as standin:
-        standin.faults.add(Fault(FailureKind.RATE_LIMITED, "PATCH", r"/@original$", times=2, retry_after=0.1))
-        async with run_ask_client(standin, answer) as client:
+    async with DiscordSimulator() as simulator:
+        simulator.faults.add(Fault(FailureKind.RATE_LIMITED, "PATCH", r"/@original$", times=2, retry_after=0.1))
+        async with run_ask_client(simulator, answer) as client:
             assert await client.next_outcome() is None
-            assert list_statuses(standin, "PATCH", "/messages/{message}") == [429, 429, 200]
+            assert list_statuses(simulator, "PATCH", "/messages/{message}") == [429, 429, 200]
 
 
 async def test_fault_hits_only_matching_requests_and_only_its_times() -> None:
-    async with DiscordSimulator() as standin, aiohttp.ClientSession(headers=credentials(standin)) as session:
-        standin.faults.add(Fault(FailureKind.STATUS, "GET", r"^/users/@me$", times=2, status=502))
+    async with DiscordSimulator() as simulator, aiohttp.ClientSession(headers=credentials(simulator)) as session:
+        simulator.faults.add(Fault(FailureKind.STATUS, "GET", r"^/users/@me$", times=2, status=502))
         seen = list[tuple[str, int]]()
         for path in ("/users/@me", "/gateway", "/users/@me", "/users/@me"):
-            async with session.get(standin.api_url + path) as response:
+            async with session.get(simulator.api_url + path) as response:
                 seen.append((path, response.status))
         assert seen == [("/users/@me", 502), ("/gateway", 200), ("/users/@me", 502), ("/users/@me", 200)]
 
 
 async def test_latency_applies_in_each_direction() -> None:
-    async with DiscordSimulator(latency=0.05) as standin, aiohttp.ClientSession() as session:
+    async with DiscordSimulator(latency=0.05) as simulator, aiohttp.ClientSession() as session:
         loop = asyncio.get_running_loop()
         started = loop.time()
-        async with session.get(f"{standin.api_url}/gateway") as response:
-            assert (await response.json())["url"] == standin.gateway_url
+        async with session.get(f"{simulator.api_url}/gateway") as response:
+            assert (await response.json())["url"] == simulator.gateway_url
         assert loop.time() - started == pytest.approx(0.1)
 
 
@@ -492,12 +492,12 @@ async def test_latency_applies_in_each_direction() -> None:
 
 async def test_every_request_is_recorded_with_its_body_and_emitted_without_ids() -> None:
     told = list[Event]()
-    async with DiscordSimulator() as standin, aiohttp.ClientSession(headers=credentials(standin)) as session:
-        standin.world.watch(told.append)
-        path = f"/channels/{standin.world.find_channel('general').id}/messages"
-        async with session.post(standin.api_url + path, json={"content": ""}) as response:
+    async with DiscordSimulator() as simulator, aiohttp.ClientSession(headers=credentials(simulator)) as session:
+        simulator.world.watch(told.append)
+        path = f"/channels/{simulator.world.find_channel('general').id}/messages"
+        async with session.post(simulator.api_url + path, json={"content": ""}) as response:
             assert (await response.json())["code"] == 50006
-        (request,) = standin.requests
+        (request,) = simulator.requests
         assert (request.method, request.route, request.path) == ("POST", "/channels/{channel}/messages", path)
         assert (request.body, request.status, request.code) == ({"content": ""}, 400, 50006)
         assert [(e.route, e.status) for e in told if isinstance(e, RequestAnswered)] == [(request.route, 400)]
@@ -505,29 +505,29 @@ async def test_every_request_is_recorded_with_its_body_and_emitted_without_ids()
 
 @pytest.mark.parametrize("token", ["", "Bot wrong", "Bearer right"])
 async def test_request_without_the_token_is_refused(token: str) -> None:
-    async with DiscordSimulator() as standin, aiohttp.ClientSession() as session:
-        headers = {"Authorization": token.replace("right", standin.world.token)}
-        async with session.get(f"{standin.api_url}/users/@me", headers=headers) as response:
+    async with DiscordSimulator() as simulator, aiohttp.ClientSession() as session:
+        headers = {"Authorization": token.replace("right", simulator.world.token)}
+        async with session.get(f"{simulator.api_url}/users/@me", headers=headers) as response:
             assert (response.status, (await response.json())["message"]) == (401, "401: Unauthorized")
 
 
 @pytest.mark.parametrize("path", ["/api/v10/voice/regions", "/api/v9/users/@me", "/"])
 async def test_unknown_route_is_not_found_and_recorded(path: str) -> None:
-    async with DiscordSimulator() as standin, aiohttp.ClientSession() as session:
-        async with session.get(standin.api_url.removesuffix("/api/v10") + path) as response:
+    async with DiscordSimulator() as simulator, aiohttp.ClientSession() as session:
+        async with session.get(simulator.api_url.removesuffix("/api/v10") + path) as response:
             assert response.status == 404
-        assert [request.route for request in standin.requests] == ["(unknown)"]
+        assert [request.route for request in simulator.requests] == ["(unknown)"]
 
 
 async def test_simulator_listens_on_loopback_only() -> None:
-    async with DiscordSimulator() as standin:
-        assert standin.api_url.startswith("http://127.0.0.1:")
-        assert standin.gateway_url.startswith("ws://127.0.0.1:")
+    async with DiscordSimulator() as simulator:
+        assert simulator.api_url.startswith("http://127.0.0.1:")
+        assert simulator.gateway_url.startswith("ws://127.0.0.1:")
 
 
 async def test_content_is_hidden_from_a_bot_without_the_intent_unless_it_is_meant() -> None:
-    async with DiscordSimulator() as standin, aiohttp.ClientSession(headers=credentials(standin)) as session:
-        world = standin.world
+    async with DiscordSimulator() as simulator, aiohttp.ClientSession(headers=credentials(simulator)) as session:
+        world = simulator.world
         channel, ada = world.find_channel("general").id, world.find_user("Ada").id
         own = world.people.say(channel, world.bot.id, "of the bot")
         texts = ["among ourselves", f"<@{world.bot.id}> why?"]
@@ -538,21 +538,21 @@ async def test_content_is_hidden_from_a_bot_without_the_intent_unless_it_is_mean
         ]
         seen = list[Any]()
         for message in said:
-            async with session.get(f"{standin.api_url}/channels/{channel}/messages/{message.id}") as response:
+            async with session.get(f"{simulator.api_url}/channels/{channel}/messages/{message.id}") as response:
                 seen.append((await response.json())["content"])
         assert seen == ["of the bot", "", texts[1], "and"]
 
 
 async def test_a_member_can_be_looked_up_in_a_guild_of_the_bots() -> None:
     async with (
-        DiscordSimulator() as standin,
-        aiohttp.ClientSession(headers={"Authorization": f"Bot {standin.world.token}"}) as http,
+        DiscordSimulator() as simulator,
+        aiohttp.ClientSession(headers={"Authorization": f"Bot {simulator.world.token}"}) as http,
     ):
-        world = standin.world
+        world = simulator.world
         guild = world.find_channel("general").guild_id
-        async with http.get(f"{standin.api_url}/guilds/{guild}/members/{world.find_user('Ada').id}") as found:
+        async with http.get(f"{simulator.api_url}/guilds/{guild}/members/{world.find_user('Ada').id}") as found:
             member = await found.json()
-        async with http.get(f"{standin.api_url}/guilds/{guild}/members/1") as missing:
+        async with http.get(f"{simulator.api_url}/guilds/{guild}/members/1") as missing:
             refused = await missing.json()
     assert member["user"]["username"] == "Ada"
     assert refused["code"] == 10_007

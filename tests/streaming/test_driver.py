@@ -1,4 +1,4 @@
-"""Replies run for real, in virtual time, against a stand-in with latency, windows and faults."""
+"""Replies run for real, in virtual time, against a simulator with latency, windows and faults."""
 
 from __future__ import annotations
 
