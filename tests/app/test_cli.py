@@ -147,7 +147,7 @@ def test_evaluate_prints_scores_and_latency_beside_the_last_run(
     assert run(monkeypatch, "evaluate", "set.jsonl") == 0
     first = capsys.readouterr().out
     assert re.search(r"set\.jsonl: 2 questions, embedding none", first)
-    assert re.search(r"keywords +1\.000 +1\.000 +1\.000 +1\.000 +\d+ ms", first)
+    assert re.search(r"keywords +1\.000 +1\.000 +1\.000 +1\.000 +[01]\.\d{3} +[01]\.\d{3} +\d+ ms", first)
     assert "previous run" not in first
 
     (tmp_path / "documents" / "kitchen.md").write_text("# Zoo\n\nZebras sing.\n", encoding="utf-8")

@@ -15,7 +15,7 @@ from bot.domain import LibraryState, Usage
 from bot.errors import DocentError, StoreUnusable
 from bot.records import AnswerRecord, AnswerStatus
 from bot.simulator.server import DiscordSimulator
-from tests.fakes.answerer import FakeAnswerer, FakeLibrary, Script
+from tests.fakes.answerer import FakeAnswerer, FakeLibrary, Pause, Script
 from tests.fakes.app import build_app
 from tests.fakes.bot_in_guild import wait_until
 from tests.fakes.discord_client import connect_client
@@ -57,7 +57,7 @@ class Scraper:
 
 @asynccontextmanager
 async def scraper(library: FakeLibrary | None = None) -> AsyncGenerator[Scraper]:
-    script = Script(["Two ", "weeks [1]."], prompt_tokens=50)
+    script = Script(["Two ", Pause(0.5), "weeks [1]."], prompt_tokens=50)
     async with (
         build_app(FakeAnswerer(script), library=library) as app,
         serve_metrics(app, "127.0.0.1", 0) as address,
