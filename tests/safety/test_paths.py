@@ -151,7 +151,7 @@ async def test_file_with_any_name_is_stored_in_its_collection_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Each would be read in a child of its own, which takes a second and learns nothing of the name but its ending.
-    monkeypatch.setattr(knowledge_base, "read_attached", read_empty)
+    monkeypatch.setattr(knowledge_base, "read_attachment", read_empty)
     async with deploy_with_collections(tmp_path) as bot:
         before = list_tree(tmp_path)
         own: set[str] = set()

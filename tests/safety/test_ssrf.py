@@ -164,9 +164,9 @@ async def open_trap(monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Trap]:
     async def resolve(host: str) -> list[str]:
         return [LOOPBACK] if host.endswith(".example.com") else await _resolve_host(host)
 
-    monkeypatch.setattr(fetcher, "Bounds", partial(FetchLimits, pause=0))
-    monkeypatch.setattr(NetworkPolicy, "is_open", is_open_or_site)
-    monkeypatch.setattr(fetcher, "_system_addresses", resolve)
+    monkeypatch.setattr(fetcher, "FetchLimits", partial(FetchLimits, pause=0))
+    monkeypatch.setattr(NetworkPolicy, "allows", is_open_or_site)
+    monkeypatch.setattr(fetcher, "_resolve_host", resolve)
     async with caught, site:
         yield trap
 
