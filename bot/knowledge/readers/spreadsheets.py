@@ -67,7 +67,10 @@ def _read_rows(text: str, dialect: Any) -> list[Page]:
     except csv.Error as error:
         if "end of data" in str(error):
             raise DocumentUnreadable("damaged CSV: a field is not closed") from error
-        begins, rows = _parse_rows(text, dialect, is_strict=False)
+        try:
+            begins, rows = _parse_rows(text, dialect, is_strict=False)
+        except csv.Error as again:
+            raise DocumentUnreadable("damaged CSV: a field is too long") from again
     records = format_rows(rows, is_one_table=True)
     lines = map_line_numbers((begins[place], f"{written}\n\n") for place, written in records)
     return [Page("\n\n".join(written for _, written in records), is_markdown=False, line_numbers=lines)]

@@ -13,7 +13,14 @@ from bot.knowledge.readers.drawings import read_chart, read_diagram, read_math
 from bot.knowledge.readers.html import parse_html
 from bot.knowledge.readers.page import Page, format_failure_note
 from bot.knowledge.readers.word_numbering import Numbering, read_numbering
-from bot.knowledge.readers.zip_guard import find_main_part, open_checked_zip, parse_xml, read_member, read_relationships
+from bot.knowledge.readers.zip_guard import (
+    find_main_part,
+    is_well_formed,
+    open_checked_zip,
+    parse_xml,
+    read_member,
+    read_relationships,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +47,8 @@ def read_docx(content: bytes) -> list[Page]:
     else:
         page = parse_html(html) if html.strip() else Page("")
     if not page.text.strip():
-        raise DocumentUnreadable("empty file")
+        is_whole = is_well_formed(read_member(archive, main, _KIND))
+        raise DocumentUnreadable("empty file" if is_whole else f"damaged {_KIND}")
     title = page.title or document.title
     return [Page(page.text, title, note=page.note).with_note(format_failure_note(document.broken, "object"))]
 
