@@ -180,6 +180,7 @@ async def test_without_a_model_the_documents_are_quoted(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(load_local_embedding() is None, reason="the extra 'local' is not installed (Python 3.14 and newer)")
+@pytest.mark.real_time("waits for a process that measures processor time")
 @pytest.mark.timeout(300)  # a process of its own that loads everything
 async def test_questions_never_block_the_event_loop_for_long(tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(
