@@ -142,7 +142,7 @@ async def build(  # noqa: PLR0913 - everything that a test or a benchmark replac
             await asyncio.gather(unfinished.finish_all(), reindex_runs.resume(client))
 
         client = DocentClient(
-            cogs=lambda client: _create_cogs(app, client, clock),
+            cogs=lambda client: _create_cogs(app, client, clock),  # pyright: ignore[reportUnknownLambdaType]
             driver=driver,
             http_trace=http_trace,
             reads_messages=settings.message_content,

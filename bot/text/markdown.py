@@ -647,7 +647,7 @@ def _is_closed(text: str) -> bool:
     depth = 0
     tags: list[str] = []
     for token in tokens:
-        match token.kind:
+        match token.kind:  # pyright: ignore[reportMatchNotExhaustive]
             case Kind.TICKS:
                 return False
             case Kind.OPEN | Kind.IMAGE:

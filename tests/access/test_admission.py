@@ -51,7 +51,7 @@ class BreakableRecords(SqlRecords):
 class UnwritableRecords(SqlRecords):
     """Records on a disk that is full."""
 
-    async def add_usage(self, usage_record: UsageRecord) -> None:
+    async def add_usage(self, usage_record: UsageRecord) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         raise RecordsUnusable(f"What answer {usage_record.answer_id} costs cannot be written.")
 
     async def save_guild_setting(self, guild_id: int, name: str, value: Json) -> None:
@@ -125,7 +125,7 @@ async def test_a_guilds_channels_language_and_limits_hold(memory_records: SqlRec
 
 async def test_setting_that_cannot_be_saved_is_not_applied() -> None:
     async with UnwritableRecords.open(IN_MEMORY) as records:
-        house = GuildSettingsStore(records)
+        house = GuildSettingsStore(records)  # pyright: ignore[reportArgumentType]
         with pytest.raises(RecordsUnusable):
             await house.set(5, "channels", ["7"])
         assert (await house.load(5)).channels == frozenset()
@@ -133,7 +133,7 @@ async def test_setting_that_cannot_be_saved_is_not_applied() -> None:
 
 async def test_answer_is_given_even_if_its_usage_cannot_be_saved() -> None:
     async with UnwritableRecords.open(IN_MEMORY) as records:
-        admission = Admission(records, limits=replace(FREE, person_daily=100), estimate=50, clock=clock)
+        admission = Admission(records, limits=replace(FREE, person_daily=100), estimate=50, clock=clock)  # pyright: ignore[reportArgumentType]
         assert await admission.admit(make_question("1"), UNSET) == ""
         await admission.reserve("1")
         await admission.commit("1", Usage(90, 20))

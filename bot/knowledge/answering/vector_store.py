@@ -51,7 +51,7 @@ class HybridVectorStore(BasePydanticVectorStore):
     """
 
     stores_text: bool = True
-    is_embedding_query: bool
+    is_embedding_query: bool  # pyright: ignore[reportGeneralTypeIssues]
 
     _store: Store = PrivateAttr()
     _embedding: BaseEmbedding | None = PrivateAttr()

@@ -132,7 +132,7 @@ def test_files_of_other_formats_are_counted_by_suffix(root: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="folders have no handles there")
-@pytest.mark.parametrize("read", [lambda root: read_bytes(root, "sub/a.md"), list_known_files])
+@pytest.mark.parametrize("read", [lambda root: read_bytes(root, "sub/a.md"), list_known_files])  # pyright: ignore[reportUnknownLambdaType]
 def test_a_folder_swapped_for_a_link_never_leads_outside(
     tmp_path: Path, root: Path, read: Callable[[Path], object]
 ) -> None:
