@@ -114,7 +114,7 @@ class GroundedSynthesizer(PassageSynthesizer):
             _make_delimiter(*read), fitted.files, _make_delimiter(*read), fitted.conversation
         )
         deltas = await self._model.astream(prompt, context_str="\n\n".join(texts), query_str=question)
-        return cast("AsyncGenerator[str, None]", deltas)  # pyright: ignore[reportUnnecessaryCast]
+        return cast("AsyncGenerator[str, None]", deltas)  # pyright: ignore[reportUnnecessaryCast] - mypy needs it
 
     def get_status(self, *, has_text: bool) -> AnswerStatus:
         """Return how the model's stream ended.

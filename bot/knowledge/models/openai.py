@@ -179,7 +179,7 @@ class StreamingModel(OpenAILike):  # type: ignore[misc] # its base ships no py.t
         return {**super()._get_credential_kwargs(is_async), "timeout": _TIMEOUT}
 
     def _get_model_kwargs(self, **kwargs: Any) -> dict[str, Any]:
-        wanted = cast("dict[str, Any]", super()._get_model_kwargs(**kwargs))  # pyright: ignore[reportUnnecessaryCast]
+        wanted = cast("dict[str, Any]", super()._get_model_kwargs(**kwargs))  # pyright: ignore[reportUnnecessaryCast] - mypy needs it
         if self._learned.has_reasoned:
             for name in _LIMITS:
                 if isinstance(wanted.get(name), int):

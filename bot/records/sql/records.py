@@ -302,7 +302,7 @@ class SqlRecords:
     async def load_guild_settings(self, guild_id: int) -> Mapping[str, Json]:
         """See ``Records.load_guild_settings``."""
         s = guild_settings.c
-        rows = await self._select(sa.select(s.name, s.value).where(s.guild_id == guild_id).order_by(s.name))  # pyright: ignore[reportArgumentType]
+        rows = await self._select(sa.select(s.name, s.value).where(s.guild_id == guild_id).order_by(s.name))  # pyright: ignore[reportArgumentType] - any row shape
         return {row.name: row.value for row in rows}
 
     async def save_guild_setting(self, guild_id: int, name: str, value: Json) -> None:
@@ -320,7 +320,7 @@ class SqlRecords:
         """See ``Records.load_audit_log``."""
         a = audit_log.c
         rows = await self._select(
-            sa.select(a.at, a.guild_id, a.user_id, a.name, a.details)  # pyright: ignore[reportArgumentType]
+            sa.select(a.at, a.guild_id, a.user_id, a.name, a.details)  # pyright: ignore[reportArgumentType] - any row shape
             .where(match_guild(a.guild_id, guild_id))
             .order_by(a.at.desc(), a.id.desc())
             .limit(limit)
