@@ -28,6 +28,8 @@ _log = logging.getLogger(__name__)
 _LOOP_PROBE_INTERVAL = 1.0
 _LIBRARY_TIMEOUT = 2.0
 """Seconds within which the index answers, or the bot is not ready."""
+_SHUTDOWN_TIMEOUT = 1.0
+"""Seconds that open requests have to end when the bot stops."""
 
 _ANSWER_BUCKETS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0, 300.0)
 _REQUEST_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -174,7 +176,7 @@ async def serve_metrics(app: App, host: str, port: int) -> AsyncGenerator[str]:
     server.router.add_get("/metrics", metrics)
     server.router.add_get("/healthz", healthz)
     server.router.add_get("/readyz", readyz)
-    runner = web.AppRunner(server, access_log=None)
+    runner = web.AppRunner(server, access_log=None, shutdown_timeout=_SHUTDOWN_TIMEOUT)
     await runner.setup()
     watching = asyncio.create_task(app.metrics.watch_event_loop())
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import logging
 import os
 import signal
@@ -38,6 +39,9 @@ passages made the loop 24 ms late at worst, and with this 15."""
 
 _SAME_SIGNAL_WINDOW = 1.0
 """Seconds in which a second signal counts as the first: some supervisors signal the process and its group."""
+
+STOP_TIMEOUT = 45.0
+"""Seconds from a signal to the process's end, whatever still waits; systemd allows 90. Usually it takes one to four."""
 
 _SAMPLE_QUESTIONS = {
     "people/time-off.md": "How many days of paid holiday do we have a year?",
@@ -137,7 +141,10 @@ async def _ingest_at_start(library: Library, stop: asyncio.Event, *, always: boo
 
 @contextmanager
 def _stop_on_signals(stop: asyncio.Event) -> Generator[asyncio.Event]:
-    """Set ``stop`` on SIGINT or SIGTERM; a later second signal ends the process at once."""
+    """Set ``stop`` on SIGINT or SIGTERM; a later second signal ends the process at once.
+
+    If the process is still there after ``STOP_TIMEOUT``, it prints what its threads wait for and ends with exit code 1.
+    """
     loop = asyncio.get_running_loop()
     first_until = 0.0
 
@@ -146,6 +153,7 @@ def _stop_on_signals(stop: asyncio.Event) -> Generator[asyncio.Event]:
         if not stop.is_set():
             _log.info("Stopping: open answers are being finished")
             first_until = loop.time() + _SAME_SIGNAL_WINDOW
+            faulthandler.dump_traceback_later(STOP_TIMEOUT, exit=True)
             stop.set()
         elif loop.time() >= first_until:
             os._exit(1)

@@ -7,6 +7,7 @@ import gc
 import io
 import re
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -276,6 +277,33 @@ async def work():
 
 asyncio.run(work())
 """
+
+
+STUCK = """
+import asyncio, os, signal, threading
+from bot.app import serve
+
+serve.STOP_TIMEOUT = 0.2
+
+async def work():
+    with serve._stop_on_signals(asyncio.Event()) as stop:
+        os.kill(os.getpid(), signal.SIGTERM)
+        await stop.wait()
+        await asyncio.to_thread(threading.Event().wait)
+
+asyncio.run(work())
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such signals")
+def test_process_that_cannot_stop_ends_and_prints_what_its_threads_wait_for() -> None:
+    root = Path(command_line.__file__).parents[1]
+    done = subprocess.run(  # noqa: S603 - our own arguments
+        [sys.executable, "-c", STUCK], cwd=root, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert "Timeout (0:00:00.200000)!" in done.stderr
+    assert 'threading.py", line' in done.stderr
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such signals")

@@ -20,7 +20,6 @@ import yaml
 
 from bot.settings import SECRET_FIELDS, list_setting_names
 from bot.simulator.server import DiscordSimulator
-from tests.fakes.bot_in_guild import wait_until
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -77,26 +76,31 @@ async def test_containers_command_is_healthy_and_ends_on_its_stop_signal(tmp_pat
             "EMBED_MODEL": "none",
             "METRICS_PORT": str(find_free_port()),
         }
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", "from bot.__main__ import main; main()"),
-            cwd=tmp_path,
-            env=environment,
-            stderr=asyncio.subprocess.PIPE,
-        )
+        log_path = tmp_path / "log"
+        with log_path.open("wb") as log_file:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-c", "from bot.__main__ import main; main()"),
+                cwd=tmp_path,
+                env=environment,
+                stderr=log_file,
+            )
         try:
             async with asyncio.timeout(START_TIMEOUT):
-                while not any(simulator.world.commands.values()):  # another process: no event tells
+                index = tmp_path / "state" / "index.sqlite"
+                while not (
+                    any(simulator.world.commands.values()) and index.exists()
+                ):  # another process: no event tells
                     assert process.returncode is None
                     await asyncio.sleep(0.05)
             _, *arguments = json.loads(health_check)
             check = await asyncio.create_subprocess_exec(sys.executable, *arguments, env=environment)
             assert await check.wait() == 0
-            await wait_until((tmp_path / "state" / "index.sqlite").exists)
             process.send_signal(stop_signal)
             async with asyncio.timeout(START_TIMEOUT):
-                _, log = await process.communicate()
-            assert process.returncode == 0, log.decode()
-            assert all(json.loads(line)["time"] for line in log.decode().splitlines())
+                await process.wait()
+            log = log_path.read_text(encoding="utf-8")
+            assert process.returncode == 0, log
+            assert all(json.loads(line)["time"] for line in log.splitlines())
         finally:
             if process.returncode is None:
                 process.kill()

@@ -115,7 +115,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._jumping_selector.jobs -= 1
 
     def _has_outside_work(self) -> bool:
-        self._children = [child for child in self._children if child.get_returncode() is None]
+        self._children = [child for child in self._children if _is_running(child)]
         self._outside_connections = [each for each in self._outside_connections if not each.is_closing()]
         return bool(self._children or self._outside_connections)
 
@@ -153,6 +153,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         transport, protocol = await super().subprocess_exec(*args, **kwargs)
         self._children.append(transport)
         return transport, protocol
+
+
+def _is_running(child: asyncio.SubprocessTransport) -> bool:
+    """Return whether a child, or one of its own children, may still write to what is read from it."""
+    pipes = [pipe for number in (1, 2) if (pipe := child.get_pipe_transport(number)) is not None]
+    return child.get_returncode() is None or not all(pipe.is_closing() for pipe in pipes)
 
 
 class _CountedQueue(SimpleQueue[Any]):
