@@ -19,6 +19,7 @@ from bot.settings import list_setting_names, load
 from bot.simulator.faults import FailureKind, Fault
 from bot.simulator.server import DiscordSimulator
 from tests.fakes.deployment import (
+    TIMEOUT,
     Deployment,
     build_environment,
     deploy,
@@ -271,7 +272,7 @@ async def running_process(
         stderr=asyncio.subprocess.STDOUT,
     )
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(TIMEOUT):
             while not has_commands(simulator):  # noqa: ASYNC110  # another process: no event tells of it
                 await asyncio.sleep(0.05)
         yield process
@@ -328,7 +329,7 @@ async def test_a_signal_finishes_open_answers_as_interrupted_and_exits_with_0(
             )
         )
         process.send_signal(number)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(TIMEOUT):
             output, _ = await process.communicate()
         content = bot.channel_messages()[0].current_state.content
         assert process.returncode == 0

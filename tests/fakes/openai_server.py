@@ -155,6 +155,8 @@ class OpenAIServer:
         self.script: Script = script or make_completion("Hello.")
         self.embedding_error: ErrorResponse | None = None
         self.embedding_limit: int | None = None
+        self.allowed_batches: asyncio.Semaphore | None = None
+        """How many embedding requests of several texts are still answered; further ones wait. None: all."""
         self.requests: list[Request] = []
         self.disconnects = 0
         self.disconnected = asyncio.Event()
@@ -271,6 +273,8 @@ class OpenAIServer:
     async def _embed(self, request: web.Request) -> web.Response:
         record = await self._record_request(request)
         texts = record.body["input"]
+        if isinstance(texts, list) and len(texts) > 1:
+            await self._wait_for_permission()
         if self.embedding_error is not None:
             return self._respond_with_error(self.embedding_error)
         if self.embedding_limit is not None and len(texts) > self.embedding_limit:
@@ -282,6 +286,12 @@ class OpenAIServer:
         ]
         usage = {"prompt_tokens": len(vectors), "total_tokens": len(vectors)}
         return web.json_response({"object": "list", "data": data, "model": "fake", "usage": usage})
+
+    async def _wait_for_permission(self) -> None:
+        while (allowed := self.allowed_batches) is not None and allowed.locked():  # noqa: ASYNC110 - a test replaces it
+            await asyncio.sleep(0.02)
+        if allowed is not None:
+            await allowed.acquire()
 
     async def _list_models(self, request: web.Request) -> web.Response:
         self.requests.append(Request(request.path, dict(request.headers), {}))

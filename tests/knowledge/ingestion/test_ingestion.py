@@ -805,7 +805,7 @@ async def test_kill_9_keeps_the_old_state_and_saved_vectors(place: IngestionSetu
     old = await place.find_texts("word")
     place.write_files(**{f"f{n}": f"New word {n}." for n in range(10)})
     command = [sys.executable, "-c", textwrap.dedent(KILLED_SCRIPT), str(place.root), str(place.path), moment]
-    done = await asyncio.to_thread(subprocess.run, command, check=False, capture_output=True, timeout=60)
+    done = await asyncio.to_thread(subprocess.run, command, check=False, capture_output=True, timeout=120)
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
     assert await place.find_texts("word") == old
     report = place.create_ingestion().run()

@@ -150,7 +150,7 @@ except DocentError as error:
 
 def test_missing_worker_process_is_reported(tmp_path: Path) -> None:
     command = [sys.executable, "-c", NO_PROCESS_SCRIPT, str(tmp_path)]
-    ended = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)  # noqa: S603 - ourselves
+    ended = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)  # noqa: S603 - ourselves
     assert ended.stdout.startswith("A process to read files in failed to start")
 
 
@@ -218,7 +218,7 @@ def test_worker_process_ends_with_its_parent(tmp_path: Path) -> None:
         assert len(family) > 1
         parent.send_signal(signal.SIGKILL)
         parent.wait()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while (left := [pid for pid in family if is_running(pid)]) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert left == []
