@@ -209,8 +209,16 @@ def _run(work: Coroutine[Any, Any, None]) -> None:
     asyncio.run(work)
 
 
+def _remove_other_openai_variables() -> None:
+    """Remove OPENAI_ORG_ID, OPENAI_LOG and their like: what is no setting of Docent's must not steer its libraries."""
+    known = settings.list_setting_names()
+    for name in [name for name in os.environ if name.upper().startswith("OPENAI_") and name.upper() not in known]:
+        del os.environ[name]
+
+
 def main() -> None:
     """Run a command; a known failure prints its message and sets the exit status, without a traceback."""
+    _remove_other_openai_variables()
     try:
         commands()
     except SettingsInvalid as error:

@@ -12,12 +12,14 @@ import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import AfterValidator, BeforeValidator, Field, Json, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bot.domain import QUESTION_LIMIT
+from bot.domain.proxies import Proxies
 from bot.errors import Problem, SettingsInvalid
 
 if TYPE_CHECKING:
@@ -78,6 +80,16 @@ def _validate_database_address(value: SecretStr) -> SecretStr:
     return value
 
 
+def _add_proxy_scheme(value: object) -> object:
+    return f"http://{value}" if isinstance(value, str) and value and "://" not in value else value
+
+
+def _validate_proxy_address(value: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"https?://[^\s/]+/?", value.get_secret_value()):
+        raise ValueError("is not the address of an HTTP proxy")
+    return value
+
+
 def _validate_ids(value: str) -> str:
     if not all(part.strip().isdecimal() for part in value.split(",") if part.strip()):
         raise ValueError("is not a list of ids")
@@ -88,6 +100,7 @@ Ids = Annotated[str, AfterValidator(_validate_ids)]
 WebAddress = Annotated[str, AfterValidator(_validate_web_address)]
 SocketAddress = Annotated[str, AfterValidator(_validate_websocket_address)]
 Secret = Annotated[SecretStr, AfterValidator(_validate_token)]
+ProxyAddress = Annotated[SecretStr, BeforeValidator(_add_proxy_scheme), AfterValidator(_validate_proxy_address)]
 DatabaseAddress = Annotated[SecretStr, AfterValidator(_validate_database_address)]
 
 
@@ -200,6 +213,16 @@ class Settings(BaseSettings):
     discord_gateway_url: SocketAddress = Field(
         DISCORD_GATEWAY_URL, description="the address of a gateway proxy, such as ws://127.0.0.1:8080"
     )
+    https_proxy: ProxyAddress | None = Field(
+        None, description="the HTTP proxy for https addresses, such as http://proxy.example.com:3128"
+    )
+    http_proxy: ProxyAddress | None = Field(
+        None, description="the HTTP proxy for http addresses, such as http://proxy.example.com:3128"
+    )
+    all_proxy: ProxyAddress | None = Field(
+        None, description="an HTTP proxy for both, such as http://proxy.example.com:3128 (SOCKS is not supported)"
+    )
+    no_proxy: str = Field("", description="the hosts that are reached without the proxy, separated by commas")
     edit_interval: float = Field(
         0.4, ge=0.2, le=10, description="the shortest time between two edits of an answer, in seconds"
     )
@@ -275,12 +298,30 @@ class Settings(BaseSettings):
         return self.state_dir / "index.sqlite" if self.store_url is None else self.store_url.get_secret_value()
 
     @property
+    def proxies(self) -> Proxies:
+        """Return the HTTP proxies; private addresses are never reached through them."""
+        http, https = self.http_proxy or self.all_proxy, self.https_proxy or self.all_proxy
+        return Proxies(
+            http=None if http is None else http.get_secret_value(),
+            https=None if https is None else https.get_secret_value(),
+            exceptions=tuple(re.split(r"[,\s]+", self.no_proxy.strip())) if self.no_proxy.strip() else (),
+        )
+
+    @property
+    def discord_proxy(self) -> str | None:
+        """Return the proxy for Discord's API and gateway; None if either of them is on a private address."""
+        found = [self.proxies.find(url) for url in (self.discord_api_url, self.discord_gateway_url)]
+        return found[0] if all(found) else None
+
+    @property
     def secrets(self) -> tuple[str, ...]:
         """Return every secret in plain text, for the log's redaction only."""
         held: list[SecretStr | None] = [getattr(self, field) for field in SECRET_FIELDS]
         headers = [*(self.llm_headers or {}).values(), *(self.embed_headers or {}).values()]
+        proxies = [each.get_secret_value() for each in (self.https_proxy, self.http_proxy, self.all_proxy) if each]
         return (
             *(secret.get_secret_value() for secret in held if secret is not None),
+            *(each for url in proxies if "@" in url for each in (url, urlsplit(url).password or url)),
             *(value for value in headers if len(value) >= _MIN_SECRET_LENGTH),
         )
 

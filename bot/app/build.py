@@ -148,6 +148,7 @@ async def build(  # noqa: PLR0913 - everything that a test or a benchmark replac
             reads_messages=settings.message_content,
             once_ready=recover,
             before_close=reindex_runs.suspend,
+            proxy=settings.discord_proxy,
         )
         app = App(
             settings=settings,

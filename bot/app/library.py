@@ -145,6 +145,7 @@ def open_knowledge_base(settings: Settings) -> KnowledgeBase:
             embed_tokens_per_run=settings.embed_tokens_per_run or None,
             context_tokens=settings.context_tokens,
             rerank=choose_reranker(settings),
+            proxies=settings.proxies,
             store_url=None if settings.store_url is None else settings.store_url.get_secret_value(),
         )
 
@@ -178,6 +179,7 @@ def choose_language_model(settings: Settings) -> LanguageModelChoice | None:
         answer_tokens=settings.answer_tokens,
         options=settings.llm_options or {},
         headers=settings.llm_headers or {},
+        proxies=settings.proxies,
     )
     if settings.llm_fallback_model is None:
         return first
@@ -188,6 +190,7 @@ def choose_language_model(settings: Settings) -> LanguageModelChoice | None:
         settings.llm_fallback_api_key or (None if has_own_server else settings.openai_api_key),
         settings.llm_context_window,
         answer_tokens=settings.answer_tokens,
+        proxies=settings.proxies,
     )
     return replace(first, fallback=fallback)
 
@@ -198,7 +201,7 @@ def choose_reranker(settings: Settings) -> RerankChoice | None:
 
     if settings.rerank_url is None:
         return None
-    return RerankChoice(settings.rerank_url, settings.rerank_model or "", settings.rerank_api_key)
+    return RerankChoice(settings.rerank_url, settings.rerank_model or "", settings.rerank_api_key, settings.proxies)
 
 
 def choose_embedding_model(settings: Settings) -> EmbeddingChoice | LocalEmbeddingChoice | None:
@@ -215,4 +218,5 @@ def choose_embedding_model(settings: Settings) -> EmbeddingChoice | LocalEmbeddi
         settings.embedding_key,
         options=settings.embed_options or {},
         headers=settings.embed_headers or {},
+        proxies=settings.proxies,
     )

@@ -38,12 +38,16 @@ _NOISY_LOGGERS = (
 """Libraries whose INFO lines name every request; only their warnings are logged, unless the level is DEBUG."""
 
 
+_TOKEN_FIELD = re.compile(r"""(["']token["']: ?["'])[^"']+""")
+"""A token in an event as discord.py logs it at DEBUG."""
+
+
 def redact(text: str, secrets: Iterable[str]) -> str:
     """Return ``text`` without any of ``secrets`` and without an interaction's token."""
     for secret in secrets:
         if secret:
             text = text.replace(secret, _REPLACEMENT)
-    return _INTERACTION_TOKEN.sub(rf"\1{_REPLACEMENT}", text)
+    return _TOKEN_FIELD.sub(rf"\1{_REPLACEMENT}", _INTERACTION_TOKEN.sub(rf"\1{_REPLACEMENT}", text))
 
 
 class _RedactingFormatter(logging.Formatter):

@@ -67,6 +67,11 @@ async def serve(settings: Settings, *, always_ingest: bool = False, stop: asynci
     token = settings.require_token().get_secret_value()
     sys.setswitchinterval(SWITCH_INTERVAL)
     set_discord_urls(settings.discord_api_url, settings.discord_gateway_url)
+    if settings.proxies.hosts:
+        _log.info(
+            "Requests go through the HTTP proxy %s; private addresses are reached directly",
+            " and ".join(settings.proxies.hosts),
+        )
     stop = stop or asyncio.Event()
     with lock_state_dir(settings.state_dir):
         await _serve(settings, token, always_ingest=always_ingest, stop=stop)

@@ -57,6 +57,7 @@ class DocentClient(commands.Bot):
         reads_messages: Asks for the privileged message-content intent.
         once_ready: Called when Discord is reached for the first time.
         before_close: Called before the connection is closed, for at most ``GRACE`` seconds.
+        proxy: URL of the HTTP proxy for Discord; None for none.
     """
 
     def __init__(  # noqa: PLR0913 - what it is made of, each by name
@@ -68,6 +69,7 @@ class DocentClient(commands.Bot):
         reads_messages: bool = False,
         once_ready: Callable[[DocentClient], Coroutine[Any, Any, None]] | None = None,
         before_close: Callable[[], Coroutine[Any, Any, None]] | None = None,
+        proxy: str | None = None,
     ) -> None:
         # It never joins a voice channel, so nobody needs to read that it could not.
         discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
@@ -82,6 +84,7 @@ class DocentClient(commands.Bot):
             activity=discord.CustomActivity("/ask"),
             max_messages=None,
             http_trace=http_trace or aiohttp.TraceConfig(),
+            proxy=proxy,
         )
         self._create_cogs = cogs
         self._driver = driver

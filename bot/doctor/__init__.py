@@ -19,6 +19,7 @@ from bot.doctor.machine import (
     check_disk,
     check_documents,
     check_index,
+    check_proxies,
     check_records,
     check_settings,
 )
@@ -73,7 +74,7 @@ async def run_checks(
             ),
             _check_machine(settings, index),
         )
-    return [check_settings(settings), *account, *models, *here]
+    return [check_settings(settings), *check_proxies(settings), *account, *models, *here]
 
 
 async def _check_machine(settings: Settings, index: Awaitable[LibraryState | str]) -> Sequence[CheckResult]:

@@ -44,7 +44,7 @@ async def check_discord(session: aiohttp.ClientSession, settings: Settings) -> S
     # As in the bot's own client: nobody needs to read that it could not join a voice channel.
     discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
     try:
-        async with discord.Client(intents=discord.Intents(guilds=True)) as client:
+        async with discord.Client(intents=discord.Intents(guilds=True), proxy=settings.discord_proxy) as client:
             async with asyncio.timeout(_LOGIN_TIMEOUT):
                 await client.login(settings.discord_token.get_secret_value())
             asked = check_intents(client.application_flags, reads_messages=settings.message_content)
@@ -66,7 +66,7 @@ async def check_token(session: aiohttp.ClientSession, settings: Settings) -> Che
         )
     url = settings.discord_api_url
     headers = {"Authorization": f"Bot {settings.discord_token.get_secret_value()}"}
-    status, body = await fetch_json(session, f"{url}/users/@me", headers)
+    status, body = await fetch_json(session, f"{url}/users/@me", headers, proxies=settings.proxies)
     if status is None:
         return CheckResult(subject, "error", f"{host_of(url)} cannot be reached", "Look at this machine's network.")
     if status in UNAUTHORISED:

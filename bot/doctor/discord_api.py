@@ -10,16 +10,18 @@ import httpx
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bot.domain.proxies import Proxies
+
 TIMEOUT: Final = aiohttp.ClientTimeout(total=10)
 UNAUTHORISED: Final = {401, 403}
 
 
 async def fetch_json(
-    session: aiohttp.ClientSession, url: str, headers: Mapping[str, str]
+    session: aiohttp.ClientSession, url: str, headers: Mapping[str, str], *, proxies: Proxies
 ) -> tuple[int | None, dict[str, Any]]:
-    """The status and JSON object at ``url``; (None, {}) where nobody answers."""
+    """Return the status and JSON object at ``url``; (None, {}) where nobody answers. No redirect is followed."""
     try:
-        async with session.get(url, headers=headers) as response:
+        async with session.get(url, headers=headers, allow_redirects=False, proxy=proxies.find(url)) as response:
             body: object = await response.json(content_type=None) if response.content_length != 0 else {}
             return response.status, cast("dict[str, Any]", body) if isinstance(body, dict) else {}
     except ValueError:

@@ -45,6 +45,14 @@ def check_settings(settings: Settings) -> CheckResult:
     return CheckResult("Settings", "ok", f"valid; set: {', '.join(names) or 'none, all have their defaults'}")
 
 
+def check_proxies(settings: Settings) -> Sequence[CheckResult]:
+    """Name the HTTP proxies that requests go through; nothing where there are none."""
+    if not settings.proxies.hosts:
+        return []
+    seen = f"requests go through {' and '.join(settings.proxies.hosts)}; private addresses are reached directly"
+    return [CheckResult("Proxy", "note", seen, "Set NO_PROXY for other hosts that are to be reached directly.")]
+
+
 def check_documents(folder: Path) -> CheckResult:
     """Check that the documents' folder exists and holds readable files; count those of unknown kinds."""
     from bot.knowledge.sources.folder import scan_folder  # noqa: PLC0415  # two seconds of LlamaIndex

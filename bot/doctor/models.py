@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import aiohttp
     from pydantic import SecretStr
 
+    from bot.domain.proxies import Proxies
     from bot.knowledge import EmbeddingChoice, LanguageModelChoice, LocalEmbeddingChoice
     from bot.knowledge.models.probe import ProbeResult
     from bot.settings import Settings
@@ -39,6 +40,7 @@ class _Server:
     data_sent: str
     url_setting: str
     other_settings: str
+    proxies: Proxies
 
     @property
     def host(self) -> str:
@@ -48,11 +50,10 @@ class _Server:
         seen = f"{self.name} at {self.host}: {self.data_sent} there (not asked: --offline)"
         return CheckResult(self.subject, "note", seen, _NOT_PROBED)
 
-    def report_success(self, probe: ProbeResult, action: str) -> CheckResult:
-        if probe.host == self.host:
-            return CheckResult(self.subject, "ok", f"{action}: {self.data_sent} there")
-        seen = f"{action}, to which {self.host} sent the request on: {self.data_sent} to both"
-        return CheckResult(self.subject, "note", seen, f"If that is not what you want, correct {self.url_setting}.")
+    def report_success(self, action: str) -> CheckResult:
+        proxy = self.proxies.find(self.url)
+        through = f", through the proxy {' and '.join(self.proxies.hosts)}" if proxy else ""
+        return CheckResult(self.subject, "ok", f"{action}: {self.data_sent} there{through}")
 
     async def report_failure(self, session: aiohttp.ClientSession, probe: ProbeResult) -> CheckResult:
         """What the bot would say of the fault, and what the server says it has."""
@@ -72,7 +73,7 @@ class _Server:
     async def _list_models(self, session: aiohttp.ClientSession) -> list[str]:
         """The models that the server lists, unless the one that is wanted is among them."""
         headers = {"Authorization": f"Bearer {self.api_key.get_secret_value()}"} if self.api_key is not None else {}
-        _, body = await fetch_json(session, f"{self.url}/models", headers)
+        _, body = await fetch_json(session, f"{self.url}/models", headers, proxies=self.proxies)
         entries = body.get("data")
         names = [str(entry.get("id")) for entry in entries or () if isinstance(entry, dict)]
         return [] if any(self.name in {name, name.removesuffix(":latest")} for name in names) else sorted(names)
@@ -92,6 +93,7 @@ async def check_model(
         data_sent="every question and the passages for it go",
         url_setting="OPENAI_BASE_URL",
         other_settings="OPENAI_API_KEY and LLM_MODEL",
+        proxies=settings.proxies,
     )
     if is_offline:
         return server.report_skipped()
@@ -104,7 +106,7 @@ async def check_model(
         )
     if proof.fault is not None:
         return await server.report_failure(session, proof)
-    return server.report_success(proof, f"1 token was written by {proof.host} as {choice.name}")
+    return server.report_success(f"1 token was written by {proof.host} as {choice.name}")
 
 
 async def check_embeddings(
@@ -130,13 +132,14 @@ async def check_embeddings(
         data_sent="the text of every document, and every question, go",
         url_setting="EMBED_BASE_URL" if settings.embed_base_url else "OPENAI_BASE_URL",
         other_settings=f"{'EMBED_API_KEY' if settings.embed_base_url else 'OPENAI_API_KEY'} and EMBED_MODEL",
+        proxies=settings.proxies,
     )
     if is_offline:
         return server.report_skipped()
     proof = await probe.probe_embedding(choice, settings.model_patience)
     if proof.fault is not None:
         return await server.report_failure(session, proof)
-    return server.report_success(proof, f"1 word was embedded by {proof.host} as {choice.name}")
+    return server.report_success(f"1 word was embedded by {proof.host} as {choice.name}")
 
 
 async def _check_local_embeddings() -> CheckResult:

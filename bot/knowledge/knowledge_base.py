@@ -24,6 +24,7 @@ from bot.domain import (
     Turn,
     collection_of,
 )
+from bot.domain.proxies import NO_PROXIES, Proxies
 from bot.errors import DocentError, IndexBuilding, IndexEmpty, NothingFound, QuestionInvalid
 from bot.knowledge.answering.extractive import PASSAGES_READ, ExtractiveSynthesizer
 from bot.knowledge.answering.postprocessors import (
@@ -54,6 +55,7 @@ from bot.knowledge.models.openai import (
 )
 from bot.knowledge.sources.document_folder import DocumentFolder, sanitize_file_name, validate_collection_name
 from bot.knowledge.sources.folder import collections_in
+from bot.knowledge.sources.web.fetcher import NetworkPolicy
 from bot.knowledge.splitting.splitter import count_tokens
 from bot.knowledge.stores import FILE_NAME, open_store
 from bot.knowledge.stores.store import NO_EMBEDDING
@@ -102,6 +104,7 @@ class KnowledgeBase:
         spool: Path | None = None,
         rerankers: Sequence[BaseNodePostprocessor] = (),
         context_tokens: int = CONTEXT_TOKENS,
+        proxies: Proxies = NO_PROXIES,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._root = root
@@ -131,6 +134,7 @@ class KnowledgeBase:
             batch=batch,
             in_flight=in_flight,
             spool=spool,
+            network_policy=NetworkPolicy(proxies=proxies),
             tokens_limit=None if isinstance(embedding, LocalEmbedding) else embed_tokens_per_run,
         )
 
@@ -146,6 +150,7 @@ class KnowledgeBase:
         embed_tokens_per_run: int | None = None,
         context_tokens: int = CONTEXT_TOKENS,
         rerank: RerankChoice | None = None,
+        proxies: Proxies = NO_PROXIES,
     ) -> Self:
         """Open the index and make every model ready, so that the first question is as quick as the later ones.
 
@@ -174,6 +179,7 @@ class KnowledgeBase:
             embed_tokens_per_run=embed_tokens_per_run,
             spool=state / SPOOL_NAME,
             context_tokens=context_tokens,
+            proxies=proxies,
             rerankers=() if rerank is None else (RemoteReranker(rerank),),
         )
 

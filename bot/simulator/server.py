@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import json
 import socket
 from collections import deque
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from aiohttp import web
 
-from bot.simulator.discord_json import DiscordSerializer
+from bot.simulator.discord_json import DiscordSerializer, sign_file
 from bot.simulator.faults import FailureKind, Fault, Faults
 from bot.simulator.gateway import Gateway, reset_connection
 from bot.simulator.message_drafts import ApiError, Attachment, Json
@@ -194,7 +195,7 @@ class DiscordSimulator:
         return web.Response(status=CONNECTION_RESET_STATUS)
 
     async def _serve_file(self, request: web.Request) -> web.StreamResponse:
-        """A file, as long as it is there: without a token, as Discord's are."""
+        """A file, as long as it is there, to whoever has its signed address."""
         await asyncio.sleep(self._latency)
         record = RecordedRequest(request.method, ATTACHMENT_PATH, request.path, self.world.clock())
         self.requests.append(record)
@@ -205,8 +206,12 @@ class DiscordSimulator:
         return response
 
     def _respond_with_file(self, request: web.Request) -> web.Response:
+        file_id = int(request.match_info["id"])
+        signature = sign_file(self.world.token, file_id)
+        if not hmac.compare_digest(request.query.get("hm", "").encode(), signature.encode()):
+            return web.Response(status=403, text="This address is not signed.")
         try:
-            file = self.world.find_file(int(request.match_info["id"]))
+            file = self.world.find_file(file_id)
         except LookupError:
             return web.Response(status=404, text="This content is no longer available.")
         return web.Response(body=file.content, headers={"Content-Type": file.media_type})

@@ -14,6 +14,7 @@ from llama_index.core.bridge.pydantic import PrivateAttr
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import NodeWithScore
 
+from bot.domain.proxies import NO_PROXIES, Proxies
 from bot.knowledge.answering.passages import get_text_node
 from bot.knowledge.splitting.splitter import get_searchable_text
 
@@ -41,11 +42,13 @@ class RerankChoice:
         url: The address of the request itself, such as ``https://api.jina.ai/v1/rerank``.
         model: The model's name; "" where the server has only one.
         api_key: The key; None where the server asks for none.
+        proxies: The HTTP proxies, one of which may carry the requests.
     """
 
     url: str
     model: str = ""
     api_key: SecretStr | None = None
+    proxies: Proxies = NO_PROXIES
 
 
 class RemoteReranker(BaseNodePostprocessor):
@@ -59,7 +62,9 @@ class RemoteReranker(BaseNodePostprocessor):
         self._choice = choice
         key = choice.api_key
         headers = {"Authorization": f"Bearer {key.get_secret_value()}"} if key is not None else {}
-        self._client = httpx.AsyncClient(timeout=TIMEOUT, headers=headers)
+        self._client = httpx.AsyncClient(
+            timeout=TIMEOUT, headers=headers, trust_env=False, proxy=choice.proxies.find(choice.url)
+        )
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -44,6 +44,10 @@ _NOT_ACCEPTED: Final = (
     "and may need another {setting}."
 )
 _NO_SUCH_ADDRESS: Final = "The model's server knows no such address (404)."
+_REDIRECTED: Final = (
+    "The model's address redirects to another one, which is not followed: nothing was sent there. "
+    "The bot's operator needs to set the final address."
+)
 _TROUBLE: Final = "The model's server failed. Try again in a minute."
 
 _OVERLOADED: Final = frozenset({429, 503, 529})
@@ -125,6 +129,8 @@ def describe_reason(error: Exception) -> str:
     status = f" {error.status_code}" if isinstance(error, openai.APIStatusError) else ""
     # Of other errors the message may hold an event's text, which is the model's.
     text = error.message if isinstance(error, openai.APIError) else ""
+    if isinstance(error, openai.APIStatusError) and error.response.has_redirect_location:
+        text = f"redirects to {_find_redirect_host(error.response)}, not followed"
     if isinstance(error, openai.APIError) and not isinstance(error, openai.APIConnectionError):
         sent = error.request.headers.get("authorization", "").removeprefix("Bearer ").strip()
         text = text.replace(sent, "…") if sent else text
@@ -132,7 +138,17 @@ def describe_reason(error: Exception) -> str:
     return f"{kind}{status}: {reason}" if reason else f"{kind}{status}"
 
 
+def _find_redirect_host(response: httpx.Response) -> str:
+    """Return the host that a redirect leads to: the rest of the address may hold a key."""
+    try:
+        return httpx.URL(response.headers["location"]).host or "another path of its host"
+    except httpx.InvalidURL:
+        return "an address that is not valid"
+
+
 def _map_status_error(error: openai.APIStatusError, setting: str) -> errors.AnswerUnavailable:
+    if error.response.has_redirect_location:
+        return errors.ModelUnreachable(_REDIRECTED)
     retry_after = parse_retry_after(error.response.headers)
     kind = _find_kind_by_code(error)
     if kind is None and (error.status_code not in _OVERLOADED or retry_after is None):

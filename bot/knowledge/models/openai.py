@@ -26,6 +26,7 @@ from llama_index.llms.openai.utils import (
 from llama_index.llms.openai_like import OpenAILike  # type: ignore[import-untyped] # it ships no py.typed
 
 from bot import errors
+from bot.domain.proxies import NO_PROXIES, Proxies
 from bot.knowledge.models.chat_stream import ChatStreamReader
 from bot.knowledge.models.model_errors import MODEL_ERRORS, VectorsInvalid, describe_reason, parse_retry_after
 from bot.knowledge.models.usage import UsageCounter
@@ -87,6 +88,7 @@ class LanguageModelChoice:
         options: Parameters that are added to every request, or replace ours.
         headers: Headers that are added to every request.
         fallback: The model that is asked where this one fails before its first word.
+        proxies: The HTTP proxies, one of which may carry the requests.
     """
 
     name: str
@@ -97,6 +99,7 @@ class LanguageModelChoice:
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     fallback: LanguageModelChoice | None = None
+    proxies: Proxies = NO_PROXIES
 
     @property
     def window(self) -> int:
@@ -129,6 +132,7 @@ class EmbeddingChoice:
     api_key: SecretStr | None = None
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    proxies: Proxies = NO_PROXIES
 
 
 @dataclass(slots=True)
@@ -314,6 +318,7 @@ def build_language_model(choice: LanguageModelChoice) -> StreamingModel:
         ) from error
     _ensure_address(model.api_base, choice)
     model.set_fallback(None if choice.fallback is None else build_language_model(choice.fallback))
+    _ignore_environment(model, choice)
     _ = model._get_aclient().chat  # noqa: SLF001 # the first access imports half a second's worth of modules
     return model
 
@@ -327,25 +332,45 @@ def build_embedding_model(choice: EmbeddingChoice) -> RemoteEmbedding:
     options = {"extra_body": _flatten_options(choice.options)} if choice.options else {}
     model = RemoteEmbedding(model_name=choice.name, additional_kwargs=options, **_build_connection_arguments(choice))
     _ensure_address(model.api_base, choice)
+    _ignore_environment(model, choice)
     _ = model._get_aclient().embeddings  # noqa: SLF001 # made now, so that the first question finds it
     return model
 
 
 def _build_connection_arguments(choice: LanguageModelChoice | EmbeddingChoice) -> dict[str, Any]:
-    """Return how a model's server is reached."""
+    """Return how a model's server is reached.
+
+    Nothing but the choice decides that: no variable of the environment, no ``.netrc``, no redirect.
+    """
+    address = choice.api_base or OPENAI_BASE
+    transport: dict[str, Any] = {
+        "timeout": _TIMEOUT,
+        "follow_redirects": False,
+        "trust_env": False,
+        "proxy": choice.proxies.find(address),
+        "verify": httpx.create_ssl_context(),  # the system's own certificates, where SSL_CERT_FILE names them
+    }
     return {
-        "api_base": choice.api_base or OPENAI_BASE,
+        "api_base": address,
         # A server without keys still wants a header, and the client would look for OPENAI_API_KEY by itself.
         "api_key": choice.api_key.get_secret_value() if choice.api_key else "none",
         "max_retries": 1,
         "timeout": _TIMEOUT.read,
         "default_headers": dict(choice.headers),
+        "http_client": openai.DefaultHttpxClient(**transport, event_hooks={"response": [_disable_retry_blocking]}),
         "async_http_client": openai.DefaultAsyncHttpxClient(
-            timeout=_TIMEOUT,
+            **transport,
             headers={"Accept-Encoding": "identity"},  # a compressed stream could not be read while it comes
             event_hooks={"response": [_disable_retry, _normalise_chat_stream]},
         ),
     }
+
+
+def _ignore_environment(model: StreamingModel | RemoteEmbedding, choice: LanguageModelChoice | EmbeddingChoice) -> None:
+    """Undo what the OpenAI clients took from OPENAI_ORG_ID, OPENAI_PROJECT_ID and OPENAI_CUSTOM_HEADERS."""
+    for client in (model._get_client(), model._get_aclient()):  # noqa: SLF001 # LlamaIndex has no public name for them
+        client.organization = client.project = client.admin_api_key = None
+        client._custom_headers = dict(choice.headers)  # noqa: SLF001 # nor has the OpenAI client
 
 
 def _ensure_address(address: str | None, choice: LanguageModelChoice | EmbeddingChoice) -> None:
@@ -363,6 +388,11 @@ def _ensure_address(address: str | None, choice: LanguageModelChoice | Embedding
 
 
 async def _disable_retry(response: httpx.Response) -> None:
+    """As ``_disable_retry_blocking``."""
+    _disable_retry_blocking(response)
+
+
+def _disable_retry_blocking(response: httpx.Response) -> None:
     """Keep the client from waiting for a ``Retry-After`` (up to two minutes): people hear at once when to ask again."""
     if response.status_code == HTTPStatus.TOO_MANY_REQUESTS or "retry-after" in response.headers:
         response.headers["x-should-retry"] = "false"

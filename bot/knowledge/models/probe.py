@@ -31,7 +31,7 @@ class ProbeResult:
     """The outcome of a probe.
 
     Attributes:
-        host: The host that answered, "" if none did; one that only redirected the request did not.
+        host: The host that answered, "" if none did.
         fault: What was wrong, None if nothing was.
     """
 
@@ -88,8 +88,7 @@ def _record_hosts(model: StreamingModel | RemoteEmbedding) -> list[str]:
     hosts: list[str] = []
 
     async def record_host(response: httpx.Response) -> None:
-        if not response.has_redirect_location:
-            hosts.append(response.url.netloc.decode())
+        hosts.append(response.url.netloc.decode())
 
     client = model._get_aclient()._client  # noqa: SLF001  # what sends the requests; neither library hands it out
     client.event_hooks["response"].append(record_host)

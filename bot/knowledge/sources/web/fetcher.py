@@ -10,6 +10,7 @@ import socket
 import ssl
 import zlib
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -19,6 +20,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from protego import Protego
 from yarl import URL
 
+from bot.domain.proxies import NO_PROXIES, Proxies
 from bot.errors import DocumentUnreadable
 from bot.knowledge.sources.web.addresses import (
     PORTS,
@@ -104,11 +106,12 @@ class NetworkPolicy:
     """Which machines are reached: those on the public internet, and ``extra_endpoints`` these addresses and ports.
 
     ``resolve`` gives a host's numeric addresses. ``extra_endpoints`` is for tests on this machine; no setting leads
-    here.
+    here. Through one of ``proxies`` a host is reached whose name is not known here, or has public addresses alone.
     """
 
     resolve: Callable[[str], Awaitable[list[str]]] | None = None
     extra_endpoints: Collection[tuple[str, int]] = ()
+    proxies: Proxies = NO_PROXIES
 
     @property
     def ports(self) -> frozenset[int]:
@@ -133,9 +136,7 @@ class _CheckedResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        addresses = await (self._network_policy.resolve or _resolve_host)(host)
-        if not all(self._network_policy.allows(address, port) for address in addresses):
-            raise _NotPublic(_PRIVATE_MESSAGE)
+        addresses = await _resolve_checked(self._network_policy, host, port)
         kinds = {address: socket.AF_INET6 if ":" in address else socket.AF_INET for address in addresses}
         return [
             ResolveResult(hostname=host, host=address, port=port, family=kind, proto=0, flags=socket.AI_NUMERICHOST)
@@ -145,6 +146,19 @@ class _CheckedResolver(AbstractResolver):
 
     async def close(self) -> None:
         """There is nothing to close."""
+
+
+async def _resolve_checked(policy: NetworkPolicy, host: str, port: int) -> list[str]:
+    """Return a host's numeric addresses.
+
+    Raises:
+        _NotPublic: One of them may not be connected to.
+        OSError: The name is not known.
+    """
+    addresses = await (policy.resolve or _resolve_host)(host)
+    if not all(policy.allows(address, port) for address in addresses):
+        raise _NotPublic(_PRIVATE_MESSAGE)
+    return addresses
 
 
 async def _resolve_host(host: str) -> list[str]:
@@ -177,7 +191,8 @@ class Fetcher:
     """Fetches pages as their sites' robots.txt allow; use it as an async context manager.
 
     Every connection is made to an address that was judged in that very moment, so that neither a redirect nor a name
-    that changes its meaning leads into a private network. There are no cookies, no proxies and no passwords.
+    that changes its meaning leads into a private network. There are no cookies and no passwords. A proxy of the
+    operator's connects by itself: then the address is judged before the request, where its name is known here.
     """
 
     def __init__(self, network_policy: NetworkPolicy | None = None, fetch_limits: FetchLimits | None = None) -> None:
@@ -200,6 +215,12 @@ class Fetcher:
             trust_env=False,
             timeout=aiohttp.ClientTimeout(total=None),
         )
+        self._proxied_session = aiohttp.ClientSession(
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            trust_env=False,
+            timeout=aiohttp.ClientTimeout(total=None),
+        )
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -207,6 +228,7 @@ class Fetcher:
             task.cancel()
         await asyncio.gather(*self._robots.values(), return_exceptions=True)
         await self._session.close()
+        await self._proxied_session.close()
 
     async def fetch(self, address: str, cached: CachedPage | None = None) -> CachedPage:
         """The page as it is now; ``cached`` itself where the site says that it has not changed.
@@ -312,7 +334,13 @@ class Fetcher:
 
     async def _send_request(self, address: str, conditional_headers: Mapping[str, str]) -> _Response:
         headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "gzip, deflate", **conditional_headers}
-        async with self._session.get(URL(address, encoded=True), headers=headers, allow_redirects=False) as response:
+        url, session = URL(address, encoded=True), self._session
+        proxy = self._network_policy.proxies.find(address)
+        if proxy is not None:
+            session = self._proxied_session
+            with suppress(socket.gaierror):  # the proxy knows names that this machine does not
+                await _resolve_checked(self._network_policy, url.raw_host or "", url.port or 0)
+        async with session.get(url, headers=headers, allow_redirects=False, proxy=proxy) as response:
             body = b"" if response.status in {301, 302, 303, 307, 308, 304} else await self._read_body(response)
             return _Response(address, response.status, response.headers, body)
 
