@@ -318,10 +318,10 @@ class Settings(BaseSettings):
         """Return every secret in plain text, for the log's redaction only."""
         held: list[SecretStr | None] = [getattr(self, field) for field in SECRET_FIELDS]
         headers = [*(self.llm_headers or {}).values(), *(self.embed_headers or {}).values()]
-        proxies = [each.get_secret_value() for each in (self.https_proxy, self.http_proxy, self.all_proxy) if each]
+        passwords = (urlsplit(url).password for url in (self.proxies.http, self.proxies.https) if url)
         return (
             *(secret.get_secret_value() for secret in held if secret is not None),
-            *(each for url in proxies if "@" in url for each in (url, urlsplit(url).password or url)),
+            *(password for password in passwords if password),
             *(value for value in headers if len(value) >= _MIN_SECRET_LENGTH),
         )
 
@@ -347,6 +347,9 @@ SECRET_FIELDS = (
     "rerank_api_key",
     "store_url",
     "records_url",
+    "https_proxy",
+    "http_proxy",
+    "all_proxy",
 )
 """Settings that may be in a file of their own, named by ``<SETTING>_FILE``."""
 
