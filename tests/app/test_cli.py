@@ -21,37 +21,19 @@ from bot.app.library import open_knowledge_base
 from bot.app.serve import preview
 from bot.app.terminal import Terminal
 from bot.errors import DocentError
-from bot.settings import list_setting_names, load
-from tests.fakes.deployment import write_documents
+from bot.settings import load
+from tests.fakes.command_line import run_command
 from tests.fakes.openai_server import OpenAIServer, StreamEnd, make_completion, make_invalid_key_error
 
 if TYPE_CHECKING:
     from tests.fakes.openai_server import Script
 
 
-@pytest.fixture(autouse=True)
-def _write_documents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No settings but two documents, keywords only, in a folder of the test's own."""
-    for name in list_setting_names():
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(write_documents(tmp_path))
-    monkeypatch.setenv("DATA_DIR", "documents")
-    monkeypatch.setenv("STATE_DIR", "state")
-    monkeypatch.setenv("EMBED_MODEL", "none")
-
-
-def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    """The status with which ``python -m bot …`` ends."""
-    monkeypatch.setattr(sys, "argv", ["python -m bot", *arguments])
-    try:
-        command_line.main()
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
+pytestmark = pytest.mark.usefixtures("command_line_folder")
 
 
 def test_help_names_every_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(monkeypatch, "--help") == 0
+    assert run_command(monkeypatch, "--help") == 0
     shown = capsys.readouterr().out
     assert all(name in shown for name in ("preview", "ask", "reindex", "doctor", ".env.example"))
 
@@ -69,7 +51,7 @@ def test_help_names_every_command(monkeypatch: pytest.MonkeyPatch, capsys: pytes
 def test_a_wrong_command_line_is_one_sentence_and_status_2(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str], complaint: str
 ) -> None:
-    assert run(monkeypatch, *words) == 2
+    assert run_command(monkeypatch, *words) == 2
     said = capsys.readouterr().err
     assert complaint in said
     assert "Traceback" not in said
@@ -80,7 +62,7 @@ def test_invalid_settings_are_all_reported_with_status_78(
 ) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", "nowhere")
     monkeypatch.setenv("EDIT_INTERVAL", "soon")
-    assert run(monkeypatch) == 78
+    assert run_command(monkeypatch) == 78
     said = capsys.readouterr().err
     assert "OPENAI_BASE_URL is not an http or https address" in said
     assert "EDIT_INTERVAL is not a number" in said
@@ -90,18 +72,18 @@ def test_invalid_settings_are_all_reported_with_status_78(
 def test_the_missing_token_is_named_with_where_to_get_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(monkeypatch) == 78
+    assert run_command(monkeypatch) == 78
     assert re.search(r"DISCORD_TOKEN is missing\. .*Reset Token", capsys.readouterr().err)
 
 
 def test_reindex_says_what_would_change_then_changes_it_then_finds_nothing_to_do(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(monkeypatch, "reindex", "--dry-run") == 0
+    assert run_command(monkeypatch, "reindex", "--dry-run") == 0
     assert re.search(r"This would change\s+new\s+2\s+kitchen\.md, refunds\.md", capsys.readouterr().out)
-    assert run(monkeypatch, "reindex") == 0
+    assert run_command(monkeypatch, "reindex") == 0
     assert re.search(r"Done\s+new\s+2", capsys.readouterr().out)
-    assert run(monkeypatch, "reindex") == 0
+    assert run_command(monkeypatch, "reindex") == 0
     assert re.search(r"new\s+0\s+changed\s+0\s+removed\s+0\s+unchanged\s+2", capsys.readouterr().out)
 
 
@@ -109,7 +91,7 @@ def test_missing_folder_is_refused_with_a_message(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("DATA_DIR", "elsewhere")
-    assert run(monkeypatch, "reindex") == 1
+    assert run_command(monkeypatch, "reindex") == 1
     said = capsys.readouterr().err
     assert "elsewhere" in said
     assert "Traceback" not in said
@@ -118,7 +100,7 @@ def test_missing_folder_is_refused_with_a_message(
 def test_ask_builds_an_empty_index_and_quotes_without_a_model(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(monkeypatch, "ask", "When does the dishwasher run?") == 0
+    assert run_command(monkeypatch, "ask", "When does the dishwasher run?") == 0
     shown = capsys.readouterr().out
     assert "No model is set: quoting your documents" in shown
     assert "The dishwasher runs at six in the evening." in shown
@@ -129,7 +111,7 @@ def test_ask_builds_an_empty_index_and_quotes_without_a_model(
 def test_ask_refuses_what_is_no_question_before_it_opens_anything(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, question: str
 ) -> None:
-    assert run(monkeypatch, "ask", question) == 1
+    assert run_command(monkeypatch, "ask", question) == 1
     assert "between 1 and 2,000 characters" in capsys.readouterr().err
     assert not (tmp_path / "state").exists()
 
@@ -144,16 +126,16 @@ def test_evaluate_prints_scores_and_latency_beside_the_last_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "set.jsonl").write_text(QUESTIONS, encoding="utf-8")
-    assert run(monkeypatch, "reindex") == 0
-    assert run(monkeypatch, "evaluate", "set.jsonl") == 0
+    assert run_command(monkeypatch, "reindex") == 0
+    assert run_command(monkeypatch, "evaluate", "set.jsonl") == 0
     first = capsys.readouterr().out
     assert re.search(r"set\.jsonl: 2 questions, embedding none", first)
     assert re.search(r"keywords +1\.000 +1\.000 +1\.000 +1\.000 +[01]\.\d{3} +[01]\.\d{3} +\d+ ms", first)
     assert "previous run" not in first
 
     (tmp_path / "documents" / "kitchen.md").write_text("# Zoo\n\nZebras sing.\n", encoding="utf-8")
-    assert run(monkeypatch, "reindex") == 0
-    assert run(monkeypatch, "evaluate", "set.jsonl") == 0
+    assert run_command(monkeypatch, "reindex") == 0
+    assert run_command(monkeypatch, "evaluate", "set.jsonl") == 0
     second = capsys.readouterr().out
     assert "previous run" in second
     assert re.search(r"keywords +0\.500 .*\n +\(-0\.500\)", second)
@@ -165,7 +147,7 @@ def test_evaluate_with_a_folder_of_its_own_leaves_the_index_alone(
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "zoo.md").write_text("# Zoo\n\nThe zebra sings.\n", encoding="utf-8")
     (tmp_path / "set.jsonl").write_text('{"question": "Which animal sings?", "source": "zoo.md"}', encoding="utf-8")
-    assert run(monkeypatch, "evaluate", "set.jsonl", "--documents", "other") == 0
+    assert run_command(monkeypatch, "evaluate", "set.jsonl", "--documents", "other") == 0
     assert "1.000" in capsys.readouterr().out
     assert not (tmp_path / "state" / "index.sqlite").exists()
     assert (tmp_path / "state" / "evaluations.jsonl").exists()
@@ -175,10 +157,10 @@ def test_evaluate_names_a_line_it_cannot_read_and_a_document_it_does_not_have(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "set.jsonl").write_text("nonsense", encoding="utf-8")
-    assert run(monkeypatch, "evaluate", "set.jsonl") == 1
+    assert run_command(monkeypatch, "evaluate", "set.jsonl") == 1
     assert "set.jsonl, line 1" in capsys.readouterr().err
     (tmp_path / "set.jsonl").write_text(QUESTIONS, encoding="utf-8")
-    assert run(monkeypatch, "evaluate", "set.jsonl") == 1
+    assert run_command(monkeypatch, "evaluate", "set.jsonl") == 1
     assert "kitchen.md, refunds.md cannot be searched" in capsys.readouterr().err
 
 
@@ -186,7 +168,7 @@ def test_evaluate_names_a_line_it_cannot_read_and_a_document_it_does_not_have(
 def test_invalid_question_is_reported_with_status_1(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], question: str
 ) -> None:
-    assert run(monkeypatch, "ask", question) == 1
+    assert run_command(monkeypatch, "ask", question) == 1
     assert "question" in capsys.readouterr().err
 
 
@@ -195,7 +177,7 @@ async def run_ask(monkeypatch: pytest.MonkeyPatch, script: Script) -> int:
     async with OpenAIServer(script) as model:
         monkeypatch.setenv("OPENAI_BASE_URL", model.url)
         monkeypatch.setenv("LLM_MODEL", "fake")
-        return await asyncio.to_thread(run, monkeypatch, "ask", "How long does a refund take?")
+        return await asyncio.to_thread(run_command, monkeypatch, "ask", "How long does a refund take?")
 
 
 async def test_ask_lets_a_model_write(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -222,7 +204,7 @@ async def test_text_before_a_model_failure_is_shown(
 def test_doctor_exits_with_status_1_if_a_check_failed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(monkeypatch, "doctor") == 1
+    assert run_command(monkeypatch, "doctor") == 1
     shown = capsys.readouterr()
     assert "no token" in shown.out
     assert "checks failed" in shown.err

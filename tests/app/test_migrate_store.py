@@ -2,55 +2,32 @@
 
 from __future__ import annotations
 
-import sys
-from typing import TYPE_CHECKING
-
 import pytest
 
 from bot import __main__ as command_line
-from bot.settings import list_setting_names, load
-from tests.fakes.deployment import write_documents
+from bot.settings import load
+from tests.fakes.command_line import run_command
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-
-@pytest.fixture(autouse=True)
-def _write_documents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in list_setting_names():
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(write_documents(tmp_path))
-    monkeypatch.setenv("DATA_DIR", "documents")
-    monkeypatch.setenv("STATE_DIR", "state")
-    monkeypatch.setenv("EMBED_MODEL", "none")
-
-
-def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["python -m bot", *arguments])
-    try:
-        command_line.main()
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
+pytestmark = pytest.mark.usefixtures("command_line_folder")
 
 
 def test_a_backup_is_made_and_brought_back(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(monkeypatch, "reindex") == 0
-    assert run(monkeypatch, "migrate-store", "--to", "backup/index.sqlite") == 0
+    assert run_command(monkeypatch, "reindex") == 0
+    assert run_command(monkeypatch, "migrate-store", "--to", "backup/index.sqlite") == 0
     assert "Copied: 2 documents, 3 passages, 0 of them with a vector." in capsys.readouterr().out
     monkeypatch.setenv("STATE_DIR", "elsewhere")
-    assert run(monkeypatch, "migrate-store", "--from", "backup/index.sqlite", "--to", "elsewhere/index.sqlite") == 0
-    assert run(monkeypatch, "ask", "How long does a refund take?") == 0
+    source, target = "backup/index.sqlite", "elsewhere/index.sqlite"
+    assert run_command(monkeypatch, "migrate-store", "--from", source, "--to", target) == 0
+    assert run_command(monkeypatch, "ask", "How long does a refund take?") == 0
     assert "five working days" in capsys.readouterr().out
 
 
 def test_second_backup_to_the_same_path_needs_force(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(monkeypatch, "reindex") == 0
-    assert [run(monkeypatch, "migrate-store", "--to", "copy.sqlite", *force) for force in ([], [], ["--force"])] == [
-        *(0, 1, 0)
-    ]
+    assert run_command(monkeypatch, "reindex") == 0
+    copy = ("migrate-store", "--to", "copy.sqlite")
+    assert [run_command(monkeypatch, *copy, *force) for force in ([], [], ["--force"])] == [0, 1, 0]
     assert "--force replaces it" in capsys.readouterr().err
 
 
@@ -59,7 +36,7 @@ def test_unknown_store_kind_is_reported_without_its_password(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], url: str
 ) -> None:
     monkeypatch.setenv("STORE_URL", url)
-    assert run(monkeypatch, "reindex") == command_line.EXIT_SETTINGS
+    assert run_command(monkeypatch, "reindex") == command_line.EXIT_SETTINGS
     said = capsys.readouterr().err
     assert "STORE_URL is not the address of a PostgreSQL database" in said
     assert "u:pw" not in said

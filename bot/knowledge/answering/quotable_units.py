@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from bot.text.sentences import split_sentences
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -31,10 +33,6 @@ _DEFINITION: Final = re.compile(r"^\s*:\s+(?=\S)")
 _TABLE_ROW: Final = re.compile(r"^\s*\|.*\|\s*$")
 _DELIMITER_ROW: Final = re.compile(r"^\s*\|?\s*:?-{1,}:?\s*(?:\|\s*:?-{1,}:?\s*)*\|?\s*$")
 _HEADING: Final = re.compile(r"^ {0,3}#{1,6}\s")
-_SENTENCE_END: Final = re.compile(r"(?<=[.!?])[\"'”’)\]*_]*\s+(?=[\"'“‘(\[*_]*[^\Wa-z_])|(?<=[。！？])")  # noqa: RUF001
-_ABBREVIATION: Final = re.compile(
-    r"(?:\b(?:e\.g|i\.e|etc|cf|vs|approx|no|nr|dr|mr|mrs|ms|st|fig|z\.B|bzw)|\b\w)\.$", re.IGNORECASE
-)
 
 
 def split_units(passage: str) -> list[QuotableUnit]:
@@ -137,14 +135,5 @@ def _split_table(block: Sequence[str]) -> Iterator[QuotableUnit]:
 
 
 def _split_sentences(paragraph: str) -> list[str]:
-    """The paragraph cut behind its sentences; joined by spaces they are the paragraph."""
-    sentences: list[str] = []
-    start = 0
-    for end in _SENTENCE_END.finditer(paragraph):
-        sentence = paragraph[start : end.end()].strip()
-        if _ABBREVIATION.search(sentence):
-            continue
-        sentences.append(sentence)
-        start = end.end()
-    sentences.append(paragraph[start:].strip())
-    return [sentence for sentence in sentences if sentence]
+    """Cut a paragraph behind its sentences; joined by spaces they are the paragraph."""
+    return [sentence.strip() for sentence in split_sentences(paragraph) if sentence.strip()]

@@ -51,7 +51,7 @@ class HybridVectorStore(BasePydanticVectorStore):
     """
 
     stores_text: bool = True
-    is_embedding_query: bool  # pyright: ignore[reportGeneralTypeIssues]
+    is_embedding_query: bool  # pyright: ignore[reportGeneralTypeIssues] - the base class has a constant here
 
     _store: Store = PrivateAttr()
     _embedding: BaseEmbedding | None = PrivateAttr()

@@ -1,4 +1,4 @@
-"""Where a text's headings stand: it is cut into sections, each with the path of headings above it."""
+"""Cuts a text into sections at its headings; each section knows the path of headings above it."""
 
 from __future__ import annotations
 
@@ -14,30 +14,35 @@ HEADING_SEPARATOR: Final = " › "
 _ATX = re.compile(r"^ {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$")
 _SETEXT = re.compile(r"^ {0,3}(=+|-{2,})[ \t]*$")
 # A longer run of tildes is an underline of reStructuredText far more often than a fence.
-FENCE: Final = re.compile(r"^([ \t]*)(`{3,}|~{3,5}(?!~))(.*)$")
-"""A line that opens a code block, or closes one: the blanks before its marks, the marks, and what follows them."""
+FENCE: Final = re.compile(r"^([ \t]*(?:(?:[-*+•:]|\d{1,9}[.)])[ \t]+)*)(`{3,}|~{3,5}(?!~))(.*)$")
+"""A line that opens or closes a code block: what is before its fence (blanks, or the mark of a list item or definition
+that begins with code), the fence, and what follows it."""
 _LETTER = re.compile(r"[^\W_]")
 LIST_ITEM: Final = re.compile(r"^\s*(?:[-*+•]|\d{1,9}[.)])\s")
-"""A line with which an item of a list begins."""
+"""The first line of a list item."""
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """What stands below one heading and above the next. ``path`` is the headings from the outermost in.
+    """The text between one heading and the next.
 
-    ``lines`` says of each line of the body which line of the whole text it is, counted from 0.
+    Attributes:
+        path: The headings above it, from the outermost in.
+        body: The text. Headings that have no text of their own are its last paragraphs.
+        lines: For each line of the body, which line of the whole text it is, counted from 0.
+        heading_count: How many paragraphs at the body's end are such headings.
     """
 
     path: tuple[str, ...]
     body: str
     lines: Sequence[int]
+    heading_count: int = 0
 
 
 def split_sections(text: str, *, is_markdown: bool = True) -> list[Section]:
-    """Cut a text at its headings, not looking into code blocks; text that is not Markdown has only underlined ones.
+    """Cut a text at its headings, except those inside code blocks; plain text has underlined headings only.
 
-    A heading with nothing below it becomes a line of a neighbouring section, so that it is still found and never
-    stands alone.
+    A heading without text becomes a paragraph of a neighbouring section, so that it can still be found.
     """
     cut: list[tuple[int, Section]] = []
     stack: list[tuple[int, str]] = []
@@ -56,7 +61,7 @@ def split_sections(text: str, *, is_markdown: bool = True) -> list[Section]:
 
 @dataclass(frozen=True, slots=True)
 class _Heading:
-    """A heading's level, its words, and the line on which they stand."""
+    """A heading: its level, its words and its line number."""
 
     level: int
     text: str
@@ -64,7 +69,10 @@ class _Heading:
 
 
 def _split_at_headings(lines: Sequence[str], *, is_markdown: bool) -> Iterator[tuple[_Heading, int, list[str]]]:
-    """Each heading with the lines below it, and the number of the first of them; before the first there is none."""
+    """Yield each heading, the number of the first line below it, and the lines below it.
+
+    Text above the first heading comes with a heading of level 0.
+    """
     heading, start, fence = _Heading(0, "", 0), 0, ""
     body: list[str] = []
     for place, line in enumerate(lines):
@@ -82,17 +90,17 @@ def _split_at_headings(lines: Sequence[str], *, is_markdown: bool) -> Iterator[t
 
 
 def is_indented(line: str) -> bool:
-    """Whether a line has a margin as wide as that of an indented code block, or of what belongs to a list item."""
+    """Whether a line is indented as an indented code block is, or the text of a list item."""
     return line.startswith(("    ", "\t"))
 
 
 def is_inside_fence(fence: str, line: str) -> bool:
-    """Whether a line belongs to the code block that is open; one deep in a list ends with the list, closed or not."""
+    """Whether a line belongs to the open code block; one that is indented in a list ends with it at the latest."""
     return bool(fence) and not (is_indented(fence) and line[:1].strip())
 
 
 def update_fence(fence: str, line: str) -> str:
-    """The fence that is open after a line, with its margin, "" when there is none."""
+    """Return the fence that is open after a line, with blanks before it as wide as its margin; "" for none."""
     if not is_inside_fence(fence, line):
         fence = ""
     mark = FENCE.match(line)
@@ -100,7 +108,9 @@ def update_fence(fence: str, line: str) -> str:
         return fence
     margin, run, rest = mark.groups()
     if not fence:
-        return "" if run[0] == "`" and "`" in rest else margin + run
+        return "" if run[0] == "`" and "`" in rest else re.sub(r"\S", " ", margin) + run
+    if margin.strip():  # an item's mark opens a block, and cannot close one
+        return fence
     opening = fence.lstrip()
     can_close = is_indented(fence) or not is_indented(line)
     closes = can_close and run[0] == opening[0] and len(run) >= len(opening) and not rest.strip()
@@ -108,13 +118,13 @@ def update_fence(fence: str, line: str) -> str:
 
 
 def has_words(passage: str) -> bool:
-    """Whether there is a letter or a digit in it, other than in a line that opens a code block: anything to find."""
+    """Whether a passage holds a letter or a digit outside of the lines that open code blocks."""
     marks = ((line, FENCE.match(line)) for line in passage.splitlines())
     return any(_LETTER.search(line) for line, mark in marks if mark is None or "`" in mark.group(3))
 
 
 def _parse_heading(line: str, above: list[str], *, is_markdown: bool) -> tuple[int, str] | None:
-    """The level and words of a heading that ends on this line; an underlined one is taken off the lines above."""
+    """Return the level and words of a heading that ends on this line; remove an underlined one from the lines above."""
     if is_markdown and (atx := _ATX.match(line)) and (words := strip_heading_markup(atx.group(2) or "")):
         return len(atx.group(1)), words
     underline = _SETEXT.match(line)
@@ -127,14 +137,14 @@ def _parse_heading(line: str, above: list[str], *, is_markdown: bool) -> tuple[i
 
 
 def _can_be_underlined(above: Sequence[str]) -> bool:
-    """Whether the last line above is a paragraph of its own: no list item, table row, quotation or wrapped text."""
+    """Whether the last line above is a paragraph of one line: no list item, table row, quotation or wrapped text."""
     if not above or not above[-1].strip() or (len(above) > 1 and above[-2].strip()):
         return False
     return not (LIST_ITEM.match(above[-1]) or above[-1].startswith((" ", "\t", "|", ">", "+")))
 
 
 def strip_heading_markup(text: str) -> str:
-    """A heading's words without links, emphasis, anchors and permalink signs."""
+    """Return a heading's words without links, emphasis, anchors and permalink signs."""
     text = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", text)
     text = re.sub(r"\s*\{#[^}]*\}\s*$", "", text)
     text = re.sub(r"(\*\*|__|`+)(.+?)\1", r"\2", text)
@@ -143,9 +153,9 @@ def strip_heading_markup(text: str) -> str:
 
 
 def _merge_empty_sections(numbered_sections: Sequence[tuple[int, Section]]) -> list[Section]:
-    """Move a heading that no text stands below to its parent's text, else to the last text before, else the first.
+    """Move a heading without text to its parent's text, else to the last text before it, else to the first text.
 
-    Each section comes with the line of its heading.
+    Each section comes with the line number of its heading.
     """
     worded = [has_words(section.body) for _, section in numbered_sections]
     bodies = [
@@ -168,7 +178,7 @@ def _merge_empty_sections(numbered_sections: Sequence[tuple[int, Section]]) -> l
             lines[home] += [line, line] if bodies[home] else [line]
             bodies[home].append(section.path[-1])
     return [
-        replace(section, body="\n\n".join(body), lines=numbers)
-        for (_, section), body, numbers in zip(numbered_sections, bodies, lines, strict=True)
+        replace(section, body="\n\n".join(body), lines=numbers, heading_count=len(body) - has_text)
+        for (_, section), body, numbers, has_text in zip(numbered_sections, bodies, lines, worded, strict=True)
         if body
     ]

@@ -1,8 +1,9 @@
-"""Markdown goes in at the top; passages that know their headings fall out, none longer than a model reads."""
+"""Splits Documents into passages of bounded length, each with the path of headings above it."""
 
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from bisect import bisect_left
 from collections import Counter
@@ -20,26 +21,30 @@ if TYPE_CHECKING:
 
     from llama_index.core.schema import Document
 
-SPLITTER_VERSION: Final = "5: 256/32"
-"""Names this way of splitting. Change it with the way, and every document is split anew at the next ingestion."""
+    from bot.knowledge.splitting.headings import Section
+
+SPLITTER_VERSION: Final = "6: 256/32"
+"""Version of the splitter. Change it with its results: every document is then split anew at the next ingestion."""
 
 PASSAGE_TOKENS: Final = 256
+"""Longest passage with its title and headings, as ``measure_length`` counts."""
 OVERLAP_TOKENS: Final = 32
 SEARCHED_METADATA: Final = ("title", "section")
-"""What stands above a passage where it is embedded and searched by keywords."""
+"""What is put above a passage where it is embedded and searched by keywords."""
 
 TRUNCATION_NOTE: Final = "\n\n(Cut here: this is the beginning of a longer text.)"
-"""What stands at the end of a text that was shortened."""
+"""Last line of a text that was shortened."""
 
-_COUNTED_CHARS = (
-    1_000  # characters whose tokens are counted at once: a run without spaces costs the square of its length
-)
+_COUNTED_CHARS = 1_000  # characters counted at once: the time for a run without spaces grows with its length squared
 _LONGEST_HEADER = 240  # characters of title and headings counted above a passage: some 60 tokens of the 256
+_LONGEST_FINAL_HEADING = 48  # tokens of a heading that is joined to the passage before it
 _PART_CHARS = 16_000  # characters given to LlamaIndex at once: it moves all that is left for every piece that it takes
 _ALWAYS_SPLIT_CHARS = 8_192  # characters; such a text is cut without its tokens being counted first
-_UNUSED_SEPARATOR = (
-    "\x00\x00"  # a paragraph separator that occurs nowhere: blocks are told apart here, not by LlamaIndex
-)
+_UNUSED_SEPARATOR = "\x00\x00"  # a paragraph separator that occurs in no text: blocks are found here, not by LlamaIndex
+_CHARS_PER_TOKEN = 4  # of English prose
+_WIDE_CHARS = 2.5  # letters of English that say as much as one Chinese, Japanese or Korean character
+_OTHER_SCRIPT = re.compile(r"[^\W\d_\x00-\u024f]+[\u0300-\u036f\u0900-\u0dff]*")
+_WIDE = re.compile("[\u1100-\u11ff\u2e80-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\U00020000-\U0003ffff]")
 
 
 def build_passage_node(text: str, metadata: Mapping[str, Any], *, node_id: str) -> TextNode:
@@ -62,19 +67,39 @@ def build_passage_node(text: str, metadata: Mapping[str, Any], *, node_id: str) 
 
 
 def get_searchable_text(node: TextNode) -> str:
-    """What an embedding model is given for a passage: title, heading path and text."""
+    """Return what an embedding model is given for a passage: title, heading path and text."""
     return node.get_content(MetadataMode.EMBED)
 
 
 def count_tokens(text: str) -> int:
-    """How many tokens a text is to a model of OpenAI's, and about as many to any other."""
+    """Count a text's tokens as OpenAI's models do; other models count about as many."""
     return len(get_tokenizer()(text))
 
 
-def truncate_to_tokens(text: str, max_tokens: int) -> str:
-    """The text, or its beginning and a remark that it is cut, together so many tokens at most.
+def measure_length(text: str) -> int:
+    """Return a text's length as a reader sees it, in tokens of English that are as long.
 
-    It takes time in proportion to the tokens, whatever the text: it is counted in small pieces.
+    Words in Latin letters count as their tokens. Other scripts cost up to four times as many tokens for text of the
+    same length, so their words count by their characters.
+    """
+    if text.isascii():
+        return len(get_tokenizer()(text))
+    chars = 0.0
+
+    def count_word(word: re.Match[str]) -> str:
+        nonlocal chars
+        wide = len(_WIDE.findall(word[0]))
+        chars += len(word[0]) - wide + wide * _WIDE_CHARS
+        return ""
+
+    rest = _OTHER_SCRIPT.sub(count_word, text)
+    return len(get_tokenizer()(rest)) + math.ceil(chars / _CHARS_PER_TOKEN)
+
+
+def truncate_to_tokens(text: str, max_tokens: int) -> str:
+    """Return the text, or as much of its beginning as fits with a note that it was cut.
+
+    The time it takes grows with the number of tokens, whatever the text: it is counted in small pieces.
     """
     kept = _take_tokens(text, max_tokens)
     if len(kept) == len(text):
@@ -100,26 +125,25 @@ def _take_tokens(text: str, max_tokens: int) -> str:
 
 
 def _find_first_word(text: str) -> int:
-    """Where in a text its first word begins; 0 where it has none."""
+    """Return where in a text its first word begins; 0 if it has none."""
     word = re.search(r"[^\W_]", text)
     return word.start() if word else 0
 
 
 def hash_passage(node: TextNode) -> str:
-    """The name under which a passage's vector is kept: equal for equal searched text, whatever the document."""
+    """Return the key of a passage's vector: equal for equal searched text, whatever the document."""
     return hashlib.sha256(get_searchable_text(node).encode("utf-8", "replace")).hexdigest()
 
 
 class SectionSplitter:
-    """Cuts Documents into passages inside their sections; one for a whole ingestion, as its tokenizer is slow to load.
+    """Cuts Documents into passages inside their sections; create it once, because its tokenizer is slow to load.
 
-    A passage ends between blocks where it can, then between list items, rows or lines of code, then between sentences.
-    Title and headings count towards ``PASSAGE_TOKENS``, as they are read with the passage. Sentences are told apart
-    here: LlamaIndex would ask nltk, which refuses to open its own data where the installer has hard-linked it.
+    A passage ends between blocks where it can, else between list items, rows or lines of code, else between sentences.
+    Title and headings count towards ``PASSAGE_TOKENS``, because they are read with the passage. Sentences are found by
+    ``bot.text``: LlamaIndex would use nltk, which refuses to open its data where the installer has hard-linked it.
     """
 
     def __init__(self) -> None:
-        self._tokenizer = get_tokenizer()
         self._prose = self._create_splitter(split_text)
         self._code = self._create_splitter(split_code)
 
@@ -133,11 +157,11 @@ class SectionSplitter:
         )
 
     def _tokenize(self, text: str) -> Sequence[int]:
-        """A text's tokens; of one that is too long in any case, as many as to say so."""
-        return range(len(text) // 4) if len(text) > _ALWAYS_SPLIT_CHARS else self._tokenizer(text)
+        """Return as many items as ``measure_length`` counts; of a text that is too long in any case, about as many."""
+        return range(len(text) // 4 if len(text) > _ALWAYS_SPLIT_CHARS else measure_length(text))
 
     def split(self, documents: Sequence[Document]) -> list[TextNode]:
-        """Cut the Documents of one file into passages, in order; none where there is no text below its headings.
+        """Cut the Documents of one file into passages, in order; a file of headings without text has none.
 
         A passage's id depends on its document, section and words, so that it outlives changes elsewhere in the file.
         """
@@ -162,15 +186,16 @@ class SectionSplitter:
             path = section.path[1:] if section.path[:1] == (title,) else section.path
             heading = HEADING_SEPARATOR.join([*outer, *path])
             line = before = 0
-            for start, passage in self._split_section(section.body, f"{title}\n{heading}"):
+            for start, passage in self._split_section(section, f"{title}\n{heading}"):
                 line += section.body.count("\n", before, start)
                 before = start
                 if passage != title and has_words(passage):
                     known = {"line": lines[section.lines[line]]} if lines else {}
                     yield {**metadata, "section": heading, **known}, passage
 
-    def _split_section(self, body: str, header: str) -> list[tuple[int, str]]:
-        """The passages of a section, each with the place in it at which its first word stands."""
+    def _split_section(self, section: Section, header: str) -> list[tuple[int, str]]:
+        """Return the passages of a section, each with the position of its first word in the section's body."""
+        body = section.body
         header = self._truncate_header(header)
         if len(self._tokenize(header)) + len(self._tokenize(body)) < PASSAGE_TOKENS:
             return [(_find_first_word(body), body.strip())]
@@ -182,15 +207,23 @@ class SectionSplitter:
             passages.extend(self._locate_passages(splitter.split_text_metadata_aware(part, header), body, place))
             place += len(part)
         is_cut = len(passages) > 1
-        return [
+        repaired = [
             (start + _find_first_word(passage), outline.repair_passage(passage, start) if is_cut else passage)
             for start, passage in passages
         ]
+        return self._join_final_heading(repaired) if section.heading_count and is_cut else repaired
+
+    def _join_final_heading(self, passages: list[tuple[int, str]]) -> list[tuple[int, str]]:
+        """Join a last passage of one line, which is a heading without text, to the passage before it."""
+        *others, (start, before), (_, last) = passages
+        if "\n" in last or len(self._tokenize(last)) > _LONGEST_FINAL_HEADING:
+            return passages
+        return [*others, (start, f"{before}\n\n{last}")]
 
     def _locate_passages(self, passages: Sequence[str], body: str, start: int) -> Iterator[tuple[int, str]]:
-        """Passages that were cut out of a body from this place on, each with the place at which it begins.
+        """Yield passages that were cut out of a body from this position on, each with the position where it begins.
 
-        Where the same words come again and again, those are meant that overlap with the passage before as they may.
+        Where the same words are repeated, the passage is the one that overlaps the passage before as far as allowed.
         """
         before = ""
         for passage in passages:
@@ -203,14 +236,14 @@ class SectionSplitter:
             before = passage
 
     def _measure_overlap(self, passage: str) -> int:
-        """How many characters at a passage's end may be the beginning of the next as well."""
+        """Return how many characters at a passage's end may be repeated at the beginning of the next."""
         first = bisect_left(
             range(len(passage)), x=True, key=lambda cut: len(self._tokenize(passage[cut:])) <= OVERLAP_TOKENS
         )
         return len(passage) - first
 
     def _split_parts(self, text: str) -> list[str]:
-        """The text in pieces of bounded size, cut where a passage may end; joined, they are the text."""
+        """Cut a text into pieces of bounded size where a passage may end; joined they are the text."""
         if len(text) <= _PART_CHARS:
             return [text]
         pieces = split_text(text)

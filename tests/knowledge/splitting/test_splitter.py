@@ -8,10 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from llama_index.core.schema import Document, MediaResource, TextNode
-from llama_index.core.utils import get_tokenizer
 
 from bot.knowledge.splitting.headings import split_sections, strip_heading_markup
-from bot.knowledge.splitting.splitter import PASSAGE_TOKENS, SectionSplitter, get_searchable_text, hash_passage
+from bot.knowledge.splitting.splitter import (
+    PASSAGE_TOKENS,
+    SectionSplitter,
+    get_searchable_text,
+    hash_passage,
+    measure_length,
+)
 
 SPLITTER = SectionSplitter()
 
@@ -284,11 +289,32 @@ def test_splitting_loses_no_word(text: str) -> None:
 @settings(deadline=None, max_examples=150)
 @given(DOCUMENTS)
 def test_a_document_with_text_has_passages_each_bounded_and_none_a_heading_alone(text: str) -> None:
-    tokenizer = get_tokenizer()
+    check_bounded_and_none_a_heading_alone(text)
+
+
+@pytest.mark.nightly
+@settings(deadline=None, max_examples=3_000)
+@given(DOCUMENTS)
+def test_no_passage_is_a_heading_alone_in_thousands_of_documents(text: str) -> None:
+    check_bounded_and_none_a_heading_alone(text)
+
+
+LONG_LINE = " ".join(f"word{number}" for number in range(1_000, 1_083))
+
+
+@pytest.mark.parametrize("end", ["\n# 0", "\n\n# 0", "\n# Refunds", "\n## Leave ##", "\n\n```sh\nls\n```\n# 0"])
+@pytest.mark.parametrize("words", range(76, 84))
+def test_a_heading_without_text_below_a_long_line_is_part_of_the_last_passage(words: int, end: str) -> None:
+    text = " ".join(LONG_LINE.split()[:words]) + end
+    check_bounded_and_none_a_heading_alone(text)
+    assert split_text(text)[-1].text.rstrip("`\n").endswith(end.rpartition("\n")[2].strip("# "))
+
+
+def check_bounded_and_none_a_heading_alone(text: str) -> None:
     nodes = split_text(text)
     for node in nodes:
-        added_by_mending = 64
-        assert len(tokenizer(node.text)) <= PASSAGE_TOKENS + added_by_mending
+        added_by_repair = 64
+        assert measure_length(node.text) <= PASSAGE_TOKENS + added_by_repair
         assert any(sign.isalnum() for line in node.text.split("\n") if "```" not in line for sign in line)
         assert f"# {node.text}" not in text.split("\n") or len(nodes) == 1 or text.count(node.text) > 1
 
@@ -321,8 +347,79 @@ def test_splitting_twice_gives_the_same(text: str) -> None:
 )
 def test_a_very_long_text_of_any_make_is_cut_into_bounded_passages_that_are_all_of_it(text: str) -> None:
     nodes = split_text(text)
-    tokenizer = get_tokenizer()
-    added_by_mending = 64
-    assert max(len(tokenizer(node.text)) for node in nodes) <= PASSAGE_TOKENS + added_by_mending
+    added_by_repair = 64
+    assert max(measure_length(node.text) for node in nodes) <= PASSAGE_TOKENS + added_by_repair
     assert sum(len("".join(node.text.split())) for node in nodes) >= len("".join(text.split()))
     assert all(node.text.count("```") % 2 == 0 for node in nodes)
+
+
+LANGUAGES = {
+    "English": "The deployment starts at nine and the team that is on call watches the graphs until it has ended. ",
+    "Greek": "Η εγκατάσταση ξεκινά στις εννέα και η ομάδα που έχει βάρδια κοιτάζει τα γραφήματα μέχρι το τέλος. ",  # noqa: RUF001 - Greek
+    "Russian": "Развёртывание начинается в девять, и дежурная команда следит за графиками до самого его окончания. ",  # noqa: RUF001 - Russian
+    "Hindi": "तैनाती नौ बजे शुरू होती है और ड्यूटी पर मौजूद टीम उसके समाप्त होने तक ग्राफ़ देखती रहती है। ",
+    "Chinese": "部署工作从九点开始，值班的团队会一直查看各项图表，直到整个部署全部结束为止。",  # noqa: RUF001 - Chinese
+}
+
+
+def count_passages(sentence: str) -> int:
+    return len(split_text(" ".join(f"{number}. {sentence}" for number in range(60))))
+
+
+@pytest.mark.parametrize("language", ["Greek", "Russian", "Hindi", "Chinese"])
+def test_the_same_text_is_about_as_many_passages_in_every_script(language: str) -> None:
+    english = count_passages(LANGUAGES["English"])
+    assert english * 0.5 <= count_passages(LANGUAGES[language]) <= english * 1.6
+
+
+def test_the_length_of_text_in_latin_letters_is_its_tokens() -> None:
+    assert measure_length("") == 0
+    assert measure_length("Thirty days.") == 3
+    assert measure_length("Καλημέρα κόσμε") < 8
+
+
+DEFINITIONS = "\n\n".join(
+    f"--option-{n}\n:   Sets what number {n} means. " + " ".join(f"Sentence {s} tells more of it." for s in range(60))
+    for n in range(3)
+)
+
+
+def test_a_passage_that_continues_a_definition_begins_with_its_term() -> None:
+    nodes = split_text(DEFINITIONS)
+    assert len(nodes) > 6
+    for number in range(3):
+        about = [node.text for node in nodes if f"number {number} means" in node.text]
+        assert all(f"--option-{number}" in text for text in about)
+    assert all(re.match(r"--option-\d\n:   \S", node.text) for node in nodes)
+
+
+def test_a_passage_inside_nested_definitions_names_the_outer_term_too() -> None:
+    sentences = " ".join(f"Sentence {n} tells how it works." for n in range(70))
+    text = (
+        f"class Store\n:   Keeps documents.\n\n    add(name)\n    :   Adds one. {sentences}\n\nIndex\n:   {sentences}"
+    )
+    nodes = split_text(text)
+    inner = [node.text for node in nodes[1:] if node.text.startswith("class Store › add(name)\n:   Sentence")]
+    assert inner
+    assert nodes[-1].text.startswith("Index\n:   Sentence")
+
+
+@pytest.mark.parametrize("mark", ["- ", "1. ", "  * ", ":   "])
+def test_an_item_that_begins_with_code_does_not_turn_the_rest_into_code(mark: str) -> None:
+    margin = " " * len(mark)
+    item = f"{mark}```sh\n{margin}git add\n{margin}```"
+    assert [section.path for section in split_sections(f"Run:\n\n{item}\n\n# Refunds\n\nThirty days.")] == [
+        (),
+        ("Refunds",),
+    ]
+    nodes = split_text(f"{item}\n\n{PROSE}\n\n{PROSE}\n\n{PROSE}")
+    assert nodes[0].text.startswith(item.lstrip())
+    assert all("```" not in node.text for node in nodes[1:])
+
+
+def test_a_long_code_block_that_begins_an_item_is_whole_in_each_passage() -> None:
+    code = "\n".join(f"  docent step --number {n}" for n in range(120))
+    first, *others = split_text(f"- ```sh\n{code}\n  ```\n- two")
+    assert first.text.startswith("- ```sh\n")
+    assert len(others) > 2
+    assert all(node.text.startswith("```sh\n") for node in others)
