@@ -145,6 +145,9 @@ class Settings(BaseSettings):
     embed_model: str | None = Field(
         None, description="the name of an embedding model, or `local`, or `none` for keywords only"
     )
+    embed_model_dir: Path | None = Field(
+        None, description="a folder with the model.onnx and tokenizer.json of an embedding model for this machine"
+    )
     embed_base_url: WebAddress | None = Field(
         None, description="the address of the server for embeddings, where it is not OPENAI_BASE_URL"
     )
@@ -286,11 +289,12 @@ class Settings(BaseSettings):
     def embedding(self) -> str:
         """Return the embedding model's name, ``local`` or ``none``.
 
-        If unset: OpenAI's if the documents are sent to OpenAI anyway, otherwise ``local``.
+        If unset: ``local`` with EMBED_MODEL_DIR, OpenAI's if the documents are sent to OpenAI anyway, else ``local``.
         """
         if self.embed_model is not None:
             return self.embed_model.lower() if self.embed_model.lower() in {"none", "local"} else self.embed_model
-        return OPENAI_EMBEDDING if self.openai_api_key and not self.openai_base_url else "local"
+        is_openai = self.openai_api_key is not None and self.openai_base_url is None and self.embed_model_dir is None
+        return OPENAI_EMBEDDING if is_openai else "local"
 
     @property
     def store_location(self) -> Path | str:

@@ -211,7 +211,7 @@ def choose_embedding_model(settings: Settings) -> EmbeddingChoice | LocalEmbeddi
     if settings.embedding == "none":
         return None
     if settings.embedding == "local":
-        return LocalEmbeddingChoice()
+        return LocalEmbeddingChoice(settings.embed_model_dir)
     return EmbeddingChoice(
         settings.embedding,
         settings.embedding_url,

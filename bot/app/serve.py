@@ -18,7 +18,7 @@ from bot.app.build import build
 from bot.app.metrics import serve_metrics
 from bot.app.systemd import report_to_systemd
 from bot.discord_adapter.client import GRACE, set_discord_urls
-from bot.errors import DocentError, StoreUnusable
+from bot.errors import DocentError, SettingsInvalid, StoreUnusable
 from bot.preview.page import PreviewPage
 from bot.records.state_lock import lock_state_dir
 from bot.simulator.server import DiscordSimulator
@@ -92,7 +92,7 @@ async def _serve(settings: Settings, token: str, *, always_ingest: bool, stop: a
                     await app.answer_service.wait_until_done()
             ingesting.cancel()
             (outcome,) = await asyncio.gather(ingesting, return_exceptions=True)
-        if isinstance(outcome, StoreUnusable):
+        if isinstance(outcome, StoreUnusable | SettingsInvalid):
             raise outcome
 
 
@@ -123,10 +123,10 @@ async def preview(
 
 
 async def _ingest_at_start(library: Library, stop: asyncio.Event, *, always: bool) -> None:
-    """Read the documents if the index is empty or ``always`` is set; an index that cannot be opened sets ``stop``."""
+    """Read the documents if the index is empty or ``always`` is set; what cannot be opened sets ``stop``."""
     try:
         is_empty = not (await library.state()).documents
-    except StoreUnusable:
+    except (StoreUnusable, SettingsInvalid):
         stop.set()
         raise
     if not is_empty and not always:

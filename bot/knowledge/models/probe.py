@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import httpx
 
     from bot.errors import DocentError
+    from bot.knowledge.models.local import LocalEmbeddingChoice
     from bot.knowledge.models.openai import EmbeddingChoice, LanguageModelChoice, RemoteEmbedding, StreamingModel
 
 _PROBE_TEXT: Final = "Hello"
@@ -72,14 +73,15 @@ async def probe_embedding(choice: EmbeddingChoice, timeout_seconds: float) -> Pr
         await model.aclose()
 
 
-async def probe_local_embedding() -> int | None:
+async def probe_local_embedding(choice: LocalEmbeddingChoice) -> int | None:
     """Return the dimension of the local model's vectors, None if it is not installed.
 
     Raises:
+        SettingsInvalid: its files are not the expected ones.
         ImportError: its runtime is not usable.
         OSError: its weights are not.
     """
-    model = await asyncio.to_thread(load_local_embedding)
+    model = await asyncio.to_thread(load_local_embedding, choice)
     return None if model is None else len(await model.aget_query_embedding(_PROBE_TEXT))
 
 
