@@ -1,61 +1,59 @@
 """Splits growing text into pages that each fit into one message; a sealed page never changes.
 
-A page's text is ``opening + body + closing``: the body is the fed text, the rest closes and reopens what a break fell
-into: a fence, a table with its head, bold and other marks, the list that an indented item belongs to. Between two
-bodies lies a gap that is not shown: what Discord trims at a message's edges, and at most the fence mark whose part the
-closing before it plays. All gaps and bodies together are the text.
+The text is Discord's Markdown as ``markdown.convert`` writes it: a fence is a line of its own, and every mark closes in
+the line in which it opens. A page's text is ``opening + body + closing``: the body is the fed text, the rest closes and
+reopens what a break is inside of: a fence, a table with its head, bold and other marks, the list that an indented item
+belongs to. Between two bodies is a gap that is not shown: what Discord trims at a message's edges, and at most the
+closing fence that the page before has already. All gaps and bodies together are the text.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from bisect import bisect_right
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bot.streaming.markdown.code import (
-    INFO_LIMIT,
-    SPAN_LIMIT,
-    CodeSpan,
-    find_code_spans,
-    find_line_end,
-    find_open_fence,
-    find_open_marks,
-    find_open_wide_marks,
-    mask_code,
-)
-from bot.streaming.markdown.open_marks import DEFAULT_PAGE_LENGTH, MARK_CHARACTERS, MARKS_LIMIT, find_balance_changes
 from bot.streaming.markdown.tables import find_table_head
-from bot.text.markdown import FENCE
+from bot.text.invisible import INVISIBLE_RANGES
+from bot.text.markdown import FENCE, CodeBlock, Kind, find_code_blocks, match_marks, tokenize
 from bot.text.wording import utf16_length
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-PAGE_LIMIT = DEFAULT_PAGE_LENGTH
+PAGE_LIMIT = 2_000
 """Longest page in UTF-16 code units: safe whether Discord counts those or characters."""
 
 MIN_PAGE_LIMIT = 16
-"""The least a page must hold: two fence marks, their lines, and some text."""
+"""The least a page must hold: two fences in a quote, their lines, and some text."""
 
 QUOTE = "> "
-_CLOSING_FENCE = "\n" + FENCE
-_CLOSING_AT_START = {False: re.compile(rf"\s*{FENCE}"), True: re.compile(rf"\s*(?:{QUOTE})?{FENCE}")}
+_LONGEST_CLOSING_FENCE = f"\n{QUOTE}{FENCE}"
+_CLOSING_AT_START = {
+    False: re.compile(rf"\s*{FENCE}(?=\n|\Z)"),
+    True: re.compile(rf"\s*(?:{QUOTE})?{FENCE}(?=\n|\Z)"),
+}
 _ROOMY_LIMIT = 64
 """From this limit on a page keeps room for every closing, and may repeat what an item belongs to."""
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_ARRIVING_INFO = re.compile(r"`{3,}[A-Za-z0-9_+\-.#]*\s*\Z")
-_ARRIVING_RUN = re.compile(r"(?:^|\n)[ \t]*`{1,2}\Z")
-_ARRIVING_MARK = re.compile(r"(?:\*+|_+|~+|\|+)\Z")
+_MAX_MARKS_LENGTH = 8
+"""Longest marks, in characters, that a break in a line closes and reopens."""
 
-_INVISIBLE = "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200d\u2060-\u2064\ufeff"
-_BLANK = re.compile(rf"[\s{_INVISIBLE}]*")
+_MAX_LANGUAGE_LENGTH = 24
+"""Longest language name that is repeated on the next page, in characters."""
+
+_MAX_UNBROKEN_CODE = 240
+"""Longest code in a line that is never broken, in characters with its marks."""
+
+_MARK_CHARACTERS = frozenset("*_~|`\\")
+"""What a mark put beside it would be read together with."""
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_BLANK = re.compile(rf"[\s{INVISIBLE_RANGES}]*")
 _ITEM_LINE = re.compile(r"^(?P<indent>[ \t]*)(?P<mark>[-*+]|\d{1,9}[.)])[ \t]", re.MULTILINE)
 _ITEM_OR_OTHER = re.compile(rf"{_ITEM_LINE.pattern}|^\S", re.MULTILINE)
-_BLOCK_START = re.compile(r"#{1,3}[ \t]|-#[ \t]|>|```")
-_MAY_BE_BLOCK_START = re.compile(r"(?:#{1,3}|-#?|[*+]|\d{1,9}[.)]?|`{1,2})?\Z")
+_MAY_BE_ITEM = re.compile(r"(?:[-*+]|\d{1,9}[.)]?)?\Z")
 
 _PARAGRAPH = re.compile(r"\n[ \t]*\n")
 _ITEM = re.compile(r"\n(?=[ \t]*(?:[-*+]|\d+[.)])[ \t])")
@@ -63,8 +61,9 @@ _LINE = re.compile(r"(?<!\n)\n")
 _SENTENCE = re.compile(r"(?<=[.!?…])[\"'”’)\]]*(?=\s)|(?<=[。\uff01\uff1f])")
 _WORD = re.compile(r"\s+")
 _HEADING = re.compile(r"#{1,6}\s")
-
-_LINK = re.compile(r"https?://[^\s<>`]*", re.IGNORECASE)
+_ARRIVING_ADDRESS = re.compile(r"(?<!\\)<[^\s<>]{0,600}\Z")
+_ADDRESS_END = re.compile(r"[^\s<>()\[\]`]*")
+_ANGLE_END = re.compile(r"[^\s<>]*>?")
 
 _JOINERS = "\u200d\U0001f3fb\U0001f3fc\U0001f3fd\U0001f3fe\U0001f3ff"
 
@@ -85,18 +84,6 @@ class Page:
         return text if _is_encodable(text) else _SURROGATE.sub("\ufffd", text)
 
 
-@dataclass(frozen=True, slots=True)
-class _Continuation:
-    """What goes on after a break, as far as it can be said before the next page's first line is known.
-
-    ``marks`` are reopened if the break fell in mid-line or that line is words, ``items`` (indentation and mark, from
-    the outside in) are named again if it is an indented item.
-    """
-
-    marks: str = ""
-    items: tuple[tuple[str, str], ...] = ()
-
-
 class Pager:
     """Growing text → pages. Fed piece by piece it gives what the whole text would give.
 
@@ -111,10 +98,11 @@ class Pager:
         self._fed: list[str] = []
         self._pages: list[Page] = []
         self._sealed: list[str] = []
-        self._reserved = MARKS_LIMIT if limit >= _ROOMY_LIMIT else len(_CLOSING_FENCE)
+        self._reserved = _MAX_MARKS_LENGTH if limit >= _ROOMY_LIMIT else len(_LONGEST_CLOSING_FENCE)
         self._gap = ""
         self._opening = ""
-        self._continuation: _Continuation | None = None
+        self._marks_before: tuple[str, ...] = ()
+        self._items_before: tuple[tuple[str, str], ...] = ()
         self._open_text = ""
         self._open_text_length = 0
         self._is_flushed = False
@@ -127,11 +115,12 @@ class Pager:
         """
         if self._is_flushed:
             raise RuntimeError("a flushed pager takes no more text")
-        self._fed.append(delta)
-        self._append(delta)
+        if delta:
+            self._fed.append(delta)
+            self._append(delta)
 
     def flush(self) -> None:
-        """No more text comes: what was held back as undecided is shown. May be called again."""
+        """Note that no more text comes, so that a block of code without code is shown. May be called again."""
         self._is_flushed = True
 
     @property
@@ -142,13 +131,13 @@ class Pager:
     @property
     def pages(self) -> Sequence[Page]:
         """The sealed pages with their structure, and the open one if it shows anything."""
-        page = self._build_open_page()
+        page = self._build_open_page(self._open_text)
         return (*self._pages, page) if page.body else tuple(self._pages)
 
     @property
     def open_page(self) -> str:
         """The page being written as shown right now, its fences closed; empty if there is none."""
-        page = self._build_open_page()
+        page = self._build_open_page(self._open_text)
         return page.rendered if page.body else ""
 
     @property
@@ -158,16 +147,25 @@ class Pager:
         return self._fed[0]
 
     def open_page_with(self, tail: str) -> str:
-        """The open page as it would be shown with some more text; what does not fit on it is left out."""
+        """Return the open page as it would be shown with some more text; what does not fit on it is left out."""
+        if self._is_start_decided and self._open_text_length + utf16_length(tail) <= self._available_length:
+            page = self._build_open_page(self._open_text + tail)
+            return page.rendered if page.body else ""
         ahead = Pager(self._limit)
         ahead._opening, ahead._open_text, ahead._open_text_length = (
             self._opening,
             self._open_text,
             self._open_text_length,
         )
-        ahead._continuation, ahead._gap = self._continuation, self._gap
+        ahead._marks_before, ahead._items_before, ahead._gap = self._marks_before, self._items_before, self._gap
         ahead._append(tail)
         return ahead._sealed[0] if ahead._sealed else ahead.open_page
+
+    @property
+    def _is_start_decided(self) -> bool:
+        """Whether more text cannot change how the open page begins."""
+        is_known = not self._marks_before and not self._items_before
+        return is_known and ("\n" in self._open_text or (bool(self._open_text) and not self._opening))
 
     def _append(self, delta: str) -> None:
         while delta:
@@ -180,7 +178,7 @@ class Pager:
 
     @property
     def _available_length(self) -> int:
-        """How wide the body may be, in code units: a closing always has its place."""
+        """How long the body may be, in code units: a closing always has its room."""
         return self._limit - utf16_length(self._opening) - self._reserved
 
     def _start_page(self) -> None:
@@ -193,37 +191,28 @@ class Pager:
         if is_code:
             blank = len(self._open_text) - len(self._open_text.lstrip())
             self._drop(self._open_text.rfind("\n", 0, blank) + 1)
-            if quote and self._open_text and not self._continues_on_new_line and not self._opening.endswith(quote):
+            if quote and self._open_text and "\n" not in self._gap and not self._opening.endswith(quote):
                 self._opening += quote
         elif not self._opening:
             unseen = _BLANK.match(self._open_text)
             self._drop(unseen.end() if unseen else 0)
-            if self._continuation is not None and self._open_text and self._is_continuation_known:
-                self._opening, self._continuation = self._build_continuation_opening(self._continuation), None
+            if self._marks_before and self._open_text:
+                self._opening, self._marks_before = "" if "\n" in self._gap else "".join(self._marks_before), ()
+            if self._items_before and self._open_text and not _MAY_BE_ITEM.match(self._open_text):
+                self._opening, self._items_before = self._build_items_opening(), ()
 
-    @property
-    def _is_continuation_known(self) -> bool:
-        """Whether it is certain what the rest goes on with. In mid-line no block begins, whatever it looks like."""
-        return not self._continues_on_new_line or not _MAY_BE_BLOCK_START.match(self._open_text)
-
-    @property
-    def _continues_on_new_line(self) -> bool:
-        return "\n" in self._gap
-
-    def _build_continuation_opening(self, continuation: _Continuation) -> str:
-        if not self._continues_on_new_line:
-            return continuation.marks
-        if not _ITEM_LINE.match(self._open_text):
-            return "" if _BLOCK_START.match(self._open_text) else continuation.marks
-        indent = self._gap.rpartition("\n")[2]
-        outer = "".join(f"{blank}{mark} …\n" for blank, mark in continuation.items if len(blank) < len(indent))
-        return (
-            outer + indent if outer and not indent.strip(" \t") and len(outer) + len(indent) <= self._limit // 8 else ""
-        )
+    def _build_items_opening(self) -> str:
+        """Return the lists that an item at the page's start is in; nothing where there is no room or no such item."""
+        _, line_end, indent = self._gap.rpartition("\n")
+        if not line_end or indent.strip(" \t") or not _ITEM_LINE.match(self._open_text):
+            return ""
+        outer = "".join(f"{blank}{mark} …\n" for blank, mark in self._items_before if len(blank) < len(indent))
+        return outer + indent if outer and len(outer) + len(indent) <= self._limit // 8 else ""
 
     def _drop(self, count: int) -> None:
-        self._gap += self._open_text[:count]
-        self._set_open_text(self._open_text[count:])
+        if count:
+            self._gap += self._open_text[:count]
+            self._set_open_text(self._open_text[count:])
 
     def _set_open_text(self, text: str) -> None:
         self._open_text, self._open_text_length = text, utf16_length(text)
@@ -233,70 +222,61 @@ class Pager:
         if overfull[:-1].isspace():
             self._drop(len(overfull) - 1)
             return
-        end = _find_break(self._opening, overfull)
-        body = self._open_text[:end].rstrip()
-        fence = find_open_fence(self._opening + body)
-        marks = () if fence else self._find_open_marks(body, overfull[len(body) :])
-        closing = _close_fence(self._opening + body, fence) if fence else "".join(reversed(marks))
+        finder = _BreakFinder(self._opening, overfull)
+        body = overfull[: finder.find_break()].rstrip()
+        text = self._opening + body
+        block = _find_open_block(text)
+        marks = () if block else finder.find_marks(len(body), self._reserved)
+        closing = _close_block(block) if block else "".join(reversed(marks))
         page = Page(self._gap, self._opening, body, closing)
         self._pages.append(page)
         self._sealed.append(page.rendered)
-        self._continuation = (
-            _Continuation("".join(marks), _find_open_items(self._opening + body)) if fence is None else None
-        )
-        self._opening = self._build_fence_opening(self._opening + body, fence)
+        self._marks_before = marks
+        self._items_before = () if block or marks else _find_open_items(text)
+        self._opening = self._build_block_opening(text, block) if block else ""
         self._gap = ""
         self._set_open_text(self._open_text[len(body) :])
         self._start_page()
 
-    def _find_open_marks(self, body: str, after: str) -> tuple[str, ...]:
-        """The marks that a break between these two falls between."""
-        gap = after[: len(after) - len(after.lstrip())]
-        is_beside_sign = body[-1:] in MARK_CHARACTERS or after[len(gap) :][:1] in MARK_CHARACTERS
-        if _PARAGRAPH.match(gap) or is_beside_sign:
-            return ()
-        marks = (find_open_wide_marks if "\n" in gap else find_open_marks)(self._opening + body)
-        return marks if sum(map(len, marks)) <= self._reserved else ()
-
-    def _build_fence_opening(self, text: str, fence: CodeSpan | None) -> str:
-        if fence is None:
-            return ""
-        carried = fence.info if len(fence.info) <= min(INFO_LIMIT, self._limit // 4) else ""
-        table_head = find_table_head(text[fence.inner :])
+    def _build_block_opening(self, text: str, block: CodeBlock) -> str:
+        info = block.fence.info
+        language = info if len(info) <= min(_MAX_LANGUAGE_LENGTH, self._limit // 4) else ""
+        table_head = find_table_head(text[block.inner :])
         repeated = table_head if utf16_length(table_head) <= self._limit // 4 else ""
-        return f"{_find_quote(text, fence)}{FENCE}{carried}\n{repeated}"
+        return f"{_quote_of(block)}{FENCE}{language}\n{repeated}"
 
-    def _build_open_page(self) -> Page:
-        body = self._open_text.rstrip()
-        if not self._is_flushed:
-            body = _strip_arriving_mark(self._opening, body)
+    def _build_open_page(self, text: str) -> Page:
+        body = text.rstrip()
+        block = _find_open_block(self._opening + body)
+        start = block.start - len(self._opening) if block else 0
+        if block and not self._is_flushed and start >= 0 and not text[block.inner - len(self._opening) :].strip():
+            body, block = body[:start].rstrip(), None
         if not body:
             return Page(self._gap, "", "", "")
-        fence = find_open_fence(self._opening + body)
-        closing = _close_fence(self._opening + body, fence) if fence else self._close_open_marks(body)
-        return Page(self._gap, self._opening, body, closing)
-
-    def _close_open_marks(self, body: str) -> str:
-        """What closes the marks of which the other half has not arrived."""
-        marks = () if self._is_flushed else find_open_wide_marks(self._opening + body)
-        return "".join(reversed(marks)) if sum(map(len, marks)) <= self._reserved else ""
+        return Page(self._gap, self._opening, body, _close_block(block) if block else "")
 
 
 def paginate(text: str, limit: int = PAGE_LIMIT) -> list[str]:
-    """The pages of a whole text: what a pager shows that was fed it and flushed."""
+    """Return the pages of a whole text: what a pager shows that was fed it and flushed."""
     pager = Pager(limit)
     pager.feed(text)
     pager.flush()
     return [page.rendered for page in pager.pages]
 
 
-def _find_quote(text: str, fence: CodeSpan) -> str:
-    """Return the quotation mark before a fence, which each of its lines begins with; nothing if it is in no quote."""
-    return QUOTE if text.startswith(QUOTE, text.rfind("\n", 0, fence.start) + 1) else ""
+def _find_open_block(text: str) -> CodeBlock | None:
+    """Return the block of code that a message with this text would leave open."""
+    blocks = find_code_blocks(text)
+    return blocks[-1] if blocks and not blocks[-1].is_closed else None
 
 
-def _close_fence(text: str, fence: CodeSpan) -> str:
-    return f"\n{_find_quote(text, fence)}{FENCE}"
+def _quote_of(block: CodeBlock) -> str:
+    """Return the quotation mark that each line of a block begins with; nothing if it is in no quote."""
+    return QUOTE if block.fence.depth else ""
+
+
+def _close_block(block: CodeBlock) -> str:
+    return f"\n{_quote_of(block)}{FENCE}"
 
 
 def _is_encodable(text: str) -> bool:
@@ -308,7 +288,7 @@ def _is_encodable(text: str) -> bool:
 
 
 def _split_at_length(text: str, max_length: int) -> tuple[str, str]:
-    """The shortest beginning that is wider than ``max_length`` code units, and the rest."""
+    """Return the shortest beginning that is longer than ``max_length`` code units, and the rest."""
     count = min(len(text), max_length + 1)
     units = utf16_length(text[:count])
     while count and units - utf16_length(text[count - 1]) > max_length:
@@ -317,19 +297,8 @@ def _split_at_length(text: str, max_length: int) -> tuple[str, str]:
     return text[:count], text[count:]
 
 
-def _strip_arriving_mark(opening: str, body: str) -> str:
-    """The body without a fence mark at its end of which more may come, so that nothing flickers."""
-    body = _ARRIVING_RUN.sub("", body).rstrip()
-    fence = find_open_fence(opening + body)
-    if fence is not None and fence.start >= len(opening):
-        start = fence.start - len(opening)
-        if _ARRIVING_INFO.match(body, start):
-            return body[:start].rstrip()
-    return body if fence is not None else _ARRIVING_MARK.sub("", body).rstrip()
-
-
 def _find_open_items(text: str) -> tuple[tuple[str, str], ...]:
-    """The list items that the text's end stands in, from the outermost in: their indentation and their mark."""
+    """Return the list items that the text's end is in, the outermost first: their indentation and their mark."""
     found: list[tuple[str, str]] = []
     for line in _ITEM_OR_OTHER.finditer(text):
         while found and (line["mark"] is None or len(found[-1][0]) >= len(line["indent"])):
@@ -339,124 +308,165 @@ def _find_open_items(text: str) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """A part of a line that a break is better not inside of; where it must, a ``mark`` is closed and reopened.
+
+    One that is not ``is_breakable`` has no break inside as long as there is any other place.
+    """
+
+    start: int
+    end: int
+    mark: str = ""
+    is_breakable: bool = False
+
+
 class _BreakFinder:
-    """The places in one overfull page where it may be broken: ``rest[:-1]`` fits, its last character does not."""
+    """The places in one overfull page where it may be broken: ``rest[:-1]`` fits, its last character does not.
+
+    All positions are counted from the beginning of ``rest``.
+    """
 
     def __init__(self, opening: str, rest: str) -> None:
+        self._text = opening + rest
         self._rest = rest
+        self._offset = len(opening)
         self.last = len(rest) - 1
         self._first = len(rest) - len(rest.lstrip()) + 1
-        self._offset = shift = len(opening)
-        found = find_code_spans(opening + rest)
-        self._code_spans = [
-            replace(code, start=code.start - shift, inner=code.inner - shift, end=code.end - shift) for code in found
-        ]
-        self._masked_text = mask_code(opening + rest, found)
-        last_line = self._masked_text.rfind("\n") + 1
-        self._unpaired_backtick = (
-            self._masked_text.find("`", max(last_line, len(self._masked_text) - SPAN_LIMIT)) - shift
-        )
-        self._balance_changes: dict[int, list[tuple[int, bool]]] = {}
+        self._blocks = find_code_blocks(self._text)
+        self._spans: dict[int, list[_Span]] = {}
 
-    def find_latest(self, pattern: re.Pattern[str], min_fill: float, is_good: Callable[[int], bool]) -> int | None:
-        """The last match that leaves at least ``min_fill`` of the page filled, as the place to break before."""
+    def find_break(self) -> int:
+        """Return where to break: the best place in the page's later part, else any that splits no character."""
+        return (
+            self._find_latest(_PARAGRAPH, 0.6, self._is_between_blocks)
+            or self._find_latest(_ITEM, 0.6, self._is_between_blocks)
+            or self._find_latest(_LINE, 0.6, self._is_between_blocks)
+            or self._find_latest(_LINE, 0.6, self._is_within_block)
+            or self._find_latest(_SENTENCE, 0.6, self._is_outside_spans)
+            or self._find_latest(_WORD, 0.5, self._is_outside_spans)
+            or self._find_latest(_WORD, 0.25, self._is_acceptable)
+            or next(self._find_character_breaks(), self.last)
+        )
+
+    def find_marks(self, position: int, room: int) -> tuple[str, ...]:
+        """Return the marks that a break there is between, the outermost first, in so many characters at most.
+
+        Code must stay code. Other marks are given up where there is no room, or where a mark beside them would be read
+        with them.
+        """
+        after = self._rest[position:]
+        if "\n" in after[: len(after) - len(after.lstrip())]:
+            return ()
+        marks = tuple(span.mark for span in self._find_spans(position) if span.mark)
+        if self._allows_marks(position) and sum(map(len, marks)) <= room:
+            return marks
+        return marks[-1:] if marks and marks[-1][0] == "`" else ()
+
+    def _find_latest(self, pattern: re.Pattern[str], min_fill: float, is_good: Callable[[int], bool]) -> int | None:
+        """Return the last match that leaves at least ``min_fill`` of the page filled, as the place to break before."""
         floor = max(self._first, int(min_fill * self.last))
         places = [found.start() if found[0].isspace() else found.end() for found in pattern.finditer(self._rest)]
         return next((place for place in reversed(places) if floor <= place <= self.last and is_good(place)), None)
 
-    def is_outside_code(self, position: int) -> bool:
-        """Not within code, nor between a heading and its text."""
-        return self._find_code(position) is None and not _HEADING.match(self._rest, self._find_line_start(position))
+    def _is_between_blocks(self, position: int) -> bool:
+        """Tell whether a place is not within a block of code, nor between a heading and its text."""
+        line_start = self._rest.rfind("\n", 0, position) + 1
+        return self._find_block(position) is None and not _HEADING.match(self._rest, line_start)
 
-    def is_safe_break(self, position: int) -> bool:
-        """Not within code, nor between a mark and its partner."""
-        if self._find_code(position) is not None:
-            return False
-        end = position + self._offset
-        start = self._masked_text.rfind("\n", 0, end) + 1
-        if self._masked_text.find("`", start, end) >= 0:
-            return False
-        if start not in self._balance_changes:
-            self._balance_changes[start] = find_balance_changes(
-                self._masked_text[start : find_line_end(self._masked_text, start)]
-            )
-        return self._balance_changes[start][bisect_right(self._balance_changes[start], (end - start, True)) - 1][1]
+    def _is_within_block(self, position: int) -> bool:
+        """Tell whether a place is in a block of code, behind some of its code."""
+        block = self._find_block(position)
+        return block is not None and bool(self._text[block.inner : position + self._offset].strip())
 
-    def is_acceptable_break(self, position: int) -> bool:
-        """Not straight after the opening of a fence, and not within code in a line."""
-        code = self._find_code(position)
-        if code is None:
-            return self._allows_marks(position) and not self._is_in_short_code(position)
-        return code.is_fence and not self._rest[max(code.inner, 0) : position].isspace()
+    def _is_outside_spans(self, position: int) -> bool:
+        return self._find_block(position) is None and not self._find_spans(position)
 
-    def find_grapheme_breaks(self) -> Iterator[int]:
-        """Places from the last on, best first: those that split no character as seen, nor a link, nor short code.
+    def _is_acceptable(self, position: int) -> bool:
+        """Tell whether a break splits nothing that must be whole."""
+        if self._find_block(position) is not None:
+            return self._is_within_block(position)
+        has_marks = any(span.mark for span in self._find_spans(position))
+        return self._is_between_unbreakables(position) and (not has_marks or self._allows_marks(position))
 
-        Rather than short code a character is split: links in such code are left as they are, and a page that shows
-        half of it shows them outside code.
-        """
-        links = [link.span() for link in _LINK.finditer(self._rest)]
-        places = [
-            place
-            for place in range(self.last, max(self.last // 2, self._first - 1), -1)
-            if not any(start < place < end for start, end in links)
-        ]
+    def _is_between_unbreakables(self, position: int) -> bool:
+        spans = self._find_spans(position)
+        is_in_code = bool(spans) and spans[-1].mark[:1] == "`"
+        return all(span.is_breakable for span in spans) and not (is_in_code and "`" in self._get_neighbours(position))
+
+    def _find_character_breaks(self) -> Iterator[int]:
+        """Yield places from the last on, best first: those that split no character as seen, nor a link, nor code."""
+        places = range(self.last, self._first - 1, -1)
         seen = [place for place in places if not _is_joined(self._rest, place)]
-        yield from (place for place in seen if self._is_clean_break(place))
-        yield from (place for place in places if self._is_clean_break(place))
-        yield from (place for place in seen if self._allows_marks(place))
-
-    def _is_clean_break(self, position: int) -> bool:
-        """Whether what goes on after the break is read as it would have been without."""
-        if self._is_in_short_code(position):
-            return False
-        return self._allows_marks(position) or self._is_between_code_spans(position)
+        yield from (place for place in seen if self._is_acceptable(place))
+        yield from (place for place in places if self._is_acceptable(place))
+        yield from (place for place in seen if self._is_between_unbreakables(place))
 
     def _allows_marks(self, position: int) -> bool:
-        """Whether no mark stands at the break: one put there to close or reopen another would melt with it."""
-        return not any(side in MARK_CHARACTERS for side in self._get_neighbours(position))
-
-    def _is_between_code_spans(self, position: int) -> bool:
-        """Whether code is the only mark at the break, and nothing need be closed or reopened there."""
-        return all(
-            side not in MARK_CHARACTERS or side == "`" for side in self._get_neighbours(position)
-        ) and self.is_safe_break(position)
+        """Tell whether no mark is at the break: one put there to close or reopen another would be read with it."""
+        return _MARK_CHARACTERS.isdisjoint(self._get_neighbours(position))
 
     def _get_neighbours(self, position: int) -> tuple[str, str]:
-        """What is seen to the left of a break and to the right of it."""
+        """Return what is seen to the left of a break and to the right of it."""
         return self._rest[:position].rstrip()[-1:], self._rest[position:].lstrip()[:1]
 
-    def _is_in_short_code(self, position: int) -> bool:
-        """Whether a place is within code in a line, or behind a backtick whose partner may be on the next page."""
-        if 0 <= self._unpaired_backtick < position:
-            return True
-        code = self._find_code(position)
-        return code is not None and not code.is_fence and code.end - code.start <= SPAN_LIMIT
+    def _find_block(self, position: int) -> CodeBlock | None:
+        place = position + self._offset
+        return next((block for block in self._blocks if block.start < place < block.end), None)
 
-    def _find_code(self, position: int) -> CodeSpan | None:
-        return next((code for code in self._code_spans if code.start < position < code.end), None)
+    def _find_spans(self, position: int) -> list[_Span]:
+        """Return what a place in a line of prose is inside of, the outermost first."""
+        place = position + self._offset
+        start = self._text.rfind("\n", 0, place) + 1
+        if start not in self._spans:
+            end = self._text.find("\n", start)
+            self._spans[start] = _read_spans(
+                self._text[start : end if end >= 0 else len(self._text)], min(_MAX_UNBROKEN_CODE, self.last // 4)
+            )
+        return [span for span in self._spans[start] if span.start < place - start < span.end]
 
-    def _find_line_start(self, position: int) -> int:
-        return self._rest.rfind("\n", 0, position) + 1
 
-
-def _find_break(opening: str, rest: str) -> int:
-    """Where to break: the kindest place in the page's later part, else any that does not split a character."""
-    at = _BreakFinder(opening, rest)
-    return (
-        at.find_latest(_PARAGRAPH, 0.6, at.is_outside_code)
-        or at.find_latest(_ITEM, 0.6, at.is_outside_code)
-        or at.find_latest(_LINE, 0.6, at.is_outside_code)
-        or at.find_latest(_LINE, 0.6, at.is_acceptable_break)
-        or at.find_latest(_SENTENCE, 0.6, at.is_safe_break)
-        or at.find_latest(_WORD, 0.5, at.is_safe_break)
-        or at.find_latest(_WORD, 0.25, at.is_acceptable_break)
-        or next(at.find_grapheme_breaks(), at.last)
-    )
+def _read_spans(line: str, max_unbroken_code: int) -> list[_Span]:
+    """Return what a line's breaks should not be inside of; what is open at its end goes on."""
+    tokens = tokenize(line)
+    starts = [0]
+    for token in tokens:
+        starts.append(starts[-1] + len(token.text))
+    pairs, opened = match_marks(tokens)
+    spans = [_Span(starts[pair.start], starts[pair.end + 1], pair.mark, is_breakable=True) for pair in pairs]
+    spans += [_Span(starts[place], len(line) + 1, mark, is_breakable=True) for mark, place in opened]
+    brackets: list[int] = []
+    for token, start, end in zip(tokens, starts, starts[1:], strict=False):
+        match token.kind:
+            case Kind.TEXT | Kind.MARK | Kind.NEWLINE:
+                pass
+            case Kind.CODE | Kind.TICKS:
+                is_open = token.kind is Kind.TICKS
+                mark = token.text if is_open else token.text[: (len(token.text) - len(token.value)) // 2]
+                stop = len(line) + 1 if is_open else end
+                spans.append(_Span(start, stop, mark, is_breakable=stop - start > max_unbroken_code))
+                if is_open:
+                    break
+            case Kind.OPEN | Kind.IMAGE:
+                brackets.append(start)
+            case Kind.URL | Kind.FOREIGN_URL | Kind.AUTOLINK:
+                is_in_angles = line.startswith("<", start - 1)
+                around = (_ANGLE_END if is_in_angles else _ADDRESS_END).match(line, end)
+                spans.append(_Span(start - is_in_angles, around.end() if around else end))
+            case Kind.CLOSE | Kind.TARGET if brackets:
+                is_arriving = token.kind is Kind.CLOSE and (end == len(line) or line[end] == "(")
+                is_link = is_arriving or token.kind is Kind.TARGET
+                spans.append(_Span(brackets.pop(), len(line) + 1 if is_arriving else end, is_breakable=not is_link))
+            case _:
+                spans.append(_Span(start, end))
+    spans += [_Span(start, len(line) + 1, is_breakable=True) for start in brackets]
+    if arriving := _ARRIVING_ADDRESS.search(line):
+        spans.append(_Span(arriving.start(), len(line) + 1))
+    return sorted(spans, key=lambda span: (span.start, -span.end))
 
 
 def _is_joined(text: str, position: int) -> bool:
-    """Whether the characters on both sides of a place are seen as one, or are one run of backticks."""
+    """Tell whether the characters on both sides of a place are seen as one, or are one run of backticks."""
     before, after = text[position - 1], text[position]
     return (
         before == after == "`"

@@ -273,6 +273,11 @@ _MOST_OPEN = 32
 
 def pair_marks(tokens: Sequence[Token]) -> list[Pair]:
     """Find the marks of emphasis that open and close something; all other marks are text."""
+    return match_marks(tokens)[0]
+
+
+def match_marks(tokens: Sequence[Token]) -> tuple[list[Pair], list[tuple[str, int]]]:
+    """Find the marks of emphasis that belong together, and those that are open at the end with their positions."""
     pairs: list[Pair] = []
     open_marks: list[tuple[str, int]] = []
     for position, token in enumerate(tokens):
@@ -289,7 +294,7 @@ def pair_marks(tokens: Sequence[Token]) -> list[Pair]:
         is_in_word = before in _NO_OPENING_BEHIND or (mark[0] == "_" and (before.isalnum() or before == "_"))
         if not after.isspace() and not is_in_word and len(open_marks) < _MOST_OPEN:
             open_marks.append((mark, position))
-    return pairs
+    return pairs, open_marks
 
 
 def _close_mark(  # noqa: PLR0913, PLR0917 - the state of one pass
@@ -393,12 +398,72 @@ _LAST_BLANK = re.compile(r"\s(?=\S*\Z)")
 
 
 @dataclass(frozen=True, slots=True)
-class _OpenFence:
-    """A block of code being read. ``mark`` closes it; an empty one is indented code, which margin ends."""
+class Fence:
+    """What opened a block of code.
+
+    ``mark`` closes it; an empty one is indented code, which a smaller ``margin`` (in columns) ends. ``info`` is what
+    was behind the mark, ``depth`` counts quotation marks before it, and ``prefix`` is an item's mark before it.
+    """
 
     mark: str
-    depth: int
-    margin: int
+    info: str = ""
+    depth: int = 0
+    margin: int = 0
+    prefix: str = ""
+
+    def is_closed_by(self, line: str) -> bool:
+        """Tell whether a line, without quotation marks, closes this fence."""
+        closing = line.strip(" \t")
+        return bool(self.mark) and len(closing) >= len(self.mark) and closing == self.mark[0] * len(closing)
+
+
+@dataclass(frozen=True, slots=True)
+class CodeBlock:
+    """A block of code in a text: ``text[start:end]`` with its fences; ``inner`` is where its first line begins.
+
+    What is not closed reaches to the end of the text.
+    """
+
+    start: int
+    inner: int
+    end: int
+    fence: Fence
+    is_closed: bool
+
+
+def parse_fence(line: str) -> Fence | None:
+    """Return the fence that a line opens a block of code with, None if it opens none."""
+    if FENCE not in line and "~~~" not in line:
+        return None
+    depth, inner = _strip_quote(line)
+    found = None if _PROMPT.match(line) else _FENCE_LINE.fullmatch(inner)
+    if found is None:
+        return None
+    prefix = found["prefix"]
+    mark, info = (found["ticks"], found["info"]) if found["ticks"] else (found["tildes"], found["note"])
+    margin = len(prefix.expandtabs(4))
+    return Fence(mark, (info or "").strip(), depth, margin, prefix if _LIST_MARK.search(prefix) else "")
+
+
+def find_code_blocks(text: str) -> list[CodeBlock]:
+    """Find the blocks of code in Discord's Markdown, where each fence is a line of its own."""
+    found: list[CodeBlock] = []
+    fence: Fence | None = None
+    start = inner = 0
+    place = text.find(FENCE)
+    while place >= 0:
+        line_start, end = text.rfind("\n", 0, place) + 1, text.find("\n", place)
+        line = text[line_start : end if end >= 0 else len(text)]
+        end = line_start + len(line)
+        if fence is None:
+            fence, start, inner = parse_fence(line), line_start, min(end + 1, len(text))
+        elif fence.is_closed_by(_strip_quote(line, fence.depth)[1]):
+            found.append(CodeBlock(start, inner, end, fence, is_closed=True))
+            fence = None
+        place = text.find(FENCE, end)
+    if fence is not None:
+        found.append(CodeBlock(start, inner, len(text), fence, is_closed=False))
+    return found
 
 
 class MarkdownReader:
@@ -407,7 +472,7 @@ class MarkdownReader:
     def __init__(self) -> None:
         self._tail = ""
         self._is_line_start = True
-        self._fence: _OpenFence | None = None
+        self._fence: Fence | None = None
         self._held: Prose | None = None
         self._blank_lines = 0
         self._is_first_line = True
@@ -483,14 +548,14 @@ class MarkdownReader:
         if self._may_be_front_matter:
             self._may_be_front_matter = False
             if starts_line and _KEY_LINE.match(line):
-                self._held, self._fence = None, _OpenFence("---", 0, 0)
+                self._held, self._fence = None, Fence("---")
                 yield CodeStart("yaml")
                 yield CodeText(line, is_whole)
                 return
         yield from self._read_prose_line(line, starts_line=starts_line, is_whole=is_whole)
 
     def _read_code_line(
-        self, fence: _OpenFence, line: str, *, starts_line: bool, is_whole: bool
+        self, fence: Fence, line: str, *, starts_line: bool, is_whole: bool
     ) -> Generator[Block, None, bool]:
         """Read a line of code; return whether it is none, because the block ended before it."""
         if not starts_line:
@@ -513,7 +578,7 @@ class MarkdownReader:
                 return True
             yield from (CodeText("") for _ in range(self._blank_lines))
             self._blank_lines = 0
-        elif _is_closing(inner, fence.mark):
+        elif fence.is_closed_by(inner):
             self._fence = None
             self._is_after_blank = True
             yield CodeEnd(ends_text=not is_whole)
@@ -530,10 +595,11 @@ class MarkdownReader:
             return
         is_first, self._is_first_line = self._is_first_line, False
         depth, inner = (0, line) if _PROMPT.match(line) else _strip_quote(line)
-        fence = _FENCE_LINE.fullmatch(inner)
+        fence = parse_fence(line)
         if fence is not None and (is_whole or not self._tail):
             yield from self._release()
-            yield self._open_fence(fence, depth)
+            self._fence = fence
+            yield CodeStart(fence.info, fence.depth, fence.prefix)
             return
         if not inner.strip():
             yield from self._release()
@@ -542,7 +608,7 @@ class MarkdownReader:
             return
         if self._is_indented_code(inner, depth):
             yield from self._release()
-            self._fence = _OpenFence("", depth, 4)
+            self._fence = Fence("", depth=depth, margin=4)
             yield CodeStart("", depth)
             yield CodeText(_strip_margin(inner, 4), is_whole)
             return
@@ -554,12 +620,6 @@ class MarkdownReader:
 
     def _is_indented_code(self, inner: str, depth: int) -> bool:
         return self._is_after_blank and not self._is_in_list and not depth and bool(_INDENTED.match(inner))
-
-    def _open_fence(self, fence: re.Match[str], depth: int) -> CodeStart:
-        prefix = fence["prefix"]
-        self._fence = _OpenFence(fence["ticks"] or fence["tildes"], depth, len(prefix.expandtabs(4)))
-        info = fence["info"] if fence["ticks"] else fence["note"]
-        return CodeStart((info or "").strip(), depth, prefix if _LIST_MARK.search(prefix) else "")
 
     def _join(self, inner: str, depth: int, *, is_whole: bool) -> Iterator[Block]:
         """Add a line to the paragraph part that waits for it, or begin another."""
@@ -604,11 +664,6 @@ def _strip_margin(line: str, width: int) -> str:
     margin = len(line) - len(line.lstrip(" \t"))
     blank = line[:margin].expandtabs(4)
     return blank[width:] + line[margin:]
-
-
-def _is_closing(line: str, mark: str) -> bool:
-    closing = line.strip(" \t")
-    return len(closing) >= len(mark) and closing == mark[0] * len(closing)
 
 
 def _may_go_on(part: Prose) -> bool:

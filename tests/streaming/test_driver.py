@@ -363,7 +363,7 @@ def test_failing_footer_keeps_the_whole_text_and_an_end_note() -> None:
 
 
 @pytest.mark.parametrize("at", [0.3, 0.72, 3.0])
-@pytest.mark.parametrize("method", ["feed", "flush", "open_page"])
+@pytest.mark.parametrize("method", ["feed", "flush", "open_page_with"])
 def test_failing_pager_keeps_the_visible_text_and_an_end_note(
     method: str, at: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -375,7 +375,7 @@ def test_failing_pager_keeps_the_visible_text_and_an_end_note(
         answer = bench.start()
         await asyncio.sleep(at)
         seen = bench.surface.pages[0].removesuffix(WRITING_CURSOR) if at > 1.0 else ""
-        monkeypatch.setattr(Pager, method, property(fails) if method == "open_page" else fails)
+        monkeypatch.setattr(Pager, method, fails)
         cause = await answer
         assert isinstance(cause, Failed)
         assert str(cause.error) == "a fault of the pager"

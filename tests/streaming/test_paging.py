@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.streaming.paging import MIN_PAGE_LIMIT, PAGE_LIMIT, Pager, paginate
+from bot.streaming.markdown.convert import DiscordMarkdownConverter, convert_markdown
+from bot.streaming.paging import MIN_PAGE_LIMIT, PAGE_LIMIT, QUOTE, Pager, paginate
+from bot.text.invisible import INVISIBLE_RANGES
 from bot.text.wording import utf16_length
 
 unhurried = settings(deadline=None)  # machines that run tests are shared, and time is not what these test
@@ -65,15 +67,21 @@ ODD = [
     " " * 25,
 ]
 
-BLANK = "[\\s\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200d\u2060-\u2064\ufeff]*"
+BLANK = rf"[\s{INVISIBLE_RANGES}]*"
 OPENING = re.compile(
-    r"(```[\w+\-.#]*\n([^\n]+\n─[─ ]*\n)?|[*_~|]{0,8}`{0,8}|([ \t]*([-*+]|\d+[.)]) …\n)+[ \t]+)?", re.ASCII
+    r"((> )?```[\w+\-.#]*\n(> )?([^\n]+\n─[─ ]*\n)?|[*_~|]{0,8}`{0,8}|([ \t]*([-*+]|\d+[.)]) …\n)+[ \t]+)?", re.ASCII
 )
-CLOSING = re.compile(r"(\n```|`{0,8}[*_~|]{0,8})?")
+CLOSING = re.compile(r"(\n(> )?```|`{0,8}[*_~|]{0,8})?")
 
-hostile = st.lists(
-    st.one_of(st.sampled_from(FENCES), st.sampled_from(PROSE), st.sampled_from(ODD), st.text(max_size=6)), max_size=60
-).map("".join)
+hostile = (
+    st.lists(
+        st.one_of(st.sampled_from(FENCES), st.sampled_from(PROSE), st.sampled_from(ODD), st.text(max_size=6)),
+        max_size=60,
+    )
+    .map("".join)
+    .map(convert_markdown)
+)
+"""What the converter makes of any text: a pager is fed nothing else."""
 limits = st.one_of(st.integers(MIN_PAGE_LIMIT, 60), st.just(PAGE_LIMIT))
 
 
@@ -91,6 +99,13 @@ def make_flushed_pager(text: str, limit: int) -> Pager:
     pager.feed(text)
     pager.flush()
     return pager
+
+
+def show_while_writing(arrived: str) -> str:
+    """Return the page of an answer of which so much has arrived."""
+    converter, pager = DiscordMarkdownConverter(), Pager()
+    pager.feed(converter.feed(arrived))
+    return pager.open_page_with(converter.pending)
 
 
 def replace_surrogates(text: str) -> str:
@@ -159,7 +174,7 @@ def test_page_bodies_and_gaps_rebuild_the_text(text: str, limit: int) -> None:
     pager = make_flushed_pager(text, limit)
     rebuilt = "".join(page.gap + page.body for page in pager.pages)
     assert text.startswith(rebuilt)
-    assert re.fullmatch(rf"{BLANK}(```{BLANK})?", text[len(rebuilt) :])
+    assert re.fullmatch(rf"{BLANK}((> )?```{BLANK})?", text[len(rebuilt) :])
     assert pager.text == text
 
 
@@ -168,8 +183,8 @@ def test_page_bodies_and_gaps_rebuild_the_text(text: str, limit: int) -> None:
 def test_a_gap_is_white_space_and_at_most_the_fence_mark_that_the_page_before_has_shown(text: str, limit: int) -> None:
     pages = make_flushed_pager(text, limit).pages
     for before, page in zip((None, *pages), pages, strict=False):
-        shows_it = before is not None and before.closing == "\n```" and not page.opening
-        assert re.fullmatch(rf"\s*```{BLANK}" if shows_it else BLANK, page.gap)
+        shows_it = before is not None and before.closing.endswith("```") and not page.opening.endswith("```")
+        assert re.fullmatch(rf"(\s*(> )?```)?{BLANK}" if shows_it else BLANK, page.gap)
 
 
 @given(hostile, limits)
@@ -186,8 +201,11 @@ def test_page_is_its_body_with_fences_reopened_and_closed(text: str, limit: int)
 def test_a_fence_goes_on_in_the_same_language(text: str, limit: int) -> None:
     pages = make_flushed_pager(text, limit).pages
     for before, page in pairwise(pages):
-        if page.opening.startswith("```"):
-            assert page.opening == "```\n" or page.opening.partition("\n")[0] in before.rendered
+        if page.opening.startswith(("```", "> ```")):
+            assert (
+                page.opening.removeprefix("> ").startswith("```\n")
+                or page.opening.partition("\n")[0] in before.rendered
+            )
 
 
 @given(hostile, st.integers(MIN_PAGE_LIMIT, 60), st.lists(st.integers(1, 12)))
@@ -204,9 +222,10 @@ def test_every_intermediate_state_can_be_shown(text: str, limit: int, sizes: lis
         assert list(pager.sealed) == final[: len(pager.sealed)]
 
 
-@given(hostile, hostile, st.integers(MIN_PAGE_LIMIT, 60))
+@given(hostile, st.integers(0, 300), st.integers(MIN_PAGE_LIMIT, 60))
 @unhurried
-def test_a_tail_shown_ahead_of_its_time_fits_and_changes_nothing(text: str, tail: str, limit: int) -> None:
+def test_a_tail_shown_ahead_of_its_time_fits_and_changes_nothing(whole: str, end: int, limit: int) -> None:
+    text, tail = whole[:end], whole[end:]
     pager = Pager(limit)
     pager.feed(text)
     before = (pager.sealed, pager.open_page)
@@ -226,10 +245,10 @@ def test_every_page_encodes_as_utf8(text: str, limit: int) -> None:
         page.encode()
 
 
-@given(st.sampled_from(["\n", "```", "`", "\ud83d", "```\n", "漢", "e\u0301", "👩‍👩‍👧‍👦", "x", "- \n"]), limits)
+@given(st.sampled_from(["\n", "`", "\ud83d", "```\n", "漢", "e\u0301", "👩‍👩‍👧‍👦", "x", "- \n"]), limits)
 @unhurried
 def test_paging_repeated_text_terminates(thing: str, limit: int) -> None:
-    text = thing * (3 * limit // len(thing))
+    text = convert_markdown(thing * (3 * limit // len(thing)))
     pages = paginate(text, limit)
     assert all(utf16_length(page) <= limit and page.strip() for page in pages)
     assert not any(map(leaves_fence_open, pages))
@@ -259,7 +278,7 @@ def test_prose_fills_more_than_half_of_each_page(words: list[str]) -> None:
         ("some words at first `and these are some code`", "some words at first", "`and these are some code`"),
         ("look at this page: https://example.com/abc/def", "look at this page:", "https://example.com/abc/def"),
         ("Some more text on top.\n\n# Title\n\nText is below", "Some more text on top.", "# Title\n\nText is below"),
-        ("x" * 20 + "https://example.com/a/b.html", "x" * 20, "https://example.com/a/b.html"),
+        ("x" * 20 + "<https://example.com/a/b.html>", "x" * 20, "<https://example.com/a/b.html>"),
         ("Some more text on top.\n```py\nx = 1\ny = 2\n```", "Some more text on top.", "```py\nx = 1\ny = 2\n```"),
     ],
     ids=[
@@ -278,17 +297,29 @@ def test_prose_fills_more_than_half_of_each_page(words: list[str]) -> None:
     ],
 )
 def test_page_breaks_at_the_best_position(text: str, first: str, second: str) -> None:
-    assert paginate(text, 36) == [first, second]
+    assert paginate(text, 38) == [first, second]
 
 
 def test_a_long_fence_is_closed_and_reopened_in_its_language() -> None:
     text = "```py\nfirst_line = 1\n    indented = 2\n```\nafter"
-    assert paginate(text, 36) == ["```py\nfirst_line = 1\n```", "```py\n    indented = 2\n```\nafter"]
+    assert paginate(text, 38) == ["```py\nfirst_line = 1\n```", "```py\n    indented = 2\n```\nafter"]
+
+
+def test_code_in_a_quote_goes_on_in_a_quote() -> None:
+    text = "> ```py\n> first_line = 1\n>     indented = 2\n> ```\nafter"
+    assert paginate(text, 44) == ["> ```py\n> first_line = 1\n> ```", "> ```py\n>     indented = 2\n> ```\nafter"]
+
+
+def test_a_link_is_on_one_page() -> None:
+    text = f"{'some words ' * 8}and [a long label for it](<https://example.com/handbook>) with more words behind it"
+    first, second = paginate(text, 130)
+    assert first.endswith("and")
+    assert second.startswith("[a long label for it](<https://example.com/handbook>)")
 
 
 def test_closing_fence_alone_makes_no_page() -> None:
     text = "```py\n" + "x = 1\n" * 4 + "```\n"
-    limit = len(text.strip())
+    limit = len(text.strip()) + len(QUOTE)
     assert paginate(text, limit) == ["```py\n" + "x = 1\n" * 4 + "```"]
     assert paginate(text + "on we go", limit) == ["```py\n" + "x = 1\n" * 4 + "```", "on we go"]
 
@@ -297,16 +328,12 @@ def test_closing_fence_alone_makes_no_page() -> None:
     "arrived", ["Look:\n`", "Look:\n``", "Look:\n```", "Look:\n```p", "Look:\n```py", "Look:\n```py\n"]
 )
 def test_a_fence_is_not_shown_before_its_first_line(arrived: str) -> None:
-    pager = Pager()
-    pager.feed(arrived)
-    assert pager.open_page == "Look:"
+    assert show_while_writing(arrived) == "Look:"
 
 
 @pytest.mark.parametrize("arriving", ["\n", "\n`", "\n``", "\n```", "\n```\n"])
 def test_a_closing_fence_does_not_flicker_as_it_arrives(arriving: str) -> None:
-    pager = Pager()
-    pager.feed("```py\nx = 1" + arriving)
-    assert pager.open_page == "```py\nx = 1\n```"
+    assert show_while_writing(f"```py\nx = 1{arriving}") == "```py\nx = 1\n```"
 
 
 def test_an_answer_that_ends_in_half_a_fence_is_shown_to_its_end() -> None:
@@ -323,13 +350,10 @@ def test_a_long_language_is_not_carried_over() -> None:
     assert all(page.startswith("```\n") for page in pages[1:])
 
 
-@pytest.mark.parametrize(
-    ("mark", "around"),
-    [("**", ""), ("*", ""), ("||", ""), ("~~", ""), ("__", ""), ("`", ""), ("**", "\n"), ("||", "\n")],
-)
-def test_marks_that_a_break_falls_between_are_closed_and_reopened(mark: str, around: str) -> None:
-    words = ["some", "more", "words", "on", "each", "line"] * 10
-    text = mark + "".join(f"{word}{around or ' '}" for word in words).rstrip() + mark + " end"
+@pytest.mark.parametrize("mark", ["**", "*", "||", "~~", "__", "`"])
+def test_marks_that_a_break_falls_between_are_closed_and_reopened(mark: str) -> None:
+    words = ["some", "more", "words", "in", "one", "line"] * 10
+    text = f"{mark}{' '.join(words)}{mark} end"
     if mark == "`":
         text = text.replace(" ", ".")
     first, *others, last = paginate(text, 100)
@@ -341,13 +365,9 @@ def test_marks_that_a_break_falls_between_are_closed_and_reopened(mark: str, aro
 
 
 def test_marks_that_are_still_open_are_closed_on_the_page_being_written() -> None:
-    pager = Pager()
-    pager.feed("so **bo")
-    assert pager.open_page == "so **bo**"
-    pager.feed("ld*")
-    assert pager.open_page == "so **bold**"
-    pager.feed("* end")
-    assert pager.open_page == "so **bold** end"
+    assert show_while_writing("so **bo") == "so **bo**"
+    assert show_while_writing("so **bold*") == "so **bold**"
+    assert show_while_writing("so **bold** end") == "so **bold** end"
 
 
 def test_marks_never_closed_are_shown_as_written() -> None:

@@ -314,11 +314,11 @@ def test_only_the_last_action_is_marked_as_last() -> None:
 def test_a_page_that_is_full_to_the_brim_is_sealed_by_an_action_of_its_own() -> None:
     # No mark of ours fits below it, so it looks finished before it is: what can be pressed there must still go.
     reply, reader = start_reply(page_limit=24)
-    reply.receive("```\nabcdefghijklmnop", 1.0)
+    reply.receive("> ```\n> abcdefghij", 1.0)
     reader.perform_all_actions(1.2)
-    assert reader.pages == ["```\nabcdefghijklmnop\n```"]
+    assert reader.pages == ["> ```\n> abcdefghij\n> ```"]
     reply.finish(Closing(), 1.2)
-    assert reader.perform_next_action(1.2) == Edit(0, "```\nabcdefghijklmnop\n```", is_sealed=True, is_last=True)
+    assert reader.perform_next_action(1.2) == Edit(0, "> ```\n> abcdefghij\n> ```", is_sealed=True, is_last=True)
     assert reply.is_complete
 
 
@@ -382,7 +382,7 @@ def test_answer_over_its_page_limit_continues_in_pages_without_attach_files() ->
     [("", "-# a fault"), ("Refunds take four", "Refunds take four\n\n-# a fault"), ("x" * 59, "x" * 40 + "-# a fault")],
 )
 def test_aborted_reply_keeps_the_visible_text_and_adds_the_note(said: str, shown: str) -> None:
-    reply, reader = start_reply(page_limit=44)
+    reply, reader = start_reply(page_limit=46)
     reply.receive(said, 1.0)
     reader.perform_all_actions(1.2)
     reply.give_up("-# a fault", 1.3)

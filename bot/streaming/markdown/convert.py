@@ -77,6 +77,7 @@ _ARRIVING_BADGE = re.compile(
 _ARRIVING_ANCHOR = re.compile(r"<a[ \t][^<>\n]*>(?P<label>[^<>\n]*)(?:</?a?)?\Z", re.IGNORECASE)
 _ARRIVING_ENTITY = re.compile(r"&#?[A-Za-z0-9]{0,10}\Z")
 _ARRIVING_SIGNS = re.compile(r"(?:`+|\*+|_+|~+|\|+|\\)\Z")
+_ARRIVING_FENCE = re.compile(r"[ \t>]*(?:`+|~+)[ \t]*")
 _ARRIVING_URL = re.compile(r"[A-Za-z]{1,6}(?::/{0,2}\S{0,600})?\Z")
 _ARRIVING_PREFIX = re.compile(
     r"[ \t>]*(?:#{1,6}|-#?|[*+]|\d{1,9}[.)]?|[=:]{1,3}|-{2,3}|!{1,3}|`{1,2}|`{3,}\S*|~{1,2}|~{3,}\S*)?"
@@ -100,7 +101,7 @@ class _BlockWriter:
         self._list_indent = 0
         self._open_colons = 0
         self._code: CodeStart | None = None
-        self._has_code = False
+        self.has_code = False
         self._is_code_line_start = True
         self._backticks = 0
         self._last_code_sign = ""
@@ -333,10 +334,10 @@ class _BlockWriter:
     # Code.
 
     def _start_code(self, start: CodeStart) -> str:
-        self._code, self._has_code, self._is_code_line_start = start, False, True
+        self._code, self.has_code, self._is_code_line_start = start, False, True
         self._backticks, self._last_code_sign = 0, ""
         shown = self._write_gap(start.depth)
-        quote = _quote_prefix(start.depth)
+        quote = _code_prefix(start)
         if start.prefix:
             shown += f"{quote}{self._write_prefix(start.prefix, '').rstrip()}\n"
         shown += self._end_list(start.depth)
@@ -349,14 +350,14 @@ class _BlockWriter:
 
     def _write_code(self, code: CodeText) -> str:
         start = self._code
-        quote = _quote_prefix(start.depth) if start and self._is_code_line_start else ""
+        quote = _code_prefix(start) if self._is_code_line_start else ""
         if self._is_code_line_start:
             self._backticks = 0
         text = self._break_up_fences(code.text)
         if text.startswith("(") and self._last_code_sign == "]" and not self._is_code_line_start:
             text = f" {text}"
         self._last_code_sign = text[-1:]
-        self._has_code = self._has_code or not _BLANK.match(text)
+        self.has_code = self.has_code or not _BLANK.match(text)
         self._is_code_line_start = code.ends_line
         return quote + self._label_state.secure_code(text) + ("\n" if code.ends_line else "")
 
@@ -379,8 +380,8 @@ class _BlockWriter:
 
     def _end_code(self, end: CodeEnd) -> str:
         start, self._code = self._code, None
-        quote = _quote_prefix(start.depth) if start else ""
-        shown = "" if self._has_code else f"{quote} \n" if self._is_code_line_start else " "
+        quote = _code_prefix(start)
+        shown = "" if self.has_code else f"{quote} \n" if self._is_code_line_start else " "
         if not self._is_code_line_start:
             shown += "\n"
         self._is_paragraph_start = True
@@ -393,6 +394,11 @@ _UNINTENDED_BLOCK = re.compile(r"[ ]*(?=(?:#{1,3}|-#|>|>>>|[-*+])(?:\s|\Z)|#{1,3
 
 def _quote_prefix(depth: int) -> str:
     return f"> {'» ' * (depth - 1)}" if depth else ""
+
+
+def _code_prefix(start: CodeStart | None) -> str:
+    """Return what each line of a block of code begins with: of nested quotes Discord knows one, the rest is code."""
+    return _quote_prefix(1) if start and start.depth else ""
 
 
 def _quote_lines(text: str, depth: int) -> str:
@@ -440,9 +446,11 @@ class DiscordMarkdownConverter:
         if not blocks:
             return writer.finish()
         *others, last = blocks
-        if isinstance(last, CodeEnd):
-            return "".join(map(writer.write, blocks))
+        if isinstance(last, CodeEnd) and others and _may_close_code(others[-1]):
+            others.pop()
         shown = "".join(map(writer.write, others))
+        if isinstance(last, CodeEnd):
+            return shown + (writer.write(last) if writer.has_code else "")
         if isinstance(last, Prose) and not last.ends_line:
             arriving = self._complete(last)
             if arriving is None:
@@ -477,6 +485,11 @@ class DiscordMarkdownConverter:
         if url and ":" in url[0] and url[0] not in urls and any(allowed.startswith(url[0]) for allowed in urls):
             text = text[: url.start()].rstrip("<")
         return _ARRIVING_SIGNS.sub("", text)
+
+
+def _may_close_code(block: Block) -> bool:
+    """Tell whether a line of code that is still arriving may become the closing fence."""
+    return isinstance(block, CodeText) and not block.ends_line and _ARRIVING_FENCE.fullmatch(block.text) is not None
 
 
 _CITATION_START = re.compile(r"\[\[?\s?\^?[\d ,;–-]*\]{0,2}\Z")

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bot.streaming.markdown.code import find_code_spans
 from bot.streaming.markdown.convert import (
     HORIZONTAL_RULE,
     DiscordMarkdownConverter,
     convert_markdown,
 )
+from bot.text.markdown import find_code_blocks
 
 unhurried = settings(deadline=None)  # machines that run tests are shared, and time is not what these test
 
@@ -165,8 +165,8 @@ def test_plain_text_is_unchanged(text: str) -> None:
 @unhurried
 def test_converting_twice_changes_no_code(text: str) -> None:
     once = convert(f"{text}\n\n```\n{text.replace('`', '').replace('~', '')}\n```\n")
-    closed = [code for code in find_code_spans(once) if code.is_fence and code.is_closed]
-    assert all("```" not in once[code.inner : code.end - 3] for code in closed)
+    closed = [block for block in find_code_blocks(once) if block.is_closed]
+    assert all("```" not in once[block.inner : block.end - 3] for block in closed)
 
 
 @pytest.mark.parametrize(

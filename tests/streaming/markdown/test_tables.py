@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.streaming.markdown.code import find_code_spans, find_open_fence
 from bot.streaming.markdown.convert import DiscordMarkdownConverter, convert_markdown
 from bot.streaming.markdown.tables import (
     MAX_BLOCK_WIDTH,
@@ -18,6 +17,7 @@ from bot.streaming.markdown.tables import (
     parse_table_header,
     split_cells,
 )
+from bot.text.markdown import find_code_blocks
 
 unhurried = settings(deadline=None)  # machines that run tests are shared, and time is not what these test
 
@@ -145,8 +145,9 @@ def test_streamed_table_is_always_one_closed_code_block(body: list[list[str]]) -
     for letter in format_table(["one", "two", "three"], body):
         given_so_far += converter.feed(letter)
         state = given_so_far + converter.pending
-        assert find_open_fence(state) is None
-        assert sum(code.is_fence for code in find_code_spans(state)) <= 1
+        blocks = find_code_blocks(state)
+        assert len(blocks) <= 1
+        assert all(block.is_closed for block in blocks)
 
 
 @given(st.lists(st.lists(st.text(alphabet="abc ", max_size=9), min_size=3, max_size=3), min_size=9, max_size=20))
