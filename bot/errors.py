@@ -1,7 +1,7 @@
-"""Everything that can go wrong and has a name.
+"""The exceptions of the bot, each with a message for the person who sees it.
 
-Each error carries ``words``: one sentence for the person who sees it, saying who can mend it and how, without a key,
-a path of the model's server or a stack trace. ``str(error)`` is those words. Details for the log go into ``__cause__``.
+Each error has a ``user_message``: one sentence for the person who sees it, saying who can correct it and how, without
+a key, a URL path or a stack trace. ``str(error)`` is the same. Details for the log are in ``__cause__``.
 
 The tree::
 
@@ -11,18 +11,18 @@ The tree::
     ├── QuestionRefused        the asker: a limit, a budget or the channel does not allow it now
     ├── GuildSettingInvalid          an admin: a setting of their server cannot have this value
     ├── AnswerUnavailable      no answer, or not the whole of it
-    │   ├── ModelRefused       the operator: the key is not accepted, or may not use this model
+    │   ├── ModelAccessDenied  the operator: the key is not accepted, or may not use this model
     │   ├── ModelOutOfCredit   the operator: the account's quota is used up
     │   ├── ModelUnknown       the operator: the server has no such model
     │   ├── ModelBusy          nobody: ask again (``retry_after`` seconds, where the server said)
     │   ├── ModelUnreachable   the operator: no connection to the model's server
-    │   ├── ModelInterrupted   nobody: the stream broke off; what was said stays
-    │   ├── ModelMute          nobody: the model ended without a word
+    │   ├── ModelInterrupted   nobody: the stream broke off; the text so far stays
+    │   ├── ModelResponseEmpty nobody: the model ended without any text
     │   └── ContextTooLong     the operator: even the fewest passages exceed the model's window
     ├── IndexUnavailable       nothing to search yet
     │   ├── IndexEmpty         the operator: no documents were read
     │   └── IndexBuilding      nobody: the first ingestion is still running
-    ├── NothingFound           nobody: the documents do not speak of it
+    ├── NothingFound           nobody: the documents do not answer it
     ├── IngestionRefused       the operator: the folder is missing or lost most of its files
     ├── StoreUnusable          the operator: the index cannot be opened or written
     ├── RecordsUnusable        the operator: the records cannot be opened or written
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 class DocentError(Exception):
-    """The root; catch this at an edge and show its words."""
+    """The root; catch this at an edge and show its message."""
 
     @property
     def user_message(self) -> str:
@@ -57,7 +57,7 @@ class Problem:
 
 
 class SettingsInvalid(DocentError):
-    """Settings that cannot be run with; all problems at once."""
+    """Settings with which the bot cannot run; all problems at once."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("; ".join(f"{p.setting} {p.complaint}. {p.remedy}" for p in problems))
@@ -65,15 +65,15 @@ class SettingsInvalid(DocentError):
 
 
 class QuestionInvalid(DocentError):
-    """A question that cannot be asked as it is."""
+    """A question that is invalid: empty or too long."""
 
 
 class QuestionRefused(DocentError):
-    """A question that a limit, a budget or the channel does not allow; nothing of an answer was shown."""
+    """A question that a limit, a budget or the channel does not allow; no answer was begun."""
 
 
 class GuildSettingInvalid(DocentError):
-    """A value that a server's setting cannot have; the words say what it may be."""
+    """A value that a server's setting cannot have; the message says what it may be."""
 
 
 class AnswerUnavailable(DocentError):
@@ -142,7 +142,7 @@ class NothingFound(DocentError):
 
 
 class IngestionRefused(DocentError):
-    """A run that would have deleted what is searchable was not begun."""
+    """A run that was refused or cancelled; the index has not changed."""
 
 
 class StoreUnusable(DocentError):
@@ -154,4 +154,4 @@ class RecordsUnusable(DocentError):
 
 
 class DocumentUnreadable(DocentError):
-    """One file that was passed over; the words are its reason, as ``reindex`` lists it."""
+    """One file that was not read; the message is the reason, as ``reindex`` lists it."""

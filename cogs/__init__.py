@@ -1,1 +1,1 @@
-"""What people can say to the bot: one cog a module, thin, handed what it needs by keyword."""
+"""The commands of the bot, one cog per module; each gets what it needs as arguments."""

@@ -1,6 +1,6 @@
-"""The buttons below an answer: stop, ask again, see its passages, copy it, and say whether it helped.
+"""The buttons below an answer: stop, ask again, show sources, copy, vote.
 
-They know nothing but an answer's key, so they work after a restart; and each click is judged anew: who, and where.
+A button holds only the answer's id, so it works after a restart; each click is checked again: who, and where.
 """
 
 from __future__ import annotations
@@ -40,25 +40,27 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 COMMENT_LIMIT = 1_000
-"""Most characters in which someone may say what was missing."""
+"""Characters of the longest comment."""
+
+_COMMENT_ID = "comment"
 
 NO_RECORD = "I no longer have the record of this answer. Ask again with /ask."
-WRONG_CHANNEL = "That button belongs to an answer in another place."
-PRIVATE_ANSWER = "This answer is for somebody else alone."
+WRONG_CHANNEL = "This button belongs to an answer in another channel."
+PRIVATE_ANSWER = "Only the person who asked sees this answer."
 ASKER_ONLY = "Only the person who asked, or someone who may manage messages here, can do that."
-NO_ACCESS = "This answer rests on documents that you may not see."
+NO_ACCESS = "This answer uses documents that you may not see."
 STILL_WRITING = "This answer is still being written."
-ALREADY_ENDED = "This answer has come to its end already."
+ALREADY_ENDED = "This answer has ended already."
 ALREADY_REGENERATING = "This question is being answered again already."
 NO_SOURCES = "This answer has no sources."
-ATTACH_AGAIN = "The file that came with this question was not kept. Ask again with /ask, and attach it once more."
-THANKS = "Thank you, noted."
+ATTACH_AGAIN = "The file of this question was not stored. Ask again with /ask, and attach it once more."
+THANKS = "Thank you. Your vote is counted."
 
 
 class Answers(commands.Cog):
-    """What can be done with an answer.
+    """Handles the buttons below answers.
 
-    ``visibility`` says what the one who clicks may see; ``clock`` is in Unix seconds.
+    ``visibility`` says what the person who clicks may see; ``clock`` returns Unix seconds.
     """
 
     component_family = answer_buttons.COMPONENT_FAMILY
@@ -80,7 +82,7 @@ class Answers(commands.Cog):
         self._regenerating: set[str] = set()
 
     async def handle_component(self, interaction: discord.Interaction[Any], custom_id: CustomId) -> None:
-        """Do what the button is for, if this person may do it to this answer here."""
+        """Perform the button's action, if this person may do it to this answer here."""
         button_id = answer_buttons.parse_button_id(custom_id)
         if button_id is None:
             await send_ephemeral(interaction, FORGED)
@@ -103,7 +105,7 @@ class Answers(commands.Cog):
     async def _find_refusal(
         self, interaction: discord.Interaction[Any], action: ButtonAction, record: AnswerRecord
     ) -> str:
-        """Why this person may not do this to this answer; empty if they may."""
+        """Return why this person may not do this to this answer; "" if they may."""
         if not _is_at_answer(interaction, record):
             return WRONG_CHANNEL
         if _is_ephemeral(interaction) and interaction.user.id != record.asker_id:
@@ -125,7 +127,7 @@ class Answers(commands.Cog):
             case ButtonAction.REGENERATE:
                 await self._regenerate(interaction, record)
             case ButtonAction.SOURCES:
-                # What the lines below the answer name: the passages it cites, or if it cites none, those it was given.
+                # As the lines below the answer: the passages it cites, or all that it was given if it cites none.
                 passages = find_cited_sources(record.text, record.sources) or record.sources
                 await _send_content(interaction, format_sources(passages, record.text), fallback=NO_SOURCES)
             case ButtonAction.COPY:
@@ -141,7 +143,7 @@ class Answers(commands.Cog):
                 await send_ephemeral(interaction, THANKS)
 
     async def _stop(self, interaction: discord.Interaction[Any], record: AnswerRecord) -> None:
-        # The model first, Discord afterwards: every word it still says costs money.
+        # The model first, Discord afterwards: every further token costs money.
         if self._answer_service.stop(record.answer_id, interaction.user.display_name):
             await interaction.response.defer()
         elif record.status is AnswerStatus.WRITING and not self._answer_service.is_writing(record.answer_id):
@@ -150,7 +152,7 @@ class Answers(commands.Cog):
             await send_ephemeral(interaction, ALREADY_ENDED)
 
     async def _finish_interrupted(self, interaction: discord.Interaction[Any], record: AnswerRecord) -> None:
-        """End a message that was left half-written when the bot was killed, and offer to ask again."""
+        """End a message that was left unfinished when the bot was killed, and offer to ask again."""
         closed = replace(record, status=AnswerStatus.RESTARTING, ended_at=self._clock())
         await interaction.response.edit_message(
             content=append_note(interaction.message.content if interaction.message else "", INTERRUPTED_NOTE),
@@ -161,10 +163,10 @@ class Answers(commands.Cog):
         await self._records.save_answer(closed)
 
     async def _regenerate(self, interaction: discord.Interaction[Any], record: AnswerRecord) -> None:
-        """Answer the question once more, for the one who clicks, in a message of its own.
+        """Answer the question again, for the person who clicks, in a new message.
 
-        Not over the old one: what people have read, quoted and judged stays, a second failure destroys nothing, and the
-        new answer has a fresh interaction's quarter of an hour and its own lane.
+        Not in place of the old answer: what people have read, quoted and voted on stays, a second failure destroys
+        nothing, and the new answer has a fresh interaction with its own 15 minutes and bucket.
         """
         if record.answer_id in self._regenerating:
             await send_ephemeral(interaction, ALREADY_REGENERATING)
@@ -177,7 +179,7 @@ class Answers(commands.Cog):
             is_private = _is_ephemeral(interaction)
             settings = await self._guild_settings.load(interaction.guild_id)
             own = await self._visibility.scope_for_interaction(interaction, is_private=is_private)
-            # A question put to one collection stays with it, whoever asks it again.
+            # A question about one collection stays with it, whoever asks it again.
             scope = Scope(own.collections & record.scope.collections)
             # A rewritten follow-up was made from earlier answers: only for those who may still see them.
             may_see = record.scope.collections <= own.collections
@@ -194,23 +196,23 @@ class Answers(commands.Cog):
     async def _vote(
         self, interaction: discord.Interaction[Any], record: AnswerRecord, *, is_up: bool, comment: str | None = None
     ) -> None:
-        """Count a vote.
+        """Store a vote.
 
         Raises:
             RecordsUnusable: it cannot be counted.
         """
         vote = Vote(record.answer_id, interaction.user.id, is_up=is_up, at=self._clock(), comment=comment)
         if not await self._records.save_vote(vote):
-            raise RecordsUnusable("A vote came for an answer that is not remembered.")
+            raise RecordsUnusable("The vote was not counted: its answer is no longer stored.")
 
 
 def _is_ephemeral(interaction: discord.Interaction[Any]) -> bool:
-    """Whether the answer that was clicked is shown to one person alone."""
+    """Return whether the clicked answer is visible to one person only."""
     return interaction.message is not None and interaction.message.flags.ephemeral
 
 
 def _is_at_answer(interaction: discord.Interaction[Any], record: AnswerRecord) -> bool:
-    """Whether the click comes from where the answer stands; its messages are known once all of it is shown."""
+    """Return whether the click comes from the answer's own message, as far as its messages are known."""
     message_id = interaction.message.id if interaction.message else None
     return (interaction.guild_id, interaction.channel_id or 0) == (record.guild_id, record.channel_id) and (
         not record.message_ids or message_id in record.message_ids
@@ -223,7 +225,7 @@ def _can_control(interaction: discord.Interaction[Any], record: AnswerRecord) ->
 
 
 async def _send_content(interaction: discord.Interaction[Any], content: EphemeralContent, *, fallback: str) -> None:
-    """Give the clicker, and nobody else, the messages, with the file at the last one."""
+    """Send the messages to the person who clicked, with the file on the last one."""
     if not content.messages:
         await send_ephemeral(interaction, fallback)
         return
@@ -235,28 +237,28 @@ async def _send_content(interaction: discord.Interaction[Any], content: Ephemera
 
 
 def _build_comment_modal(answer_id: str) -> discord.ui.Modal:
-    """What asks, after a thumb down, what was missing. The thumb counts whether or not the form is sent."""
-    form = discord.ui.Modal(
+    """Return the modal that asks, after a 👎, what was missing. The vote counts whether or not it is sent."""
+    modal = discord.ui.Modal(
         title="What was missing?", custom_id=answer_buttons.format_custom_id(ButtonAction.FEEDBACK_MODAL, answer_id)
     )
-    form.add_item(
+    modal.add_item(
         discord.ui.Label(
             text="What did you miss, or what was wrong?",
-            description="If you like. Your 👎 is noted already.",
+            description="Optional. Your 👎 is counted already.",
             component=discord.ui.TextInput(
-                custom_id="words",
+                custom_id=_COMMENT_ID,
                 style=discord.TextStyle.paragraph,
                 required=False,
                 max_length=COMMENT_LIMIT,
             ),
         )
     )
-    form.stop()  # discord.py need not remember it: its answer comes to ``on_interaction``
-    return form
+    modal.stop()  # discord.py need not store it: it comes back to ``on_interaction``
+    return modal
 
 
 def _build_view(rows: Sequence[Mapping[str, Any]]) -> discord.ui.View:
-    """Buttons' JSON as discord.py wants it where it edits a message itself."""
+    """Return buttons given as JSON as a view, which discord.py needs to edit a message."""
     view = discord.ui.View(timeout=None)
     for row in rows:
         for button in row["components"]:
@@ -273,14 +275,14 @@ def _build_view(rows: Sequence[Mapping[str, Any]]) -> discord.ui.View:
 
 
 def _read_comment(interaction: discord.Interaction[Any]) -> str:
-    """What was written into the form; no longer than the form allows, whatever was sent."""
+    """Return what was typed into the modal, cut to the length that the modal allows."""
     data: Any = interaction.data or {}
     return "".join(_iter_comment_values(data.get("components", [])))[:COMMENT_LIMIT].strip()
 
 
 def _iter_comment_values(components: Sequence[Any]) -> Iterator[str]:
     for component in components:
-        if component.get("custom_id") == "words":
+        if component.get("custom_id") == _COMMENT_ID:
             yield str(component.get("value") or "")
         inner = component.get("component")
         yield from _iter_comment_values([*component.get("components", []), *([inner] if inner else [])])

@@ -40,7 +40,7 @@ NO_THREAD_HERE = "No thread was opened: this channel has no threads. The answer 
 PRIVATE_HERE = "No thread was opened: everybody could read it. Your private answer is here instead."
 ANSWERED_IN_THREAD = "{question}\n-# Answered in <#{thread}>"
 NO_DIRECT_MESSAGES = "I do not answer direct messages here. Use /ask in a channel of your server."
-NO_COLLECTION = "There is no collection of that name that you may see."
+NO_COLLECTION = "There is no collection of that name, or you may not see it."
 _MAX_SUGGESTIONS = 25
 """Suggestions that Discord shows at most."""
 _MAX_QUESTION_SHOWN = 1_500
@@ -52,7 +52,7 @@ _log = logging.getLogger(__name__)
 
 
 class Ask(commands.Cog):
-    """The command that asks.
+    """The /ask command.
 
     Args:
         answer_service: Answers the question.
@@ -84,7 +84,7 @@ class Ask(commands.Cog):
         private="Only you see the answer",
         thread="Open a thread here and answer in it",
         collection="Search only these documents",
-        attachment="A document to read with the question; it is not kept",
+        attachment="A document to read with the question; it is not stored",
     )
     async def ask(  # noqa: PLR0913, PLR0917 - Discord's own form of options
         self,
@@ -115,7 +115,7 @@ class Ask(commands.Cog):
         context = QuestionContext(
             MessageHistory(interaction.client, self._answer_service.recall),
             interaction.user,
-            # Not the question's own scope: a collection that was asked for alone does not hide the conversation.
+            # Not the question's own scope: choosing one collection does not hide the conversation.
             visible_scope,
             asked_with=interaction if is_conversation(interaction.channel) else None,
             file_reader=self._file_reader,
@@ -141,7 +141,7 @@ class Ask(commands.Cog):
 
 @dataclass(slots=True)
 class _AskDestination:
-    """A thread of its own if that is wanted and possible, else the response; ``obstacle`` says why it is no thread."""
+    """A new thread if that is wanted and possible, else the response; ``obstacle`` says why it is no thread."""
 
     interaction: discord.Interaction[Any]
     question: str
@@ -151,11 +151,11 @@ class _AskDestination:
 
     @property
     def channel_ids(self) -> frozenset[int]:
-        """As ``Destination.channel_ids``."""
+        """The channel that will show the answer, and a thread's parent."""
         return frozenset() if self.is_private else channel_ids_of(self.interaction.channel)
 
     async def open(self, answer: OpenAnswer) -> OpenedSurface | None:
-        """As ``Destination.open``."""
+        """Acknowledge the command and return the surface: the thread, or the response."""
         interaction = self.interaction
         if not self.wants_thread:
             return await ResponseDestination(interaction, self.is_private).open(answer)

@@ -1,4 +1,4 @@
-"""A message's menu: "Ask the docs about this" shows its words as a question, to be edited and then answered."""
+"""The message menu "Ask the docs about this": shows the message as a question, to be edited and then answered."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class ContextMenus(commands.Cog):
 
 
 class QuestionModal(Modal, title=MENU_NAME):
-    """The question, filled in beforehand, and who is to see its answer."""
+    """The modal with the question, filled in, and a choice of who sees the answer."""
 
     def __init__(self, cog: ContextMenus, message: discord.Message, text: str, custom_id: str) -> None:
         super().__init__(custom_id=custom_id)
@@ -97,11 +97,11 @@ class QuestionModal(Modal, title=MENU_NAME):
         self.add_item(ui.Label(text="Who sees the answer", component=self._audience))
 
     async def submit(self, interaction: discord.Interaction[Any]) -> None:
-        """Answer, to this person alone unless they chose otherwise."""
+        """Answer the question, visible only to this person unless they chose otherwise."""
         is_private = self._audience.value != PUBLIC
         await self._cog.answer(interaction, self._message, self._question.value, is_private=is_private)
 
 
 def truncate_question(text: str) -> str:
-    """A message's words as far as they fit into a question."""
+    """Return a message's text, cut to the length of a question."""
     return text.strip()[:QUESTION_LIMIT]

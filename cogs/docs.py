@@ -1,4 +1,4 @@
-"""/docs: admins look at the documents, add to them and take from them, in the collections that are theirs."""
+"""/docs: admins list, add and remove documents in the collections that they may change."""
 
 from __future__ import annotations
 
@@ -41,10 +41,8 @@ MAX_FILE_BYTES = 50 * 2**20
 
 NOT_MANAGEABLE = "You may change only collections that are this server's alone."
 UNKNOWN_DOCUMENT = "There is no such document that you may see."
-REMOVED = "{name} is no longer in the folder. It is found until the next /reindex."
-FROM_PAGE_LIST = (
-    "{name} was found through a list of pages that names it only as part of a site; edit that list instead."
-)
+REMOVED = "{name} is deleted from the folder. It is searchable until the next /reindex."
+FROM_PAGE_LIST = "{name} belongs to a site on a list of pages; edit that list instead."
 PAGE_ADDED = "{url} is on the list of {collection}. It is read with the next /reindex."
 
 _PAGE, _REMOVE = "page", "remove"
@@ -55,7 +53,7 @@ _MAX_SUGGESTIONS = 25
 class Docs(
     AdminOnly, commands.GroupCog, group_name="docs", group_description="The documents that answers are drawn from"
 ):
-    """What admins do with documents. ``clock`` gives Unix seconds."""
+    """The commands for documents. ``clock`` returns Unix seconds."""
 
     component_family = "docs"
 
@@ -74,9 +72,9 @@ class Docs(
         self._clock = clock
 
     @app_commands.command(name="list")
-    @app_commands.describe(collection="These documents alone")
+    @app_commands.describe(collection="Only these documents")
     async def list_documents(self, interaction: discord.Interaction[Any], collection: str | None = None) -> None:
-        """The documents that are searched, with their dates and passages."""
+        """List the searchable documents with their dates and passages."""
         if await self._begin(interaction):
             text, view = await self._build_page(
                 interaction, "" if collection is None else format_collection(parse_collection(collection)), 0
@@ -84,9 +82,9 @@ class Docs(
             await interaction.followup.send(text, view=view, ephemeral=True, suppress_embeds=True)
 
     @app_commands.command()
-    @app_commands.describe(document="Which one")
+    @app_commands.describe(document="Which document")
     async def show(self, interaction: discord.Interaction[Any], document: str) -> None:
-        """One document: its title, where it lives, how old it is."""
+        """Show one document: its title, its address and its age."""
         if await self._begin(interaction):
             found = next(
                 (each for each in await self._load_visible_documents(interaction) if each.document == document), None
@@ -123,9 +121,9 @@ class Docs(
                 await self.import_files(interaction, name, [file])
 
     @app_commands.command()
-    @app_commands.describe(document="Which one")
+    @app_commands.describe(document="Which document")
     async def remove(self, interaction: discord.Interaction[Any], document: str) -> None:
-        """Take a document out of the folder; asks first."""
+        """Delete a document from the folder, after a confirmation."""
         if not await self._begin(interaction):
             return
         found = next(
@@ -145,17 +143,15 @@ class Docs(
                 )
             )
             view.stop()
-            words = (
-                f"Remove {escape_markdown(document)} ({escape_markdown(found.title)}) for good? Its file is deleted."
-            )
-            await interaction.followup.send(words, view=view, ephemeral=True, suppress_embeds=True)
+            text = f"Remove {escape_markdown(document)} ({escape_markdown(found.title)}) for good? Its file is deleted."
+            await interaction.followup.send(text, view=view, ephemeral=True, suppress_embeds=True)
 
     @list_documents.autocomplete("collection")
     @add.autocomplete("collection")
     async def _suggest_collections(
         self, interaction: discord.Interaction[Any], typed: str
     ) -> list[app_commands.Choice[str]]:
-        """The collections that this admin looks after."""
+        """Suggest the collections that this admin may change."""
         names = [format_collection(name) for name in await self._visibility.manageable_collections(interaction)]
         return [app_commands.Choice(name=name, value=name) for name in names if typed.lower() in name.lower()][
             :_MAX_SUGGESTIONS
@@ -166,7 +162,7 @@ class Docs(
     async def _suggest_documents(
         self, interaction: discord.Interaction[Any], typed: str
     ) -> list[app_commands.Choice[str]]:
-        """Documents whose path or title holds what was typed."""
+        """Suggest documents whose path or title contains what was typed."""
         if not self._visibility.is_admin(interaction):
             return []
         wanted = typed.lower()
@@ -193,35 +189,35 @@ class Docs(
     async def import_files(
         self, interaction: discord.Interaction[Any], collection: str, files: Sequence[discord.Attachment]
     ) -> None:
-        """Put files into a collection's folder, and say what became of each."""
+        """Write files into a collection's folder, and report what happened to each."""
         added: list[str] = []
-        refused: dict[str, str] = {}
+        rejected: dict[str, str] = {}
         for file in files[:MAX_FILES]:
             try:
                 if file.size > MAX_FILE_BYTES:
-                    refused[file.filename] = f"larger than {MAX_FILE_BYTES // 2**20} MB"
+                    rejected[file.filename] = f"larger than {MAX_FILE_BYTES // 2**20} MB"
                 else:
                     added.append(await self._library.add(collection, file.filename, await file.read()))
             except DocentError as error:
-                refused[file.filename] = error.user_message
+                rejected[file.filename] = error.user_message
             except (discord.HTTPException, aiohttp.ClientError, OSError):
-                refused[file.filename] = "it could not be fetched from Discord"
+                rejected[file.filename] = "it could not be fetched from Discord"
         await self._audit(interaction, "docs add", {"collection": collection, "documents": list(added)})
-        await send_ephemeral(interaction, format_import_result(added, refused))
+        await send_ephemeral(interaction, format_import_result(added, rejected))
 
     async def can_import(self, interaction: discord.Interaction[Any], collection: str) -> bool:
-        """Whether whoever sent a form may add to this collection, now that it has come."""
+        """Return whether the person who sent a modal may still add to this collection."""
         return await self._visibility.can_manage(interaction, collection)
 
     async def _add_page(self, interaction: discord.Interaction[Any], collection: str, url: str) -> None:
         try:
-            written = await self._library.add_page(collection, url.strip())
+            address = await self._library.add_page(collection, url.strip())
         except DocumentUnreadable as error:
             await send_ephemeral(interaction, format_import_result([], {url: error.user_message}))
             return
-        await self._audit(interaction, "docs add", {"collection": collection, "page": written})
+        await self._audit(interaction, "docs add", {"collection": collection, "page": address})
         await send_ephemeral(
-            interaction, PAGE_ADDED.format(url=f"`{written}`", collection=format_collection(collection))
+            interaction, PAGE_ADDED.format(url=f"`{address}`", collection=format_collection(collection))
         )
 
     async def _begin(self, interaction: discord.Interaction[Any]) -> bool:
@@ -229,7 +225,7 @@ class Docs(
         return await defer(interaction, ephemeral=True)
 
     async def _load_visible_documents(self, interaction: discord.Interaction[Any]) -> Sequence[DocumentInfo]:
-        """The documents that this admin may see, as themselves or as who looks after them."""
+        """Return the documents that this admin may see or change."""
         own = await self._visibility.scope_for_interaction(interaction, is_private=True)
         changeable = await self._visibility.manageable_collections(interaction)
         return await self._library.list_documents(Scope(own.collections | frozenset(changeable)))
@@ -237,7 +233,7 @@ class Docs(
     async def _build_page(
         self, interaction: discord.Interaction[Any], collection: str, number: int
     ) -> tuple[str, ui.View]:
-        """One page of the list, with buttons to the ones beside it. ``collection`` is as shown, "" for all."""
+        """Return one page of the list, with buttons to the next ones. ``collection`` is as shown, "" for all."""
         documents = [
             each
             for each in await self._load_visible_documents(interaction)
@@ -281,8 +277,8 @@ class Docs(
             is_gone = await self._library.remove(found.document)
             if is_gone:
                 await self._audit(interaction, "docs remove", {"document": found.document})
-            words = (REMOVED if is_gone else FROM_PAGE_LIST).format(name=escape_markdown(found.document))
-            await interaction.response.edit_message(content=words, view=None, suppress_embeds=True)
+            text = (REMOVED if is_gone else FROM_PAGE_LIST).format(name=escape_markdown(found.document))
+            await interaction.response.edit_message(content=text, view=None, suppress_embeds=True)
 
     async def _audit(self, interaction: discord.Interaction[Any], action: str, details: dict[str, Any]) -> None:
         act = AuditEntry(self._clock(), interaction.guild_id, interaction.user.id, action, details)
@@ -291,7 +287,7 @@ class Docs(
 
 
 class AddDocumentsModal(Modal, title="Add documents"):
-    """Up to ten files for one collection."""
+    """A modal that takes up to ten files for one collection."""
 
     def __init__(self, docs: Docs, collection: str, custom_id: str) -> None:
         super().__init__(custom_id=custom_id)
@@ -311,5 +307,5 @@ class AddDocumentsModal(Modal, title="Add documents"):
 
 
 def hash_document(document: str) -> str:
-    """A document's name short enough for a button; the same after a restart."""
+    """Return a hash of a document's name, short enough for a custom id; the same after a restart."""
     return hashlib.sha256(document.encode("utf-8", "replace")).hexdigest()[:24]

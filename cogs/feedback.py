@@ -1,4 +1,4 @@
-"""/feedback export: what people said of answers in this server, as a file for a spreadsheet."""
+"""/feedback export: the votes and comments of this server, as a CSV file."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _DAY = 24 * 3600.0
 @app_commands.guild_only()
 @app_commands.default_permissions(manage_guild=True)
 class Feedback(AdminOnly, commands.GroupCog, group_name="feedback", group_description="What people said of answers"):
-    """What is said of answers. ``clock`` gives Unix seconds."""
+    """The command that exports votes. ``clock`` returns Unix seconds."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Feedback(AdminOnly, commands.GroupCog, group_name="feedback", group_descri
     async def export(
         self, interaction: discord.Interaction[Any], days: app_commands.Range[int, 1, MAX_DAYS] = DEFAULT_DAYS
     ) -> None:
-        """All votes with what they were about and what people missed, as a CSV file."""
+        """Export all votes with their answers and comments as a CSV file."""
         if await defer(interaction, ephemeral=True):
             await self._send_export(interaction, days)
 
@@ -64,13 +64,13 @@ class Feedback(AdminOnly, commands.GroupCog, group_name="feedback", group_descri
         now, guild_id = self._clock(), interaction.guild_id
         own = await self._visibility.scope_for_interaction(interaction, is_private=True)
         given = await self._records.load_feedback(guild_id, now - days * _DAY)
-        # A question tells of the documents it was put to: whoever may not see all of these is not told it.
+        # A question tells about its documents: it is shown only to those who may see all of them.
         file = export_feedback([each for each in given if each.scope.collections <= own.collections])
         if not file.votes:
             await send_ephemeral(interaction, NO_FEEDBACK)
             return
         details = {"days": days, "votes": file.votes}
         await self._records.save_audit_entry(AuditEntry(now, guild_id, interaction.user.id, "feedback export", details))
-        words = EXPORT_SUMMARY.format(votes=format_count(file.votes, "vote"), days=format_count(days, "day"))
-        words += LEFT_OUT.format(count=file.omitted) if file.omitted else ""
-        await send_ephemeral(interaction, words, files=[discord.File(io.BytesIO(file.content), FILE_NAME)])
+        text = EXPORT_SUMMARY.format(votes=format_count(file.votes, "vote"), days=format_count(days, "day"))
+        text += LEFT_OUT.format(count=file.omitted) if file.omitted else ""
+        await send_ephemeral(interaction, text, files=[discord.File(io.BytesIO(file.content), FILE_NAME)])

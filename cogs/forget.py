@@ -1,4 +1,4 @@
-"""/forget: people remove what is remembered of them in a server, or in direct messages; admins can for anyone there."""
+"""/forget: people delete what is stored about them in a server or in direct messages; admins can for members."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _USER_ID = re.compile(r"[0-9]{1,20}")
 
 
 class Privacy(commands.Cog):
-    """What becomes of what is remembered of people. ``clock`` gives Unix seconds."""
+    """The command that deletes a person's data. ``clock`` returns Unix seconds."""
 
     component_family = "forget"
 
@@ -68,9 +68,9 @@ class Privacy(commands.Cog):
         if not self._can_delete(interaction, whose):
             raise AdminsOnly
         here = IN_DIRECT_MESSAGES if interaction.guild_id is None else IN_SERVER
-        words = (CONFIRM_OWN if whose == interaction.user.id else CONFIRM_OTHERS).format(member=whose, here=here)
+        text = (CONFIRM_OWN if whose == interaction.user.id else CONFIRM_OTHERS).format(member=whose, here=here)
         await interaction.response.send_message(
-            words,
+            text,
             view=_build_confirmation(whose),
             ephemeral=True,
             suppress_embeds=True,
@@ -97,13 +97,13 @@ class Privacy(commands.Cog):
         return user_id == interaction.user.id or self._visibility.is_admin(interaction)
 
     async def _delete_person(self, interaction: discord.Interaction[Any], user_id: int, guild_id: int | None) -> None:
-        if user_id != interaction.user.id:  # what people do about themselves is nobody else's business
+        if user_id != interaction.user.id:  # deleting one's own data is not logged
             act = AuditEntry(self._clock(), guild_id, interaction.user.id, "forget", {"member": str(user_id)})
             await self._records.save_audit_entry(act)
         # To overwrite what goes may take longer than Discord waits.
         await interaction.response.defer()
-        gone = await self._records.delete_person(user_id, guild_id=guild_id, now=self._clock())
-        await interaction.edit_original_response(content=_format_deletion(gone), view=None)
+        deleted = await self._records.delete_person(user_id, guild_id=guild_id, now=self._clock())
+        await interaction.edit_original_response(content=_format_deletion(deleted), view=None)
 
 
 def _parse_user_id(custom_id: CustomId) -> int | None:

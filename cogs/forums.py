@@ -69,7 +69,7 @@ class Forums(commands.Cog):
 
     @commands.Cog.listener()
     async def on_message(self, message: discord.Message) -> None:
-        """Look at what may be a new post; whoever addresses the bot is answered elsewhere."""
+        """Answer a new post; messages that address the bot are answered by another cog."""
         if message.guild is None or message.author.bot or message.webhook_id or not is_post(message):
             return
         if self._client.user in message.mentions:
@@ -80,13 +80,13 @@ class Forums(commands.Cog):
         question = extract_post_question(message)
         post = put_bounded(self._posts, message.id, TrackedQuestion(question, message.channel.id))
         if not question:
-            _log.info("A post in channel %s has no words that can be read: MESSAGE_CONTENT is off", message.channel.id)
+            _log.info("A post in channel %s was not read: MESSAGE_CONTENT is off", message.channel.id)
             return
         await self._answer_in_turn(message, post, message.guild)
 
     @commands.Cog.listener()
     async def on_raw_message_edit(self, payload: discord.RawMessageUpdateEvent) -> None:
-        """Look anew at a post that was edited soon: its answer is another one, goes, or comes."""
+        """Answer a post again that was edited soon after it was posted."""
         message, post = payload.message, self._posts.get(payload.message_id)
         if (
             post is None
@@ -105,19 +105,19 @@ class Forums(commands.Cog):
 
     @commands.Cog.listener()
     async def on_raw_message_delete(self, payload: discord.RawMessageDeleteEvent) -> None:
-        """Answer a post no more that is gone; an answer that stands already goes as any deleted question's."""
+        """Stop answering a deleted post; a posted answer is deleted as with any question."""
         if post := self._posts.pop(payload.message_id, None):
             post.revision += 1
 
     async def _answer_in_turn(self, message: discord.Message, post: TrackedQuestion, guild: discord.Guild) -> None:
-        """Answer once what was answered before is over, unless the post has changed again by then."""
-        this_round = post.revision
+        """Answer the post after its previous answer has ended, unless it was edited again meanwhile."""
+        revision = post.revision
         async with post.lock:
-            if post.revision == this_round:
+            if post.revision == revision:
                 await post.replace_messages(self._client, await self._answer(message, post, guild))
 
     async def _answer(self, message: discord.Message, post: TrackedQuestion, guild: discord.Guild) -> tuple[int, ...]:
-        """Answer the post, replacing an earlier answer; return the ids of the bot's messages, empty if it was quiet."""
+        """Answer the post, replacing an earlier answer; return the ids of the bot's messages, empty if none."""
         revision = post.revision
         channel = message.channel
         if isinstance(channel, discord.abc.GuildChannel | discord.Thread) and not can_write(channel):
@@ -141,7 +141,7 @@ class Forums(commands.Cog):
 
 @dataclass(slots=True)
 class _PostDestination:
-    """A reply to a post, on the messages of an earlier answer to it."""
+    """A reply to a post, which reuses the messages of an earlier answer."""
 
     client: discord.Client
     message: discord.Message
@@ -173,16 +173,16 @@ class _PostDestination:
 
 
 def is_post(message: discord.Message) -> bool:
-    """Whether a message begins something: a forum's post, or a message in a channel that replies to nothing."""
+    """Return whether a message begins a topic: a forum's post, or a message that replies to nothing."""
     if isinstance(message.channel, discord.Thread):
         return message.id == message.channel.id
     return message.type is discord.MessageType.default
 
 
 def extract_post_question(message: discord.Message) -> str:
-    """A post's question: its title and its words; empty where its words cannot be read."""
-    words = message.clean_content.strip()
-    if not words:
+    """Return a post's question: its title and text; "" if its text cannot be read."""
+    text = message.clean_content.strip()
+    if not text:
         return ""
     title = message.channel.name if isinstance(message.channel, discord.Thread) else ""
-    return f"{title}\n{words}".strip()[:QUESTION_LIMIT]
+    return f"{title}\n{text}".strip()[:QUESTION_LIMIT]

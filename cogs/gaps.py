@@ -1,4 +1,4 @@
-"""/gaps: what people asked and the documents did not answer, by what it means, until an admin marks it as done."""
+"""/gaps: the questions that the documents do not answer, grouped by meaning, until an admin marks them as done."""
 
 from __future__ import annotations
 
@@ -42,22 +42,20 @@ _log = logging.getLogger(__name__)
 
 DEFAULT_DAYS = 30
 MAX_GAPS = 300
-"""Gaps that are looked at, the latest: embedding them all for the first time takes a local model two seconds."""
+"""Most gaps that are grouped, the latest ones: embedding them takes a local model two seconds."""
 
-SELECTION_CHANGED = (
-    "Something has come to or gone from what you picked; nothing of it is marked. The list shows it as it is now."
-)
+SELECTION_CHANGED = "What you selected has changed meanwhile, so it was not marked. The list is up to date now."
 QUESTIONS_NOT_STORED = (
-    "The words of questions are not kept here (REMEMBER_QUESTIONS=false), so there is no list of them."
+    "The text of questions is not stored here (REMEMBER_QUESTIONS=false), so there is no list of them."
 )
 
 _DAY = 24 * 3600.0
 
 
 class Gaps(AdminOnly, commands.Cog):
-    """What the documents lack. ``embedded`` gives texts' vectors, or None where none are to be had.
+    """The command that lists gaps. ``embed`` returns vectors of texts, or None.
 
-    ``keeps_questions``: questions are remembered in words. ``clock`` gives Unix seconds.
+    ``keeps_questions``: the text of questions is stored. ``clock`` returns Unix seconds.
     """
 
     component_family = COMPONENT_FAMILY
@@ -84,7 +82,7 @@ class Gaps(AdminOnly, commands.Cog):
     async def gaps(
         self, interaction: discord.Interaction[Any], days: app_commands.Range[int, 1, MAX_DAYS] = DEFAULT_DAYS
     ) -> None:
-        """Questions that nobody's documents answered."""
+        """List the questions that the documents did not answer."""
         if not self._keeps_questions:
             await send_ephemeral(interaction, QUESTIONS_NOT_STORED)
         elif await defer(interaction, ephemeral=True):
@@ -98,7 +96,7 @@ class Gaps(AdminOnly, commands.Cog):
             )
 
     async def handle_component(self, interaction: discord.Interaction[Any], custom_id: CustomId) -> None:
-        """Turn to a page, or mark clusters as done."""
+        """Show another page, or mark clusters as done."""
         button_id = parse_custom_id(custom_id)
         if button_id is None:
             await send_ephemeral(interaction, FORGED)
@@ -119,22 +117,22 @@ class Gaps(AdminOnly, commands.Cog):
             await send_ephemeral(interaction, SELECTION_CHANGED)
 
     async def _mark_done(self, interaction: discord.Interaction[Any], days: int, cluster_ids: Sequence[str]) -> bool:
-        """Close the gaps of what was picked; False if not all of it is as it was shown."""
-        shown, _ = await self._load_clusters(interaction, days)
-        found = [topic for topic in shown if topic.cluster_id in cluster_ids]
-        keys = [key for topic in found for key in topic.answer_ids]
-        if keys:
+        """Close the gaps of the selected clusters; return False if one has changed since it was shown."""
+        clusters, _ = await self._load_clusters(interaction, days)
+        selected = [cluster for cluster in clusters if cluster.cluster_id in cluster_ids]
+        answer_ids = [answer_id for cluster in selected for answer_id in cluster.answer_ids]
+        if answer_ids:
             now, user_id = self._clock(), interaction.user.id
             await self._records.save_audit_entry(
-                AuditEntry(now, interaction.guild_id, user_id, "gaps done", {"answers": list(keys)})
+                AuditEntry(now, interaction.guild_id, user_id, "gaps done", {"answers": list(answer_ids)})
             )
-            await self._records.close_gaps(interaction.guild_id, keys, user_id, now)
-        return bool(found) and len(found) == len(set(cluster_ids))
+            await self._records.close_gaps(interaction.guild_id, answer_ids, user_id, now)
+        return bool(selected) and len(selected) == len(set(cluster_ids))
 
     async def _build_page(
         self, interaction: discord.Interaction[Any], days: int, page_number: int
     ) -> tuple[str, ui.View]:
-        """One page as this admin may see it, with its controls."""
+        """Return one page as this admin may see it, with its components."""
         found, is_cut = await self._load_clusters(interaction, days)
         page = build_page(found, page_number)
         return format_page(page, days, is_truncated=is_cut), _build_view(page, days)
@@ -142,7 +140,7 @@ class Gaps(AdminOnly, commands.Cog):
     async def _load_clusters(
         self, interaction: discord.Interaction[Any], days: int
     ) -> tuple[list[QuestionCluster], bool]:
-        """What of this guild's gaps this admin may see; and whether there are more than were looked at."""
+        """Return the clusters that this admin may see, and whether older gaps were left out."""
         gaps = await self._records.load_gaps(interaction.guild_id, self._clock() - days * _DAY, MAX_GAPS)
         seen = filter_by_scope(gaps, await self._visibility.scope_for_interaction(interaction, is_private=True))
         return cluster_gaps(seen, await self._embed_questions(seen)), len(gaps) >= MAX_GAPS
@@ -153,25 +151,25 @@ class Gaps(AdminOnly, commands.Cog):
         try:
             return await self._vectors.embed([gap.question for gap in gaps])
         except DocentError as error:
-            _log.warning("Gaps are grouped by their words alone: %s", error.user_message)
+            _log.warning("Embedding the gaps failed, they are grouped by their words: %s", error.user_message)
             return None
 
 
 def _build_view(page: Page, days: int) -> ui.View:
-    """What marks the topics of a page as done, and what leads to the pages beside it."""
+    """Return the select that marks clusters as done, and the buttons to other pages."""
     view = ui.View(timeout=None)
     if page.clusters:
         view.add_item(_build_select(page.clusters, page.first, format_custom_id(ButtonAction.DONE, days, page.number)))
     for label, to in (("Back", page.number - 1), ("Next", page.number + 1)):
         if 0 <= to <= page.last:
             view.add_item(ui.Button(label=label, custom_id=format_custom_id(ButtonAction.PAGE, days, to)))
-    view.stop()  # discord.py need not remember it: its clicks come to ``on_interaction``
+    view.stop()  # discord.py need not store it: its clicks come to ``on_interaction``
     return view
 
 
 def _build_select(clusters: Sequence[QuestionCluster], first: int, select_id: str) -> ui.Select[ui.View]:
     options = [
-        discord.SelectOption(label=format_label(number, topic), value=topic.cluster_id)
-        for number, topic in enumerate(clusters, start=first)
+        discord.SelectOption(label=format_label(number, cluster), value=cluster.cluster_id)
+        for number, cluster in enumerate(clusters, start=first)
     ]
     return ui.Select(custom_id=select_id, placeholder="Mark done…", max_values=len(options), options=options)

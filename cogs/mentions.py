@@ -1,4 +1,4 @@
-"""A question in the middle of talk: the bot is mentioned, replied to or written to, and its answer is a reply."""
+"""Answers messages that address the bot: by mention, by reply or in a direct message."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-# In small print, which is no part of any conversation.
+# In small text, which is not part of any conversation.
 HOW_TO_ASK = (
     "-# Mention me together with a question, or in reply to a message that asks one. "
     "With /ask it works everywhere, in private too."
@@ -53,7 +53,7 @@ NO_WRITE_PERMISSION = "I cannot answer you in {place}: I may not write there. Tr
 ANSWER_LOST = "Your question in {place} could not be answered there. Try /ask."
 
 _TYPING_THRESHOLD = 3
-"""With so many answers under way in a channel, the next one's first words may have to wait."""
+"""With this many answers in progress in a channel, the next one's first text may have to wait."""
 _HINT_SECONDS, _CHANNEL_HINT_SECONDS, _NOTICE_SECONDS = 60.0, 5.0, 5.0
 """Seconds between two hints to one person, two hints in one channel, and two notices to one person."""
 _FAILURE_EMOJI = "❌"
@@ -63,10 +63,10 @@ _REQUEST_ERRORS = (discord.HTTPException, aiohttp.ClientError, OSError)
 
 @dataclass(frozen=True, slots=True)
 class MentionOptions:
-    """What an operator allows.
+    """What the operator allows.
 
-    ``crowd``: with so many answers under way in one channel, the next one opens a thread, which has a lane of its own.
-    ``bots`` are the names of other bots and webhooks that are answered.
+    ``crowd``: with this many answers in progress in a channel, the next one opens a thread, which has its own
+    rate-limit bucket. ``bots`` are the names of other bots and webhooks that are answered.
     """
 
     direct_messages: bool = False
@@ -116,7 +116,7 @@ class Mentions(commands.Cog):
 
     @commands.Cog.listener()
     async def on_message(self, message: discord.Message) -> None:
-        """Answer what is said to the bot, once."""
+        """Answer a message that addresses the bot, once."""
         if (
             self._is_ignored(message)
             or not self._history.is_addressed(message)
@@ -127,49 +127,51 @@ class Mentions(commands.Cog):
             await self._refuse_direct_message(message)
             return
         question = await self._read_question(message)
-        exchange = put_bounded(self._tracked_questions, message.id, TrackedQuestion(question, message.channel.id))
+        tracked_question = put_bounded(
+            self._tracked_questions, message.id, TrackedQuestion(question, message.channel.id)
+        )
         if question:
-            await self._answer_in_turn(message, exchange)
+            await self._answer_in_turn(message, tracked_question)
             return
-        async with exchange.lock:
-            await self._explain_usage(message, exchange)
+        async with tracked_question.lock:
+            await self._explain_usage(message, tracked_question)
 
     @commands.Cog.listener()
     async def on_raw_message_edit(self, payload: discord.RawMessageUpdateEvent) -> None:
-        """Answer a question anew that was edited soon after it was asked, in place of its answer."""
-        exchange = self._tracked_questions.get(payload.message_id)
-        if exchange is None or not self._options.follows_edits:
+        """Answer a question again that was edited soon after it was asked, in place of its answer."""
+        tracked_question = self._tracked_questions.get(payload.message_id)
+        if tracked_question is None or not self._options.follows_edits:
             return
         if not is_in_edit_window(payload.message, self._clock()):
             return
         question = await self._read_question(payload.message)
-        if not question or question == exchange.text:
+        if not question or question == tracked_question.text:
             return
-        exchange.text = question
-        exchange.revision += 1
+        tracked_question.text = question
+        tracked_question.revision += 1
         self._answer_service.stop(str(payload.message_id), payload.message.author.display_name)
-        await self._answer_in_turn(payload.message, exchange)
+        await self._answer_in_turn(payload.message, tracked_question)
 
     @commands.Cog.listener()
     async def on_raw_message_delete(self, payload: discord.RawMessageDeleteEvent) -> None:
-        """Take the answer away with its question."""
+        """Delete the answer of a deleted question."""
         await self._delete_answer(payload.message_id)
 
     @commands.Cog.listener()
     async def on_raw_bulk_message_delete(self, payload: discord.RawBulkMessageDeleteEvent) -> None:
-        """Take the answers away with their questions."""
+        """Delete the answers of questions that were deleted together."""
         for message_id in payload.message_ids:
             await self._delete_answer(message_id)
 
     def _is_ignored(self, message: discord.Message) -> bool:
-        """Whether nobody is to be answered: the bot itself, another bot, or Discord's own notice."""
+        """Return whether a message is not answered: the bot's own, another bot's, or Discord's own notice."""
         if self._history.is_own(message) or message.type not in _MESSAGE_TYPES:
             return True
         is_machine = message.author.bot or message.webhook_id is not None
         return is_machine and message.author.name not in self._options.bots
 
     async def _read_question(self, message: discord.Message) -> str:
-        """What is asked in a message, together with another person's message that it replies to; "" for nothing."""
+        """Return the question in a message, with another person's message that it replies to; "" if none."""
         question = self._history.read_question(message)
         target = await self._history.fetch_reply_target(message)
         if target is None or self._history.is_own(target):
@@ -177,13 +179,13 @@ class Mentions(commands.Cog):
         return add_quotation(question, self._history.read_question(target))
 
     async def _answer_in_turn(self, message: discord.Message, tracked_question: TrackedQuestion) -> None:
-        """Answer once what was answered before is over, unless the question has changed again by then."""
-        this_round = tracked_question.revision
+        """Answer after the previous answer has ended, unless the question was edited again meanwhile."""
+        revision = tracked_question.revision
         try:
             async with tracked_question.lock:
-                if tracked_question.revision == this_round:
+                if tracked_question.revision == revision:
                     await self._answer(message, tracked_question)
-        except Exception as error:  # noqa: BLE001 - the edge: whoever asked must not be left without a word
+        except Exception as error:  # noqa: BLE001 - the edge: the asker must get a reply
             await self._notify_author(message, report_unexpected_error(error, str(message.id)))
 
     async def _answer(self, message: discord.Message, tracked_question: TrackedQuestion) -> None:
@@ -194,7 +196,7 @@ class Mentions(commands.Cog):
         question = build_question(message, tracked_question.text, scope, settings, files=files)
         context = QuestionContext(self._history, message.author, scope, message, self._file_reader, files)
         reply = _ReplyDestination(self, message, tracked_question)
-        # Under its own key: when an edit is asked again, the earlier answer may still be storing its end.
+        # Under its own id: when an edit is asked again, the earlier answer may still be storing its end.
         self._open_replies[question.answer_id] = reply
         try:
             end_reason = await self._answer_service.ask(question, reply, settings, enrich=context)
@@ -212,7 +214,7 @@ class Mentions(commands.Cog):
     async def _track_answer(
         self, message: discord.Message, tracked_question: TrackedQuestion, message_ids: tuple[int, ...]
     ) -> None:
-        """Remember which answer its messages show, and remove what an earlier one left below it."""
+        """Note the messages of the answer, and delete what an earlier answer left below it."""
         for message_id in message_ids:
             put_bounded(self._answer_ids, message_id, str(message.id))
         await tracked_question.replace_messages(self.client, message_ids)
@@ -248,23 +250,26 @@ class Mentions(commands.Cog):
     async def _delete_answer(self, message_id: int) -> None:
         if not self._options.follows_deletions:
             return
-        key = str(message_id)
-        exchange = self._tracked_questions.get(message_id)
-        if exchange is not None:
-            exchange.revision += 1
-        self._answer_service.stop(key, "the asker")
-        if exchange is None:
-            # Answered unasked, or before a restart: then the records know where.
-            await self._answer_service.wait_until_done(key)
-            record = await self._answer_service.recall(key)
+        answer_id = str(message_id)
+        tracked_question = self._tracked_questions.get(message_id)
+        if tracked_question is not None:
+            tracked_question.revision += 1
+        self._answer_service.stop(answer_id, "the asker")
+        if tracked_question is None:
+            # Answered automatically, or before a restart: then the records say where.
+            await self._answer_service.wait_until_done(answer_id)
+            record = await self._answer_service.recall(answer_id)
             if record is None:
                 return
-            exchange = TrackedQuestion(record.question, record.channel_id, record.message_ids)
-        async with exchange.lock:
-            await exchange.replace_messages(self.client, ())
+            tracked_question = TrackedQuestion(record.question, record.channel_id, record.message_ids)
+        async with tracked_question.lock:
+            await tracked_question.replace_messages(self.client, ())
 
     async def _explain_usage(self, message: discord.Message, tracked_question: TrackedQuestion) -> None:
-        """Say how to ask: there was no question, or none that can be read. One that is added is answered in place."""
+        """Say how to ask: there was no question, or none that can be read.
+
+        If a question is added later by an edit, it is answered in place of this note.
+        """
         if not self._is_paced(("hint", message.author.id), _HINT_SECONDS) or not self._is_paced(
             ("hints", message.channel.id), _CHANNEL_HINT_SECONDS
         ):
@@ -275,13 +280,13 @@ class Mentions(commands.Cog):
             await self._notify_author(message, refusal)
             return
         try:
-            told = await message.reply(UNREADABLE_REPLY if has_hidden else HOW_TO_ASK, mention_author=False)
-            tracked_question.message_ids = (told.id,)
+            reply = await message.reply(UNREADABLE_REPLY if has_hidden else HOW_TO_ASK, mention_author=False)
+            tracked_question.message_ids = (reply.id,)
         except _REQUEST_ERRORS as error:
-            _log.warning("Message %s could not be answered: %s", message.id, type(error).__name__)
+            _log.warning("Message %s: replying failed: %s", message.id, type(error).__name__)
 
     def _is_paced(self, key: tuple[str, int], seconds: float) -> bool:
-        """Return whether the last notice of this kind is at least so many seconds old, and note this one."""
+        """Return whether the last notice of this kind is old enough, and note this one."""
         now = self._clock()
         if now - self._notice_times.get(key, -seconds) < seconds:
             return False
@@ -289,7 +294,7 @@ class Mentions(commands.Cog):
         return True
 
     async def _refuse_direct_message(self, message: discord.Message) -> None:
-        """Say once that direct messages are not answered."""
+        """Say once to each person that direct messages are not answered."""
         if message.author.id in self._notified_user_ids:
             return
         put_bounded(self._notified_user_ids, message.author.id, value=True)
@@ -297,7 +302,7 @@ class Mentions(commands.Cog):
             await message.channel.send(NO_DIRECT_MESSAGES)
 
     async def _notify_author(self, message: discord.Message, content: str) -> None:
-        """Tell the asker in private; if they accept no direct messages, react to the question. Not in a flood."""
+        """Send the asker a direct message; if they accept none, react to the question. Rate-limited."""
         if not self._is_paced(("notice", message.author.id), _NOTICE_SECONDS):
             return
         try:
@@ -311,7 +316,7 @@ class Mentions(commands.Cog):
 
 @dataclass(slots=True)
 class _ReplyDestination:
-    """A reply to a message, on the messages of an earlier answer to it."""
+    """A reply to a message, which reuses the messages of an earlier answer."""
 
     cog: Mentions
     message: discord.Message
@@ -321,7 +326,7 @@ class _ReplyDestination:
 
     @property
     def channel_ids(self) -> frozenset[int]:
-        """As ``Destination.channel_ids``."""
+        """The channel that will show the answer, and a thread's parent; empty in direct messages."""
         return channel_ids_of(self.message.channel) if self.message.guild else frozenset()
 
     @property
@@ -329,7 +334,7 @@ class _ReplyDestination:
         return self.surface.message_ids if self.surface else ()
 
     async def open(self, answer: OpenAnswer) -> OpenedSurface:
-        """As ``Destination.open``."""
+        """Choose the channel or a new thread, and return the surface."""
         message, question = self.message, self.question
         is_first = not question.message_ids
         channel = await self.cog.choose_channel(message) if is_first else message.channel
@@ -355,13 +360,13 @@ class _ReplyDestination:
 
 
 async def _show_typing(channel: discord.abc.MessageableChannel) -> None:
-    """Show at once that an answer comes: in a crowded channel its first text has to wait."""
+    """Show that an answer is coming: in a busy channel its first text has to wait."""
     with suppress(*_REQUEST_ERRORS):
         await channel.typing()
 
 
 def find_obstacle(channel: discord.abc.MessageableChannel) -> str:
-    """Why the bot cannot answer in a channel; empty if it can, as far as it knows."""
+    """Return why the bot cannot answer in a channel; "" if it can, as far as it knows."""
     guild = getattr(channel, "guild", None)
     if guild is None or isinstance(channel, discord.PartialMessageable):
         return ""

@@ -1,4 +1,4 @@
-"""/reindex: an admin brings the index up to date from chat, watches it, and may end it."""
+"""/reindex: an admin updates the index from chat, watches the run, and may cancel it."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
     from bot.records import Records
 
 NOT_MANAGEABLE = "You may bring up to date only collections that are this server's alone. Name one of them."
-ALREADY_RUNNING = "A run is going on already: {link}"
-ALREADY_ENDED = "That run has come to its end already."
+ALREADY_RUNNING = "A run is in progress already: {link}"
+ALREADY_ENDED = "That run has ended already."
 LIST_EXPIRED = "That list was lost with a restart. Use /reindex again: it names them anew."
-NO_MANAGEABLE_FAILURES = "None of the files that could not be read is in a collection you look after."
+NO_MANAGEABLE_FAILURES = "None of the unreadable files is in a collection that you may change."
 
 
 class Reindex(AdminOnly, commands.Cog):
-    """The command that re-indexes, and the buttons below its message. ``clock`` gives Unix seconds."""
+    """The command that re-indexes, and the buttons below its message. ``clock`` returns Unix seconds."""
 
     component_family = COMPONENT_FAMILY
 
@@ -61,7 +61,7 @@ class Reindex(AdminOnly, commands.Cog):
         collection="Look at these documents alone",
         dry_run="Only say what would change, and what it would take",
         full="Read every file anew, changed or not",
-        force="Go on though most files are gone from the folder",
+        force="Continue although most files are gone from the folder",
     )
     async def reindex(
         self,
@@ -99,7 +99,7 @@ class Reindex(AdminOnly, commands.Cog):
 
     @reindex.autocomplete("collection")
     async def _suggest(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
-        """The collections that this admin looks after."""
+        """Suggest the collections that this admin may change."""
         names = [format_collection(name) for name in await self._visibility.manageable_collections(interaction)]
         return [app_commands.Choice(name=name, value=name) for name in names if typed.lower() in name.lower()][:25]
 
@@ -148,6 +148,6 @@ class Reindex(AdminOnly, commands.Cog):
 
 
 def _format_link(run: Run) -> str:
-    """Where a run's message is; the channel, as long as there is none."""
+    """Return a link to a run's message, or to the channel if the message is not posted yet."""
     message = f"/{run.message_id}" if run.message_id else ""
     return f"https://discord.com/channels/{run.guild_id or '@me'}/{run.channel_id}{message}"

@@ -1,4 +1,4 @@
-"""/settings: what the admins of a server choose for it, shown with what bounds it, changed and reset."""
+"""/settings: admins show, change and reset the settings of their server."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ if TYPE_CHECKING:
     from bot.records import Json, Records
 
 MAX_VALUE_LENGTH = 2_000
-"""Characters of the longest value that is looked at."""
+"""Characters of the longest value that is accepted."""
 
 SETTING_NAME_CHOICES = [app_commands.Choice(name=name, value=name) for name in guild_settings.SETTING_PURPOSES]
 UNKNOWN_SETTING = "There is no setting of that name."
 NOT_IN_SERVER = "This server has no {what}."
-RESET = "`{name}` is as if nobody had chosen it."
+RESET = "`{name}` has its default again."
 
 
 @app_commands.guild_only()
 @app_commands.default_permissions(manage_guild=True)
 class GuildSettingsCog(
-    AdminOnly, commands.GroupCog, group_name="settings", group_description="What is chosen for this server"
+    AdminOnly, commands.GroupCog, group_name="settings", group_description="The settings of this server"
 ):
-    """What admins choose.
+    """The commands for a server's settings.
 
-    ``reads_messages``: the bot may read what does not mention it; ``clock``: Unix seconds.
+    ``reads_messages``: the bot may read messages that do not mention it; ``clock`` returns Unix seconds.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class GuildSettingsCog(
 
     @app_commands.command()
     async def show(self, interaction: discord.Interaction[Any]) -> None:
-        """Everything that can be chosen, what is chosen, and what the operator allows."""
+        """Show all settings of this server, and the operator's limits."""
         guild_id = await self._begin(interaction)
         if guild_id is None:
             return
@@ -71,12 +71,12 @@ class GuildSettingsCog(
             await send_ephemeral(interaction, message)
 
     @app_commands.command(name="set")
-    @app_commands.describe(name="What to choose", value="Words, a number, yes or no, #channels, @roles with numbers")
+    @app_commands.describe(name="Which setting", value="Text, a number, yes or no, #channels, @roles with numbers")
     @app_commands.choices(name=SETTING_NAME_CHOICES)
     async def set_value(
         self, interaction: discord.Interaction[Any], name: str, value: app_commands.Range[str, 1, MAX_VALUE_LENGTH]
     ) -> None:
-        """Choose something for this server."""
+        """Change one setting of this server."""
         guild_id = await self._begin(interaction)
         if guild_id is None:
             return
@@ -87,10 +87,10 @@ class GuildSettingsCog(
         await send_ephemeral(interaction, format_change(read, name, operators, reads_messages=self._reads_messages))
 
     @app_commands.command()
-    @app_commands.describe(name="What to take back")
+    @app_commands.describe(name="Which setting")
     @app_commands.choices(name=SETTING_NAME_CHOICES)
     async def reset(self, interaction: discord.Interaction[Any], name: str) -> None:
-        """Take a choice back."""
+        """Reset one setting to its default."""
         guild_id = await self._begin(interaction)
         if guild_id is None:
             return
@@ -104,7 +104,7 @@ class GuildSettingsCog(
         return interaction.guild_id if await defer(interaction, ephemeral=True) else None
 
     async def _save_setting(self, interaction: discord.Interaction[Any], guild_id: int, name: str, value: Json) -> None:
-        """Note who changes what, then change it: nothing changes that nobody answers for.
+        """Write the audit log entry, then the setting: no change is made without an entry.
 
         Raises:
             RecordsUnusable: it cannot be written; then nothing has changed.
@@ -116,7 +116,7 @@ class GuildSettingsCog(
 
 
 def _ensure_in_guild(guild: discord.Guild | None, name: str, settings: guild_settings.GuildSettings) -> None:
-    """See that what a value names is in this server.
+    """Check that the channels and roles that a value names are in this server.
 
     Raises:
         GuildSettingInvalid: something is not.

@@ -1,4 +1,4 @@
-"""/about: what Docent is and which documents it knows at this moment; /status: how it is doing, for admins."""
+"""/about: what Docent is and which documents it knows; /status: how it is doing, for admins."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 
 
 class Meta(commands.Cog):
-    """What the bot says about itself."""
+    """The /about command."""
 
     def __init__(self, library: Library) -> None:
         self._library = library
 
     @app_commands.command()
     async def about(self, interaction: discord.Interaction[Any]) -> None:
-        """What Docent is and which documents it knows."""
+        """Show what Docent is and which documents it knows."""
         # While the bot starts, the library may not be open within the three seconds Discord waits.
         if not await defer(interaction, ephemeral=True):
             return
@@ -49,7 +49,7 @@ class Meta(commands.Cog):
 
 
 class Status(AdminOnly, commands.Cog):
-    """How the bot is doing. ``parts`` is what it is made of, in words; ``clock`` gives Unix seconds."""
+    """The /status command. ``build_info`` names the models and stores; ``clock`` returns Unix seconds."""
 
     def __init__(  # noqa: PLR0913 - what it looks at, each by name
         self,
@@ -74,7 +74,7 @@ class Status(AdminOnly, commands.Cog):
     @app_commands.guild_only()
     @app_commands.default_permissions(manage_guild=True)
     async def status(self, interaction: discord.Interaction[Any]) -> None:
-        """Models, index, answers and budgets at this moment."""
+        """Show models, index, answers and budgets as they are now."""
         if interaction.guild_id is not None and await defer(interaction, ephemeral=True):
             await send_ephemeral(
                 interaction, format_status(await self._collect_status(interaction, interaction.guild_id))
@@ -113,7 +113,7 @@ class Status(AdminOnly, commands.Cog):
 
 
 def format_about(state: LibraryState) -> str:
-    """The bot and its library in a few lines of Discord's Markdown."""
+    """Return a description of the bot and its library in a few lines of Discord's Markdown."""
     search = "keywords only" if state.embedding == "none" else f"keywords and `{state.embedding.replace('`', '')}`"
     lines = [
         "**Docent** answers questions from this team's own documents and names its sources. Try `/ask`.",

@@ -1,9 +1,5 @@
-"""WHO MAY SEE WHAT, AND WHAT IT MAY COST. What decides is pure; what looks at Discord or a file says so.
+"""Who may see what, and what it may cost. No discord.
 
-scopes.py      rules, people and places → a Scope
-rules.py       @NAME.toml beside the documents → a Rule
-visibility.py  Discord's people and channels → the same
-customs.py     what a guild's admins have chosen
-budgets.py     what may be asked and spent, and what was
-admission.py   whether a question may be asked here and now
+``scopes`` decides from rules, people and places what may be seen; ``collection_rules`` reads the files ``@NAME.toml``;
+``guild_settings`` are one server's choices; ``budgets`` counts questions and tokens; ``admission`` admits questions.
 """

@@ -138,13 +138,19 @@ class Admission:
         limits = settings.limits_for(self._limits, question.asker_role_ids)
         usage = UsageRecord(question.answer_id, question.asker_id, question.guild_id, self._clock(), self._estimate)
         rejection = self._ledger.admit(usage, limits)
-        if rejection is None and self._records.is_shared and (rejection := await self._reserve_shared(usage, limits)):
-            self._ledger.release(usage.answer_id, usage.at)
+        if rejection is None and self._records.is_shared:
+            try:
+                rejection = await self._reserve_shared(usage, limits)
+            except BaseException:  # also cancelled: nobody will commit this answer
+                self._ledger.release(usage.answer_id, usage.at)
+                raise
+            if rejection is not None:
+                self._ledger.release(usage.answer_id, usage.at)
         return "" if rejection is None else rejection.message
 
     async def reserve(self, answer_id: str) -> None:
         """Store the estimate of an answer that begins, so that a crash does not make it free."""
-        usage = self._ledger.reserve(answer_id)
+        usage = self._ledger.find_reservation(answer_id)
         if usage is None:
             return
         self._reserved[answer_id] = usage
@@ -153,7 +159,7 @@ class Admission:
 
     async def commit(self, answer_id: str, usage: Usage) -> None:
         """Replace an answer's estimate by what it did cost; without usage, its reservation is released."""
-        reserved = self._ledger.reserve(answer_id)
+        reserved = self._ledger.find_reservation(answer_id)
         has_begun = self._reserved.pop(answer_id, None) is not None
         self._ledger.commit(answer_id, usage.total, self._clock())
         if reserved is None or not (has_begun or self._records.is_shared):

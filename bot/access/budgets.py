@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 DAY = 24 * 60 * 60
 MINUTE = 60.0
 
-RESERVATION_TIMEOUT = 60.0
-"""Seconds after which a reservation is released if its answer has not begun: the asker was never acknowledged."""
-
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -89,7 +86,6 @@ class Ledger:
     def __init__(self, past: Iterable[UsageRecord] = (), *, now: float = 0.0) -> None:
         self._day = _Day(_day_number(now))
         self._reserved: dict[str, UsageRecord] = {}
-        self._pending: dict[str, UsageRecord] = {}
         self._recent_questions: defaultdict[tuple[str, int], deque[float]] = defaultdict(deque)
         for spent in past:
             if _day_number(spent.at) == self._day.day_number:
@@ -102,7 +98,7 @@ class Ledger:
         if refusal is None:
             for whose in _rate_limit_keys(usage):
                 self._recent_questions[whose].append(usage.at)
-            self._reserved[usage.answer_id] = self._pending[usage.answer_id] = usage
+            self._reserved[usage.answer_id] = usage
             self._day.add(usage, usage.tokens)
         return refusal
 
@@ -125,15 +121,13 @@ class Ledger:
         if usage.guild_id is not None:
             self._day.guilds[usage.guild_id] = tokens.get("guild", self._day.guilds[usage.guild_id])
 
-    def reserve(self, answer_id: str) -> UsageRecord | None:
-        """Return the reservation of an answer that begins; None if it was not admitted."""
-        self._pending.pop(answer_id, None)
+    def find_reservation(self, answer_id: str) -> UsageRecord | None:
+        """Return the reservation of an answer; None if it was not admitted."""
         return self._reserved.get(answer_id)
 
     def commit(self, answer_id: str, tokens: int, now: float) -> None:
         """Replace a reservation by the tokens that the answer did cost."""
         self._advance_to(now)
-        self._pending.pop(answer_id, None)
         spent = self._reserved.pop(answer_id, None)
         if spent is None:
             return
@@ -184,15 +178,11 @@ class Ledger:
         return None
 
     def _advance_to(self, now: float) -> None:
-        """Begin a new day, and release reservations of answers that never began."""
+        """Begin a new day if one has begun."""
         if _day_number(now) > self._day.day_number:
             self._day = _Day(_day_number(now))
             recent = {who: times for who, times in self._recent_questions.items() if times and now - times[-1] < MINUTE}
             self._recent_questions = defaultdict(deque, recent)
-        for spent in [spent for spent in self._pending.values() if now - spent.at > RESERVATION_TIMEOUT]:
-            del self._pending[spent.answer_id], self._reserved[spent.answer_id]
-            if _day_number(spent.at) == self._day.day_number:
-                self._day.add(spent, -spent.tokens)
 
 
 def reject_rate(kind: str, limit: int, retry_at: float | None) -> Rejection:

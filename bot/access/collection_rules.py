@@ -1,7 +1,7 @@
 """Reads who may see which collection from the files ``@NAME.toml`` beside the documents.
 
-The files are small and few, and are read again for each question, so that a change holds at once. A file that is broken
-in whatever way closes its own collection, is reported, and touches no other.
+The files are small and few, and are read again for each question, so that a change takes effect at once. A broken file
+closes its own collection, is reported, and affects no other.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ _SCAN_FOLDERS = 2_000  # folders that are searched for them
 
 
 class RulesUnreadable(Exception):
-    """A file of rules that cannot be understood; nobody sees its collection until it can."""
+    """A rule file that cannot be read; nobody sees its collection until it is corrected."""
 
 
 class Rules:
-    """The rules in a documents' folder, with what is wrong with them logged once."""
+    """Loads the rules in a documents' folder, and logs each problem once."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -134,7 +134,7 @@ def _parse_ids(key: str, value: object) -> frozenset[int]:
     if not isinstance(value, list):
         raise RulesUnreadable(f"{key} must be a list of ids, such as [123456789012345678].")
     if not value:
-        raise RulesUnreadable(f"{key} is an empty list, which admits nobody: name ids, or remove the line.")
+        raise RulesUnreadable(f"{key} is an empty list, which admits nobody: write ids, or remove the line.")
     return frozenset(_parse_id(key, each) for each in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - whatever a person wrote
 
 
@@ -144,7 +144,7 @@ def _parse_id(key: str, value: object) -> int:
     number = int(value) if is_number or is_digits else -1  # type: ignore[call-overload]
     if not 0 <= number <= _MAX_ID:
         shown = repr(value)[:40] if isinstance(value, str) or number == value else type(value).__name__
-        raise RulesUnreadable(f"{key} holds {shown}, which is no id.")
+        raise RulesUnreadable(f"{key} holds {shown}, which is not an id.")
     return number
 
 
@@ -178,7 +178,7 @@ def _find_misplaced(root: Path) -> Iterator[str]:
 
 
 def _looks_like_at_sign(name: str) -> bool:
-    """Whether a name begins like "@" to the eye: by another character, or behind invisible ones or spaces."""
+    """Return whether a name seems to begin with "@": a similar character, or invisible ones before it."""
     if name.startswith("@"):
         return False
     visible = "".join(each for each in name if unicodedata.category(each) not in {"Cf", "Cc", "Zs", "Mn"})

@@ -88,7 +88,7 @@ _RoleAmounts = Annotated[
 
 
 class GuildSettings(BaseModel):
-    """One guild's settings; what is not set leaves the operator's own. A field's description is its purpose."""
+    """One guild's settings; an unset one leaves the operator's choice. A field's description says what it is for."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -120,7 +120,7 @@ class GuildSettings(BaseModel):
         )
 
     def allows(self, channels: Collection[int]) -> bool:
-        """Whether answers may appear in a channel, given its id and, of a thread, its parent's."""
+        """Return whether answers may appear in a channel, given its id and a thread's parent."""
         return not self.channels or not self.channels.isdisjoint(channels)
 
     def dump(self, name: str) -> Json:

@@ -1,6 +1,6 @@
-"""Who may see and manage what: rules, people and places go in, a Scope or a yes or no comes out. Pure.
+"""Decides which collections a person may see and manage in a place. Pure.
 
-Whatever no rule opens is shut: a collection without rules is seen by nobody but the operator's own people.
+Whatever no rule opens is closed: a collection without rules is seen by nobody except the operator's own people.
 """
 
 from __future__ import annotations
@@ -18,11 +18,10 @@ _NO_IDS: frozenset[int] = frozenset()
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Who may see one collection, by Discord's ids; one that names nobody opens to nobody.
+    """Who may see one collection, by Discord's ids; a rule that names nobody opens it to nobody.
 
-    ``guilds`` alone: every member of these. With ``roles``, ``users`` or ``channels`` beside them: of these only
-    those
-    who have one of the roles, or are one of the users, or ask in one of the channels or its threads.
+    ``guilds`` alone: every member of these guilds. With ``roles``, ``users`` or ``channels`` beside them: only members
+    of these guilds who have one of the roles, are one of the users, or ask in one of the channels or its threads.
     """
 
     guilds: frozenset[int] = _NO_IDS
@@ -32,16 +31,16 @@ class Rule:
 
     @property
     def is_for_guilds(self) -> bool:
-        """Whether it opens to whole guilds."""
+        """Whether every member of its guilds may see the collection."""
         return bool(self.guilds) and not (self.roles or self.users or self.channels)
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody who asks or clicks. ``guilds`` and ``roles`` are those that count here.
+    """A person who asks or clicks. ``guilds`` and ``roles`` are those that count in this place.
 
-    In a guild these are that guild and the roles in it; between two people, all that the person shares with the bot.
-    ``can_manage_guild``: the right to manage this guild's server. ``is_operator``: one of those who run the bot.
+    In a guild these are that guild and the person's roles in it; in a direct message, all guilds shared with the bot.
+    ``can_manage_guild``: the person may manage this server. ``is_operator``: the person runs the bot.
     """
 
     user_id: int
@@ -53,10 +52,10 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """Who can read a channel beside its guild's administrators, who can read everything.
+    """Who can read a channel, apart from administrators, who can read every channel.
 
-    ``roles`` are those each of which is enough to read it, a guild's own id standing for everybody in it; ``users``
-    are people whom the channel itself lets in.
+    Each of ``roles`` is enough to read it (a guild's own id stands for everybody in it); ``users`` are people whom the
+    channel itself admits.
     """
 
     roles: frozenset[int] = _NO_IDS
@@ -65,9 +64,9 @@ class Audience:
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """Where something is said. ``channels`` are the channel's id and, of a thread, that of the channel it lies in.
+    """The place where a message would appear.
 
-    ``audience`` is None where only the one who asks reads it.
+    ``channels`` are the channel's id and, for a thread, its parent's. ``audience`` is None if only the asker reads it.
     """
 
     guild_id: int | None = None
@@ -77,14 +76,14 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class Admins:
-    """Who may use the commands for admins, beside those who may manage the server. ``users`` run the bot itself."""
+    """Who may use admin commands, beside those who may manage the server. ``users`` run the bot itself."""
 
     users: frozenset[int] = _NO_IDS
     roles: frozenset[int] = _NO_IDS
 
 
 def resolve_scope(rules: Mapping[str, Rule], person: Person, location: Location) -> Scope:
-    """What this person may be told in this place: what is theirs to see, and everybody's who reads along."""
+    """Return the collections that both this person and everybody who reads this place may see."""
     seen = {
         name
         for name, rule in rules.items()
@@ -94,7 +93,7 @@ def resolve_scope(rules: Mapping[str, Rule], person: Person, location: Location)
 
 
 def grants_access(rule: Rule, person: Person, location: Location) -> bool:
-    """Whether a person may see a collection at all, asking from this place."""
+    """Return whether a rule lets a person see its collection, asking from this place."""
     if rule.guilds and not rule.guilds & person.guilds:
         return False
     named = bool(rule.roles & person.roles) or person.user_id in rule.users or bool(rule.channels & location.channels)
@@ -102,7 +101,7 @@ def grants_access(rule: Rule, person: Person, location: Location) -> bool:
 
 
 def is_visible_to_audience(rule: Rule, location: Location) -> bool:
-    """Whether everybody who reads this place may see the collection."""
+    """Return whether everybody who reads this place may see the collection."""
     if location.audience is None:
         return True
     if rule.guilds and location.guild_id not in rule.guilds:
@@ -113,14 +112,14 @@ def is_visible_to_audience(rule: Rule, location: Location) -> bool:
 
 
 def is_admin(admins: Admins, person: Person) -> bool:
-    """Whether a person may use the commands for admins in a guild they are in."""
+    """Return whether a person may use the admin commands of a guild."""
     return person.is_operator or person.can_manage_guild or bool(admins.roles & person.roles)
 
 
 def can_manage(rules: Mapping[str, Rule], collection: str, person: Person, *, guild_count: int) -> bool:
-    """Whether an admin may add to a collection and take from it: the shared one only where no other guild shares it.
+    """Return whether an admin may add to and remove from a collection.
 
-    ``guild_count`` is the number of guilds the bot is in.
+    The shared collection only if the bot serves no other guild. ``guild_count`` is the number of guilds the bot is in.
     """
     if person.is_operator:
         return True

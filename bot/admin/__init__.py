@@ -1,10 +1,6 @@
-"""WHAT ADMINS DO AND SEE, without the commands. All but reindexing and vectors is pure: figures in, words out.
+"""What admins see and run, without the commands.
 
-reindexing.py  a run from chat: planned, carried out, told in one message; reporting.py: its words
-listing.py     documents as a list
-gaps.py        questions nobody's documents answered; grouping.py: those that mean the same
-vectors.py     texts embedded once, for as long as the process lives
-exporting.py   votes as a file for a spreadsheet
-house.py       a guild's choices, shown and told
-status.py      how the bot is doing
+``reindex_runs`` runs an ingestion started from chat, ``reindex_report`` writes its texts; ``document_list`` lists
+documents; ``gaps`` groups unanswered questions by ``clustering`` with an ``embedding_cache``; ``feedback_export``
+writes votes as CSV; ``guild_settings_text`` and ``status`` write what the commands show.
 """

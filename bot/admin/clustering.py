@@ -1,4 +1,4 @@
-"""Texts go in, and groups of those that mean the same come out: by their vectors, or by the stems they share. Pure."""
+"""Groups texts that mean the same, by their vectors or by the stems they share. Pure."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ STEM_THRESHOLD = 0.5
 
 
 def cluster_texts(texts: Sequence[str], vectors: Sequence[Sequence[float]] | None = None) -> list[tuple[int, ...]]:
-    """The texts' indexes in groups; without vectors, one for each text, the words decide.
+    """Return the indexes of the texts in groups; without vectors, the words they share decide.
 
-    Each text joins the group whose first text is nearest to it, or founds one; so the first of a group is its earliest.
+    Each text joins the group whose first text is the most similar, or begins a new one.
     """
     if not texts:
         return []
@@ -35,16 +35,16 @@ def cluster_texts(texts: Sequence[str], vectors: Sequence[Sequence[float]] | Non
     alike = rows @ rows.T
     groups: dict[int, list[int]] = {}
     for index in range(len(texts)):
-        founder = max(groups, key=lambda first: float(alike[index, first]), default=index)
-        if founder != index and alike[index, founder] >= near:
-            groups[founder].append(index)
+        nearest = max(groups, key=lambda first: float(alike[index, first]), default=index)
+        if nearest != index and alike[index, nearest] >= near:
+            groups[nearest].append(index)
         else:
             groups[index] = [index]
     return [tuple(group) for group in groups.values()]
 
 
 def _compute_stem_weights(texts: Sequence[str]) -> NDArray[np.float64]:
-    """A row for each text: its stems, each the heavier the fewer texts have it."""
+    """Return one row of stem weights for each text; a stem that few texts have weighs more."""
     sets = [set(extract_stems(text)) or {text.strip()} for text in texts]
     spread = Counter(stem for found in sets for stem in found)
     column = {stem: number for number, stem in enumerate(spread)}
@@ -56,7 +56,7 @@ def _compute_stem_weights(texts: Sequence[str]) -> NDArray[np.float64]:
 
 
 def _normalize_rows(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rows of length 1; one that says nothing stays as near to nothing as it is."""
+    """Return the rows with length 1; rows of zeros stay zero."""
     clean = np.nan_to_num(rows, posinf=0.0, neginf=0.0)
     lengths = np.linalg.norm(clean, axis=1, keepdims=True)
     unit: NDArray[np.float64] = np.divide(clean, lengths, out=np.zeros_like(clean), where=lengths > 0)

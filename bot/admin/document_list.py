@@ -1,4 +1,4 @@
-"""Documents go in, and what an admin reads of them comes out: a page of a list, one in full, what was added. Pure."""
+"""Writes the list of documents, one document, and the result of an upload for admins. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bot.domain import DocumentInfo
 
 PER_PAGE = 12
-"""Documents on one page: so many lines of these lengths fit into a message."""
+"""Documents on one page: this number of lines of these lengths fits into a message."""
 
 _NAME_LENGTH = 70
 _TITLE_LENGTH = 40
@@ -23,7 +23,7 @@ _MESSAGE_LENGTH = 1_900
 
 
 def format_page(documents: Sequence[DocumentInfo], number: int, last: int) -> str:
-    """One page of a list; ``number`` and ``last`` count pages from 0."""
+    """Return one page of the list; ``number`` and ``last`` count pages from 0."""
     if not documents:
         return "No documents yet. Add some with /docs add, then /reindex."
     lines = [_format_line(each) for each in documents[number * PER_PAGE : (number + 1) * PER_PAGE]]
@@ -34,24 +34,24 @@ def format_page(documents: Sequence[DocumentInfo], number: int, last: int) -> st
 
 
 def format_document(document: DocumentInfo) -> str:
-    """One document in full."""
+    """Return the details of one document."""
     lines = [
         f"**{escape_markdown(document.title)}**",
         f"Path: {escape_markdown(document.document)}",
         f"Collection: {escape_markdown(format_collection(document.collection))}",
         f"Passages: {document.passages:,}",
         *([f"Last changed: <t:{int(document.date.timestamp())}:f>"] if document.date else []),
-        *([f"Lives at: `{strip_invisible(document.url).replace('`', '')}`"] if document.url else []),
+        *([f"Address: `{strip_invisible(document.url).replace('`', '')}`"] if document.url else []),
     ]
     return "\n".join(lines)
 
 
 def format_import_result(added: Sequence[str], rejected: Mapping[str, str]) -> str:
-    """What became of each file that was sent."""
+    """Return what happened to each uploaded file."""
     lines = [f"✓ {escape_markdown(truncate(name, _NAME_LENGTH))}" for name in added]
     lines += [f"✗ {escape_markdown(truncate(name, _NAME_LENGTH))}: {reason}" for name, reason in rejected.items()]
     if added:
-        lines.append("-# They are found after the next /reindex.")
+        lines.append("-# They are searchable after the next /reindex.")
     return "\n".join(lines)[:_MESSAGE_LENGTH]
 
 

@@ -1,4 +1,4 @@
-"""Texts go in and their vectors come out; what was embedded before is not embedded again while the process lives."""
+"""Embeds texts, and keeps the vectors of the latest ones in memory."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ MAX_TEXTS = 1_000
 
 
 class Embedder(Protocol):
-    """Gives texts' vectors, or None where none are to be had."""
+    """Returns the vectors of texts, or None if there are none."""
 
     async def __call__(self, texts: Sequence[str], /) -> Sequence[Sequence[float]] | None:
-        """One vector for each text, in their order."""
+        """Return one vector for each text, in their order."""
         ...
 
 
 class EmbeddingCache:
-    """Vectors of the latest texts, ``most`` of them. Of the texts themselves it keeps nothing that could be read."""
+    """Keeps the vectors of the latest ``max_texts`` texts, by a hash: the texts themselves are not kept."""
 
     def __init__(self, embed: Embedder, max_texts: int = MAX_TEXTS) -> None:
         self._embed = embed
@@ -31,7 +31,7 @@ class EmbeddingCache:
         self._cache: OrderedDict[bytes, array[float]] = OrderedDict()
 
     async def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]] | None:
-        """One vector for each text, in their order; None where one is not to be had."""
+        """Return one vector for each text, in their order; None if they cannot be embedded."""
         names = [_hash_text(text) for text in texts]
         missing = {name: text for name, text in zip(names, texts, strict=True) if name not in self._cache}
         found = {name: self._cache[name] for name in names if name in self._cache}

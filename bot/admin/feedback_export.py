@@ -1,4 +1,4 @@
-"""What people said of answers goes in, and a file for a spreadsheet comes out, in which nothing is a formula. Pure."""
+"""Writes votes and comments as a CSV file for spreadsheets, with no cell that is a formula. Pure."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from bot.records import Feedback
 
 MAX_BYTES = 8_000_000
-"""Bytes of the largest file: every server takes as much."""
+"""Bytes of the largest file; Discord accepts this size in every server."""
 
 _HEADER = ("at", "vote", "question", "what was missing", "outcome", "documents", "by")
 _FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")  # noqa: RUF001 - wide signs begin formulas as well
 _BOM = b"\xef\xbb\xbf"
-"""What tells spreadsheets that the text is UTF-8."""
+"""Byte order mark, by which spreadsheets recognise UTF-8."""
 
 
 @dataclass(frozen=True, slots=True)
 class FeedbackExport:
-    """A file of votes; ``omitted`` is how many of the earliest had no room."""
+    """A CSV file of votes; ``omitted`` counts the earliest ones that did not fit."""
 
     content: bytes
     votes: int
@@ -34,22 +34,22 @@ class FeedbackExport:
 
 
 def export_feedback(feedback: Sequence[Feedback], *, max_bytes: int = MAX_BYTES) -> FeedbackExport:
-    """The votes, the first first, as CSV; where not all fit, the latest that do."""
+    """Return the votes as CSV, the earliest first; if not all fit, only the latest."""
     head = _encode_row(_HEADER)
     room = max_bytes - len(_BOM) - len(head)
-    kept: list[bytes] = []
-    for given in reversed(feedback):
-        line = _encode_row(_format_cells(given))
+    rows: list[bytes] = []
+    for vote in reversed(feedback):
+        line = _encode_row(_format_cells(vote))
         room -= len(line)
         if room < 0:
             break
-        kept.append(line)
-    content = _BOM + head + b"".join(reversed(kept))
-    return FeedbackExport(content, len(kept), len(feedback) - len(kept))
+        rows.append(line)
+    content = _BOM + head + b"".join(reversed(rows))
+    return FeedbackExport(content, len(rows), len(feedback) - len(rows))
 
 
 def escape_formula(cell: str) -> str:
-    """A cell that no spreadsheet takes for a formula, also with spaces before it."""
+    """Return a cell that no spreadsheet reads as a formula, also behind spaces."""
     return f"'{cell}" if cell.startswith(_FORMULA_PREFIXES) or cell.lstrip().startswith(_FORMULA_PREFIXES) else cell
 
 

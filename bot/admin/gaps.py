@@ -1,7 +1,7 @@
-"""Questions that wait for an answer in the documents go in, and what an admin sees and does about them comes out. Pure.
+"""Groups the questions that the documents do not answer, and lists them for admins. Pure.
 
-Questions that mean the same are one topic. A topic's name holds whatever is in it, so that what is marked as done is
-what was shown, and nothing that came since; it needs no memory, and works after a restart.
+Questions that mean the same form a cluster. A cluster's id is made from the questions in it, so that exactly those are
+marked as done that were shown; nothing is kept in memory, and it works after a restart.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from bot.records import Gap
 
 PER_PAGE = 8
-"""Topics on one page at most; fewer where their words need more room."""
+"""Most clusters on one page; fewer if their text needs more room."""
 _PAGE_LENGTH = 1_800
-"""UTF-16 code units for the topics of a page; what stands around them fits into a message with them."""
+"""UTF-16 code units for the clusters of a page; the lines around them fit into a message as well."""
 MAX_DAYS = 365
 
 _QUESTION_LENGTH = 60
 _EXCERPT_LENGTH = 40
-"""Characters of the question that stands for a topic, and of each line of words below it, before signs are escaped."""
+"""Characters of a cluster's question, and of each excerpt below it, before Markdown is escaped."""
 _LABEL_LENGTH = 100
 """Characters of an option in a select."""
 COMPONENT_FAMILY = "gaps"
@@ -40,7 +40,7 @@ _ARGUMENT = re.compile(r"(?P<days>[0-9]{1,3}):(?P<page>[0-9]{1,3})")
 
 
 class ButtonAction(Enum):
-    """What the controls below a list do: turn to a page, or mark topics as done."""
+    """What a component below the list does: show another page, or mark clusters as done."""
 
     PAGE = "page"
     DONE = "done"
@@ -48,7 +48,7 @@ class ButtonAction(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ButtonId:
-    """A control of ours that was used: what it does, over how many days the list goes, and which page is meant."""
+    """A component that was used: its action, the days that the list covers, and the page."""
 
     action: ButtonAction
     days: int
@@ -63,12 +63,12 @@ class QuestionCluster:
 
     @property
     def question(self) -> str:
-        """The question that stands for all of them."""
+        """The latest question; it stands for all of them."""
         return self.gaps[0].question
 
     @property
     def answer_ids(self) -> tuple[str, ...]:
-        """The keys of their answers."""
+        """The ids of their answers."""
         return tuple(gap.answer_id for gap in self.gaps)
 
     @property
@@ -78,62 +78,62 @@ class QuestionCluster:
 
     @property
     def cluster_id(self) -> str:
-        """What it is called in a select: the same as long as the same questions are in it."""
+        """The value of its option in a select; the same as long as the same questions are in it."""
         return hashlib.sha256(" ".join(sorted(self.answer_ids)).encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Topics that are shown together; ``number`` and ``last`` count pages from 0, ``first`` topics from 1."""
+    """Clusters that are shown together; ``number`` and ``last`` count pages from 0, ``first`` clusters from 1."""
 
     clusters: tuple[QuestionCluster, ...]
     number: int
     last: int
     first: int
     gap_count: int
-    """How many questions there are on all pages."""
+    """Questions on all pages."""
     cluster_count: int
-    """How many topics there are on all pages."""
+    """Clusters on all pages."""
 
 
 def filter_by_scope(gaps: Iterable[Gap], scope: Scope) -> list[Gap]:
-    """The gaps whose whole scope somebody may see: a question tells of the documents it was put to."""
+    """Return the gaps whose whole scope may be seen: a question tells about the documents it was put to."""
     return [gap for gap in gaps if gap.scope.collections <= scope.collections]
 
 
 def cluster_gaps(gaps: Sequence[Gap], vectors: Sequence[Sequence[float]] | None) -> list[QuestionCluster]:
-    """The gaps, which come the latest first, by what they mean; those most often asked first."""
+    """Group the gaps (the latest first) by meaning; return the most frequent clusters first."""
     found = [
         QuestionCluster(tuple(gaps[index] for index in group))
         for group in cluster_texts([g.question for g in gaps], vectors)
     ]
-    return sorted(found, key=lambda topic: (-len(topic.gaps), -topic.gaps[0].asked_at, topic.gaps[0].answer_id))
+    return sorted(found, key=lambda cluster: (-len(cluster.gaps), -cluster.gaps[0].asked_at, cluster.gaps[0].answer_id))
 
 
 def build_page(clusters: Sequence[QuestionCluster], number: int) -> Page:
-    """One page of them, the nearest there is."""
+    """Return the page with this number, or the nearest one that exists."""
     pages = _split_into_pages(clusters)
     number = max(0, min(number, len(pages) - 1))
     first = 1 + sum(len(page) for page in pages[:number])
-    gaps = sum(len(topic.gaps) for topic in clusters)
+    gaps = sum(len(cluster.gaps) for cluster in clusters)
     return Page(tuple(pages[number]), number, len(pages) - 1, first, gaps, len(clusters))
 
 
 def format_page(page: Page, days: int, *, is_truncated: bool = False) -> str:
-    """A page in Discord's Markdown. ``is_truncated``: there are more gaps than were looked at."""
+    """Return a page in Discord's Markdown. ``is_truncated``: older gaps were left out."""
     within_days = f"in the last {format_count(days, 'day')}"
     if not page.clusters:
-        return f"No question asked {within_days} waits for an answer in the documents."
+        return f"No question asked {within_days} is without an answer in the documents."
     questions, topics = format_count(page.gap_count, "question"), format_count(page.cluster_count, "topic")
     head = f"**{questions} without a good answer {within_days}, {topics}**"
-    entries = [_format_entry(page.first + place, topic) for place, topic in enumerate(page.clusters)]
+    entries = [_format_entry(page.first + index, cluster) for index, cluster in enumerate(page.clusters)]
     feet = [f"page {page.number + 1} of {page.last + 1}"] if page.last else []
-    feet += ["only the latest questions were looked at"] if is_truncated else []
+    feet += ["older questions are left out"] if is_truncated else []
     return "\n".join([head, *entries, *([f"-# {' · '.join(feet)}"] if feet else [])])
 
 
 def format_label(number: int, cluster: QuestionCluster) -> str:
-    """A topic as an option: Discord shows it as it is."""
+    """Return a cluster's label in a select, where Discord reads no Markdown."""
     line = single_line(cluster.question).encode("utf-8", "ignore").decode()
     return truncate(f"{number}. {line}", _LABEL_LENGTH)
 
@@ -153,15 +153,15 @@ def parse_custom_id(custom_id: CustomId) -> ButtonId | None:
 
 
 def _split_into_pages(clusters: Sequence[QuestionCluster]) -> list[list[QuestionCluster]]:
-    """Pages that fit; at least one."""
+    """Divide the clusters into pages that fit into a message; at least one page."""
     pages: list[list[QuestionCluster]] = [[]]
     room = _PAGE_LENGTH
-    for number, topic in enumerate(clusters, start=1):
-        width = utf16_length(_format_entry(number, topic)) + 1
+    for number, cluster in enumerate(clusters, start=1):
+        width = utf16_length(_format_entry(number, cluster)) + 1
         if width > room or len(pages[-1]) == PER_PAGE:
             pages.append([])
             room = _PAGE_LENGTH
-        pages[-1].append(topic)
+        pages[-1].append(cluster)
         room -= width
     return pages
 
@@ -172,12 +172,12 @@ def _format_entry(number: int, cluster: QuestionCluster) -> str:
     facts = [f"{format_count(count, 'time')}{people}", f"last <t:{int(cluster.gaps[0].asked_at)}:R>"]
     if other := _find_other_wording(cluster):
         facts.append(f"also “{escape_markdown(other, _EXCERPT_LENGTH)}”")
-    if missed := [words for gap in cluster.gaps for words in gap.comments]:
+    if missed := [comment for gap in cluster.gaps for comment in gap.comments]:
         more = f" and {len(missed) - 1} more" if len(missed) > 1 else ""
         facts.append(f"missed: “{escape_markdown(missed[0], _EXCERPT_LENGTH)}”{more}")
     return f"{number}\\. **{escape_markdown(cluster.question, _QUESTION_LENGTH)}**\n-# {' · '.join(facts)}"
 
 
 def _find_other_wording(cluster: QuestionCluster) -> str:
-    """Other words in which the same was asked; empty where all used the same."""
+    """Return another wording of the same question; "" if all used the same."""
     return next((gap.question for gap in cluster.gaps if gap.question.casefold() != cluster.question.casefold()), "")

@@ -41,7 +41,7 @@ def format_settings(settings: GuildSettings, operator_limits: Limits, *, reads_m
 
 
 def format_change(settings: GuildSettings, name: str, operator_limits: Limits, *, reads_messages: bool) -> str:
-    """Return what an admin is told after changing a setting."""
+    """Return the reply to an admin after changing a setting."""
     text = f"`{name}` is now: {_format_value(settings, name)}"
     value = getattr(settings, name)
     limit = _find_operator_limit(name, operator_limits)

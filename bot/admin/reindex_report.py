@@ -1,6 +1,6 @@
-"""How far a run of ingestion is and what it changed go in, and the lines an admin reads on Discord come out. Pure.
+"""Writes the progress and the result of an ingestion run for admins. Pure.
 
-Counts only: whoever reads the channel may not be allowed to see the documents' names. Times are in seconds.
+Counts only: people who read the channel may not be allowed to see the documents' names. Times are in seconds.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _MINUTE = 60
 
 
 def format_plan(report: IngestionReport) -> str:
-    """What a run is about to change, and what that takes."""
+    """Return what a run is about to change, and what it costs."""
     return f"**Plan:** {_format_changes(report)}{_format_cost(report)}"
 
 
 def format_dry_run(report: IngestionReport) -> str:
-    """What a run would change, where none was asked for."""
+    """Return what a run would change."""
     lines = [
         f"**Nothing was changed.** A run would bring: {_format_changes(report)}{_format_cost(report)}",
         *_format_unread(report),
@@ -35,7 +35,7 @@ def format_dry_run(report: IngestionReport) -> str:
 
 
 def format_progress(progress: Progress, elapsed: float) -> str:
-    """A bar, and beside it files, passages, rate and time left."""
+    """Return a progress bar with files, passages, rate and time left."""
     total, done = progress.files_total, progress.files_done
     share = done / total if total else 0.0
     filled = int(share * _BAR_LENGTH)
@@ -50,7 +50,7 @@ def format_progress(progress: Progress, elapsed: float) -> str:
 
 
 def format_result(report: IngestionReport, elapsed: float) -> str:
-    """What a run has changed."""
+    """Return what a run has changed."""
     embedded = f", {report.embedded:,} of {format_count(report.nodes, 'passage')} embedded" if report.nodes else ""
     return "\n".join(
         [f"**Done in {format_duration(elapsed)}:** {_format_changes(report)}{embedded}", *_format_unread(report)]
@@ -58,20 +58,20 @@ def format_result(report: IngestionReport, elapsed: float) -> str:
 
 
 def format_failures(failed: Mapping[str, str], can_see: Callable[[str], bool]) -> str:
-    """The files that could not be read, each with its reason, as text for a file; only of collections one may see."""
+    """Return the unreadable files with their reasons as text, only of collections that may be seen."""
     visible = {name: reason for name, reason in failed.items() if can_see(collection_of(name))}
     return "".join(f"{single_line(name)}: {single_line(reason)}\n" for name, reason in sorted(visible.items()))
 
 
 def format_duration(seconds: float) -> str:
-    """A time as minutes and seconds, hours before them where there are any."""
+    """Return a time as minutes:seconds, or hours:minutes:seconds."""
     minutes, rest = divmod(max(0, round(seconds)), _MINUTE)
     hours, minutes = divmod(minutes, _MINUTE)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def format_run_scope(collection: str | None, *, full: bool) -> str:
-    """What a run looks at."""
+    """Return which documents a run compares."""
     what = (
         "all documents" if collection is None else "the shared documents" if collection == SHARED else f"@{collection}"
     )

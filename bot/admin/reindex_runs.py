@@ -1,4 +1,4 @@
-"""A run of ingestion begun from chat: planned, carried out, and told in one message, until its end or a restart."""
+"""Runs an ingestion started from chat: planned, run, and shown in one message until its end or a restart."""
 
 from __future__ import annotations
 
@@ -30,13 +30,14 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 PROGRESS_INTERVAL = 2.0
-"""Seconds between two looks at how far a run is."""
+"""Seconds between two updates of a run's message."""
 
 COMPONENT_FAMILY, CANCEL, FAILURES = "reindex", "cancel", "failures"
 """Family and actions of the buttons below a run's message; their argument is the run's id."""
 
-RESTARTING_MESSAGE = "Docent is restarting; this run goes on afterwards, and what it has embedded is kept."
+RESTARTING_MESSAGE = "Docent is restarting. This run continues afterwards; what it has embedded is kept."
 RESUMED_HEADING = "-# Resumed after a restart."
+_OLD_INDEX = "The old index is still searched; what was embedded is kept."
 _MAX_TRIES = 5
 _MAX_REASON_LENGTH = 1_000  # characters of a refusal that are shown
 _MAX_FAILURE_LISTS = 20
@@ -45,9 +46,9 @@ _ACTION_ROW, _BUTTON, _SECONDARY, _DANGER = 1, 2, 2, 4
 
 
 class ReindexRuns:
-    """Where runs from chat come together: one at a time.
+    """Runs the ingestions that were started from chat, one at a time.
 
-    ``clock`` gives Unix seconds, ``interval`` is in seconds.
+    ``clock`` returns Unix seconds; ``interval`` is in seconds.
     """
 
     def __init__(
@@ -70,71 +71,71 @@ class ReindexRuns:
 
     @property
     def current(self) -> Run | None:
-        """The run that is going on, with its message's id once that is there."""
+        """The run in progress, with its message's id once it is posted."""
         return self._message.run if self._message else None
 
     async def run(
         self, run: Run, surface: Callable[[Components], Surface], *, dry_run: bool = False, is_resumed: bool = False
     ) -> None:
-        """Plan a run and carry it out, or with ``dry_run`` only plan it, and say in a message how far it is.
+        """Plan and run an ingestion, or only plan it with ``dry_run``, and show its progress in a message.
 
-        Whatever becomes of the message, the run goes on to its end.
+        If the message is lost, the run still continues to its end.
 
         Raises:
-            IngestionRefused: another run from chat is going on.
+            IngestionRefused: another run from chat is in progress.
         """
         if self._message is not None:
-            raise IngestionRefused("A run is going on already.")
-        telling = self._message = _RunMessage(run, self._driver, heading=RESUMED_HEADING if is_resumed else "")
-        telling.surface = surface(telling)
+            raise IngestionRefused("A run is in progress already.")
+        run_message = self._message = _RunMessage(run, self._driver, heading=RESUMED_HEADING if is_resumed else "")
+        run_message.surface = surface(run_message)
         try:
-            await telling.update(
+            await run_message.update(
                 f"Comparing {reindex_report.format_run_scope(run.collection, full=run.full)} with the index…"
             )
-            telling.run = replace(run, message_id=telling.message_id)
+            run_message.run = replace(run, message_id=run_message.message_id)
             if not dry_run:
-                await self._save_run(telling.run)
-            ending = await self._execute(telling, dry_run=dry_run)
+                await self._save_run(run_message.run)
+            ending = await self._execute(run_message, dry_run=dry_run)
             if ending is not None and not dry_run:
-                await self._save_run(replace(telling.run, ended_at=self._clock()))
-            await telling.update(ending or RESTARTING_MESSAGE, is_last=ending is not None)
+                await self._save_run(replace(run_message.run, ended_at=self._clock()))
+            await run_message.update(ending or RESTARTING_MESSAGE, is_last=ending is not None)
         finally:
             self._message = None
-            telling.done_event.set()
+            run_message.done_event.set()
 
     def cancel(self, run_id: str, by: str) -> bool:
-        """End a run in the name of ``by``; False if it is not going on."""
+        """Cancel a run in the name of ``by``; return False if it is not running."""
         if self._message is None or self._message.run.id != run_id:
             return False
         self._message.cancelled_by = by
         return self._library.cancel()
 
     def failures(self, run_id: str) -> Mapping[str, str] | None:
-        """What a run could not read, with the reasons; None if that is no longer known."""
+        """Return the files that a run could not read, with reasons; None if the list is no longer kept."""
         return self._failures_by_run.get(run_id)
 
     async def resume(self, client: discord.Client) -> None:
-        """Carry on with the runs that a restart has cut off, in their messages."""
+        """Continue the runs that a restart interrupted, in their messages."""
         try:
-            cut_off = await self._records.unfinished_runs()
+            interrupted = await self._records.unfinished_runs()
         except RecordsUnusable as error:
-            _log.warning("Runs that were cut off cannot be looked for: %s", error.user_message)
+            _log.warning("Loading interrupted runs failed: %s", error.user_message)
             return
-        for run in cut_off:
-            while self._message is not None or (await self._library.state()).running is not None:  # noqa: ASYNC110 - no event tells
+        for run in interrupted:
+            while self._message is not None or (await self._library.state()).running is not None:  # noqa: ASYNC110 - there is no event for it
                 await asyncio.sleep(self._interval)
-            _log.info("Run %s was cut off and is resumed", run.id)
-            await self.run(run, _resumed_surface(client, run), is_resumed=True)
+            _log.info("Run %s was interrupted and is resumed", run.id)
+            await self.run(run, _create_resumed_surface(client, run), is_resumed=True)
 
     async def suspend(self) -> None:
-        """End a run that is going on so that the next start resumes it, and say so in its message."""
+        """End the run in progress so that the next start resumes it, and say so in its message."""
         self._is_suspending = True
-        if (telling := self._message) is not None:
+        if (run_message := self._message) is not None:
             self._library.cancel()
-            await telling.done_event.wait()
+            await run_message.done_event.wait()
 
     async def _execute(self, message: _RunMessage, *, dry_run: bool) -> str | None:
-        """How a run ended, in words; None if it is to be resumed."""
+        """Plan and run; return the text that says how it ended, or None if it is to be resumed."""
         run = message.run
         try:
             plan = await self._reindex_with_progress(message, dry_run=True)
@@ -142,40 +143,41 @@ class ReindexRuns:
                 self._save_failures(run.id, plan)
                 return reindex_report.format_dry_run(plan)
             message.plan = reindex_report.format_plan(plan)
-            begun = self._clock()
+            started_at = self._clock()
             report = await self._reindex_with_progress(message, dry_run=False)
             self._save_failures(run.id, report)
             message.has_failures = bool(report.failed)
-            return reindex_report.format_result(report, self._clock() - begun)
+            return reindex_report.format_result(report, self._clock() - started_at)
         except IngestionRefused as error:
             if self._is_suspending:
                 return None
             if message.cancelled_by:
-                return f"**Cancelled by {message.cancelled_by}.** The old index serves; what was embedded is kept."
-            return f"**Not carried out.** {escape_markdown(error.user_message, _MAX_REASON_LENGTH)}"
+                return f"**Cancelled by {message.cancelled_by}.** {_OLD_INDEX}"
+            return f"**The run was refused.** {escape_markdown(error.user_message, _MAX_REASON_LENGTH)}"
         except DocentError as error:
             _log.warning("Run %s failed: %s", run.id, error.user_message)
-            return f"**Failed.** {error.user_message} The old index serves; what was embedded is kept."
+            return f"**Failed.** {error.user_message} {_OLD_INDEX}"
 
     async def _reindex_with_progress(self, message: _RunMessage, *, dry_run: bool) -> IngestionReport:
-        """One pass of the library, its progress shown as it goes."""
-        run, begun = message.run, self._clock()
-        if message.cancelled_by or self._is_suspending:  # between two passes there is nothing the library could cancel
-            raise IngestionRefused("The run was ended before it began.")
+        """Run the library's ingestion once and show its progress."""
+        run, started_at = message.run, self._clock()
+        if message.cancelled_by or self._is_suspending:  # between plan and run the library has nothing to cancel
+            raise IngestionRefused("The run was cancelled before it began.")
 
-        def note(progress: Progress) -> None:
+        def set_progress(progress: Progress) -> None:
             message.progress = progress
 
         message.progress = None
-        ticking = asyncio.create_task(self._show_progress(message, begun))
+        updating = asyncio.create_task(self._show_progress(message, started_at))
         try:
             return await self._library.reindex(
-                ReindexRequest(run.collection, full=run.full, dry_run=dry_run, force=run.force), on_progress=note
+                ReindexRequest(run.collection, full=run.full, dry_run=dry_run, force=run.force),
+                on_progress=set_progress,
             )
         finally:
-            ticking.cancel()
+            updating.cancel()
             with suppress(asyncio.CancelledError):
-                await ticking
+                await updating
 
     async def _show_progress(self, message: _RunMessage, started_at: float) -> None:
         while True:
@@ -192,12 +194,12 @@ class ReindexRuns:
         try:
             await self._records.save_run(run)
         except RecordsUnusable as error:
-            _log.warning("Run %s is not written down and would not be resumed: %s", run.id, error.user_message)
+            _log.warning("Run %s: storing failed, a restart would not resume it: %s", run.id, error.user_message)
 
 
 @dataclass(slots=True)
 class _RunMessage:
-    """One run's message, and the controls below it."""
+    """The message of one run, with the buttons below it."""
 
     run: Run
     driver: Driver
@@ -214,11 +216,11 @@ class _RunMessage:
 
     @property
     def message_id(self) -> int | None:
-        """The message's id, once it is there."""
+        """The message's id; None until it is posted."""
         return next(iter(self.surface.message_ids), None)
 
     async def update(self, content: str, *, is_last: bool = False) -> None:
-        """Show how the run stands, when it is this message's turn; what cannot be shown is left out."""
+        """Show the run's state when the rate limit allows it; a state that cannot be shown is skipped."""
         text = "\n".join(part for part in (self.heading, self.plan, content) if part)
         async with self._lock:
             for _ in range(_MAX_TRIES if is_last or not self._last_text else 1):
@@ -230,7 +232,7 @@ class _RunMessage:
                     await asyncio.sleep(error.retry_after)
                 except SurfaceGone as error:
                     self._is_gone = True
-                    _log.info("Run %s has lost its message: %s", self.run.id, error)
+                    _log.info("Run %s: its message is gone: %s", self.run.id, error)
                 else:
                     self._last_text = text
                     return
@@ -258,11 +260,11 @@ class _RunMessage:
         """As ``Components.on_complete``."""
 
 
-def _resumed_surface(client: discord.Client, run: Run) -> Callable[[Components], Surface]:
-    """The surface of a run that is resumed: its old message, or a new one where that had not come to be."""
-    onto = () if run.message_id is None else (run.message_id,)
-    return lambda controls: ChannelSurface(
-        client, run.channel_id, nonce_seed=run.id, components=controls, reused_message_ids=onto
+def _create_resumed_surface(client: discord.Client, run: Run) -> Callable[[Components], Surface]:
+    """Return the surface of a resumed run: its old message, or a new one if none was posted."""
+    message_ids = () if run.message_id is None else (run.message_id,)
+    return lambda components: ChannelSurface(
+        client, run.channel_id, nonce_seed=run.id, components=components, reused_message_ids=message_ids
     )
 
 

@@ -1,4 +1,4 @@
-"""How the bot is doing goes in as figures, and what an admin reads of it comes out. Pure."""
+"""Writes how the bot is doing, for admins. Pure."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
     from bot.domain import LibraryState, Progress
 
 _FAILED_STATUSES = (AnswerStatus.FAILED, AnswerStatus.STALLED, AnswerStatus.OUT_OF_TIME, AnswerStatus.RESTARTING)
-"""Ends that are nobody's wish."""
+"""Ways in which an answer fails."""
 
 
 @dataclass(frozen=True, slots=True)
 class BuildInfo:
-    """What this bot is made of, in plain words that hold no secret.
+    """Which models and databases this bot uses, in words without secrets.
 
-    ``language_model`` and ``embedding_model`` name a model and its host; ``index`` and ``records`` say where
-    each is kept.
+    ``language_model`` and ``embedding_model`` name a model and its host; ``index`` and ``records`` say where each is
+    stored.
     """
 
     version: str
@@ -32,7 +32,7 @@ class BuildInfo:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Tokens spent today, and how many may be; 0 is no limit."""
+    """Tokens spent today, and the limit; 0 is no limit."""
 
     spent: int
     limit: int = 0
@@ -40,11 +40,10 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class StatusReport:
-    """Everything as it is now. ``library`` and ``today`` are words where the figures cannot be had.
+    """The state of everything. ``library`` and ``today`` are error messages if they cannot be loaded.
 
-    ``today`` are the answers of one guild since midnight, ``guild_budget`` is that guild's budget; ``total_budget`` is
-    everybody's
-    together, None for those whose business it is not.
+    ``today`` counts the answers of one guild since midnight, ``guild_budget`` is that guild's budget; ``total_budget``
+    is that of all guilds together, None for those who may not see it.
     """
 
     build_info: BuildInfo
@@ -57,18 +56,18 @@ class StatusReport:
 
 
 def format_status(report: StatusReport) -> str:
-    """All of it in a few lines of Discord's Markdown."""
+    """Return the report in a few lines of Discord's Markdown."""
     parts = report.build_info
     budgets = [f"Tokens today: {_format_budget(report.guild_budget)} in this server"]
     if report.total_budget is not None:
-        budgets.append(f"{_format_budget(report.total_budget)} by everybody together")
+        budgets.append(f"{_format_budget(report.total_budget)} in all servers together")
     lines = [
         f"**Docent {_format_code(parts.version)}**",
         f"Writes: {_format_code(parts.language_model)}",
         f"Embeds: {_format_code(parts.embedding_model)}",
-        f"Kept: index in {_format_code(parts.index)}, records in {_format_code(parts.records)}",
+        f"Stored: index in {_format_code(parts.index)}, records in {_format_code(parts.records)}",
         *_format_library(report.library),
-        f"Now: {format_count(report.running, 'answer')} under way, {report.waiting:,} in line",
+        f"Now: {format_count(report.running, 'answer')} running, {report.waiting:,} waiting",
         _format_today(report.today),
         ", ".join(budgets),
     ]
@@ -76,7 +75,7 @@ def format_status(report: StatusReport) -> str:
 
 
 def format_progress(progress: Progress) -> str:
-    """A run in progress. Not its file's name: the one who asks may not be allowed to see it."""
+    """Return a run's progress without its file's name, which the reader may not be allowed to see."""
     files = f"{progress.files_done:,} of {format_count(progress.files_total, 'file')}"
     return f"-# Reading documents now: {files}, {format_count(progress.nodes_done, 'passage')} so far"
 
@@ -94,7 +93,7 @@ def _format_today(today: Statistics | str) -> str:
     if isinstance(today, str):
         return f"Answers today: {today}"
     ended = today.answers - today.by_status.get(AnswerStatus.WRITING, 0)
-    errors = sum(today.by_status.get(fate, 0) for fate in _FAILED_STATUSES)
+    errors = sum(today.by_status.get(status, 0) for status in _FAILED_STATUSES)
     facts = [f"Answers today: {today.answers:,} in this server"]
     if today.median_first_word is not None:
         facts.append(f"first words after {today.median_first_word:.1f} s (median)")
@@ -108,5 +107,5 @@ def _format_budget(budget: Budget) -> str:
 
 
 def _format_code(text: str) -> str:
-    """The operator's words, in which no sign works."""
+    """Return text in a code span, in which no Markdown works."""
     return f"`{text.replace('`', '')}`"

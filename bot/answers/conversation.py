@@ -1,6 +1,6 @@
-"""Messages go in, and what was asked and said before comes out: mentions taken off, the newest turns kept. Pure.
+"""Extracts the question from a message, and keeps the newest messages before it within a token limit. Pure.
 
-What people wrote is data. Nothing here reads a brace, a mark or an order in it.
+What people wrote is data: nothing here follows a brace, a citation or an instruction in it.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _ADDRESS_PUNCTUATION = ",:;"
 
 @dataclass(frozen=True, slots=True)
 class HistoryMessage:
-    """A turn as it was found, with what decides whether it may be remembered.
+    """An earlier message, with what decides whether it may be used.
 
-    ``speaker_id`` is Discord's id of whoever said it: names need not be one person's alone. ``scope``: what an answer
-    was drawn from, where that is known.
+    ``speaker_id`` is the Discord id of its author: several people may have the same name. ``scope`` is what an answer
+    was drawn from, if that is known.
     """
 
     turn: Turn
@@ -42,21 +42,21 @@ class HistoryMessage:
 def with_history(
     question: Question, history: Sequence[HistoryMessage], visible_scope: Scope, *, speaker: str, speaker_id: int
 ) -> Question:
-    """A question with what was said before it, the oldest first, as far as that may be ``visible_scope`` now.
+    """Return the question with the earlier messages that ``visible_scope`` allows, the oldest first.
 
-    One that shares no documents with the answers before it is none that follows: it stands by itself.
+    If it shares no collection with the answers before it, it is not a follow-up and stays as it is.
     """
     scope = restrict_scope(question.scope, history)
     if not scope.collections:
         return replace(question, speaker=speaker)
-    heard, speaker = disambiguate_speakers(history, speaker, speaker_id)
-    return replace(question, conversation=trim_history(heard, visible_scope), speaker=speaker, scope=scope)
+    messages, speaker = disambiguate_speakers(history, speaker, speaker_id)
+    return replace(question, conversation=trim_history(messages, visible_scope), speaker=speaker, scope=scope)
 
 
 def disambiguate_speakers(
     history: Iterable[HistoryMessage], speaker: str, speaker_id: int
 ) -> tuple[list[HistoryMessage], str]:
-    """What was said and who asks, each under a name that nobody else has here: a second "Ada" is "Ada 2"."""
+    """Give everybody in the history and the asker a name of their own: a second "Ada" becomes "Ada 2"."""
     names: dict[int, str] = {}
 
     def name_of(person: int, name: str) -> str:
@@ -67,10 +67,10 @@ def disambiguate_speakers(
             chosen = f"{name} {count}"
         return names.setdefault(person, chosen)
 
-    heard = [
+    messages = [
         replace(each, turn=replace(each.turn, speaker=name_of(each.speaker_id, each.turn.speaker))) for each in history
     ]
-    return heard, name_of(speaker_id, speaker)
+    return messages, name_of(speaker_id, speaker)
 
 
 def trim_history(
@@ -80,21 +80,21 @@ def trim_history(
     max_tokens: int = MAX_CONVERSATION_TOKENS,
     count_tokens: Callable[[str], int] | None = None,
 ) -> tuple[Turn, ...]:
-    """The turns that may be built upon, the oldest first: the newest that fit, the oldest of them perhaps shortened.
+    """Return the newest messages that fit, the oldest first; the oldest of them may be shortened.
 
     A long answer is cut: it must not push out the question it answers.
 
     Args:
-        history: What was said, the oldest first.
-        scope: What may be told now; answers that were drawn from more are left out. None leaves out none.
-        max_tokens: Tokens that all of it may take up.
-        count_tokens: Tokens of a text; without one they are estimated.
+        history: The earlier messages, the oldest first.
+        scope: What may be shown now; answers drawn from other collections are left out. None leaves out none.
+        max_tokens: Tokens of the whole history at most.
+        count_tokens: Counts the tokens of a text; by default they are estimated.
     """
     count_tokens = count_tokens or estimate_tokens
     longest = max_tokens // 2
-    kept: deque[Turn] = deque()
-    finished = [utterance for utterance in history if utterance.is_finished or not utterance.turn.is_answer]
-    allowed = [utterance.turn for utterance in finished if _is_within(utterance.scope, scope)]
+    turns: deque[Turn] = deque()
+    finished = [message for message in history if message.is_finished or not message.turn.is_answer]
+    allowed = [message.turn for message in finished if _is_within(message.scope, scope)]
     for turn in reversed(allowed):
         max_tokens -= count_tokens(turn.speaker) + _SPEAKER_TOKENS
         text = truncate_to_tokens(
@@ -102,19 +102,19 @@ def trim_history(
         )
         if not text:
             break
-        kept.appendleft(Turn(turn.speaker, text, turn.is_answer))
+        turns.appendleft(Turn(turn.speaker, text, turn.is_answer))
         max_tokens -= count_tokens(text)
-    return tuple(kept)
+    return tuple(turns)
 
 
 def restrict_scope(scope: Scope, history: Iterable[HistoryMessage]) -> Scope:
-    """What a follow-up may see: never more than each of the answers before it."""
-    known = [utterance.scope.collections for utterance in history if utterance.scope]
+    """Return the collections a follow-up may see: never more than each answer before it."""
+    known = [message.scope.collections for message in history if message.scope]
     return Scope(scope.collections.intersection(*known))
 
 
 def truncate_to_tokens(text: str, max_tokens: int, count_tokens: Callable[[str], int]) -> str:
-    """The longest beginning of a text, found by halves, that takes up no more than so many tokens."""
+    """Return the longest beginning of a text that has at most this many tokens, by binary search."""
     if count_tokens(text) <= max_tokens:
         return text
     fits, too_long = 0, len(text)
@@ -128,35 +128,35 @@ def truncate_to_tokens(text: str, max_tokens: int, count_tokens: Callable[[str],
 
 
 def estimate_tokens(text: str) -> int:
-    """Roughly the tokens of a text, rather too many than too few."""
+    """Estimate the tokens of a text, rather too many than too few."""
     return -(-len(text.encode("utf-8", "replace")) // _BYTES_PER_TOKEN)
 
 
 def extract_question(
     content: str, bot_mentions: Collection[str], mention_names: Mapping[str, str] | None = None
 ) -> str:
-    """The question in a message that addresses the bot.
+    """Return the question in a message that addresses the bot.
 
     Args:
         content: The message as Discord has it.
-        bot_mentions: The marks by which the bot is addressed ("<@1>"), taken off wherever they stand.
-        mention_names: What is read in place of any other mark: "<@2>" → "@Ben".
+        bot_mentions: The mentions that address the bot ("<@1>"); they are removed wherever they are.
+        mention_names: Names in place of all other mentions: "<@2>" → "@Ben".
     """
     text = content
     if bot_mentions:
-        marks = "|".join(map(re.escape, sorted(bot_mentions, key=len, reverse=True)))
-        begins_with_name = re.match(rf"\s*(?:{marks})", content) is not None
-        text = re.sub(rf"(?:[^\S\n]*(?:{marks}))+[^\S\n]*", _replace_mention, content).strip()
-        text = text.lstrip(_ADDRESS_PUNCTUATION).lstrip() if begins_with_name else text
-    for mark, name in (mention_names or {}).items():
-        text = text.replace(mark, name)
+        mentions = "|".join(map(re.escape, sorted(bot_mentions, key=len, reverse=True)))
+        begins_with_mention = re.match(rf"\s*(?:{mentions})", content) is not None
+        text = re.sub(rf"(?:[^\S\n]*(?:{mentions}))+[^\S\n]*", _replace_mention, content).strip()
+        text = text.lstrip(_ADDRESS_PUNCTUATION).lstrip() if begins_with_mention else text
+    for mention, name in (mention_names or {}).items():
+        text = text.replace(mention, name)
     return text.strip()
 
 
 def add_quotation(question: str, quoted: str, limit: int = QUESTION_LIMIT) -> str:
-    """A question together with the message it is about, as a quotation below it, cut where both are too long.
+    """Return a question with the message it is about as a quotation below it, cut to ``limit`` characters.
 
-    A question without words of its own is the message itself.
+    A question without words of its own becomes the message itself.
     """
     quoted = quoted.strip()
     if not question.strip() or not quoted:
@@ -170,6 +170,6 @@ def _is_within(drawn_from: Scope | None, scope: Scope | None) -> bool:
 
 
 def _replace_mention(found: re.Match[str]) -> str:
-    """What is left where a name stood: a space between words, nothing at a line's edge."""
+    """Return what replaces a mention: a space between words, nothing at the edge of a line."""
     before, after = found.string[: found.start()][-1:], found.string[found.end() :][:1]
     return " " if before.strip() and after.strip() else ""

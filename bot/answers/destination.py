@@ -1,4 +1,4 @@
-"""Where an answer is to appear: the protocol between the answer service and the surfaces of a chat."""
+"""Protocol between the answer service and the places where an answer can appear."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class OpenAnswer:
-    """An answer on its way, as the buttons below it need to know it.
+    """An answer that is being written, as the buttons below it need it.
 
     ``message_ids`` are the pages that show it, in order; its surface keeps them up to date.
     """
@@ -59,7 +59,7 @@ class OpenedSurface:
 
 
 class Destination(Protocol):
-    """Where an answer is to appear. Nothing is shown there before ``open``."""
+    """The place where an answer is to appear. Nothing is shown there before ``open``."""
 
     @property
     def channel_ids(self) -> Collection[int]:

@@ -1,6 +1,6 @@
-"""An answer goes in, and what is handed to one person about it comes out: its passages quoted, its text to copy. Pure.
+"""Builds what is shown to one person about an answer: its sources quoted, its text to copy. Pure.
 
-What came from a document or a model is shown so that nothing in it works: no link, no heading, nobody's name.
+Text from a document or a model is shown so that no link, heading or mention in it works.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ MESSAGE_LIMIT = 2_000
 
 _MAX_MESSAGES = 3
 _MAX_LINE_LENGTH = 600
-"""Characters of a passage on one line: escaped, they still fit into a message."""
+"""Characters of a passage on one line; even escaped they fit into a message."""
 _LINE_START = re.compile(r"^(\d*)([#+.)-])")
-"""What would make a heading, a list or small print of a line."""
+"""What would turn a line into a heading, a list item or small text."""
 _ITEM = re.compile(r"\s*(?:[-*+•]|\d{1,9}[.)])\s+")
 
 
 @dataclass(frozen=True, slots=True)
 class EphemeralContent:
-    """Messages for one person, in order; with the last one goes a file, where ``file_name`` is not empty."""
+    """Messages for one person, in order; the last one carries a file if ``file_name`` is set."""
 
     messages: tuple[str, ...]
     file_name: str = ""
@@ -43,9 +43,9 @@ class EphemeralContent:
 
 
 def copy_text(text: str) -> EphemeralContent:
-    """An answer's exact Markdown: in a code block, which has a button of its own to copy it, or as a file.
+    """Return an answer's exact Markdown in a code block, which has a copy button, or as a file.
 
-    A file wherever a code block could not hold it as it is: too long, with a fence in it, or with signs nobody sees.
+    A file if a code block cannot hold it unchanged: too long, with a fence or with invisible characters in it.
     """
     block = f"```md\n{text}\n```"
     if not has_invisible(text) and "```" not in text and utf16_length(block) <= MESSAGE_LIMIT:
@@ -54,9 +54,9 @@ def copy_text(text: str) -> EphemeralContent:
 
 
 def format_sources(sources: Sequence[Source], answer: str = "") -> EphemeralContent:
-    """The passages an answer rests on, in full, bold where they say what it cites them for.
+    """Return the full passages of an answer's sources, with the cited sentences in bold.
 
-    Beyond three messages the whole of it is a file at the third.
+    If they need more than three messages, the third carries all of them as a file.
     """
     messages = _paginate([_format_quotation(source, answer) for source in sources])
     if len(messages) <= _MAX_MESSAGES:
@@ -68,14 +68,14 @@ def format_sources(sources: Sequence[Source], answer: str = "") -> EphemeralCont
 
 
 def _format_quotation(source: Source, answer: str) -> list[str]:
-    """A passage as lines of Discord's Markdown: where it stands, then itself as a quotation, then a blank line."""
+    """Return a passage as lines of Discord's Markdown: its location, the quotation, and an empty line."""
     title = f"**[{source.number}] {format_location(_format_title(source), source)}**"
     passage = strip_invisible(source.passage).strip()
     return [title, *_quote_lines(passage, find_cited_spans(passage, source.number, answer)), ""]
 
 
 def _quote_lines(passage: str, spans: Sequence[tuple[int, int]]) -> Iterator[str]:
-    """A passage's lines quoted; a table among them is one, an aligned block that must not be divided."""
+    """Yield a passage's lines as a quotation; a table in it becomes one aligned block that is not divided."""
     kept = passage.splitlines(keepends=True)
     lines = [line.rstrip("\r\n") for line in kept]
     starts = list(accumulate((len(line) for line in kept), initial=0))
@@ -92,7 +92,7 @@ def _quote_lines(passage: str, spans: Sequence[tuple[int, int]]) -> Iterator[str
 
 
 def _quote_line(line: str, spans: Sequence[tuple[int, int]] = ()) -> list[str]:
-    """A line quoted, in pieces where it is long; ``spans`` of it are bold where it is not."""
+    """Return one line as a quotation, in pieces if it is long; ``spans`` of a short one are bold."""
     inside = [(max(a, 0), min(b, len(line))) for a, b in spans if a < len(line) and b > 0]
     if inside and len(line) <= _MAX_LINE_LENGTH:
         return [f"> {_embolden_spans(line, inside)}"]
@@ -101,7 +101,7 @@ def _quote_line(line: str, spans: Sequence[tuple[int, int]] = ()) -> list[str]:
 
 
 def _embolden_spans(line: str, spans: Sequence[tuple[int, int]]) -> str:
-    """A line with parts of it in bold, all of it inert; the sign that begins an item stays outside."""
+    """Return a line with parts of it in bold and without working Markdown; a list sign stays outside."""
     mark = _ITEM.match(line)
     parts: list[str] = []
     at = 0
@@ -117,7 +117,7 @@ def _format_bold(text: str) -> str:
 
 
 def _format_plain(text: str, *, is_first: bool) -> str:
-    """Words of a line with a blank at either end where there was one."""
+    """Return escaped text with one space at each end where there was one."""
     if not text.strip():
         return text[:1]
     inert = _escape_line(text) if is_first else escape_markdown(text, limit=_MAX_LINE_LENGTH)
@@ -125,7 +125,7 @@ def _format_plain(text: str, *, is_first: bool) -> str:
 
 
 def _format_table(empty_table: Table, rows: Sequence[str]) -> Iterator[str]:
-    """A table as in an answer: a block of code, or each row's cells by name where that is too wide or too long."""
+    """Yield a table as in an answer: a code block, or each row's named cells if it is too wide or too long."""
     text, shown = "", empty_table
     for row in rows:
         given, shown = shown.with_row(row)
@@ -148,7 +148,7 @@ def _format_title(source: Source) -> str:
 
 
 def _paginate(quotations: Sequence[Sequence[str]]) -> list[str]:
-    """Lines as messages that fit; a quotation is divided only if it is longer than a message."""
+    """Return lines as messages that fit; a quotation is divided only if it is longer than a message."""
     pages: list[list[str]] = [[]]
     room = MESSAGE_LIMIT
     for quotation in quotations:
@@ -169,7 +169,7 @@ def _measure_line(line: str) -> int:
 
 
 def _format_file(sources: Sequence[Source]) -> str:
-    """All passages as they stand in the documents, for a file."""
+    """Return all passages unchanged, as the text of a file."""
     parts = (
         f"# [{source.number}] {format_location(_format_title(source), source)}\n\n"
         f"{strip_invisible(source.passage).strip()}\n"

@@ -1,6 +1,6 @@
-"""Answers stand in a line: so many run side by side, the rest move up, and each knows how many go before it.
+"""Queues answers: a limited number runs at the same time, and each waiting one knows its position.
 
-``AnswerQueue`` decides, purely; ``QueuedDriver`` makes the others wait and tells their readers where they stand.
+``AnswerQueue`` decides, and is pure; ``QueuedDriver`` makes answers wait and shows their position.
 """
 
 from __future__ import annotations
@@ -19,17 +19,18 @@ if TYPE_CHECKING:
 CONCURRENT_ANSWERS = 12
 
 _REMINDER_INTERVAL = 15.0
-"""So many seconds after which an answer that waits says again that it does: silence is for models that stall."""
+"""Seconds after which a waiting answer repeats its status line: the driver takes silence for a stalled model."""
 
 _MAX_OVERTAKES = 4
-"""So many newcomers may pass somebody's second question while the first is being answered."""
+"""Newcomers that may pass somebody's second question while the first is being answered."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueueTicket:
     """One question in the queue. ``asker_id`` and ``channel_id`` are Discord's ids; ``joined_at`` is in seconds.
 
-    ``is_conversation``: the channel is a thread or a direct message, where a question may follow up on the one before.
+    ``is_conversation``: the channel is a thread or a direct message, where a question may follow up on the previous
+    one. ``tag`` is the virtual start time that orders the queue.
     """
 
     number: int
@@ -41,10 +42,10 @@ class QueueTicket:
 
 
 class AnswerQueue:
-    """Who may begin. Fair: whoever asks much waits for themselves, not others for them.
+    """Decides which answer may begin; a person with many questions delays only their own.
 
-    The order is that of start-time fair queueing with all answers deemed equally long; newcomers pass a person's second
-    question only so often, so that nobody waits for ever. In a thread it waits until the first is answered.
+    The order is that of start-time fair queueing with all answers counted as equally long. Newcomers pass a person's
+    second question only a few times, so nobody waits for ever. In a conversation it waits until the first is answered.
     """
 
     def __init__(self, limit: int) -> None:
@@ -56,7 +57,7 @@ class AnswerQueue:
         self._count = 0
 
     def join(self, *, asker_id: int, channel_id: int, now: float, is_conversation: bool = False) -> QueueTicket:
-        """Stand behind one's own questions and beside everybody else's; ``now`` is in seconds."""
+        """Add a question behind the asker's own ones and beside everybody else's; ``now`` is in seconds."""
         self._count += 1
         tag = max(self._virtual_time, self._last_tag.get(asker_id, self._virtual_time - 1.0) + 1.0)
         self._last_tag[asker_id] = tag
@@ -67,7 +68,7 @@ class AnswerQueue:
         return ticket
 
     def leave(self, ticket: QueueTicket) -> None:
-        """The answer has ended, or is not wanted any more."""
+        """Remove a question whose answer has ended or is no longer wanted."""
         for group in (self._running, self._waiting):
             if ticket in group:
                 group.remove(ticket)
@@ -76,12 +77,12 @@ class AnswerQueue:
         self._start_next()
 
     def count_ahead(self, ticket: QueueTicket) -> int:
-        """How many go first; 0 once it is one's turn."""
+        """Return the position in the queue, from 1; 0 once the answer may begin."""
         return self._waiting.index(ticket) + 1 if ticket in self._waiting else 0
 
     @property
     def counts(self) -> tuple[int, int]:
-        """How many answers are under way, and how many wait."""
+        """How many answers are running, and how many wait."""
         return len(self._running), len(self._waiting)
 
     def _start_next(self) -> None:
@@ -92,7 +93,7 @@ class AnswerQueue:
                 self._virtual_time = max(self._virtual_time, ticket.tag) + 1 / _MAX_OVERTAKES
 
     def _waits_for_own(self, ticket: QueueTicket) -> bool:
-        """Whether the same person's earlier question in the same thread is still being answered."""
+        """Return whether the same person's earlier question in this conversation has not been answered yet."""
         return ticket.is_conversation and any(
             (other.asker_id, other.channel_id) == (ticket.asker_id, ticket.channel_id) and other.number < ticket.number
             for other in (*self._running, *self._waiting)
@@ -100,7 +101,7 @@ class AnswerQueue:
 
 
 class QueuedDriver:
-    """A driver that runs only so many answers at a time; the others are told their place, and it moves."""
+    """A driver that runs a limited number of answers; the others are shown their position."""
 
     def __init__(self, driver: Driver, limit: int = CONCURRENT_ANSWERS) -> None:
         self._driver = driver
@@ -117,7 +118,7 @@ class QueuedDriver:
         channel_id: int,
         is_conversation: bool = False,
     ) -> EndReason:
-        """As ``Driver.run``, in turn. ``asker_id`` and ``channel_id`` (a channel) are Discord's ids."""
+        """Run one answer when its turn comes, as ``Driver.run``. The ids are Discord's."""
         now = asyncio.get_running_loop().time()
         ticket = self._queue.join(asker_id=asker_id, channel_id=channel_id, now=now, is_conversation=is_conversation)
         try:
@@ -128,20 +129,20 @@ class QueuedDriver:
             )
         finally:
             self._queue.leave(ticket)
-            # Whoever waits looks at its place anew; who comes later waits for the next move.
+            # Waiting answers look at their position again; later ones wait for the next move.
             self._queue_moved.set()
             self._queue_moved = asyncio.Event()
 
     def stop(self, answer_id: str, by: str) -> bool:
-        """As ``Driver.stop``; an answer that waits is stopped too."""
+        """Stop an answer as ``Driver.stop``, also one that waits."""
         return self._driver.stop(answer_id, by)
 
     def announce(self, answer_id: str, status: str) -> bool:
-        """As ``Driver.announce``."""
+        """Show a status line as ``Driver.announce``."""
         return self._driver.announce(answer_id, status)
 
     async def wait_for_turn(self, ticket: QueueTicket, answer_id: str) -> None:
-        """Wait until it is this answer's turn, and tell its reader meanwhile where it stands."""
+        """Wait until this answer may begin, and show its position meanwhile."""
         has_waited = False
         while ahead := self._queue.count_ahead(ticket):
             has_waited = True
@@ -158,7 +159,7 @@ class QueuedDriver:
 
 @dataclass(frozen=True, slots=True)
 class _QueuedStream:
-    """What is driven, once its turn has come."""
+    """A text source that begins when its turn comes."""
 
     driver: QueuedDriver
     ticket: QueueTicket

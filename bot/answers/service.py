@@ -80,7 +80,7 @@ class AnswerService:
         enrich: Enricher | None = None,
         answer: Answer | None = None,
     ) -> EndReason:
-        """Answer a question where it is to appear, and store the answer.
+        """Answer a question at a destination, and store the answer.
 
         Args:
             question: What is asked, by whom and where.

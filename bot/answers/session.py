@@ -1,4 +1,4 @@
-"""One question is told to its end: a status line, then deltas, then closing words for whichever end it came to."""
+"""Runs one question from its status line to its closing note, whichever way it ends."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ class Enricher(Protocol):
 
 _INDEX_POLL_INTERVAL = 1.0
 _REMINDER_INTERVAL = 15.0
-"""Seconds after which an unchanged status line is announced again: the driver takes silence for a stalled model."""
+"""Seconds after which an unchanged status line is repeated: the driver takes silence for a stalled model."""
 
 
 class AnswerSession:
-    """One question from its status line to its closing note; the text source of one run of the driver.
+    """One question from its status line to its closing note; the text source that the driver runs.
 
     Args:
         answerer: Finds the passages and the model's deltas.
@@ -79,27 +79,27 @@ class AnswerSession:
 
     @property
     def text(self) -> str:
-        """What the model has said so far, without its reasoning."""
+        """What the model has written so far, without its reasoning."""
         return self._received.text
 
     @property
     def first_word_at(self) -> float | None:
-        """When the first words came, None as long as there are none."""
+        """When the first words arrived, in Unix seconds; None before that."""
         return self._received.first_word_at
 
     @property
     def usage(self) -> Usage:
-        """What the model was given and wrote so far."""
+        """The tokens read and written so far."""
         return self._answer.usage if self._answer else Usage()
 
     @property
     def sources(self) -> Sequence[Source]:
-        """The passages it rests on; none before it has begun."""
+        """The passages of the answer; empty before it has begun."""
         return self._answer.sources if self._answer else ()
 
     @property
     def searched_for(self) -> str:
-        """The self-contained question that was searched, where it is not the one that was asked."""
+        """The condensed question that was searched, if it is not the question as asked."""
         return self._answer.searched_for if self._answer else ""
 
     @property
@@ -109,7 +109,7 @@ class AnswerSession:
 
     @property
     def status(self) -> AnswerStatus:
-        """How the answer ended, as far as its reader has been shown."""
+        """How the answer ended, as far as it has been shown."""
         return self._status
 
     @property
@@ -118,7 +118,7 @@ class AnswerSession:
         return self._has_begun
 
     async def begin(self) -> StreamStart:
-        """Find the passages and say what is being read.
+        """Find the passages and return the status line that names them.
 
         Raises:
             DocentError: whatever the answerer raises; ``closing`` has the words for it.
@@ -152,7 +152,7 @@ class AnswerSession:
             await asyncio.sleep(_INDEX_POLL_INTERVAL)
 
     def deltas(self) -> AsyncIterator[str]:
-        """The answer's text as it arrives.
+        """Return the answer's text as it arrives.
 
         Raises:
             RuntimeError: ``begin`` has not succeeded.
@@ -162,7 +162,7 @@ class AnswerSession:
         return _RecordingStream(self._answer.deltas(), self._received, self._clock)
 
     def closing(self, end_reason: EndReason) -> Closing:
-        """The words for an end: a mark under what was said, or the whole message where nothing was."""
+        """Return the closing note: below the text, or the whole message if there is no text."""
         self._status = self._status_for(end_reason)
         return Closing(note=self._format_note(end_reason), footer=format_footer(self.text, self.sources))
 
@@ -192,17 +192,17 @@ class AnswerSession:
         if not isinstance(error, DocentError):
             return report_unexpected_error(error, self._question.answer_id)
         if isinstance(error, AnswerUnavailable | StoreUnusable):
-            # Whoever runs the bot can mend it, and does not read the channel.
+            # The operator can correct it, and does not read the channel.
             _log.warning(
                 "Answer %s: %s (%s)", self._question.answer_id, error.user_message, type(error.__cause__).__name__
             )
-        # Its titles are the documents' own words.
+        # It quotes titles of documents.
         is_quoting = isinstance(error, NothingFound)
         return escape_markdown(error.user_message, _MAX_ERROR_LENGTH) if is_quoting else error.user_message
 
 
 class _ReceivedText:
-    """What the model said so far, and when its first words came."""
+    """What the model has written so far, and when its first words arrived."""
 
     def __init__(self) -> None:
         self._pieces: list[str] = []
@@ -215,7 +215,7 @@ class _ReceivedText:
         return "".join(self._pieces) + self._reasoning_filter.pending
 
     def add(self, delta: str, now: float) -> None:
-        """Take in what was said at a time, in Unix seconds."""
+        """Add a delta that arrived at this time, in Unix seconds."""
         piece = self._reasoning_filter.feed(delta)
         self._pieces.append(piece)
         if self.first_word_at is None and piece.strip():

@@ -1,6 +1,6 @@
-"""Writes the status lines and closing notes of an answer, and recognises them in messages that are read back.
+"""Writes the status lines and closing notes of an answer, and recognises them when messages are read back.
 
-Recognising lives beside writing, so that no other module knows these sentences.
+Both are in one module, so that no other module knows these sentences.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def format_interrupted_note(end_reason: EndReason, reason: str) -> str:
 
 
 def format_subtext(*notes: str) -> str:
-    """Return each note as one line of small print."""
+    """Return each note as one line of Discord's small text."""
     return "\n".join(f"{_SUBTEXT_PREFIX}{' '.join(note.split())}" for note in notes if note)
 
 
@@ -123,7 +123,7 @@ def append_note(content: str, note: str) -> str:
 
 
 def parse_answer_message(content: str) -> tuple[str, bool]:
-    """Return the answer in one of the bot's messages without small print, and whether it is finished."""
+    """Return the answer in one of the bot's messages without small text, and whether it is finished."""
     lines = content.splitlines()
     interrupted = tuple(_SUBTEXT_PREFIX + note.strip() for note in (_INTERRUPTED, _STOPPED_BY))
     is_whole = not any(line.startswith(interrupted) for line in lines)

@@ -1,7 +1,9 @@
-"""Where an answer appears: pages go to Discord; what comes back is done, busy or gone, and what the headers teach.
+"""Everything that touches discord.py except the commands.
 
-``messages`` are the pages with their buttons, ``doors`` how they reach Discord, ``limits`` what its headers say,
-``rights`` whether the bot may write at all, ``leftovers`` what a killed process did not finish.
+``client`` is the connection; ``surfaces`` show answers through ``http``; ``rate_limit_headers`` teach the rate limiter;
+``history``, ``attachments`` and ``visibility`` read what Discord knows about messages, files and people; ``components``
+and ``answer_buttons`` are what can be clicked; ``replies`` are ephemeral messages and errors; ``unfinished_messages``
+finishes what a killed process left.
 """
 
 from bot.discord_adapter.permissions import can_write, has_write_permission

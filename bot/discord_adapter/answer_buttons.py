@@ -1,7 +1,7 @@
-"""An answer's key goes in, and the row of buttons below that answer comes out; a pressed one says which it was.
+"""Builds the buttons below an answer, and parses the custom ids of those that are clicked. Pure.
 
-Pure: components are Discord's own JSON. A button's id holds what it does and the answer's key, nothing else, so that it
-works after a restart, and whatever is not of that form is known to be forged.
+Components are Discord's own JSON. A custom id holds an action and the answer's id, nothing else, so that the button
+works after a restart, and anything of another form is known to be forged.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ _RED = 4
 
 
 class ButtonAction(Enum):
-    """What pressing a button does.
+    """What a click on a button does.
 
-    ``FEEDBACK_MODAL`` is no button: it is the form behind the thumb that points down.
+    ``FEEDBACK_MODAL`` is not a button but the modal that a 👎 opens.
     """
 
     STOP = "stop"
@@ -48,7 +48,7 @@ class ButtonAction(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ButtonId:
-    """A button of ours that was pressed: what it does, and the key of the answer it stands below."""
+    """A button of this bot that was clicked: its action, and the id of the answer above it."""
 
     action: ButtonAction
     answer_id: str
@@ -56,21 +56,21 @@ class ButtonId:
 
 @dataclass(frozen=True, slots=True)
 class AnswerComponents:
-    """The buttons below one open answer, as its surface asks for them."""
+    """The buttons below one answer that is being written, as its surface asks for them."""
 
     answer: OpenAnswer
 
     def streaming(self) -> Sequence[dict[str, Any]]:
-        """As ``Components.streaming``."""
+        """Return the buttons below the page that is being written."""
         return build_streaming_buttons(self.answer.answer_id)
 
     def final(self, message_ids: Sequence[int]) -> Sequence[dict[str, Any]]:
-        """As ``Components.final``."""
+        """Return the buttons below the last page."""
         self.answer.message_ids = tuple(message_ids)
         return build_final_buttons(self.answer.snapshot)
 
     async def on_complete(self, location: MessageLocation) -> None:
-        """As ``Components.on_complete``."""
+        """Note which messages show the answer."""
         self.answer.message_ids = location.message_ids
 
 
@@ -88,12 +88,12 @@ def parse_button_id(custom_id: CustomId | None) -> ButtonId | None:
 
 
 def build_streaming_buttons(answer_id: str) -> list[dict[str, Any]]:
-    """The buttons below an answer that is being written."""
+    """Return the buttons below an answer that is being written."""
     return [_build_row(_build_button(ButtonAction.STOP, answer_id, "Stop", style=_RED))]
 
 
 def build_final_buttons(record: AnswerRecord) -> list[dict[str, Any]]:
-    """The buttons below an answer that has come to its end, whichever; where nothing was said there is little to do."""
+    """Return the buttons below an answer that has ended; without any text only Retry or Regenerate."""
     again = _build_button(
         ButtonAction.REGENERATE, record.answer_id, "Retry" if record.status.is_interrupted else "Regenerate"
     )
@@ -114,12 +114,12 @@ def build_final_buttons(record: AnswerRecord) -> list[dict[str, Any]]:
 
 
 def _can_be_asked(question: str) -> bool:
-    """Whether asking can help: a question that is empty or too long is refused every time."""
+    """Return whether asking again can help: an empty or too long question is refused every time."""
     return bool(question.strip()) and len(question) <= QUESTION_LIMIT
 
 
 def _build_automatic_answer_buttons(record: AnswerRecord) -> list[dict[str, Any]]:
-    """Below an answer nobody asked for: whether it was one. They are the two thumbs in plain words."""
+    """Return the buttons below an automatic answer: Solved and Not helpful count as the two votes."""
     return [
         _build_button(ButtonAction.THUMBS_UP, record.answer_id, "Solved", style=_GREEN),
         _build_button(ButtonAction.THUMBS_DOWN, record.answer_id, "Not helpful"),
@@ -134,5 +134,5 @@ def _build_row(*buttons: dict[str, Any]) -> dict[str, Any]:
 def _build_button(
     action: ButtonAction, answer_id: str, label: str = "", *, emoji: str = "", style: int = _GREY
 ) -> dict[str, Any]:
-    words: dict[str, Any] = {"label": label} if label else {"emoji": {"id": None, "name": emoji}}
-    return {"type": _BUTTON, "style": style, "custom_id": format_custom_id(action, answer_id), **words}
+    face: dict[str, Any] = {"label": label} if label else {"emoji": {"id": None, "name": emoji}}
+    return {"type": _BUTTON, "style": style, "custom_id": format_custom_id(action, answer_id), **face}

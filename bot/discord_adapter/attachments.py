@@ -1,4 +1,4 @@
-"""Files that came with a question: fetched from Discord when it is its turn, read by the library, kept by nobody."""
+"""Reads the files that came with a question: fetched from Discord at its turn, read by the library, not stored."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from bot.domain import Attachment, FileReader
 
 MAX_FILES = 3
-"""So many files of one question are read."""
+"""Files of one question that are read."""
 
 MAX_FILE_BYTES = 10 * 2**20
-"""Bytes of the largest file that is read as part of a question: what anybody may attach on Discord."""
+"""Bytes of the largest file that is read with a question: Discord's limit for everybody."""
 
 
 async def read_attachments(

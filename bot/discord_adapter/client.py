@@ -1,4 +1,4 @@
-"""The bot's life on Discord: it connects, publishes its commands, answers for what fails, and leaves in good order."""
+"""The bot's Discord client: connects, publishes commands, reports failures, and shuts down in order."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _COMPARED_FIELDS = (
 
 
 class DocentClient(commands.Bot):
-    """A discord.py client with the given cogs, which mentions nobody.
+    """A discord.py client with the given cogs, which never mentions anybody.
 
     Args:
         cogs: Creates the cogs for this client; their ``context_menus`` join the command tree.
@@ -71,7 +71,7 @@ class DocentClient(commands.Bot):
         before_close: Callable[[], Coroutine[Any, Any, None]] | None = None,
         proxy: str | None = None,
     ) -> None:
-        # It never joins a voice channel, so nobody needs to read that it could not.
+        # It never joins a voice channel: discord.py's warnings about that are not needed.
         discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
         intents = discord.Intents.default()
         intents.message_content = reads_messages
@@ -109,7 +109,7 @@ class DocentClient(commands.Bot):
                 self.tree.add_command(menu)
 
     async def run_until(self, stop: asyncio.Event, token: str) -> None:
-        """Stay connected until ``stop`` is set; then finish the open answers, at most ``GRACE`` seconds, and leave.
+        """Stay connected until ``stop`` is set; then finish open answers for at most ``GRACE`` seconds, and close.
 
         Raises:
             SettingsInvalid: Discord does not accept the token, or not these intents.
@@ -137,7 +137,7 @@ class DocentClient(commands.Bot):
                     await self._before_close()
 
     async def on_ready(self) -> None:
-        """Publish the commands wherever they are not the same; comes again after every new session."""
+        """Publish the commands in each guild where they differ; Discord sends this event after every new session."""
         for guild in self.guilds:
             await self._sync_guild_commands(guild)
         await self._sync_dm_commands()
@@ -155,47 +155,47 @@ class DocentClient(commands.Bot):
         await self._first_ready.wait()
 
     async def on_guild_join(self, guild: discord.Guild) -> None:
-        """Publish the commands in a guild that has just taken the bot in."""
+        """Publish the commands in a guild that the bot has just joined."""
         await self._sync_guild_commands(guild)
 
     async def on_guild_remove(self, guild: discord.Guild) -> None:
-        """Forget a guild: should it take the bot in again, its commands are gone. Nothing more is said in it."""
+        """Forget a guild that the bot has left, and end the answers in it."""
         self._synced_guild_ids.discard(guild.id)
         self._driver.on_channel_deleted(guild.id)
 
     async def on_guild_channel_delete(self, channel: discord.abc.GuildChannel) -> None:
-        """End the answers in a channel that is gone."""
+        """End the answers in a channel that was deleted."""
         self._driver.on_channel_deleted(channel.id)
 
     async def on_raw_thread_delete(self, payload: discord.RawThreadDeleteEvent) -> None:
-        """End the answers in a thread that is gone."""
+        """End the answers in a thread that was deleted."""
         self._driver.on_channel_deleted(payload.thread_id)
 
     async def on_raw_message_delete(self, payload: discord.RawMessageDeleteEvent) -> None:
-        """End the answer whose message somebody has deleted."""
+        """End the answer whose message was deleted."""
         self._driver.on_message_deleted(payload.message_id)
 
     async def on_raw_bulk_message_delete(self, payload: discord.RawBulkMessageDeleteEvent) -> None:
-        """End the answers whose messages were deleted with others."""
+        """End the answers whose messages were deleted together."""
         for message_id in payload.message_ids:
             self._driver.on_message_deleted(message_id)
 
     # The bot's right to write withdrawn. An answer that still has its interaction's token needs none, and goes on.
 
     async def on_guild_channel_update(self, _: discord.abc.GuildChannel, channel: discord.abc.GuildChannel) -> None:
-        """End the answers that a channel's new permissions shut out, in its threads too."""
+        """End the answers that a channel's new permissions no longer allow, in its threads too."""
         self._check_permissions(channel.guild)
 
     async def on_guild_role_update(self, _: discord.Role, role: discord.Role) -> None:
-        """End the answers that a role's new permissions shut out."""
+        """End the answers that a role's new permissions no longer allow."""
         self._check_permissions(role.guild)
 
     async def on_guild_role_delete(self, role: discord.Role) -> None:
-        """End the answers that rested on a role that is gone."""
+        """End the answers that needed a permission of a deleted role."""
         self._check_permissions(role.guild)
 
     async def on_member_update(self, _: discord.Member, member: discord.Member) -> None:
-        """End the answers that the bot's own new roles, or its time-out, shut out."""
+        """End the answers that the bot's own new roles, or its time-out, no longer allow."""
         if member == member.guild.me:
             self._check_permissions(member.guild)
 
@@ -211,7 +211,7 @@ class DocentClient(commands.Bot):
                 self._driver.on_permission_revoked(channel_id)
 
     async def on_interaction(self, interaction: discord.Interaction[Any]) -> None:
-        """Answer the components and modals that discord.py would drop without a reply."""
+        """Handle the components and modals that discord.py would drop without a reply."""
         is_command = interaction.type not in {
             discord.InteractionType.component,
             discord.InteractionType.modal_submit,
@@ -220,7 +220,7 @@ class DocentClient(commands.Bot):
             await self.components.dispatch(interaction)
 
     async def on_message(self, message: discord.Message, /) -> None:
-        """Do nothing: messages are no commands."""
+        """Do nothing: this bot has no text commands."""
 
     async def _serve(self, token: str) -> None:
         try:
@@ -230,26 +230,27 @@ class DocentClient(commands.Bot):
             raise _to_settings_error(error, reads_messages=self.intents.message_content) from error
 
     async def _log_in(self, token: str) -> None:
-        """Log in, however long Discord cannot be reached."""
+        """Log in, and try again for as long as Discord cannot be reached."""
         for delay in _iter_retry_delays():
             try:
                 return await self.login(token)
             except (aiohttp.ClientError, OSError, discord.HTTPException) as error:
-                # Also a rate limit or a web page of a proxy: only a refused token (LoginFailure) is worth giving up.
+                # Also a rate limit or a proxy's web page: only a refused token (LoginFailure) is final.
                 status = f" with status {error.status}" if isinstance(error, discord.HTTPException) else ""
                 _log.warning("Login failed%s (%s); next try in %.0f s", status, type(error).__name__, delay)
             except (TypeError, KeyError):
-                # discord.py takes whatever comes with 200 for JSON of the bot's account.
+                # discord.py takes any response with status 200 for the JSON of the bot's account.
                 _log.warning("Login failed: Discord did not answer with JSON; next try in %.0f s", delay)
             await self.http.close()
-            self.http.connector = discord.utils.MISSING  # closed with its session; discord.py makes another
+            self.http.connector = discord.utils.MISSING  # closed with its session; discord.py creates another
             await asyncio.sleep(delay)
         return None
 
     async def _stay_connected(self) -> None:
         """Connect to the gateway, and again if the very first attempt fails.
 
-        There discord.py 2.7.1 wants the sequence of a websocket it never had; later attempts it makes by itself.
+        After a failed first attempt discord.py 2.7.1 asks for the sequence of a websocket that does not exist; later
+        attempts it makes by itself.
         """
         for delay in _iter_retry_delays():
             try:
@@ -257,12 +258,12 @@ class DocentClient(commands.Bot):
             except AttributeError as error:
                 if error.name != "sequence" or error.obj is not None:
                     raise
-            _log.warning("The gateway cannot be reached; next try in %.0f s", delay)
+            _log.warning("Connecting to the gateway failed; next try in %.0f s", delay)
             await asyncio.sleep(delay)
         return None
 
     async def _sync_guild_commands(self, guild: discord.Guild) -> None:
-        """Make a guild's commands the tree's, without a write where they are already."""
+        """Publish the command tree in a guild, without a request to write if it is published already."""
         if guild.id in self._synced_guild_ids or self.application_id is None:
             return
         self._synced_guild_ids.add(guild.id)
@@ -274,10 +275,10 @@ class DocentClient(commands.Bot):
                 _log.info("Commands published in guild %s", guild.id)
         except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
             self._synced_guild_ids.discard(guild.id)
-            _log.warning("Commands not published in guild %s: %s", guild.id, error)
+            _log.warning("Publishing the commands in guild %s failed: %s", guild.id, error)
 
     async def _sync_dm_commands(self) -> None:
-        """Offer in direct messages, where no guild's commands are, those that have a use there."""
+        """Publish the commands that work in direct messages, where guild commands are not offered."""
         if self._has_synced_dm_commands or self.application_id is None:
             return
         offered = [command.to_dict(self.tree) for command in self.tree.get_commands() if is_allowed_in_dms(command)]
@@ -288,16 +289,16 @@ class DocentClient(commands.Bot):
                 await self.http.bulk_upsert_global_commands(self.application_id, payload=wanted)
                 _log.info("Commands published for direct messages")
         except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
-            _log.warning("Commands not published for direct messages: %s", error)
+            _log.warning("Publishing the commands for direct messages failed: %s", error)
         else:
             self._has_synced_dm_commands = True
 
 
 class _Tree(app_commands.CommandTree[DocentClient]):
-    """The commands, and the words for those that fail."""
+    """The command tree, with the checks before and the errors after each command."""
 
     async def interaction_check(self, interaction: discord.Interaction[DocentClient], /) -> bool:
-        """Ignore what was delivered before, and begin nothing that there is no time to finish."""
+        """Ignore repeated events, and refuse new commands while the bot is shutting down."""
         if interaction.type is discord.InteractionType.autocomplete:
             return True
         if not interaction.client.events.is_first(interaction.id):
@@ -324,12 +325,12 @@ def set_discord_urls(api_url: str, gateway_url: str) -> None:
 def is_allowed_in_dms(
     command: app_commands.Command[Any, ..., Any] | app_commands.Group | app_commands.ContextMenu,
 ) -> bool:
-    """Whether a command says of itself that it has a use in direct messages."""
+    """Return whether a command may be used in direct messages."""
     return command.allowed_contexts is not None and command.allowed_contexts.dm_channel is True
 
 
 def are_commands_synced(wanted: Sequence[Mapping[str, Any]], present: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether a guild has exactly the wanted commands, as far as an asker can tell."""
+    """Return whether a guild has exactly the wanted commands, as far as people can tell."""
     return _index_by_name(wanted) == _index_by_name(present)
 
 
@@ -338,7 +339,7 @@ def _index_by_name(payloads: Sequence[Mapping[str, Any]]) -> dict[tuple[Any, Any
 
 
 def _normalize_command(value: Any) -> Any:
-    """What is compared of a command: nothing that is merely absent, and numbers of bits as Discord writes them."""
+    """Return the parts of a command that are compared, without empty values and with bits as text."""
     if isinstance(value, dict):
         known = {key: _normalize_command(value[key]) for key in _COMPARED_FIELDS if key in value}
         if "default_member_permissions" in known and known["default_member_permissions"] is not None:
@@ -348,7 +349,7 @@ def _normalize_command(value: Any) -> Any:
 
 
 def _iter_retry_delays() -> Iterator[float]:
-    """Seconds to wait between attempts: 1, 2, 4 and so on, at most 60."""
+    """Yield the seconds to wait between attempts: 1, 2, 4 and so on, at most 60."""
     delay = 1.0
     while True:
         yield delay
@@ -356,7 +357,7 @@ def _iter_retry_delays() -> Iterator[float]:
 
 
 def _to_settings_error(error: Exception, *, reads_messages: bool) -> Exception:
-    """Discord's refusal as what the operator has to mend; any other error as it is."""
+    """Return a refusal by Discord as the setting to correct; any other error unchanged."""
     code = error.code if isinstance(error, discord.ConnectionClosed) else None
     if isinstance(error, discord.LoginFailure) or code == _BAD_TOKEN:
         return SettingsInvalid(
@@ -374,7 +375,7 @@ def _to_settings_error(error: Exception, *, reads_messages: bool) -> Exception:
 
 
 def _describe_missing_intent(*, reads_messages: bool) -> Problem:
-    """What to mend where Discord refuses the intents: only the one for messages' content has to be switched on."""
+    """Return what to correct if Discord refuses the intents: only the one for message content must be on."""
     where = "Discord's Developer Portal, your application, Bot, Privileged Gateway Intents"
     if reads_messages:
         return Problem(

@@ -1,4 +1,4 @@
-"""Dispatches buttons, selects and modals that outlive a restart: one grammar of custom ids, one handler a cog.
+"""Dispatches buttons, selects and modals that work after a restart: one format of custom ids, one handler per cog.
 
 A custom id is ``family:action:argument``; the family names the cog. Nothing else is stored anywhere, so a component
 works after a restart, and each click is checked again: who, and where.
@@ -32,7 +32,7 @@ _MODAL_ACTION = "modal"
 
 @dataclass(frozen=True, slots=True)
 class CustomId:
-    """The id of a component: the cog it belongs to, what it does, and to what."""
+    """The id of a component: its cog's family, its action, and what the action is for."""
 
     family: str
     action: str
@@ -64,7 +64,7 @@ def selected_values(interaction: discord.Interaction[Any]) -> list[str]:
 
 @runtime_checkable
 class ComponentHandler(Protocol):
-    """A cog with components: it is handed those of its family."""
+    """A cog that handles the components of its family."""
 
     component_family: str
 
@@ -78,7 +78,7 @@ class ComponentHandler(Protocol):
 
 
 class AdminOnly:
-    """A cog whose commands and components are for admins, whatever a server's own settings let others see."""
+    """A cog whose commands and components are for admins only, whatever the server's settings allow."""
 
     _visibility: Visibility
 
@@ -94,7 +94,7 @@ class AdminOnly:
 
 
 class ComponentRouter:
-    """Hands each component to the cog of its family, once."""
+    """Passes each component to the cog of its family, once."""
 
     def __init__(self, events: EventDeduplicator) -> None:
         self._events = events
@@ -147,7 +147,7 @@ class ComponentRouter:
 
 
 class PersistentComponent(ui.DynamicItem[ui.Item[Any]], template=_GRAMMAR):
-    """Any button or select of ours below a message, however old: discord.py makes it anew from its custom id."""
+    """Any button or select of this bot, however old: discord.py creates it again from its custom id."""
 
     @classmethod
     async def from_custom_id(
@@ -161,12 +161,12 @@ class PersistentComponent(ui.DynamicItem[ui.Item[Any]], template=_GRAMMAR):
         return cls(item)
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Hand it to its cog."""
+        """Pass the component to its cog."""
         await interaction.client.components.dispatch(interaction)
 
 
 class Modal(ui.Modal):
-    """A modal that is handled once, and whose failure is reported to the person who sent it."""
+    """A modal that is handled once, and whose errors are reported to the person who sent it."""
 
     async def interaction_check(self, interaction: discord.Interaction[Any], /) -> bool:
         """Ignore what was delivered before."""

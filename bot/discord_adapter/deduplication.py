@@ -1,4 +1,4 @@
-"""Recognises events that Discord delivers twice: a resumed connection replays what may have been missed."""
+"""Recognises events that Discord delivers twice, as after a resumed connection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turns an interaction into a question, and into the place where its answer appears."""
+"""Builds a question from an interaction or a message, and the destination of its answer."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ async def report_end(interaction: discord.Interaction[Any], end_reason: EndReaso
 
 @dataclass(frozen=True, slots=True)
 class ResponseDestination:
-    """The response to an interaction, to the asker alone if ``is_private``."""
+    """The response to an interaction, visible only to the asker if ``is_private``."""
 
     interaction: discord.Interaction[Any]
     is_private: bool
@@ -95,7 +95,7 @@ class ResponseDestination:
         return frozenset() if self.is_private else channel_ids_of(self.interaction.channel)
 
     async def open(self, answer: OpenAnswer) -> OpenedSurface | None:
-        """Defer the response: nothing that costs money starts before Discord has taken the acknowledgement."""
+        """Defer the response: nothing that costs money starts before Discord has accepted that."""
         if not await defer(self.interaction, ephemeral=self.is_private):
             return None
         return OpenedSurface(
@@ -107,7 +107,7 @@ class ResponseDestination:
 
 @dataclass(frozen=True, slots=True)
 class QuestionContext:
-    """Completes a question when its turn comes: with the messages before it, and the files that came with it.
+    """Completes a question when its turn comes, with the messages before it and the files that came with it.
 
     Args:
         history: Reads the messages.
@@ -126,7 +126,7 @@ class QuestionContext:
     files: Sequence[discord.Attachment] = ()
 
     async def __call__(self, question: Question, /) -> Question:
-        """As ``Enricher``."""
+        """Return the question with its files and its conversation."""
         if self.files and self.file_reader is not None:
             attachments, notes = await read_attachments(self.file_reader, self.files)
             question = replace(question, attachments=attachments, notes=notes)

@@ -1,6 +1,6 @@
-"""A message on Discord goes in, and what was said before it comes out: its chain of replies, or its thread.
+"""Reads the messages before a question from Discord: its chain of replies, or its thread.
 
-Answers are taken from the records where these still hold them, exact; else they are read back as people see them.
+Answers are taken from the records, which hold their exact text; else they are parsed from what people see.
 """
 
 from __future__ import annotations
@@ -34,14 +34,17 @@ MAX_THREAD_MESSAGES = 30
 """Messages that are read back from a thread."""
 
 _LAST_PAGE_SEARCH_LIMIT = 50
-"""Messages among which an answer's last page is looked for below an inner one: others may have written in between."""
+"""Messages among which an answer's last page is looked for; others may have written in between."""
 
 _THREAD_NAME_LIMIT = 90
 _READ_ERRORS = (discord.HTTPException, aiohttp.ClientError, OSError)
 
 
 class MessageHistory:
-    """What the bot has heard. ``recall`` finds an answer's record by its key, ``key_of`` a key by a message's id."""
+    """Reads earlier messages.
+
+    ``recall`` finds an answer's record by its id, ``find_answer_id`` an answer's id by one of its messages.
+    """
 
     def __init__(
         self,
@@ -66,22 +69,22 @@ class MessageHistory:
     async def _load_channel_history(
         self, channel: discord.abc.MessageableChannel, question_id: int
     ) -> list[HistoryMessage]:
-        """What was said in a thread or between two people before a question, which is a message or a command."""
-        said: deque[HistoryMessage] = deque()
+        """Return the messages of a thread or direct message before a question, which is a message or a command."""
+        history: deque[HistoryMessage] = deque()
         try:
-            # Not only what stands above the question: while it waited, an earlier one was answered below it.
+            # Not only what is above the question: while it waited, an earlier one was answered below it.
             async for other in channel.history(limit=MAX_THREAD_MESSAGES):
-                await self._add_thread_message(said, other, question_id)
+                await self._add_thread_message(history, other, question_id)
         except _READ_ERRORS as error:
-            _log.debug("What was said in channel %s cannot be read: %s", channel.id, type(error).__name__)
+            _log.debug("Reading the messages of channel %s failed: %s", channel.id, type(error).__name__)
         if isinstance(channel, discord.Thread) and isinstance(channel.parent, discord.TextChannel):
             starter = await self._fetch_message(channel.parent, channel.id)
-            if starter and len(said) < MAX_THREAD_MESSAGES:
-                self._prepend(said, await self._load_thread_starter(starter))
-        return list(said)
+            if starter and len(history) < MAX_THREAD_MESSAGES:
+                self._prepend(history, await self._load_thread_starter(starter))
+        return list(history)
 
     async def fetch_reply_target(self, message: discord.Message) -> discord.Message | None:
-        """The message that this one replies to, if it is there and can be read."""
+        """Return the message that this one replies to; None if there is none, or it cannot be read."""
         reference = await self._fetch_reference(message)
         if reference is None or reference.message_id is None or reference.type is discord.MessageReferenceType.forward:
             return None
@@ -92,44 +95,44 @@ class MessageHistory:
         return await self._fetch_message(message.channel, reference.message_id)
 
     async def find_record(self, answer: discord.Message) -> AnswerRecord | None:
-        """The record of the answer that one of the bot's own messages shows."""
-        keys = [self._find_answer_id(answer.id), *_find_answer_ids(answer)]
+        """Return the record of the answer that one of the bot's own messages shows."""
+        answer_ids = [self._find_answer_id(answer.id), *_find_answer_ids(answer)]
         if answer.interaction_metadata:
-            keys.append(str(answer.interaction_metadata.id))
-        if not any(keys) and (reference := await self._fetch_reference(answer)):
-            keys.append(str(reference.message_id))
-        # A thread has the id of the message it was opened at: of what this message shows, or of what it stands in.
-        keys.append(str(answer.id))
+            answer_ids.append(str(answer.interaction_metadata.id))
+        if not any(answer_ids) and (reference := await self._fetch_reference(answer)):
+            answer_ids.append(str(reference.message_id))
+        # A thread has the id of the message it was opened from; it may be this answer's or its thread's.
+        answer_ids.append(str(answer.id))
         if isinstance(answer.channel, discord.Thread):
-            keys.append(str(answer.channel.id))
-        for key in filter(None, keys):
-            record = await self._recall(key)
-            if record and (answer.id in record.message_ids or key != str(answer.channel.id)):
+            answer_ids.append(str(answer.channel.id))
+        for answer_id in filter(None, answer_ids):
+            record = await self._recall(answer_id)
+            if record and (answer.id in record.message_ids or answer_id != str(answer.channel.id)):
                 return record
         return None
 
     async def _find_record_around(self, page: discord.Message) -> AnswerRecord | None:
-        """The record of the long answer of which this is an inner page: it stands above the buttons of its last one."""
+        """Return the record of a long answer from an inner page: the buttons are below its last page."""
         if page.interaction_metadata or _shows_answer(page):
             return None
         try:
             async for later in page.channel.history(limit=_LAST_PAGE_SEARCH_LIMIT, after=page):
-                for key in _find_answer_ids(later) if self.is_own(later) else ():
-                    record = await self._recall(key)
+                for answer_id in _find_answer_ids(later) if self.is_own(later) else ():
+                    record = await self._recall(answer_id)
                     if record and page.id in record.message_ids:
                         return record
         except _READ_ERRORS as error:
-            _log.debug("What follows message %s cannot be read: %s", page.id, type(error).__name__)
+            _log.debug("Reading the messages after %s failed: %s", page.id, type(error).__name__)
         return None
 
     def is_own(self, message: discord.Message) -> bool:
-        """Whether the bot itself wrote it."""
+        """Return whether the bot itself wrote the message."""
         return self._client.user is not None and message.author.id == self._client.user.id
 
     def is_addressed(self, message: discord.Message) -> bool:
-        """Whether a message is meant for the bot: it names it, replies to it, or is between the two.
+        """Return whether a message is meant for the bot: a mention, a reply to it, or a direct message.
 
-        A reply that does not ping has no content to see without Discord's intent for it, and is then nobody's.
+        A reply that does not ping has no content without the message-content intent; it is then ignored.
         """
         if isinstance(message.channel, discord.DMChannel) or self._client.user in message.mentions:
             return True
@@ -139,7 +142,7 @@ class MessageHistory:
         return isinstance(target, discord.Message) and self.is_own(target) and bool(message.content)
 
     def read_question(self, message: discord.Message) -> str:
-        """What a person asked in a message, the bot's name and everybody's marks put into words."""
+        """Return the question in a message, without the bot's mention and with other mentions as names."""
         names = {f"<@{user.id}>": f"@{user.display_name}" for user in message.mentions}
         names |= {f"<@!{user.id}>": f"@{user.display_name}" for user in message.mentions}
         names |= {f"<#{channel.id}>": f"#{channel.name}" for channel in message.channel_mentions}
@@ -147,36 +150,36 @@ class MessageHistory:
         return extract_question(message.content, self.get_bot_mentions(message), names)
 
     def get_bot_mentions(self, message: discord.Message) -> frozenset[str]:
-        """How the bot is addressed: itself, or the role that Discord made for it in this guild."""
+        """Return the mentions that address the bot: its user, or its own role in this guild."""
         bot_id = self._client.user.id if self._client.user else 0
         role = message.guild.self_role if message.guild else None
         return frozenset({f"<@{bot_id}>", f"<@!{bot_id}>", *([f"<@&{role.id}>"] if role else [])})
 
     async def _load_reply_chain(self, message: discord.Message) -> list[HistoryMessage]:
-        said: deque[HistoryMessage] = deque()
+        history: deque[HistoryMessage] = deque()
         at = message
         for _ in range(MAX_CHAIN_LENGTH):
             earlier = await self.fetch_reply_target(at)
             if earlier is None:
                 break
             if not self.is_own(earlier):
-                self._prepend(said, self._parse_user_message(earlier))
+                self._prepend(history, self._parse_user_message(earlier))
             elif record := await self.find_record(earlier) or await self._find_record_around(earlier):
-                said.appendleft(self._message_from_record(record))
+                history.appendleft(self._message_from_record(record))
                 question = await self._fetch_question_message(earlier, record)
                 if question is None:
-                    said.appendleft(_question_from_record(record, _get_asker_name(earlier)))
+                    history.appendleft(_question_from_record(record, _get_asker_name(earlier)))
                     break
-                self._prepend(said, self._parse_user_message(question))
+                self._prepend(history, self._parse_user_message(question))
                 at = question
                 continue
             else:
-                self._prepend(said, self._parse_answer_message(earlier))
+                self._prepend(history, self._parse_answer_message(earlier))
             at = earlier
-        return list(said)
+        return list(history)
 
     async def _load_thread_starter(self, starter: discord.Message) -> HistoryMessage | None:
-        """What was asked in the message a thread was opened at: by a person, or by the command it shows."""
+        """Return the question of the message that a thread was opened from, typed or asked with a command."""
         if not self.is_own(starter) or not starter.interaction_metadata:
             return self._parse_user_message(starter)
         record = await self._recall(str(starter.interaction_metadata.id))
@@ -185,7 +188,7 @@ class MessageHistory:
     async def _add_thread_message(
         self, history: deque[HistoryMessage], message: discord.Message, question_id: int
     ) -> None:
-        """Put one message of a thread before those that came after it, if it belongs before the question."""
+        """Prepend one message of a thread to the history, if it belongs before the question."""
         is_above = message.id < question_id
         if not self.is_own(message):
             self._prepend(history, self._parse_user_message(message) if is_above else None)
@@ -199,7 +202,7 @@ class MessageHistory:
                 history.appendleft(_question_from_record(record, _get_asker_name(message)))
 
     async def _fetch_question_message(self, answer: discord.Message, record: AnswerRecord) -> discord.Message | None:
-        """The message whose question an answer answers; None where it was asked with a command, or is gone."""
+        """Return the message that an answer answers; None if it was a command, or is deleted."""
         if answer.interaction_metadata:
             return None
         question = await self.fetch_reply_target(answer)
@@ -209,7 +212,7 @@ class MessageHistory:
 
     async def _fetch_reference(self, message: discord.Message) -> discord.MessageReference | None:
         if message.reference is None and message.type is discord.MessageType.reply:
-            # It came as the message that another one replies to: then what it replies to itself may be left out.
+            # Discord may leave out the reference of a message that is itself sent as a reference.
             whole = await self._fetch_message(message.channel, message.id)
             return whole.reference if whole else None
         return message.reference
@@ -218,18 +221,18 @@ class MessageHistory:
         try:
             return await channel.fetch_message(message_id)
         except _READ_ERRORS as error:
-            _log.debug("Message %s cannot be read: %s", message_id, type(error).__name__)
+            _log.debug("Reading message %s failed: %s", message_id, type(error).__name__)
             return None
 
     def _parse_user_message(self, message: discord.Message) -> HistoryMessage | None:
-        """What a person wrote; None where there is nothing to read, or another bot wrote it."""
+        """Return what a person wrote; None if there is nothing to read, or another bot wrote it."""
         text = self.read_question(message)
         if not text or message.author.bot:
             return None
         return HistoryMessage(Turn(message.author.display_name, text), message.author.id)
 
     def _parse_answer_message(self, answer: discord.Message) -> HistoryMessage | None:
-        """An answer that nobody remembers; None for whatever else the bot wrote, be it a note or another command's."""
+        """Return an answer that has no record; None for anything else the bot wrote."""
         text, is_finished = parse_answer_message(answer.content) if _shows_answer(answer) else ("", False)
         return self._make_own_message(text, is_finished=is_finished) if text else None
 
@@ -248,14 +251,14 @@ class MessageHistory:
 
 
 def is_conversation(channel: object) -> bool:
-    """Whether what is said in a channel belongs together, as in a thread or between two people."""
+    """Return whether the messages of a channel belong together: in a thread or a direct message."""
     return isinstance(channel, discord.Thread | discord.DMChannel)
 
 
 def format_thread_name(question: str) -> str:
-    """What a thread opened for a question is called: the question's first words."""
-    words = single_line(question)
-    return words if len(words) <= _THREAD_NAME_LIMIT else f"{words[:_THREAD_NAME_LIMIT].rsplit(' ', 1)[0]}…"
+    """Return a thread's name: the first words of its question."""
+    text = single_line(question)
+    return text if len(text) <= _THREAD_NAME_LIMIT else f"{text[:_THREAD_NAME_LIMIT].rsplit(' ', 1)[0]}…"
 
 
 def _question_from_record(record: AnswerRecord, name: str) -> HistoryMessage:
@@ -263,16 +266,17 @@ def _question_from_record(record: AnswerRecord, name: str) -> HistoryMessage:
 
 
 def _find_answer_ids(answer: discord.Message) -> list[str]:
-    """The key in the buttons below an answer, which outlive every memory; of its earlier pages none."""
+    """Return the answer's id from the buttons below its last page; nothing for its earlier pages."""
     rows = [row for row in answer.components if isinstance(row, discord.ActionRow)]
-    presses = [parse_button_id(parse_custom_id(button.custom_id or "")) for row in rows for button in row.children]
-    return [press.answer_id for press in presses[:1] if press]
+    button_ids = [parse_button_id(parse_custom_id(button.custom_id or "")) for row in rows for button in row.children]
+    return [button_id.answer_id for button_id in button_ids[:1] if button_id]
 
 
 def _shows_answer(message: discord.Message) -> bool:
-    """Whether one of the bot's messages is an answer's first page or its last, as far as the message itself tells.
+    """Return whether one of the bot's messages is an answer's first or last page, judged by itself.
 
-    The last has an answer's buttons. The first is a reply to its question; a note that is one stands in small print.
+    The last page has an answer's buttons. The first is a reply to its question; a note that is a reply is in small
+    text.
     """
     is_reply = message.type is discord.MessageType.reply and not message.interaction_metadata
     return is_reply or bool(_find_answer_ids(message))

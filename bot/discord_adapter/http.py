@@ -1,7 +1,7 @@
-"""The two doors a message goes through to Discord: an interaction's token, and the bot's own right in a channel.
+"""Sends messages and edits to Discord: with an interaction's token, or as the bot in a channel.
 
 The requests are our own, over the client's session. discord.py's cannot set a message's flags on an edit, and it sleeps
-inside the call, after a 5xx, a 429 or a window's last token, while the text it holds grows old.
+inside the call after a 5xx, a 429 or a bucket's last token, while the text becomes outdated.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ Json = dict[str, Any]
 _RETRY_SOON = 1.0
 _RETRY_LATER = 5.0
 LIST_LIMIT = 100
-"""So many messages Discord lists at a time."""
+"""Messages that Discord lists at a time."""
 _NONCE_LENGTH = 24
 _EPHEMERAL = discord.MessageFlags(ephemeral=True).value
 
 _TOKEN_EXPIRED_CODES = {50027, 10015}
-"""Invalid webhook token; unknown webhook: how Discord says that the 15 minutes are over."""
+"""Invalid webhook token; unknown webhook: Discord's codes after the token's 15 minutes."""
 _EDIT_LIMIT_CODE = 30046
 _FILE_REFUSED_STATUSES = {400, 403, 413}
 _REFUSED_STATUSES = {400, 403}
@@ -49,14 +49,14 @@ _SERVER_ERROR = 500
 
 
 class SurfaceRefused(SurfaceGone):
-    """Discord refuses the message as it is, or the permission for it; nobody has deleted it."""
+    """Discord refuses the message as it is, or the permission is missing; nobody has deleted it."""
 
 
 @dataclass(frozen=True, slots=True)
 class MessagePayload:
-    """How a message is to look: its text, its components (None: as they are), and a file in Markdown.
+    """The text of a message, its components (None: unchanged), and a Markdown file.
 
-    Files that it has already stay, unless one is attached or ``clears_attachments`` says otherwise.
+    Existing files stay, unless one is attached or ``clears_attachments`` is set.
     """
 
     text: str
@@ -65,7 +65,7 @@ class MessagePayload:
     clears_attachments: bool = False
 
     def to_json(self) -> Json:
-        """As JSON. Link previews and mentions are off every time: Discord reads both anew from each edit."""
+        """Return the JSON body. Previews and mentions are off every time: Discord parses them again on each edit."""
         body: Json = {
             "content": self.text,
             "flags": discord.MessageFlags(suppress_embeds=True).value,
@@ -79,21 +79,21 @@ class MessagePayload:
 
 
 class DiscordHttp:
-    """Requests to Discord's HTTP API over a client's session, each tried once and never slept on."""
+    """Sends requests to Discord's HTTP API over a client's session, once each, without waiting for rate limits."""
 
     def __init__(self, client: discord.Client) -> None:
         self._http = client.http
-        # A webhook that is not used: it is handed the client's session, which has no public name of its own.
+        # An unused webhook: it is the only public way to the client's session.
         self._session = discord.Webhook.partial(0, "", client=client).session
 
     async def request_json(
         self, method: str, path: str, body: Json | None = None, *, file: str = "", as_bot: bool = False
     ) -> Any:
-        """Ask, and give the JSON that comes back.
+        """Send a request and return the JSON of the response.
 
         Raises:
-            discord.HTTPException: Discord refused, or answered with something else.
-            aiohttp.ClientError, OSError: nothing came back.
+            discord.HTTPException: Discord refused, or the response is not JSON.
+            aiohttp.ClientError, OSError: there was no response.
         """
         headers = {"User-Agent": self._http.user_agent}
         if as_bot:
@@ -110,7 +110,7 @@ class DiscordHttp:
             try:
                 data = await json_or_text(response)
             except ValueError as error:
-                # Cut short on the way: whether it took effect is not known, as with a reset.
+                # Cut short on the way: whether it took effect is unknown, as after a connection reset.
                 raise aiohttp.ClientPayloadError("the response is not whole") from error
             if not response.ok or isinstance(data, str):
                 raise discord.HTTPException(response, data)
@@ -118,35 +118,35 @@ class DiscordHttp:
 
 
 class MessageEndpoint(Protocol):
-    """One of the two ways a message reaches Discord."""
+    """One of the two ways to send a message to Discord."""
 
     async def create(self, page: int, payload: MessagePayload) -> Json:
-        """Show a page for the first time; the message as Discord has it."""
+        """Send a page for the first time; return the message as Discord has it."""
         ...
 
     async def edit(self, message_id: int, payload: MessagePayload) -> None:
-        """Change a message's look."""
+        """Edit a message."""
         ...
 
 
 class InteractionEndpoint:
-    """With an interaction's token: the response itself, then follow-ups."""
+    """Sends with an interaction's token: the response itself, then follow-ups."""
 
     def __init__(self, interaction: discord.Interaction[Any]) -> None:
         self.bucket = interaction_bucket(interaction.token)
         self.is_ephemeral = False
-        """Whether only the asker sees the response: a follow-up does not inherit that, it has to be said each time."""
+        """Whether only the asker sees the response; each follow-up must say so again."""
         self._http = DiscordHttp(interaction.client)
         self._path = f"/webhooks/{interaction.application_id}/{quote(interaction.token, safe='')}"
 
     async def create(self, page: int, payload: MessagePayload) -> Json:
-        """The first page is an edit of the deferred response: sending it twice shows it once."""
+        """Send a page; the first one edits the deferred response, so sending it twice shows it once."""
         if page == 0:
             return await self._send("PATCH", "/messages/@original", payload)
         return await self._send("POST", "?wait=true", payload, _EPHEMERAL if self.is_ephemeral else 0)
 
     async def edit(self, message_id: int, payload: MessagePayload) -> None:
-        """Change a message's look."""
+        """Edit a message."""
         await self._send("PATCH", f"/messages/{message_id}", payload)
 
     async def _send(self, method: str, path: str, payload: MessagePayload, flags: int = 0) -> Json:
@@ -158,10 +158,11 @@ class InteractionEndpoint:
 
 @dataclass(slots=True)
 class ChannelEndpoint:
-    """With the bot's own right in a channel; ``nonce_seed`` is the answer's.
+    """Sends as the bot in a channel; ``nonce_seed`` identifies the answer.
 
-    A page is created once: a second try carries the first one's nonce, for which Discord returns the message that the
-    first may have made. If that was to look otherwise, an edit brings it up to date; the edit's headers tell the lane.
+    A page is created once: a second attempt has the nonce of the first, and Discord then returns the message that the
+    first attempt may have created. If that message may differ, an edit brings it up to date; the edit's headers teach
+    the bucket.
     """
 
     http: DiscordHttp
@@ -172,15 +173,15 @@ class ChannelEndpoint:
 
     @property
     def bucket(self) -> str:
-        """The channel's lane, shared by everyone who writes there."""
+        """The channel's bucket, shared by everyone who writes there."""
         return channel_bucket(self.channel_id)
 
     async def create(self, page: int, payload: MessagePayload) -> Json:
         """Send a message."""
-        tried = self._attempts.setdefault(page, [])
-        # Any of them may have made the message: only a look that every try had is certain to be the one it has.
-        may_be_outdated = any(before != payload for before in tried)
-        tried.append(payload)
+        attempts = self._attempts.setdefault(page, [])
+        # Any attempt may have created the message: its content is only known if all attempts were equal.
+        may_be_outdated = any(before != payload for before in attempts)
+        attempts.append(payload)
         body = payload.to_json() | {"nonce": _make_nonce(self.nonce_seed, page), "enforce_nonce": True}
         if page == 0 and self.reference:
             body["message_reference"] = self.reference.to_message_reference_dict()
@@ -190,13 +191,13 @@ class ChannelEndpoint:
         return message
 
     async def edit(self, message_id: int, payload: MessagePayload) -> None:
-        """Change a message's look."""
+        """Edit a message."""
         await self.http.request_json(
             "PATCH", f"{self._path}/{message_id}", payload.to_json(), file=payload.attachment, as_bot=True
         )
 
     async def list_messages_after(self, message_id: int) -> list[Json]:
-        """The messages after this one, as far as the bot may read them."""
+        """Return the messages after this one, as far as the bot may read them."""
         try:
             found = await self.http.request_json(
                 "GET", f"{self._path}?after={message_id}&limit={LIST_LIMIT}", as_bot=True
@@ -213,20 +214,20 @@ class ChannelEndpoint:
 
 
 def is_token_expired(error: discord.HTTPException) -> bool:
-    """Whether the interaction's token was refused because its time is over."""
+    """Return whether the interaction's token was refused because it is too old."""
     return error.code in _TOKEN_EXPIRED_CODES
 
 
 def may_have_happened(error: discord.HTTPException) -> bool:
-    """Whether a request that failed so may have taken effect all the same."""
+    """Return whether a failed request may have taken effect."""
     return error.status >= _SERVER_ERROR
 
 
 def find_created_message(messages: Sequence[Json], last_known_id: int, interaction_id: int) -> int | None:
-    """The message that a request without a reply has made, if it stands in the channel.
+    """Return the message that a request without a response has created, if it is in the channel.
 
-    It is the first of this interaction's after the last one known. None also where the bot may not look: then the page
-    is posted again, since a page twice is better than text lost.
+    It is the first of this interaction's messages after the last known one. None also if the bot may not read the
+    channel: then the page is posted again, since a page twice is better than lost text.
     """
     ids = [
         int(message["id"])
@@ -238,7 +239,7 @@ def find_created_message(messages: Sequence[Json], last_known_id: int, interacti
 
 @contextmanager
 def map_errors(*, has_file: bool = False) -> Generator[None]:
-    """Discord's errors as the driver's words."""
+    """Raise Discord's errors as the driver's."""
     try:
         yield
     except discord.HTTPException as error:
@@ -250,14 +251,14 @@ def map_errors(*, has_file: bool = False) -> Generator[None]:
 
 
 def describe_error(error: Exception) -> str:
-    """An error for the log, without its own words: they may hold a URL with a token."""
+    """Return an error for the log, without its own text, which may hold a URL with a token."""
     if isinstance(error, discord.HTTPException):
         return f"Discord said {error.status}/{error.code}"
     return type(error).__name__
 
 
 def _classify_error(error: discord.HTTPException) -> SurfaceBusy | SurfaceGone:
-    """Whether it is worth trying again. A request Discord calls wrong will be no better the second time."""
+    """Return whether trying again can help; a request that Discord calls wrong stays wrong."""
     if error.code == _EDIT_LIMIT_CODE:
         return SurfaceBusy(_RETRY_LATER)
     if error.status == TOO_MANY_REQUESTS:
@@ -282,5 +283,5 @@ def _build_form(body: Json | None, file: str) -> aiohttp.FormData:
 
 
 def _make_nonce(seed: str, page: int) -> str:
-    """The same for every try to create one page; at most 25 characters."""
+    """Return the nonce of a page, the same for every attempt; at most 25 characters."""
     return hashlib.sha256(f"{seed}/{page}".encode()).hexdigest()[:_NONCE_LENGTH]

@@ -1,4 +1,4 @@
-"""What the bot is allowed in a channel goes in; whether an answer may go on there comes out."""
+"""Decides from the bot's permissions whether it can write in a channel."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import discord
 
 
 def has_write_permission(permissions: discord.Permissions, *, is_thread: bool) -> bool:
-    """Whether these permissions let an answer appear: its channel seen, its messages sent."""
+    """Return whether these permissions let an answer appear: the channel is visible, sending is allowed."""
     may_send = permissions.send_messages_in_threads if is_thread else permissions.send_messages
     return permissions.view_channel and may_send
 
 
 def can_write(channel: discord.abc.GuildChannel | discord.Thread) -> bool:
-    """Whether the bot may write there, as far as the gateway has told. What it cannot know, it does not deny."""
+    """Return whether the bot may write there, as far as the gateway has told; True if that is not known."""
     me = channel.guild.me
     try:
         permissions = channel.permissions_for(me)
-    except discord.ClientException:  # a thread whose channel was never told of
+    except discord.ClientException:  # a thread whose channel is unknown
         return True
     if not isinstance(channel, discord.Thread):
         return has_write_permission(permissions, is_thread=False)
-    # Discord refuses every edit in an archived thread; a locked one is left to those who look after threads.
+    # Discord refuses every edit in an archived thread; in a locked one only those who may manage threads can write.
     is_closed = channel.archived or (channel.locked and not permissions.manage_threads)
     return has_write_permission(permissions, is_thread=True) and not is_closed

@@ -1,4 +1,4 @@
-"""What Discord's headers say of its rate limits goes to the lanes, each answer's to the lane that it was spent from."""
+"""Teaches the rate limiter from Discord's response headers, each request's for its own bucket."""
 
 from __future__ import annotations
 
@@ -24,35 +24,35 @@ TOO_MANY_REQUESTS = 429
 
 _WEBHOOK_PATH = re.compile(r"/webhooks/\d+/([^/]+)(?:/messages/[^/]+)?$")
 _EXEMPT_PATH = re.compile(r"/(?:webhooks|interactions)/\d+/")
-"""What goes by an interaction's token is outside the limit on a bot as a whole."""
+"""Requests with an interaction's token do not count in the bot's global limit."""
 _CHANNEL_PATH = re.compile(r"/channels/(\d+)/messages(?:/\d+)?$")
 
 
 def interaction_bucket(token: str) -> str:
-    """The lane of one interaction. The token itself never is part of a name that may be logged."""
+    """Return the bucket of one interaction, by a hash: the token must not appear in logs."""
     return f"interaction:{hashlib.sha256(token.encode()).hexdigest()[:16]}"
 
 
 def channel_bucket(channel_id: int | str) -> str:
-    """The lane of everyone's messages and edits in one channel."""
+    """Return the bucket of all messages and edits in one channel."""
     return f"channel:{channel_id}"
 
 
 def bucket_of(method: str, path: str) -> str | None:
-    """The lane a request spends from; None if it is neither a new message nor an edit."""
-    # By the route, not by X-RateLimit-Bucket: posts and edits answer with the same hash and are counted apart. Should
-    # one budget be shared all the same, its headers tell both lanes of it, and a 429 is waited for.
+    """Return the bucket that a request counts in; None if it is neither a new message nor an edit."""
+    # By the route, not by X-RateLimit-Bucket: posts and edits have the same hash there and are counted apart. If they
+    # share one limit all the same, its headers update both buckets, and a 429 is waited for.
     if webhook := _WEBHOOK_PATH.search(path):
-        lane = interaction_bucket(webhook[1])
+        bucket = interaction_bucket(webhook[1])
     elif channel := _CHANNEL_PATH.search(path):
-        lane = channel_bucket(channel[1])
+        bucket = channel_bucket(channel[1])
     else:
         return None
-    return {"POST": bucket_for_posts(lane), "PATCH": lane}.get(method)
+    return {"POST": bucket_for_posts(bucket), "PATCH": bucket}.get(method)
 
 
 def create_rate_limit_trace(rate_limiter: RateLimiter, clock: Callable[[], float] | None = None) -> aiohttp.TraceConfig:
-    """Return a trace for ``Client(http_trace=…)`` that tells the rate limiter of each request and its headers.
+    """Return a trace for ``Client(http_trace=…)`` that reports each request and its headers to the rate limiter.
 
     ``clock`` must be the one the driver reads, in seconds; by default the event loop's.
     """
@@ -65,11 +65,11 @@ def create_rate_limit_trace(rate_limiter: RateLimiter, clock: Callable[[], float
             rate_limiter.count_unbucketed_request(now())
 
     async def learn(_: aiohttp.ClientSession, __: SimpleNamespace, params: aiohttp.TraceRequestEndParams) -> None:
-        lane = bucket_of(params.method, params.url.path)
+        bucket = bucket_of(params.method, params.url.path)
         try:
-            _update_limits(rate_limiter, lane, params.response.status, params.response.headers, now())
+            _update_limits(rate_limiter, bucket, params.response.status, params.response.headers, now())
         except (KeyError, ValueError):
-            _log.debug("No rate limit to learn from an answer with status %s", params.response.status)
+            _log.debug("No rate limit headers in a response with status %s", params.response.status)
 
     trace = aiohttp.TraceConfig()
     trace.on_request_start.append(count)
@@ -78,7 +78,9 @@ def create_rate_limit_trace(rate_limiter: RateLimiter, clock: Callable[[], float
 
 
 def parse_retry_after(headers: Mapping[str, str]) -> float:
-    """Seconds to stay away after a 429. ``Retry-After`` is rounded up to a whole second; a window's reset is not.
+    """Return the seconds to wait after a 429.
+
+    ``Retry-After`` is rounded up to a whole second; ``X-RateLimit-Reset-After`` is exact.
 
     Raises:
         KeyError, ValueError: the headers do not say.

@@ -1,4 +1,4 @@
-"""Answers interactions in private, and turns whatever failed into a message for the person who waits."""
+"""Sends ephemeral replies to interactions, and turns errors into messages for the person who waits."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ REQUEST_FAILED = "A request to Discord failed. Try again in a moment."
 
 
 class AdminsOnly(app_commands.CheckFailure):
-    """Somebody who is no admin used what is for admins."""
+    """Somebody who is not an admin used an admin command."""
 
 
 async def send_ephemeral(
@@ -59,7 +59,7 @@ async def _send(interaction: discord.Interaction[Any], content: str, options: di
             _log.warning("Interaction %s: the first reply failed: %s", interaction.id, type(error).__name__)
         else:
             return
-    # Also where Discord has taken an acknowledgement whose reply was lost.
+    # Also if Discord has accepted an acknowledgement whose response was lost.
     await interaction.followup.send(content, **options)
 
 

@@ -1,6 +1,6 @@
-"""One answer's messages: each page is one, with buttons below the page being written, and others below the last.
+"""Shows one answer as messages: one per page, with buttons below the page being written, others below the last.
 
-Which buttons, the controls say; when and where they stand is decided here.
+The component provider says which buttons; this module decides when and where they appear.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
 TOKEN_LIFETIME = 14 * 60.0
-"""Seconds an interaction's token is relied on; Discord lets it die after 15 minutes."""
+"""Seconds for which an interaction's token is used; Discord refuses it after 15 minutes."""
 
 _DEFER_TIMEOUT = 10.0
 _DEFER_RETRY_SECONDS = 2.5
@@ -51,7 +51,7 @@ _EPHEMERAL = discord.MessageFlags(ephemeral=True).value
 
 @dataclass(frozen=True, slots=True)
 class MessageLocation:
-    """Where a finished answer stands: Discord's ids, the pages' in order. ``guild_id`` is None in a direct message."""
+    """Where a finished answer is: Discord's ids, the pages' in order. ``guild_id`` is None in a direct message."""
 
     guild_id: int | None
     channel_id: int | None
@@ -59,23 +59,23 @@ class MessageLocation:
 
 
 class Components(Protocol):
-    """What can be pressed below one answer. Components are Discord's own JSON: action rows with buttons in them."""
+    """Provides the components below one answer, as Discord's JSON: action rows with buttons in them."""
 
     def streaming(self) -> Sequence[Mapping[str, Any]]:
-        """What stands below the page being written; it goes when the page is sealed."""
+        """Return what is below the page being written; it is removed when the page is sealed."""
         ...
 
     def final(self, message_ids: Sequence[int]) -> Sequence[Mapping[str, Any]]:
-        """What stands below the last page once all is visible; the ids are of the pages that are posted already."""
+        """Return what is below the last page; ``message_ids`` are the pages posted so far."""
         ...
 
     async def on_complete(self, location: MessageLocation) -> None:
-        """Everything is visible, there; told once."""
+        """Note that the whole answer is visible; called once."""
         ...
 
 
 class _BaseSurface:
-    """What the two surfaces have in common: pages become messages, and components come and go with them."""
+    """What both surfaces share: pages become messages, and their components change with them."""
 
     repaint_delay = 25.0
     """Seconds after which a finished answer is shown once more, if an edit of it got no response."""
@@ -94,19 +94,19 @@ class _BaseSurface:
 
     @property
     def message_ids(self) -> tuple[int, ...]:
-        """The pages that are posted, by their messages' ids."""
+        """The ids of the messages that show the pages posted so far."""
         return tuple(self._message_ids)
 
     def has_message(self, message_id: int) -> bool:
-        """Whether this id is one of the answer's messages."""
+        """Return whether this is the id of one of the answer's messages."""
         return message_id in self._message_ids
 
     def is_in(self, channel_or_guild_id: int) -> bool:
-        """Whether this id is of the channel, thread or guild that the answer stands in."""
+        """Return whether this is the id of the answer's channel, thread or guild."""
         return channel_or_guild_id in {self._guild_id, self._channel_id, self._parent_id}
 
     async def post(self, action: Post) -> None:
-        """Show the next page.
+        """Post the next page.
 
         Raises:
             SurfaceGone, SurfaceBusy, FileRefused
@@ -119,7 +119,7 @@ class _BaseSurface:
         await self._notify_complete(action)
 
     async def edit(self, action: Edit) -> None:
-        """Show another text on a page.
+        """Change the text of a page.
 
         Raises:
             SurfaceGone, SurfaceBusy, FileRefused
@@ -133,7 +133,7 @@ class _BaseSurface:
             await self._close_refused_page(message_id)
             raise
         except (asyncio.CancelledError, SurfaceBusy) as error:
-            # Without a response Discord may still serve it later, over what comes in between.
+            # Without a response Discord may still apply it later, over newer text.
             if not isinstance(error.__cause__, discord.HTTPException):
                 self._uncertain_ids.add(message_id)
             raise
@@ -143,7 +143,7 @@ class _BaseSurface:
         await self._notify_complete(action)
 
     async def _repaint(self) -> None:
-        """Show the finished pages once more, after edits that got no response can no longer be served."""
+        """Show the finished pages again, after edits without a response can no longer take effect."""
         await asyncio.sleep(self.repaint_delay)
         for message_id in self._uncertain_ids:
             shown = self._shown[message_id]
@@ -166,19 +166,19 @@ class _BaseSurface:
         return MessagePayload(action.text, self._build_components(action), action.attachment_text)
 
     def _build_components(self, action: Post | Edit) -> Sequence[Mapping[str, Any]] | None:
-        """What can be pressed below a page; None where nothing ever can. Text never goes without for its sake."""
+        """Return the components below a page; None if it never has any. A failure shows the text without them."""
         if self._component_provider is None:
             return None
         try:
             if action.is_last:
                 return self._component_provider.final(tuple(self._message_ids))
             return () if action.is_sealed else self._component_provider.streaming()
-        except Exception:  # noqa: BLE001 - told in the log
-            _log.exception("An answer is shown without its buttons")
+        except Exception:  # noqa: BLE001 - it is logged
+            _log.exception("Building the buttons of an answer failed; it is shown without them")
             return ()
 
     async def _notify_complete(self, action: Post | Edit) -> None:
-        """Let the controls know that all is visible. What fails there takes nothing away from what is shown."""
+        """Tell the component provider that all is visible; a failure there does not change the answer."""
         if not action.is_last or self._has_notified or self._component_provider is None:
             return
         self._has_notified = True
@@ -186,8 +186,8 @@ class _BaseSurface:
             await self._component_provider.on_complete(
                 MessageLocation(self._guild_id, self._channel_id, tuple(self._message_ids))
             )
-        except Exception:  # noqa: BLE001 - it is told in the log; the answer itself is as it should be
-            _log.exception("The answer is visible, but what comes after it failed")
+        except Exception:  # noqa: BLE001 - it is logged; the answer itself is complete
+            _log.exception("An answer is visible, but noting its messages failed")
 
     async def _create(self, page: int, payload: MessagePayload) -> Json:
         raise NotImplementedError
@@ -197,11 +197,11 @@ class _BaseSurface:
 
 
 class InteractionSurface(_BaseSurface):
-    """The response to an interaction and the messages that follow it, on the interaction's own lane.
+    """Shows an answer as an interaction's response and follow-ups, in the interaction's own bucket.
 
-    Shortly before the interaction's token dies it moves to the channel's lane and goes on editing the same messages
-    with the bot's own right. Where the bot has none, or only the asker sees them, it ends with the token. ``life`` is
-    in seconds; ``clock`` must be the one the driver reads, by default the event loop's.
+    Shortly before the interaction's token expires it changes to the channel's bucket and edits the same messages as the
+    bot. If the bot may not, or only the asker sees them, it ends with the token. ``lifetime`` is in seconds; ``clock``
+    must be the driver's, by default the event loop's.
     """
 
     def __init__(
@@ -224,7 +224,7 @@ class InteractionSurface(_BaseSurface):
 
     @property
     def bucket(self) -> str:
-        """The lane the next call will use."""
+        """The rate-limit bucket of the next request."""
         return (
             self._channel_endpoint.bucket
             if self._channel_endpoint and self._uses_channel
@@ -233,12 +233,12 @@ class InteractionSurface(_BaseSurface):
 
     @property
     def lasts_until(self) -> float | None:
-        """When the token ends, where it is all there is: a right that was withdrawn is not waited for until then."""
+        """When the token expires, if nothing else can be used; None if the channel can."""
         return None if self._channel_endpoint and self._can_use_channel else self._token_expires_at
 
     @property
     def required_channel_id(self) -> int | None:
-        """The channel, once the token is not used any more: until then it needs no right of the bot's."""
+        """The channel once the token has expired; before that no permission there is needed."""
         return self._channel_endpoint.channel_id if self._channel_endpoint and self._is_token_expired else None
 
     @property
@@ -247,34 +247,34 @@ class InteractionSurface(_BaseSurface):
 
     @property
     def _can_use_channel(self) -> bool:
-        """Whether the bot's own right would do now, as far as the gateway has told."""
+        """Whether the bot may write in the channel now, as far as the gateway has told."""
         channel = self._client.get_channel(self._channel_id or 0)
         return can_write(channel) if isinstance(channel, discord.abc.GuildChannel | discord.Thread) else True
 
     @property
     def _uses_channel(self) -> bool:
-        """Whether the next call takes the bot's own right; without it the token is tried until Discord lets it die."""
+        """Whether the next request is sent as the bot; without permission the token is used until refused."""
         return self._is_token_expired and self._can_use_channel
 
     async def _create(self, page: int, payload: MessagePayload) -> Json:
-        """Make a page's message, once: a follow-up knows no nonce, so after a reply that was lost we look for it."""
-        if page and self._may_have_created and (made := await self._find_created_message()):
-            await self._edit(made, payload)
-            return {"id": made}
+        """Create a page's message once: a follow-up has no nonce, so after a lost response it is looked for."""
+        if page and self._may_have_created and (created := await self._find_created_message()):
+            await self._edit(created, payload)
+            return {"id": created}
         self._may_have_created = True
         try:
-            message = await self._call_endpoint(lambda door: door.create(page, payload))
+            message = await self._call_endpoint(lambda endpoint: endpoint.create(page, payload))
         except discord.HTTPException as error:
             self._may_have_created = may_have_happened(error)
             raise
         self._may_have_created = False
         if int(message.get("flags", 0)) & _EPHEMERAL:
-            self._channel_endpoint = None  # the token alone reaches what only the asker sees
+            self._channel_endpoint = None  # only the token can edit an ephemeral message
             self._interaction_endpoint.is_ephemeral = True
         return message
 
     async def _edit(self, message_id: int, payload: MessagePayload) -> None:
-        await self._call_endpoint(lambda door: door.edit(message_id, payload))
+        await self._call_endpoint(lambda endpoint: endpoint.edit(message_id, payload))
 
     async def _find_created_message(self) -> int | None:
         if not self._channel_endpoint:
@@ -285,7 +285,7 @@ class InteractionSurface(_BaseSurface):
         )
 
     async def _call_endpoint(self, call: Callable[[MessageEndpoint], Awaitable[_T]]) -> _T:
-        """Make a call with the interaction's token, or with the bot's own right once the token is dead."""
+        """Send with the interaction's token, or as the bot once the token has expired."""
         if not self._channel_endpoint:
             return await call(self._interaction_endpoint)
         if not self._uses_channel:
@@ -299,10 +299,10 @@ class InteractionSurface(_BaseSurface):
 
 
 class ChannelSurface(_BaseSurface):
-    """Ordinary messages in a channel, the first one a reply where ``reference`` names a message.
+    """Shows an answer as ordinary messages in a channel, the first one a reply if ``reference`` is given.
 
-    ``key`` is the answer's: no page of it is created twice. The pages go onto the messages ``onto`` first, which are
-    an earlier answer's; those of them that stay unused are for the caller to remove.
+    No page is created twice: ``nonce_seed`` identifies the answer. The pages replace ``reused_message_ids`` first,
+    which showed an earlier answer; unused ones are for the caller to delete.
     """
 
     def __init__(  # noqa: PLR0913 - a place, an answer's name and what belongs to it
@@ -321,21 +321,21 @@ class ChannelSurface(_BaseSurface):
 
     @property
     def bucket(self) -> str:
-        """The channel's lane, shared by everyone who writes there."""
+        """The channel's rate-limit bucket, shared by everyone who writes there."""
         return self._channel_endpoint.bucket
 
     @property
     def lasts_until(self) -> None:
-        """A channel has no end that is known."""
+        """None: a channel has no known end."""
 
     @property
     def required_channel_id(self) -> int | None:
-        """The channel."""
+        """The channel that the bot must be allowed to write in."""
         return self._channel_endpoint.channel_id
 
     async def _create(self, page: int, payload: MessagePayload) -> Json:
         if page < len(self._reused_message_ids):
-            # What an earlier answer had attached there goes with its text.
+            # Files of the earlier answer are removed with its text.
             await self._channel_endpoint.edit(self._reused_message_ids[page], replace(payload, clears_attachments=True))
             return {"id": self._reused_message_ids[page]}
         return await self._channel_endpoint.create(page, payload)
@@ -347,8 +347,8 @@ class ChannelSurface(_BaseSurface):
 async def defer(interaction: discord.Interaction[Any], *, ephemeral: bool = False) -> bool:
     """Acknowledge a command; return False if that failed, and no answer can be shown.
 
-    A connection that broke off is tried again for 2.5 s: Discord waits 3 s for an acknowledgement. If it had taken the
-    first one, it calls a second one a repetition, which is success.
+    A broken connection is tried again for 2.5 s: Discord waits 3 s for an acknowledgement. If it had accepted the first
+    one, it calls the second one a repetition, which is success.
     """
     loop = asyncio.get_running_loop()
     give_up_at = loop.time() + _DEFER_RETRY_SECONDS
@@ -361,7 +361,7 @@ async def defer(interaction: discord.Interaction[Any], *, ephemeral: bool = Fals
         except (aiohttp.ClientError, OSError) as error:
             if loop.time() + delay > give_up_at:
                 _log.warning("Interaction %s: acknowledging failed: %s", interaction.id, describe_error(error))
-                # If Discord had taken an acknowledgement, its "thinking" ends with this.
+                # If Discord has accepted an acknowledgement, this ends its "thinking…".
                 await send_ephemeral(interaction, REQUEST_FAILED)
                 return False
         except (discord.HTTPException, discord.InteractionResponded) as error:
@@ -377,7 +377,7 @@ async def defer(interaction: discord.Interaction[Any], *, ephemeral: bool = Fals
 
 
 def _create_channel_endpoint(interaction: discord.Interaction[Any]) -> ChannelEndpoint | None:
-    """The channel of an interaction, if the bot itself is in it and may write there."""
+    """Return the channel of an interaction if the bot is in it and may write there."""
     if interaction.channel_id is None:
         return None
     if interaction.guild_id is None:

@@ -1,4 +1,4 @@
-"""A question by message, and where its answer stands, so that an edit soon after is answered anew in its place."""
+"""Remembers questions asked by message and the messages of their answers, for edits and deletions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _DISCORD_ERRORS = (discord.HTTPException, aiohttp.ClientError, OSError)
 
 @dataclass(slots=True)
 class TrackedQuestion:
-    """One question by message, and where its answer stands. ``revision`` counts how often the question has changed."""
+    """A question asked by message, and where its answer is. ``revision`` counts how often it was edited."""
 
     text: str
     channel_id: int
@@ -35,19 +35,19 @@ class TrackedQuestion:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def replace_messages(self, client: discord.Client, message_ids: tuple[int, ...]) -> None:
-        """Remember where the answer stands now, and remove what an earlier one left below it."""
+        """Set the messages of the answer, and delete those an earlier answer left below it."""
         spare = self.message_ids[len(message_ids) :]
         self.message_ids = message_ids
         await delete_messages(client, self.channel_id, spare)
 
 
 def is_in_edit_window(message: discord.Message, now: float) -> bool:
-    """Whether an edit comes soon enough, and can be read."""
+    """Return whether an edit came soon enough, and has content that can be read."""
     return bool(message.content) and now - message.created_at.timestamp() <= EDIT_WINDOW
 
 
 async def delete_messages(client: discord.Client, channel_id: int, message_ids: Iterable[int]) -> None:
-    """Delete messages of the bot's; one that is gone already is no matter."""
+    """Delete messages of the bot; those that are already deleted are ignored."""
     channel = client.get_partial_messageable(channel_id)
     for message_id in message_ids:
         with suppress(*_DISCORD_ERRORS):
@@ -55,7 +55,7 @@ async def delete_messages(client: discord.Client, channel_id: int, message_ids: 
 
 
 def put_bounded(cache: OrderedDict[K, T], key: K, value: T) -> T:
-    """Remember something, and forget the oldest beyond a thousand."""
+    """Put a value into a cache, and remove the oldest beyond a thousand; return the value."""
     cache[key] = value
     if len(cache) > _MAX_TRACKED:
         cache.popitem(last=False)

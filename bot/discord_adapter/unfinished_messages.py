@@ -1,4 +1,4 @@
-"""Finishes the messages that a killed process left half-written: they are found by their Stop button."""
+"""Finishes the messages that a killed process left unfinished; they are found by their Stop button."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ _MAX_ANSWERS = 50
 _MAX_TRIES = 3
 
 _MAX_LISTS = 3
-"""So many lists of messages are looked through: an answer's last page stands soon after its question."""
+"""Lists of messages that are searched: an answer's last page comes soon after its question."""
 
 
 @dataclass(frozen=True, slots=True)
 class UnfinishedAnswers:
-    """Finishes the answers that the records hold without an end.
+    """Finishes the answers that have no end in the records.
 
     ``clock`` returns Unix seconds.
     """
@@ -53,7 +53,7 @@ class UnfinishedAnswers:
     async def finish_all(self) -> None:
         """Append a closing note to each message, with a button to ask again.
 
-        A message that the bot cannot find or edit is left to whoever presses its Stop button.
+        A message that the bot cannot find or edit is finished when somebody clicks its Stop button.
         """
         try:
             unfinished = await self.records.unfinished_answers(self.clock() - _MAX_AGE, _MAX_ANSWERS)
@@ -88,7 +88,7 @@ class UnfinishedAnswers:
         current = await self.answer_service.recall(record.answer_id)
         is_writing = self.answer_service.is_writing(record.answer_id)
         if current is None or current.status is not AnswerStatus.WRITING or is_writing:
-            return False  # somebody has pressed its button meanwhile, or asked the question anew
+            return False  # somebody has clicked its button meanwhile, or asked the question anew
         ended = replace(current, status=AnswerStatus.RESTARTING, ended_at=self.clock())
         await messages.finish(found, INTERRUPTED_NOTE, answer_buttons.build_final_buttons(ended))
         try:
@@ -100,16 +100,16 @@ class UnfinishedAnswers:
 
 @dataclass(frozen=True, slots=True)
 class UnfinishedMessage:
-    """A page that was being written: its message, and the text it shows."""
+    """A page that was being written: its message's id, and the text it shows."""
 
     message_id: int
     content: str
 
 
 class UnfinishedMessages:
-    """What a killed process left of one answer in a channel, reached with the bot's own right.
+    """The messages of one answer that a killed process left in a channel, edited as the bot.
 
-    ``key`` is the answer's: the id of what asked for it, after which its messages stand.
+    ``answer_id`` is the id of the interaction or message that asked; the answer's messages come after it.
     """
 
     def __init__(self, client: discord.Client, channel_id: int, *, answer_id: str) -> None:
@@ -118,13 +118,13 @@ class UnfinishedMessages:
 
     @property
     def bucket(self) -> str:
-        """The channel's lane, which ``finish`` spends from."""
+        """The channel's rate-limit bucket, in which ``finish`` counts."""
         return self._endpoint.bucket
 
     async def find(self, custom_id: str) -> UnfinishedMessage | None:
-        """The message with a button of this name, which only a page being written has.
+        """Return the message with a button of this custom id, which only a page being written has.
 
-        None where there is none, or the bot may not look, or only the asker sees it.
+        None if there is none, if the bot may not read the channel, or if only the asker sees it.
 
         Raises:
             SurfaceBusy, SurfaceGone
@@ -142,7 +142,7 @@ class UnfinishedMessages:
         return None
 
     async def finish(self, message: UnfinishedMessage, note: str, components: Sequence[Mapping[str, Any]]) -> None:
-        """Put a note below what was said, and these buttons below that.
+        """Append a note to the text, and set these buttons below it.
 
         Raises:
             SurfaceBusy, SurfaceGone
@@ -154,5 +154,5 @@ class UnfinishedMessages:
 
 
 def _iter_custom_ids(message: Json) -> Iterator[str]:
-    """The names of what can be pressed below a message."""
+    """Yield the custom ids of a message's components."""
     return (str(part.get("custom_id")) for row in message.get("components", ()) for part in row.get("components", ()))

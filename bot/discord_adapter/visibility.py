@@ -1,6 +1,6 @@
-"""A person and a place on Discord go in; what may be said there comes out as a Scope, and whether they are an admin.
+"""Determines which collections a person may see in a place on Discord, and whether they are an admin.
 
-What Discord does not tell is taken for the worst: a channel whose rights are not known is read by everybody.
+What Discord does not tell is taken for the worst case: a channel with unknown permissions is read by everybody.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bot.domain import Scope
 
 _UNKNOWN_AUDIENCE = Audience(frozenset({0}))
-"""Readers nobody knows anything of: no rule opens to them but one for the whole guild."""
+"""Unknown readers: only a rule for the whole guild opens to them."""
 
 
 async def _load_no_rules() -> Mapping[str, Rule]:
@@ -27,9 +27,9 @@ async def _load_no_rules() -> Mapping[str, Rule]:
 
 
 class Visibility:
-    """Who may be told what, where.
+    """Decides who may see which collections where.
 
-    ``rules`` gives every collection's rule as it is now; ``clock`` is in seconds, by default the event loop's.
+    ``rules`` returns every collection's current rule.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Visibility:
         self._admins = admins or Admins()
 
     async def scope_for_interaction(self, interaction: discord.Interaction[Any], *, is_private: bool) -> Scope:
-        """What whoever used a command, a button or a form may be told there; to them alone if ``is_private``."""
+        """Return what the user of a command, button or modal may see there; alone if ``is_private``."""
         rules = await self._rules()
         if interaction.guild_id is None:
             person = await self._load_direct_message_person(interaction.client, interaction.user.id, rules)
@@ -51,7 +51,7 @@ class Visibility:
         return resolve_scope(rules, self.person_for_interaction(interaction), place)
 
     async def scope_for_message(self, client: discord.Client, message: discord.Message) -> Scope:
-        """What may be answered to a message where it stands."""
+        """Return what may be used to answer a message in its channel."""
         rules = await self._rules()
         if message.guild is None:
             person = await self._load_direct_message_person(client, message.author.id, rules)
@@ -60,40 +60,40 @@ class Visibility:
         return resolve_scope(rules, person, _build_location(message.guild.id, message.channel, is_private=False))
 
     async def scope_for_channel(self, guild_id: int, channel: object) -> Scope:
-        """What may be said in a channel to nobody in particular: what everybody who reads it may see."""
+        """Return what everybody who reads a channel may see."""
         rules = await self._rules()
         return resolve_scope(
             rules, Person(0, frozenset({guild_id})), _build_location(guild_id, channel, is_private=False)
         )
 
     def person_for_interaction(self, interaction: discord.Interaction[Any]) -> Person:
-        """Whoever used a command, with the rights Discord gives them in this very place."""
+        """Return the user of an interaction, with the permissions they have in that channel."""
         return self._build_person(
             interaction.user, interaction.guild_id, can_manage_guild=interaction.permissions.manage_guild
         )
 
     def is_admin(self, interaction: discord.Interaction[Any]) -> bool:
-        """Whether they may use the commands for admins, whatever the server's own settings let them see."""
+        """Return whether the user may use admin commands, whatever the server's own settings show them."""
         return interaction.guild_id is not None and is_admin(self._admins, self.person_for_interaction(interaction))
 
     async def can_manage(self, interaction: discord.Interaction[Any], collection: str) -> bool:
-        """Whether this admin may add to a collection and take from it."""
-        served = len(interaction.client.guilds)
+        """Return whether this admin may add to and remove from a collection."""
+        guild_count = len(interaction.client.guilds)
         return self.is_admin(interaction) and can_manage(
-            await self._rules(), collection, self.person_for_interaction(interaction), guild_count=served
+            await self._rules(), collection, self.person_for_interaction(interaction), guild_count=guild_count
         )
 
     async def manageable_collections(self, interaction: discord.Interaction[Any]) -> list[str]:
-        """The collections that this admin may change, by name, the shared one first."""
+        """Return the collections that this admin may change, the shared one first."""
         if not self.is_admin(interaction):
             return []
-        rules, person, served = (
+        rules, person, guild_count = (
             await self._rules(),
             self.person_for_interaction(interaction),
             len(interaction.client.guilds),
         )
         names = [SHARED, *sorted(rules)]
-        return [name for name in names if can_manage(rules, name, person, guild_count=served)]
+        return [name for name in names if can_manage(rules, name, person, guild_count=guild_count)]
 
     def _build_person(
         self, user: discord.User | discord.Member, guild_id: int | None, *, can_manage_guild: bool
@@ -104,7 +104,7 @@ class Visibility:
     async def _load_direct_message_person(
         self, client: discord.Client, user_id: int, rules: Mapping[str, Rule]
     ) -> Person:
-        """Somebody in a direct message, with their guilds and roles as far as any rule asks for them."""
+        """Return a person in a direct message, with the guilds and roles that any rule names."""
         guilds: set[int] = set()
         roles: set[int] = set()
         for guild in client.guilds:
@@ -118,11 +118,11 @@ class Visibility:
 
 
 def find_audience(channel: object) -> Audience:
-    """Who can read a channel, or a thread's, beside those who can read everything; everybody where it is not known."""
+    """Return who can read a channel or a thread, apart from administrators; everybody if that is not known."""
     if isinstance(channel, discord.Thread):
         channel = channel.parent
     guild = channel.guild if isinstance(channel, discord.abc.GuildChannel) else None
-    # A channel the gateway never told of comes without its overwrites.
+    # A channel that the gateway has not sent comes without its overwrites.
     if guild is None or not isinstance(channel, discord.abc.GuildChannel) or guild.get_channel(channel.id) is None:
         return _UNKNOWN_AUDIENCE
     # Whoever sees a channel has one role that is enough for it: what a role allows, no other role takes away.
@@ -140,14 +140,14 @@ def find_audience(channel: object) -> Audience:
 
 
 def channel_ids_of(channel: object) -> frozenset[int]:
-    """A channel's id and, of a thread, that of the channel it lies in."""
+    """Return a channel's id and, for a thread, its parent's."""
     here: int | None = getattr(channel, "id", None)
     parent: int | None = channel.parent_id if isinstance(channel, discord.Thread) else None
     return frozenset(each for each in (here, parent) if each is not None)
 
 
 def role_ids_of(user: discord.abc.User) -> frozenset[int]:
-    """The roles of a member, by their ids; of anybody else none."""
+    """Return the ids of a member's roles; none for anybody else."""
     return frozenset(role.id for role in user.roles) if isinstance(user, discord.Member) else frozenset()
 
 

@@ -1,7 +1,7 @@
-"""A look at everything the bot needs, from the outside: what was seen, and what to do where it is not well.
+"""Checks everything that the bot needs, from the outside, and says what to do about each problem.
 
-Each check performs one look and returns its findings; none raises, and none shows a key. ``account`` and
-``permissions`` look at Discord, ``models`` at the models' hosts, ``machine`` at what is here.
+Each check returns its results; none raises, and none shows a key. ``account`` and ``permissions`` check Discord,
+``models`` the model servers, ``machine`` this machine.
 """
 
 from __future__ import annotations
@@ -59,14 +59,14 @@ async def run_checks(
     embedding_model: EmbeddingChoice | LocalEmbeddingChoice | None,
     is_offline: bool = False,
 ) -> Sequence[CheckResult]:
-    """Every check, side by side.
+    """Run every check at the same time.
 
-    ``index`` gives the library's state, or the words of why it cannot be opened. ``language_model`` and
-    ``embedding_model`` are the
-    models that the settings choose. With ``is_offline`` nothing is asked of Discord, nor of a model's server.
+    ``index`` returns the library's state, or the error message if it cannot be opened. ``language_model`` and
+    ``embedding_model`` are the models that the settings choose. With ``is_offline`` neither Discord nor a model's
+    server is asked.
     """
     async with aiohttp.ClientSession(timeout=TIMEOUT) as session:
-        account, models, here = await asyncio.gather(
+        account, models, machine = await asyncio.gather(
             _skip_discord() if is_offline else check_discord(session, settings),
             asyncio.gather(
                 check_model(session, settings, language_model, is_offline=is_offline),
@@ -74,18 +74,18 @@ async def run_checks(
             ),
             _check_machine(settings, index),
         )
-    return [check_settings(settings), *check_proxies(settings), *account, *models, *here]
+    return [check_settings(settings), *check_proxies(settings), *account, *models, *machine]
 
 
 async def _check_machine(settings: Settings, index: Awaitable[LibraryState | str]) -> Sequence[CheckResult]:
-    files, shut, searched, remembered, room = await asyncio.gather(
+    documents, collections, index_result, records, disk = await asyncio.gather(
         asyncio.to_thread(check_documents, settings.data_dir),
         asyncio.to_thread(check_collections, settings.data_dir),
         check_index(index),
         check_records(settings),
         asyncio.to_thread(check_disk, settings.state_dir),
     )
-    return [files, *shut, searched, remembered, room]
+    return [documents, *collections, index_result, records, disk]
 
 
 async def _skip_discord() -> Sequence[CheckResult]:

@@ -1,4 +1,4 @@
-"""What one look gives: how it is, what was seen, and what to do about it."""
+"""The result of one check: what was found, and what to do about it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What was looked at, how it is, what was seen, and what to do about it.
+    """What was checked, its state, what was found, and what to do about it.
 
     ``link`` is an address to open; it stands alone, so that it can be clicked.
     """
@@ -24,7 +24,7 @@ class CheckResult:
 
 
 def format_names(names: Sequence[str], limit: int = 3) -> str:
-    """The first few of these, and how many more there are."""
+    """Return the first few names, and how many more there are."""
     more = len(names) - limit
     named = ", ".join(names[:limit])
     return f"{named} and {more} more" if more > 0 else named

@@ -1,4 +1,4 @@
-"""One question to a server over HTTP, as an operator would put it with a browser: its status and its JSON."""
+"""Sends one HTTP request to a server and returns the status and the JSON."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ UNAUTHORISED: Final = {401, 403}
 async def fetch_json(
     session: aiohttp.ClientSession, url: str, headers: Mapping[str, str], *, proxies: Proxies
 ) -> tuple[int | None, dict[str, Any]]:
-    """Return the status and JSON object at ``url``; (None, {}) where nobody answers. No redirect is followed."""
+    """Return the status and JSON object at ``url``; (None, {}) if it cannot be reached. No redirect is followed."""
     try:
         async with session.get(url, headers=headers, allow_redirects=False, proxy=proxies.find(url)) as response:
             body: object = await response.json(content_type=None) if response.content_length != 0 else {}
@@ -31,5 +31,5 @@ async def fetch_json(
 
 
 def host_of(url: str) -> str:
-    """The host in an address, with its port where that is not the usual one: as the models' clients write it too."""
+    """Return the host of an address, with its port if that is not the default one."""
     return httpx.URL(url).netloc.decode()

@@ -182,7 +182,7 @@ def _find_unused_settings(settings: Settings) -> Iterator[str]:
 def _find_hidden_collections(
     folder: Path, existing: set[str], known_rules: Mapping[str, Rule]
 ) -> Iterator[CheckResult]:
-    """The collections that nobody sees though nothing is wrong with their collection_rules."""
+    """Yield the collections that nobody can see although no rule file is broken."""
     for name in sorted(existing - set(known_rules)):
         remedy = f"Write {folder / f'@{name}.toml'} with the ids of who may see it, such as {_EXAMPLE_RULE}."
         yield CheckResult(_COLLECTIONS, "note", f"@{name} has no rule: nobody can see it", remedy)

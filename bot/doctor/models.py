@@ -1,4 +1,4 @@
-"""The models that write and embed: where every question and document would go, proved by one word that went there."""
+"""Checks the language and embedding models: where questions and documents are sent, proved by one request."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 _NOT_PROBED: Final = "Without --offline it is asked for one word, to prove it."
 _INSTALL: Final = "Run it with `uv run --extra local …`, or set EMBED_MODEL."
 _REMEDIES: Final[Mapping[type, str]] = {
-    ModelBusy: "Nothing needs mending: look again then.",
-    ModelOutOfCredit: "Top the account up, or use the key of another.",
+    ModelBusy: "Nothing to correct: run `doctor` again later.",
+    ModelOutOfCredit: "Add credit to the account, or use the key of another one.",
 }
-"""What to do about faults that no setting is to blame for."""
+"""What to do about errors that no setting can correct."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Server:
-    """A model behind an address, what goes there, and the settings that choose them."""
+    """A model server, what is sent to it, and the settings that choose it."""
 
     subject: str
     name: str
@@ -56,7 +56,7 @@ class _Server:
         return CheckResult(self.subject, "ok", f"{action}: {self.data_sent} there{through}")
 
     async def report_failure(self, session: aiohttp.ClientSession, probe: ProbeResult) -> CheckResult:
-        """What the bot would say of the fault, and what the server says it has."""
+        """Return the error that the bot would report, and the models that the server lists."""
         if isinstance(probe.fault, SettingsInvalid):
             return CheckResult(
                 self.subject, "error", f"{self.host} was not asked: {probe.fault}", "Correct that setting."
@@ -71,7 +71,7 @@ class _Server:
         return CheckResult(self.subject, "error", seen, remedy)
 
     async def _list_models(self, session: aiohttp.ClientSession) -> list[str]:
-        """The models that the server lists, unless the one that is wanted is among them."""
+        """Return the models that the server lists; none if the chosen model is among them."""
         headers = {"Authorization": f"Bearer {self.api_key.get_secret_value()}"} if self.api_key is not None else {}
         _, body = await fetch_json(session, f"{self.url}/models", headers, proxies=self.proxies)
         entries = body.get("data")
@@ -82,7 +82,7 @@ class _Server:
 async def check_model(
     session: aiohttp.ClientSession, settings: Settings, choice: LanguageModelChoice | None, *, is_offline: bool = False
 ) -> CheckResult:
-    """Which host questions and passages go to, proved by one token that it wrote."""
+    """Check the language model by having it write one token, and say where questions and passages are sent."""
     if choice is None:
         return CheckResult(
             "Model", "note", "none: documents are quoted word for word; no question leaves this machine for an answer",
@@ -97,16 +97,16 @@ async def check_model(
     )
     if is_offline:
         return server.report_skipped()
-    from bot.knowledge.models import probe  # noqa: PLC0415  # LlamaIndex, which whoever made the choice has loaded
+    from bot.knowledge.models import probe  # noqa: PLC0415  # loads LlamaIndex, two seconds
 
-    proof = await probe.probe_llm(choice, settings.model_patience)
-    if isinstance(proof.fault, ModelResponseEmpty):
+    result = await probe.probe_llm(choice, settings.model_patience)
+    if isinstance(result.fault, ModelResponseEmpty):
         return CheckResult(
-            "Model", "note", f"{proof.host} answered, but wrote nothing", "Try `ask` to see what it writes."
+            "Model", "note", f"{result.host} answered, but wrote nothing", "Try `ask` to see what it writes."
         )
-    if proof.fault is not None:
-        return await server.report_failure(session, proof)
-    return server.report_success(f"1 token was written by {proof.host} as {choice.name}")
+    if result.fault is not None:
+        return await server.report_failure(session, result)
+    return server.report_success(f"1 token was written by {result.host} as {choice.name}")
 
 
 async def check_embeddings(
@@ -116,7 +116,7 @@ async def check_embeddings(
     *,
     is_offline: bool = False,
 ) -> CheckResult:
-    """Which host the documents' text goes to, proved by one word that it embedded."""
+    """Check the embedding model by embedding one word, and say where the documents' text is sent."""
     subject = "Embeddings"
     if choice is None:
         return CheckResult(
@@ -136,10 +136,10 @@ async def check_embeddings(
     )
     if is_offline:
         return server.report_skipped()
-    proof = await probe.probe_embedding(choice, settings.model_patience)
-    if proof.fault is not None:
-        return await server.report_failure(session, proof)
-    return server.report_success(f"1 word was embedded by {proof.host} as {choice.name}")
+    result = await probe.probe_embedding(choice, settings.model_patience)
+    if result.fault is not None:
+        return await server.report_failure(session, result)
+    return server.report_success(f"1 word was embedded by {result.host} as {choice.name}")
 
 
 async def _check_local_embeddings(choice: LocalEmbeddingChoice) -> CheckResult:

@@ -1,7 +1,4 @@
-"""What the bot may do in a guild's channels goes in; what it lacks, what that costs, and what it has too much come out.
-
-Pure: the permissions are values, whoever fetched them.
-"""
+"""Compares the bot's permissions in a guild's channels with what it needs. Pure."""
 
 from __future__ import annotations
 
@@ -29,7 +26,7 @@ CHECKED_CHANNEL_TYPES: Final = (discord.TextChannel, discord.ForumChannel, disco
 
 @dataclass(frozen=True, slots=True)
 class PermissionUse:
-    """A permission by discord.py's name and by Discord's, what its lack costs, and where it means nothing."""
+    """A permission by discord.py's and Discord's name, what is lost without it, and where it applies."""
 
     flag: str
     name: str
@@ -38,7 +35,7 @@ class PermissionUse:
     applies_in_voice: bool = True
 
     def applies_in(self, channel: Channel) -> bool:
-        """Whether it means anything to the bot in a channel of this kind."""
+        """Return whether the bot uses this permission in a channel of this kind."""
         if isinstance(channel, discord.ForumChannel):
             return self.applies_in_forums
         return self.applies_in_voice or not isinstance(channel, discord.VoiceChannel)
@@ -71,7 +68,7 @@ _PERMISSION_NAMES: Final = {"manage_guild": "Manage Server", "moderate_members":
 
 
 def build_invite_link(application_id: str) -> str:
-    """The link with which an admin of a server adds the bot, with the least permissions."""
+    """Return the link with which an admin adds the bot to a server, with the fewest permissions."""
     scopes = "bot%20applications.commands"
     return f"https://discord.com/oauth2/authorize?client_id={application_id}&scope={scopes}&permissions={REQUIRED_PERMISSIONS}"
 
@@ -79,7 +76,7 @@ def build_invite_link(application_id: str) -> str:
 def check_permissions(
     guild: str, channels: Sequence[tuple[Channel, discord.Permissions]], guild_permissions: discord.Permissions
 ) -> CheckResult:
-    """One guild's finding, from the bot's permissions in each of its channels and in the guild as a whole."""
+    """Return one guild's result, from the bot's permissions in each channel and in the whole guild."""
     if not channels:
         return CheckResult(guild, "note", "there is no channel to answer in", "Make a text channel.")
     open_ones = [channel for channel, may in channels if can_answer(channel, may)]
@@ -98,12 +95,15 @@ def check_permissions(
 
 
 def can_answer(channel: Channel, permissions: discord.Permissions) -> bool:
-    """Whether these permissions let an answer appear in a channel, or in a forum's posts."""
+    """Return whether these permissions let an answer appear in a channel, or in a forum's posts."""
     return has_write_permission(permissions, is_thread=isinstance(channel, discord.ForumChannel))
 
 
 def find_excess_permissions(permissions: discord.Permissions) -> list[str]:
-    """By Discord's names, what the bot could do harm with and needs for nothing; an administrator's right is all."""
+    """Return harmful permissions that the bot has and does not need, by Discord's names.
+
+    An administrator has every permission, so only that is named.
+    """
     if permissions.administrator:
         return ["Administrator"]
     harmful = discord.Permissions.elevated().value | discord.Permissions(mention_everyone=True).value
@@ -127,9 +127,10 @@ def _find_missing_permissions(channels: Sequence[tuple[Channel, discord.Permissi
 
 
 def _is_missing(use: PermissionUse, permissions: discord.Permissions) -> bool:
-    """Whether a permission is missed by itself: without View Channel or Send Messages others go too, by Discord's rule.
+    """Return whether a permission is missing by itself.
 
-    Those are named alone, or the list would say everything twice.
+    Without View Channel or Send Messages other permissions are lost too, by Discord's rules; those are not named a
+    second time.
     """
     if getattr(permissions, use.flag):
         return False

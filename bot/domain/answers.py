@@ -1,4 +1,4 @@
-"""The words that rooms exchange about a question and its answer, and the two doors behind which knowledge lives."""
+"""Values that packages exchange about a question and its answer, and the protocols of knowledge."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ QUESTION_LIMIT = 2_000
 """Longest question, in characters (Discord's own limit for a message)."""
 
 SHARED = ""
-"""The collection of documents that stand directly under the documents' folder."""
+"""The collection of the documents directly in the documents' folder."""
 
 
 def collection_of(document: str) -> str:
-    """``@NAME/…`` belongs to the collection NAME; everything else is shared."""
+    """Return the name of a document's collection: NAME for ``@NAME/…``, else shared."""
     first, slash, _ = document.partition("/")
     return first[1:] if slash and first.startswith("@") and len(first) > 1 else SHARED
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What this asker may see: names of collections. Applied inside the store's query."""
+    """The collections that this asker may see here. Applied inside the store's query."""
 
     collections: frozenset[str] = frozenset({SHARED})
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What one person, or the bot, said before. ``speaker`` is a name that tells people apart, and nothing else."""
+    """One earlier message of a conversation. ``speaker`` is a name that tells people apart."""
 
     speaker: str
     text: str
@@ -41,7 +41,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A document that came with a question: its file's name, and its text as Markdown, cut to what a model may read."""
+    """A file that came with a question: its name, and its text as Markdown, cut to what a model may read."""
 
     name: str
     text: str
@@ -49,9 +49,9 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class ResponseStyle:
-    """How a place wants to be answered, in its admin's words.
+    """How answers are written on a server.
 
-    ``language`` is a language's name in English, "" for the question's own; ``tone`` a line on how to write.
+    ``language`` is a language's name in English, "" for the question's own; ``tone`` is a line on how to write.
     """
 
     language: str = ""
@@ -63,7 +63,7 @@ class Question:
     """One question: what is asked, by whom, where and when.
 
     Args:
-        text: The question in the asker's words.
+        text: The question as the asker wrote it.
         answer_id: Id of the interaction or message that asked; it names the answer from then on.
         scope: The collections this asker may see here.
         conversation: Earlier messages, oldest first, no longer than a model may be given.
@@ -76,7 +76,7 @@ class Question:
         channel_id: The channel or thread it was asked in.
         asked_at: Unix seconds.
         attachment_names: Names of all files that came with the question, known before any is read.
-        notes: What the asker is told below the answer, such as a file that could not be read.
+        notes: Lines shown below the answer, such as a file that could not be read.
         is_automatic: Nobody asked the bot: a new post is answered because the documents answer it clearly.
     """
 
@@ -99,15 +99,13 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One passage the answer may rest on. ``number`` is the n of its [n] marks, from 1.
+    """One passage that the answer may be based on. ``number`` is the n of its [n] citations, from 1.
 
-    ``document`` is the path relative to the documents' folder, with ``/``. ``section`` is the path of headings,
-    joined
-    by " › ", without the title; ``page`` counts from 1, as does ``line``, on which the passage begins where the
-    file is
-    made of lines. ``url`` is where the document itself says it lives.
-    ``date`` is when the document was last changed before it was read; ``is_changed``: the file is another one by now.
-    ``page_label`` is what the document itself calls the page, where that is not its number.
+    ``document`` is the path relative to the documents' folder, with ``/``. ``section`` is the path of headings, joined
+    by " › ", without the title; ``page`` counts from 1, as does ``line``, on which the passage begins where the file is
+    made of lines. ``url`` is the document's own address. ``date`` is when the document was last changed before it was
+    read; ``is_changed``: the file has changed since then. ``page_label`` is what the document itself calls the page,
+    where that is not its number.
     """
 
     number: int
@@ -144,7 +142,7 @@ class AnswerStatus(Enum):
 
     @property
     def is_interrupted(self) -> bool:
-        """Whether something kept the model from its end, so that asking again may bring more."""
+        """Whether the answer was interrupted, so that asking again may bring more."""
         return self not in {
             AnswerStatus.COMPLETE,
             AnswerStatus.CUT_AT_LENGTH,
@@ -155,19 +153,19 @@ class AnswerStatus(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens that a model was given and that it wrote; the model's own figures where it gave any, else counted."""
+    """Tokens that a model read and wrote: the server's own numbers where it sent any, else counted."""
 
     prompt: int = 0
     completion: int = 0
 
     @property
     def total(self) -> int:
-        """Both together."""
+        """Tokens read and written together."""
         return self.prompt + self.completion
 
 
 class Answer(Protocol):
-    """An answer on its way: sources now, deltas as they come, then a status."""
+    """An answer that is being written: its sources first, then its deltas, then its status."""
 
     @property
     def sources(self) -> Sequence[Source]:
@@ -176,38 +174,40 @@ class Answer(Protocol):
 
     @property
     def notice(self) -> str:
-        """A short remark shown with the answer, not part of its text: "keywords only", say; empty if there is none."""
+        """A short note shown with the answer, not part of its text, such as "keywords only"; "" if there is none."""
         ...
 
     @property
     def searched_for(self) -> str:
-        """The self-contained question that a follow-up was searched as; empty where it was searched as asked."""
+        """The condensed question that a follow-up was searched as; "" where it was searched as asked."""
         ...
 
     @property
     def is_confident(self) -> bool:
-        """Whether the passages speak so clearly of the question that it may be answered unasked."""
+        """Whether the passages answer the question so clearly that it may be answered unasked."""
         ...
 
     @property
     def usage(self) -> Usage:
-        """Tokens spent on it so far, the rewriting of a follow-up included; right at any moment, also after a fault.
+        """Tokens spent so far, those for condensing a follow-up included; correct at any time, also after an error.
 
-        What a model was given counts from the moment the first delta is awaited; nothing where no model writes.
+        What the model read counts from the moment the first delta is awaited; without a model all is 0.
         """
         ...
 
     def deltas(self) -> AsyncIterator[str]:
-        """Newly arrived text, once. Cancel the task that waits on it and the model's connection closes.
+        """Yield new text as it arrives, once.
+
+        Cancelling the task that waits for it closes the connection to the model.
 
         Raises:
-            AnswerUnavailable: the model failed; the deltas that came before stand.
+            AnswerUnavailable: the model failed; the deltas before that are valid.
         """
         ...
 
     @property
     def status(self) -> AnswerStatus:
-        """How the model ended it; meaningful once ``deltas()`` is exhausted without an error."""
+        """How the model ended the answer; valid once ``deltas()`` is exhausted without an error."""
         ...
 
 
@@ -215,7 +215,7 @@ class Answerer(Protocol):
     """Answers questions."""
 
     async def answer(self, question: Question) -> Answer:
-        """Find the passages and make ready to answer; no model is asked to write before the first delta is awaited.
+        """Find the passages and prepare an answer; no model writes before the first delta is awaited.
 
         Raises:
             QuestionInvalid, IndexUnavailable, NothingFound, StoreUnusable, ContextTooLong

@@ -1,4 +1,4 @@
-"""A collection's name as people read and type it: ``@hr``, and ``shared`` for the documents that are everybody's."""
+"""Collection names as people read and type them: ``@hr``, or ``shared`` for the shared documents."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ SHARED_NAME = "shared"
 
 
 def format_collection(name: str) -> str:
-    """A collection as people read it."""
+    """Return a collection's name as people read it."""
     return f"@{name}" if name != SHARED else SHARED_NAME
 
 
 def parse_collection(typed: str) -> str:
-    """The collection that somebody typed or picked."""
+    """Return the name of the collection that somebody typed or picked."""
     typed = typed.strip()
     return SHARED if typed.lower() == SHARED_NAME else typed.removeprefix("@")

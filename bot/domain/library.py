@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far an ingestion is. Counts are of this run; ``files_total`` is known before the first file is read."""
+    """How far an ingestion run is.
+
+    All counts are of this run; ``files_total`` is known before the first file is read.
+    """
 
     files_done: int = 0
     files_total: int = 0
@@ -30,8 +33,8 @@ class ReindexRequest:
     """What an ingestion run is to do.
 
     Args:
-        collection: Look at this one alone (``SHARED`` is the shared documents); None for all.
-        full: Read every file again, changed or not; no passage is paid for twice for that.
+        collection: Compare only this one (``SHARED`` is the shared documents); None for all.
+        full: Read every file again, changed or not; passages that are embedded already are not embedded again.
         dry_run: Only report what would change.
         force: Allow a run that deletes more than half of what is searchable.
     """
@@ -44,15 +47,13 @@ class ReindexRequest:
 
 @dataclass(frozen=True, slots=True)
 class IngestionReport:
-    """What a run changed, or with a dry run would change.
+    """What a run changed, or would change if it is a dry run.
 
-    ``nodes`` counts the passages of what is new or changed, ``embedded`` those that went to the embedding model;
-    ``failed`` maps a document that was passed over to its reason. ``moved`` maps old names to new ones where a file
-    is the same under another name; they are among ``removed`` and ``new`` as well. ``tokens`` and
-    ``dollars`` are what
-    a dry run expects the embedding to take; ``dollars`` is None where the model's price is not known.
-    ``passed_over`` counts files of formats that are not read, by suffix; ``notes`` say of documents that were read what
-    of them could not be.
+    ``nodes`` counts the passages of new and changed documents, ``embedded`` those that were sent to the embedding
+    model; ``failed`` maps a document that could not be read to the reason. ``moved`` maps old names to new names where
+    only a file's name changed; these are among ``removed`` and ``new`` as well. ``tokens`` and ``dollars`` are what a
+    dry run estimates for the embedding; ``dollars`` is None if the model's price is not known. ``passed_over`` counts
+    files of formats that are not read, by suffix; ``notes`` says which parts of a document could not be read.
     """
 
     new: Sequence[str] = ()
@@ -74,9 +75,8 @@ class IngestionReport:
 class LibraryState:
     """What is searchable now, and the run in progress, if any.
 
-    ``embedding`` is the model's name, or "none".
-
-    ``generation`` counts the index's states; ``built_at`` is when the present one was put in place.
+    ``embedding`` is the model's name, or "none". ``generation`` is the number of the index's state; ``built_at`` is
+    when it was published.
     """
 
     documents: int
@@ -89,9 +89,9 @@ class LibraryState:
 
 @dataclass(frozen=True, slots=True)
 class DocumentInfo:
-    """A searchable document: its path relative to the documents' folder, its title, its collection and its passages.
+    """A searchable document: its path in the documents' folder, title, collection and number of passages.
 
-    ``date`` is when it was last changed before it was read, ``url`` where it says it lives.
+    ``date`` is when it was last changed before it was read, ``url`` its own address.
     """
 
     document: str
@@ -106,7 +106,7 @@ class FileReader(Protocol):
     """Reads files that came with a question."""
 
     async def read(self, name: str, content: bytes) -> Attachment:
-        """Read a file in the limited child process; nothing of it is kept.
+        """Read a file in the limited child process; nothing of it is stored.
 
         Raises:
             DocumentUnreadable: it is damaged, locked, too large or of no known format; the message says which.
@@ -118,7 +118,7 @@ class Library(FileReader, Protocol):
     """The documents behind the answers."""
 
     async def state(self) -> LibraryState:
-        """What is searchable now."""
+        """Return what is searchable now."""
         ...
 
     async def reindex(
@@ -127,10 +127,10 @@ class Library(FileReader, Protocol):
         *,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> IngestionReport:
-        """Bring the index up to date with the folder; the old one serves meanwhile. One run at a time.
+        """Update the index from the folder while the old index is searched. One run at a time.
 
         Args:
-            request: What to look at; without one, everything that has changed.
+            request: What to compare; without one, everything that has changed.
             on_progress: Called as files are done, perhaps in another thread.
 
         Raises:
@@ -140,11 +140,11 @@ class Library(FileReader, Protocol):
         ...
 
     def cancel(self) -> bool:
-        """Have the run in progress end soon, the old index still serving; False if there is none."""
+        """End the run in progress soon, without changing the index; return False if there is none."""
         ...
 
     async def list_documents(self, scope: Scope) -> Sequence[DocumentInfo]:
-        """The searchable documents inside a scope, by path.
+        """Return the searchable documents inside a scope, by path.
 
         Raises:
             StoreUnusable: the index cannot be read.
@@ -156,9 +156,9 @@ class Library(FileReader, Protocol):
         ...
 
     async def add(self, collection: str, name: str, content: bytes) -> str:
-        """Put a file into a collection's folder, at one stroke and under a safe name; gives its document's path.
+        """Write a file into a collection's folder under a safe name; return its document's path.
 
-        It is searchable after the next run. A file of the same name is replaced.
+        It is searchable after the next run. A file of the same name is replaced, in one step.
 
         Raises:
             DocumentUnreadable: its name or content is of no known format, or too large.
@@ -167,16 +167,16 @@ class Library(FileReader, Protocol):
         ...
 
     async def add_page(self, collection: str, url: str) -> str:
-        """Put a web page's address on the collection's list; gives the address as it stands there.
+        """Add a web page's address to the collection's list; return the address as it is stored.
 
         Raises:
-            DocumentUnreadable: it is no public http or https address.
+            DocumentUnreadable: it is not a public http or https address.
             StoreUnusable: the folder cannot be written.
         """
         ...
 
     async def remove(self, document: str) -> bool:
-        """Take a document's file out of the folder, or a page off its list; False if there is none.
+        """Delete a document's file, or take its page off the list; return False if there is none.
 
         It is searchable until the next run.
 

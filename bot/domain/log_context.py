@@ -1,4 +1,4 @@
-"""Names the answer that is being worked on, so that every log line written meanwhile carries its id."""
+"""Sets the answer that is being worked on, so that every log line carries its id."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LogContext:
-    """What a log line belongs to; ``guild_id`` is None in direct messages."""
+    """The answer that a log line belongs to; ``guild_id`` is None in direct messages."""
 
     answer_id: str
     guild_id: int | None

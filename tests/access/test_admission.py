@@ -51,8 +51,8 @@ class BreakableRecords(SqlRecords):
 class UnwritableRecords(SqlRecords):
     """Records on a disk that is full."""
 
-    async def add_usage(self, usage_record: UsageRecord) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        raise RecordsUnusable(f"What answer {usage_record.answer_id} costs cannot be written.")
+    async def add_usage(self, usage: UsageRecord) -> None:
+        raise RecordsUnusable(f"The usage of answer {usage.answer_id} cannot be written.")
 
     async def save_guild_setting(self, guild_id: int, name: str, value: Json) -> None:
         raise RecordsUnusable(f"{name} of {guild_id} cannot be {value}.")
@@ -104,12 +104,12 @@ async def test_uncommitted_reservation_counts_as_its_estimate_after_a_restart(me
 
 
 async def test_a_guilds_channels_language_and_limits_hold(memory_records: SqlRecords) -> None:
-    house = GuildSettingsStore(memory_records)
-    admission = Admission(memory_records, house, limits=FREE, question_characters=10, clock=clock)
-    await house.set(5, "channels", ["7"])
-    await house.set(5, "language", "German")
-    await house.set(5, "questions_per_minute", 1)
-    chosen = await house.load(5)
+    store = GuildSettingsStore(memory_records)
+    admission = Admission(memory_records, store, limits=FREE, question_characters=10, clock=clock)
+    await store.set(5, "channels", ["7"])
+    await store.set(5, "language", "German")
+    await store.set(5, "questions_per_minute", 1)
+    chosen = await store.load(5)
     assert "I answer in <#7>" in await admission.admit(make_question("1"), chosen, channel_ids={8, 9})
     assert await admission.admit(make_question("2"), chosen, channel_ids={8, 7}) == ""
     assert "You may ask 1 question a minute." in await admission.admit(make_question("3"), chosen, channel_ids={7})
@@ -117,23 +117,23 @@ async def test_a_guilds_channels_language_and_limits_hold(memory_records: SqlRec
     assert "11 characters. The limit here is 10." in await admission.admit(
         make_question("5", guild=6, text="x" * 11), UNSET
     )
-    assert (await house.load(5)).style == ResponseStyle("German", "")
+    assert (await store.load(5)).style == ResponseStyle("German", "")
     assert (await GuildSettingsStore(memory_records).load(5)).style == ResponseStyle("German", "")
-    await house.set(5, "language", None)
-    assert (await house.load(5)).style == ResponseStyle()
+    await store.set(5, "language", None)
+    assert (await store.load(5)).style == ResponseStyle()
 
 
 async def test_setting_that_cannot_be_saved_is_not_applied() -> None:
     async with UnwritableRecords.open(IN_MEMORY) as records:
-        house = GuildSettingsStore(records)  # pyright: ignore[reportArgumentType]
+        store = GuildSettingsStore(records)
         with pytest.raises(RecordsUnusable):
-            await house.set(5, "channels", ["7"])
-        assert (await house.load(5)).channels == frozenset()
+            await store.set(5, "channels", ["7"])
+        assert (await store.load(5)).channels == frozenset()
 
 
 async def test_answer_is_given_even_if_its_usage_cannot_be_saved() -> None:
     async with UnwritableRecords.open(IN_MEMORY) as records:
-        admission = Admission(records, limits=replace(FREE, person_daily=100), estimate=50, clock=clock)  # pyright: ignore[reportArgumentType]
+        admission = Admission(records, limits=replace(FREE, person_daily=100), estimate=50, clock=clock)
         assert await admission.admit(make_question("1"), UNSET) == ""
         await admission.reserve("1")
         await admission.commit("1", Usage(90, 20))
@@ -212,6 +212,20 @@ async def test_rejected_question_leaves_no_reservation_in_its_own_process() -> N
         assert await one.admit(make_question("1"), UNSET) == ""
         assert await other.admit(make_question("2"), UNSET)
         assert other.count_tokens_today() == 0
+
+
+async def test_cancelled_reservation_leaves_nothing_in_its_own_process() -> None:
+    async with SharedRecords.open(IN_MEMORY) as records:
+        records.is_slow = True
+        admission = Admission(records, limits=replace(FREE, at_once=1), estimate=1_000, clock=clock)
+        admitting = asyncio.create_task(admission.admit(make_question("1"), UNSET))
+        await asyncio.sleep(0.1)
+        admitting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await admitting
+        assert admission.count_tokens_today() == 0
+        records.is_slow = False
+        assert await admission.admit(make_question("2"), UNSET) == ""
 
 
 async def test_slow_shared_records_leave_the_decision_to_the_process(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,4 +1,4 @@
-"""Budgets with numbers for time: what is let in, what is refused and until when, and what a day has cost."""
+"""Budgets: which questions are admitted, which rejected until when, and what a day has cost."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.access.budgets import DAY, RESERVATION_TIMEOUT, Ledger, Limits, Rejection
+from bot.access.budgets import DAY, Ledger, Limits, Rejection
 from bot.records import UsageRecord
 
 ADA, BEN = 1, 2
@@ -94,7 +94,6 @@ def test_committing_less_than_the_estimate_frees_the_rest() -> None:
     ledger = Ledger()
     limits = replace(FREE, total_daily=1_000)
     assert ledger.admit(make_usage_record("1"), limits) is None
-    ledger.reserve("1")
     ledger.commit("1", 10, MORNING + 5)
     assert ledger.count_tokens_today(MORNING + 5) == 10
     assert ledger.admit(make_usage_record("2", at=MORNING + 6), limits) is None
@@ -113,21 +112,9 @@ def test_ledger_counts_todays_saved_usage_after_a_restart() -> None:
     assert ledger.admit(make_usage_record("4"), replace(FREE, total_daily=1_000)) is not None
 
 
-def test_unused_reservation_is_released_after_a_timeout() -> None:
-    ledger = Ledger()
-    limits = replace(FREE, at_once=1, total_daily=1_000)
-    assert ledger.admit(make_usage_record("1"), limits) is None
-    later = MORNING + RESERVATION_TIMEOUT + 1
-    assert ledger.admit(make_usage_record("2", at=later), limits) is None
-    assert ledger.reserve("1") is None
-    assert ledger.reserve("2") is not None
-    assert ledger.admit(make_usage_record("3", at=later + RESERVATION_TIMEOUT + 1), limits) is not None
-
-
 def test_answer_past_midnight_counts_on_the_day_it_ends() -> None:
     ledger = Ledger()
     assert ledger.admit(make_usage_record("1", at=101 * DAY - 1.0), FREE) is None
-    ledger.reserve("1")
     ledger.commit("1", 400, 101 * DAY + 1.0)
     assert ledger.count_tokens_today(101 * DAY + 1.0) == 400
 
@@ -147,7 +134,6 @@ def test_a_budget_is_exceeded_by_no_more_than_the_answers_under_way(
         key = str(number)
         if ledger.admit(make_usage_record(key, 1_000, who=who), limits) is None:
             assert paid + 1_000 * len(under_way) < limit
-            ledger.reserve(key)
             under_way[key] = price
         if ends and under_way:
             done, cost = under_way.popitem()

@@ -54,7 +54,8 @@ def test_cluster_shows_count_askers_dates_and_comments() -> None:
 
 def test_no_open_gaps_is_reported() -> None:
     assert (
-        format_page(build_page([], 0), 1) == "No question asked in the last 1 day waits for an answer in the documents."
+        format_page(build_page([], 0), 1)
+        == "No question asked in the last 1 day is without an answer in the documents."
     )
 
 

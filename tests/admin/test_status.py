@@ -26,11 +26,11 @@ def test_status_summary_has_one_line_per_fact() -> None:
         "**Docent `1.2.3`**",
         "Writes: `gpt-x at api.example`",
         "Embeds: `nothing: keywords only`",
-        "Kept: index in `a SQLite file`, records in `PostgreSQL`",
+        "Stored: index in `a SQLite file`, records in `PostgreSQL`",
         "Index: generation 7, built <t:1700000000:R> · 12 documents, 1,430 passages",
-        "Now: 2 answers under way, 1 in line",
+        "Now: 2 answers running, 1 waiting",
         "Answers today: 12 in this server · first words after 1.2 s (median) · 2 of 10 failed (20%)",
-        "Tokens today: 12,000 of 100,000 in this server, 40,000 by everybody together",
+        "Tokens today: 12,000 of 100,000 in this server, 40,000 in all servers together",
     ]
 
 

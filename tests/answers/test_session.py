@@ -30,15 +30,15 @@ INTERRUPTIONS = [
 
 
 async def run_session(script: Script) -> AnswerSession:
-    """A telling whose script has been heard as far as it goes."""
-    telling = AnswerSession(FakeAnswerer(script), Question("Refunds?", answer_id="1"))
+    """A session whose script has been heard as far as it goes."""
+    session = AnswerSession(FakeAnswerer(script), Question("Refunds?", answer_id="1"))
     try:
-        await telling.begin()
-        async for _ in telling.deltas():
+        await session.begin()
+        async for _ in session.deltas():
             pass
     except Exception:  # noqa: BLE001 - the script broke off where it was meant to
-        return telling
-    return telling
+        return session
+    return session
 
 
 async def closing_note(script: Script, end_reason: EndReason) -> str:
@@ -52,10 +52,10 @@ async def test_status_line_names_the_documents_read_and_links_only_sources() -> 
 
 
 async def test_deltas_pass_through_unchanged_and_are_kept() -> None:
-    telling = AnswerSession(FakeAnswerer(Script(["Two ", "weeks [1]."])), Question("Refunds?", answer_id="1"))
-    await telling.begin()
-    assert [delta async for delta in telling.deltas()] == ["Two ", "weeks [1]."]
-    assert telling.text == "Two weeks [1]."
+    session = AnswerSession(FakeAnswerer(Script(["Two ", "weeks [1]."])), Question("Refunds?", answer_id="1"))
+    await session.begin()
+    assert [delta async for delta in session.deltas()] == ["Two ", "weeks [1]."]
+    assert session.text == "Two weeks [1]."
 
 
 async def test_deltas_before_the_start_raise_an_error() -> None:
@@ -147,7 +147,7 @@ async def test_name_of_who_stopped_an_answer_is_escaped(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("cause", "fate"),
+    ("cause", "status"),
     [
         (Ended(), AnswerStatus.COMPLETE),
         (Failed(NothingFound("Nothing.")), AnswerStatus.NOT_FOUND),
@@ -157,25 +157,25 @@ async def test_name_of_who_stopped_an_answer_is_escaped(name: str) -> None:
         (OutOfTime(840.0), AnswerStatus.OUT_OF_TIME),
     ],
 )
-async def test_status_is_set_when_the_closing_is_built(cause: EndReason, fate: AnswerStatus) -> None:
-    telling = await run_session(Script(["Two weeks [1]."]))
-    assert telling.status is AnswerStatus.WRITING
-    telling.closing(cause)
-    assert telling.status is fate
+async def test_status_is_set_when_the_closing_is_built(cause: EndReason, status: AnswerStatus) -> None:
+    session = await run_session(Script(["Two weeks [1]."]))
+    assert session.status is AnswerStatus.WRITING
+    session.closing(cause)
+    assert session.status is status
 
 
 @pytest.mark.parametrize(
-    ("ending", "fate"),
+    ("ending", "status"),
     [
         (AnswerStatus.CUT_AT_LENGTH, AnswerStatus.CUT_AT_LENGTH),
         (AnswerStatus.FILTERED, AnswerStatus.FILTERED),
         (AnswerStatus.NOT_FOUND, AnswerStatus.NOT_FOUND),
     ],
 )
-async def test_finish_reasons_other_than_stop_are_distinguished(ending: AnswerStatus, fate: AnswerStatus) -> None:
-    telling = await run_session(Script(["Two we"], status=ending))
-    telling.closing(Ended())
-    assert telling.status is fate
+async def test_finish_reasons_other_than_stop_are_distinguished(ending: AnswerStatus, status: AnswerStatus) -> None:
+    session = await run_session(Script(["Two we"], status=ending))
+    session.closing(Ended())
+    assert session.status is status
 
 
 async def test_citations_are_linked_for_the_reader_and_not_in_the_record() -> None:

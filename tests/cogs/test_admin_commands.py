@@ -28,8 +28,8 @@ NOW = 1_790_000_000.0
 PARKING = ("Where can I park?", "Where can I park my car?")
 
 
-def use_command(talk: RunningBot, command: str, who: str = "Ada", **options: object) -> Interaction:
-    return talk.world.people.use_command(talk.general.id, talk.world.find_user(who).id, command, options)
+def use_command(chat: RunningBot, command: str, who: str = "Ada", **options: object) -> Interaction:
+    return chat.world.people.use_command(chat.general.id, chat.world.find_user(who).id, command, options)
 
 
 async def fill_records(records: SqlRecords, world: World) -> SqlRecords:
@@ -45,7 +45,7 @@ async def fill_records(records: SqlRecords, world: World) -> SqlRecords:
         ("5", "What do directors earn?", ben, guild_id, AnswerStatus.NOT_FOUND, Scope(frozenset({"", "board"}))),
         ("6", "How long do refunds take?", ben, guild_id, AnswerStatus.COMPLETE, Scope()),
     ]
-    for key, question, asker, guild, fate, scope in rows:
+    for key, question, asker, guild, status, scope in rows:
         await records.save_answer(
             AnswerRecord(
                 key,
@@ -55,10 +55,10 @@ async def fill_records(records: SqlRecords, world: World) -> SqlRecords:
                 7,
                 at + int(key),
                 scope=scope,
-                status=fate,
+                status=status,
                 ended_at=at + 20,
                 first_word_at=at + int(key) + 2,
-                sources=(HANDBOOK,) if fate is AnswerStatus.COMPLETE else (),
+                sources=(HANDBOOK,) if status is AnswerStatus.COMPLETE else (),
                 usage=Usage(100, 20),
             )
         )
@@ -68,20 +68,20 @@ async def fill_records(records: SqlRecords, world: World) -> SqlRecords:
 
 
 async def test_setting_is_set_shown_audited_and_reset() -> None:
-    async with running_bot(world=world_with_admin()) as talk:
-        use_command(talk, "settings set", name="language", value="German")
-        assert "German" in (await talk.wait_for_ephemeral()).current_state.content
-        assert (await talk.admission.guild_settings.load(talk.general.guild_id)).language == "German"
-        use_command(talk, "settings show")
+    async with running_bot(world=world_with_admin()) as chat:
+        use_command(chat, "settings set", name="language", value="German")
+        assert "German" in (await chat.wait_for_ephemeral()).current_state.content
+        assert (await chat.admission.guild_settings.load(chat.general.guild_id)).language == "German"
+        use_command(chat, "settings show")
         await wait_until(
-            lambda: any("tokens_per_server" in message.current_state.content for message in talk.ephemeral_messages())
+            lambda: any("tokens_per_server" in message.current_state.content for message in chat.ephemeral_messages())
         )
-        assert any("German" in message.current_state.content for message in talk.ephemeral_messages()[1:])
-        count = len(talk.ephemeral_messages()) + 1
-        use_command(talk, "settings reset", name="language")
-        await talk.wait_for_ephemeral(count)
-        assert (await talk.admission.guild_settings.load(talk.general.guild_id)).language == ""
-        acts = await talk.records.load_audit_log(talk.general.guild_id, 5)
+        assert any("German" in message.current_state.content for message in chat.ephemeral_messages()[1:])
+        count = len(chat.ephemeral_messages()) + 1
+        use_command(chat, "settings reset", name="language")
+        await chat.wait_for_ephemeral(count)
+        assert (await chat.admission.guild_settings.load(chat.general.guild_id)).language == ""
+        acts = await chat.records.load_audit_log(chat.general.guild_id, 5)
     assert [act.name for act in acts] == ["settings reset", "settings set"]
 
 
@@ -94,24 +94,24 @@ async def test_setting_is_set_shown_audited_and_reset() -> None:
     ],
 )
 async def test_invalid_setting_value_is_reported_and_changes_nothing(name: str, value: str, words: str) -> None:
-    async with running_bot(world=world_with_admin()) as talk:
-        use_command(talk, "settings set", name=name, value=value)
-        assert (await talk.wait_for_ephemeral()).current_state.content == words
-        assert await talk.admission.guild_settings.load(talk.general.guild_id) == GuildSettings()
+    async with running_bot(world=world_with_admin()) as chat:
+        use_command(chat, "settings set", name=name, value=value)
+        assert (await chat.wait_for_ephemeral()).current_state.content == words
+        assert await chat.admission.guild_settings.load(chat.general.guild_id) == GuildSettings()
 
 
 async def test_forum_setting_warns_without_the_message_content_intent() -> None:
-    async with running_bot(world=world_with_admin()) as talk:
-        use_command(talk, "settings set", name="forums", value=f"<#{talk.general.id}>")
-        assert "MESSAGE_CONTENT is off" in (await talk.wait_for_ephemeral()).current_state.content
+    async with running_bot(world=world_with_admin()) as chat:
+        use_command(chat, "settings set", name="forums", value=f"<#{chat.general.id}>")
+        assert "MESSAGE_CONTENT is off" in (await chat.wait_for_ephemeral()).current_state.content
 
 
 async def test_gaps_are_grouped_and_marked_as_done_after_a_restart_too(memory_records: SqlRecords) -> None:
     world = world_with_admin()
     records = await fill_records(memory_records, world)
-    async with running_bot(world=world, records=records) as talk:
-        use_command(talk, "gaps")
-        message = await talk.wait_for_ephemeral()
+    async with running_bot(world=world, records=records) as chat:
+        use_command(chat, "gaps")
+        message = await chat.wait_for_ephemeral()
         text = message.current_state.content
     assert PARKING[1] in text
     assert "training" in text
@@ -121,12 +121,12 @@ async def test_gaps_are_grouped_and_marked_as_done_after_a_restart_too(memory_re
     select = next(c for row in message.current_state.components for c in row["components"] if c["type"] == 3)
     parking = next(option["value"] for option in select["options"] if "park" in option["label"])
     world.commands.clear()
-    async with running_bot(world=world, records=records) as talk:
+    async with running_bot(world=world, records=records) as chat:
         world.people.press(message.id, select["custom_id"], world.find_user("Ada").id, (parking,))
         await wait_until(lambda: "park" not in message.current_state.content)
         assert "training" in message.current_state.content
-        left = await records.load_gaps(talk.general.guild_id, 0, 10)
-        (act,) = await records.load_audit_log(talk.general.guild_id, 5)
+        left = await records.load_gaps(chat.general.guild_id, 0, 10)
+        (act,) = await records.load_audit_log(chat.general.guild_id, 5)
     assert {gap.answer_id for gap in left} == {"3", "5", "6"}
     assert act.name == "gaps done"
 
@@ -134,26 +134,26 @@ async def test_gaps_are_grouped_and_marked_as_done_after_a_restart_too(memory_re
 async def test_question_cluster_that_changed_is_not_marked_as_done(memory_records: SqlRecords) -> None:
     world = world_with_admin()
     records = await fill_records(memory_records, world)
-    async with running_bot(world=world, records=records) as talk:
-        use_command(talk, "gaps")
-        message = await talk.wait_for_ephemeral()
+    async with running_bot(world=world, records=records) as chat:
+        use_command(chat, "gaps")
+        message = await chat.wait_for_ephemeral()
         select = next(c for row in message.current_state.components for c in row["components"] if c["type"] == 3)
         for who, words in (("Ben", ADMINS_ONLY), ("Ada", SELECTION_CHANGED)):
             data = {"custom_id": select["custom_id"], "component_type": 3, "values": ["0" * 16]}
-            count = len(talk.ephemeral_messages()) + 1
+            count = len(chat.ephemeral_messages()) + 1
             who_id = world.find_user(who).id
             world.people.create_interaction(
-                InteractionKind.COMPONENT, talk.general.id, who_id, data, message_id=message.id
+                InteractionKind.COMPONENT, chat.general.id, who_id, data, message_id=message.id
             )
-            assert (await talk.wait_for_ephemeral(count)).current_state.content == words
-        assert len(await records.load_gaps(talk.general.guild_id, 0, 10)) == 5
+            assert (await chat.wait_for_ephemeral(count)).current_state.content == words
+        assert len(await records.load_gaps(chat.general.guild_id, 0, 10)) == 5
 
 
 async def test_feedback_export_contains_no_formula(memory_records: SqlRecords) -> None:
     world = world_with_admin()
-    async with running_bot(world=world, records=await fill_records(memory_records, world)) as talk:
-        use_command(talk, "feedback export")
-        message = await talk.wait_for_ephemeral()
+    async with running_bot(world=world, records=await fill_records(memory_records, world)) as chat:
+        use_command(chat, "feedback export")
+        message = await chat.wait_for_ephemeral()
         (file,) = message.current_state.attachments
         text = file.content.decode("utf-8-sig")
     assert file.filename == "feedback.csv"
@@ -164,18 +164,18 @@ async def test_feedback_export_contains_no_formula(memory_records: SqlRecords) -
 
 
 async def test_feedback_export_without_votes_sends_no_file() -> None:
-    async with running_bot(world=world_with_admin()) as talk:
-        use_command(talk, "feedback export", days=3)
-        assert (await talk.wait_for_ephemeral()).current_state.content == NO_FEEDBACK
+    async with running_bot(world=world_with_admin()) as chat:
+        use_command(chat, "feedback export", days=3)
+        assert (await chat.wait_for_ephemeral()).current_state.content == NO_FEEDBACK
 
 
 async def test_forget_deletes_the_members_data_in_this_guild_after_confirmation(memory_records: SqlRecords) -> None:
     world = world_with_admin()
     records = await fill_records(memory_records, world)
-    async with running_bot(world=world, records=records) as talk:
+    async with running_bot(world=world, records=records) as chat:
         ben = world.find_user("Ben").id
-        use_command(talk, "forget", "Ben")
-        question = await talk.wait_for_ephemeral()
+        use_command(chat, "forget", "Ben")
+        question = await chat.wait_for_ephemeral()
         assert await records.load_answer("2") is not None
         world.people.press(question.id, f"forget:confirm:{ben}", ben)
         await wait_until(lambda: question.current_state.content.startswith("Forgotten: 4 questions"))
@@ -184,7 +184,7 @@ async def test_forget_deletes_the_members_data_in_this_guild_after_confirmation(
         assert await records.load_answer("4") is not None
         world.people.create_interaction(
             InteractionKind.COMPONENT,
-            talk.general.id,
+            chat.general.id,
             ben,
             {"custom_id": f"forget:confirm:{ben}", "component_type": 2},
             message_id=question.id,
@@ -195,20 +195,20 @@ async def test_forget_deletes_the_members_data_in_this_guild_after_confirmation(
 async def test_forget_for_others_is_for_admins_even_with_a_forged_button(memory_records: SqlRecords) -> None:
     world = world_with_admin()
     records = await fill_records(memory_records, world)
-    async with running_bot(world=world, records=records) as talk:
+    async with running_bot(world=world, records=records) as chat:
         ada, ben = world.find_user("Ada").id, world.find_user("Ben").id
-        use_command(talk, "forget", "Ben", member=ada)
-        message = await talk.wait_for_ephemeral()
+        use_command(chat, "forget", "Ben", member=ada)
+        message = await chat.wait_for_ephemeral()
         assert message.current_state.content == ADMINS_ONLY
         data = {"custom_id": f"forget:confirm:{ada}", "component_type": 2}
-        world.people.create_interaction(InteractionKind.COMPONENT, talk.general.id, ben, data, message_id=message.id)
-        assert (await talk.wait_for_ephemeral(2)).current_state.content == ADMINS_ONLY
+        world.people.create_interaction(InteractionKind.COMPONENT, chat.general.id, ben, data, message_id=message.id)
+        assert (await chat.wait_for_ephemeral(2)).current_state.content == ADMINS_ONLY
         assert await records.load_answer("1") is not None
-        use_command(talk, "forget", "Ada", member=ben)
-        question = await talk.wait_for_ephemeral(3)
+        use_command(chat, "forget", "Ada", member=ben)
+        question = await chat.wait_for_ephemeral(3)
         world.people.press(question.id, f"forget:confirm:{ben}", ada)
         await wait_until(lambda: question.current_state.content.startswith("Forgotten:"))
-        (act,) = await records.load_audit_log(talk.general.guild_id, 5)
+        (act,) = await records.load_audit_log(chat.general.guild_id, 5)
     assert (act.name, act.details) == ("forget", {"member": str(ben)})
 
 
@@ -218,9 +218,9 @@ async def test_status_shows_the_admin_the_state_of_the_bot(memory_records: SqlRe
     model: dict[str, Any] = {"openai_base_url": "http://127.0.0.1/v1", "llm_model": "fake"}
     async with running_bot(
         world=world, records=await fill_records(memory_records, world), library=library, **model
-    ) as talk:
-        use_command(talk, "status")
-        text = (await talk.wait_for_ephemeral()).current_state.content
+    ) as chat:
+        use_command(chat, "status")
+        text = (await chat.wait_for_ephemeral()).current_state.content
     assert "fake at 127.0.0.1" in text
     assert "generation 7" in text
     assert "3 documents, 40 passages" in text
@@ -285,23 +285,23 @@ async def test_admin_commands_check_permissions_even_if_they_are_offered(ben: Ad
         for name in {command.split()[0] for command in COMMANDS}:
             world.admin.set_command_permission(guild_id, name, ben_id, is_offered=ben.is_offered)
     library = FakeLibrary(LibraryState(1, 2, "none"), documents=[DocumentInfo("refunds.md", "Refunds")])
-    async with running_bot(world=world, library=library, **ben.build_settings(world, role.id)) as talk:
+    async with running_bot(world=world, library=library, **ben.build_settings(world, role.id)) as chat:
         for command, options in COMMANDS.items():
             given = {name: world.find_user("Ada").id if name == "member" else value for name, value in options.items()}
-            click = use_command(talk, command, "Ben", **given)
-            told = await wait_for_response(talk, click)
+            click = use_command(chat, command, "Ben", **given)
+            told = await wait_for_response(chat, click)
             assert (told == ADMINS_ONLY) is not may, (command, told)
-        assert bool(await talk.records.load_audit_log(guild_id, 20)) is may
+        assert bool(await chat.records.load_audit_log(guild_id, 20)) is may
         await wait_until(lambda: bool(library.runs) is may)
         assert bool(library.pages) is may
 
 
-async def wait_for_response(talk: RunningBot, interaction: Interaction) -> str:
+async def wait_for_response(chat: RunningBot, interaction: Interaction) -> str:
     """The first words with which a command was answered, to whomever."""
 
     def find_responses() -> list[str]:
         answers = [
-            m for m in talk.world.messages.values() if m.interaction_id == interaction.id and m.current_state.content
+            m for m in chat.world.messages.values() if m.interaction_id == interaction.id and m.current_state.content
         ]
         return [answer.current_state.content for answer in answers]
 
@@ -316,18 +316,18 @@ async def test_forget_in_direct_messages_deletes_the_data_of_that_channel(memory
     await records.save_answer(
         AnswerRecord("7", "Between us?", ada, None, 7, world.clock(), status=AnswerStatus.COMPLETE)
     )
-    async with running_bot(world=world, records=records) as talk:
+    async with running_bot(world=world, records=records) as chat:
         await wait_until(lambda: bool(world.commands.get(None)))
-        direct = talk.open_direct_message("Ada")
+        direct = chat.open_direct_message("Ada")
         assert [command["name"] for command in world.list_offered_commands(ada, direct.id)] == ["forget"]
-        assert [c["name"] for c in world.list_offered_commands(ada, talk.general.id)].count("forget") == 1
+        assert [c["name"] for c in world.list_offered_commands(ada, chat.general.id)].count("forget") == 1
         world.people.use_command(direct.id, ada, "forget")
-        await wait_until(lambda: bool(talk.bot_messages(direct)))
-        (question,) = talk.bot_messages(direct)
+        await wait_until(lambda: bool(chat.bot_messages(direct)))
+        (question,) = chat.bot_messages(direct)
         assert "in direct messages" in question.current_state.content
         world.people.press(question.id, f"forget:confirm:{ada}", ada)
         await wait_until(lambda: question.current_state.content.startswith("Forgotten: 1 question "))
         world.people.use_command(direct.id, ada, "forget", {"member": world.find_user("Ben").id})
-        await wait_until(lambda: talk.bot_messages(direct)[-1].current_state.content == ADMINS_ONLY)
+        await wait_until(lambda: chat.bot_messages(direct)[-1].current_state.content == ADMINS_ONLY)
     assert await records.load_answer("7") is None
     assert await records.load_answer("1") is not None

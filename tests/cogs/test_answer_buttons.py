@@ -123,20 +123,20 @@ def add_moderator(world: World) -> None:
 @asynccontextmanager
 async def finished_answer(script: Script = ANSWER_SCRIPT) -> AsyncGenerator[Scene]:
     """After the end of an answer."""
-    async with SqlRecords.open(IN_MEMORY) as records, bot_in_guild(script, records=records) as table:
-        add_moderator(table.simulator.world)
-        table.ask()
-        await table.wait_until_done()
-        yield Scene(table.simulator.world, records, table.answerer, table)
+    async with SqlRecords.open(IN_MEMORY) as records, bot_in_guild(script, records=records) as setup:
+        add_moderator(setup.simulator.world)
+        setup.ask()
+        await setup.wait_until_done()
+        yield Scene(setup.simulator.world, records, setup.answerer, setup)
 
 
 @asynccontextmanager
 async def answer_in_progress() -> AsyncGenerator[Scene]:
     """In the middle of an answer."""
-    async with SqlRecords.open(IN_MEMORY) as records, bot_in_guild(ENDLESS_SCRIPT, records=records) as table:
-        add_moderator(table.simulator.world)
-        table.ask()
-        scene = Scene(table.simulator.world, records, table.answerer, table)
+    async with SqlRecords.open(IN_MEMORY) as records, bot_in_guild(ENDLESS_SCRIPT, records=records) as setup:
+        add_moderator(setup.simulator.world)
+        setup.ask()
+        scene = Scene(setup.simulator.world, records, setup.answerer, setup)
         await wait_until(lambda: any("word2" in message.current_state.content for message in scene.public_messages()))
         yield scene
 
@@ -191,7 +191,7 @@ async def test_stop_on_an_ended_answer_is_reported() -> None:
 
 
 @pytest.mark.parametrize(
-    "deed",
+    "action",
     [
         ButtonAction.REGENERATE,
         ButtonAction.SOURCES,
@@ -200,10 +200,10 @@ async def test_stop_on_an_ended_answer_is_reported() -> None:
         ButtonAction.THUMBS_DOWN,
     ],
 )
-async def test_streaming_answer_has_only_the_stop_button(deed: ButtonAction) -> None:
+async def test_streaming_answer_has_only_the_stop_button(action: ButtonAction) -> None:
     async with answer_in_progress() as scene:
         key = str(scene.answer.interaction_id)
-        assert await scene.wait_for_reply(scene.forge(format_custom_id(deed, key))) == answer_buttons.STILL_WRITING
+        assert await scene.wait_for_reply(scene.forge(format_custom_id(action, key))) == answer_buttons.STILL_WRITING
 
 
 # What is remembered meanwhile
@@ -359,7 +359,7 @@ async def test_not_helpful_vote_is_saved_and_opens_the_feedback_modal() -> None:
         assert interaction.response is ResponseKind.MODAL
         (vote,) = await scene.records.load_votes(scene.answer_id)
         assert not vote.is_up
-        submitted = scene.world.people.submit_modal(interaction.id, {"words": "  The price, @everyone. "})
+        submitted = scene.world.people.submit_modal(interaction.id, {"comment": "  The price, @everyone. "})
         assert await scene.wait_for_reply(submitted) == answer_buttons.THANKS
         (vote,) = await scene.records.load_votes(scene.answer_id)
     assert vote.comment == "The price, @everyone."
@@ -369,7 +369,7 @@ async def test_feedback_comment_is_truncated_at_the_modals_limit() -> None:
     async with finished_answer() as scene:
         interaction = scene.press("👎")
         await scene.wait_until_acknowledged(interaction)
-        await scene.wait_for_reply(scene.world.people.submit_modal(interaction.id, {"words": "x" * 5_000}))
+        await scene.wait_for_reply(scene.world.people.submit_modal(interaction.id, {"comment": "x" * 5_000}))
         (vote,) = await scene.records.load_votes(scene.answer_id)
     assert vote.comment == "x" * 1_000
 
@@ -406,7 +406,7 @@ async def test_all_buttons_work_after_a_restart(tmp_path: Path) -> None:
         async with SqlRecords.open_file(path) as records, started_bot(simulator, records, answerer):
             scene = Scene(world, records, answerer)
             assert (
-                await scene.wait_for_reply(world.people.submit_modal(form.id, {"words": "The price."}))
+                await scene.wait_for_reply(world.people.submit_modal(form.id, {"comment": "The price."}))
                 == answer_buttons.THANKS
             )
             (vote,) = await records.load_votes(scene.answer_id)
@@ -479,10 +479,10 @@ async def test_forged_button_is_refused_with_a_message(name: str) -> None:
         assert await scene.wait_for_reply(scene.forge(name)) == FORGED
 
 
-@pytest.mark.parametrize("deed", ButtonAction)
-async def test_button_of_an_unknown_answer_reports_it_as_gone(deed: ButtonAction) -> None:
+@pytest.mark.parametrize("action", ButtonAction)
+async def test_button_of_an_unknown_answer_reports_it_as_gone(action: ButtonAction) -> None:
     async with finished_answer() as scene:
-        assert await scene.wait_for_reply(scene.forge(format_custom_id(deed, "999"))) == answer_buttons.NO_RECORD
+        assert await scene.wait_for_reply(scene.forge(format_custom_id(action, "999"))) == answer_buttons.NO_RECORD
 
 
 async def test_button_of_an_expired_answer_reports_it_as_gone() -> None:
@@ -493,10 +493,10 @@ async def test_button_of_an_expired_answer_reports_it_as_gone() -> None:
         assert len(scene.answerer.questions) == 1
 
 
-@pytest.mark.parametrize("deed", ButtonAction)
-async def test_a_button_pressed_in_another_channel_is_refused(deed: ButtonAction) -> None:
+@pytest.mark.parametrize("action", ButtonAction)
+async def test_a_button_pressed_in_another_channel_is_refused(action: ButtonAction) -> None:
     async with finished_answer() as scene:
-        forged = scene.forge(format_custom_id(deed, scene.answer_id), channel="random")
+        forged = scene.forge(format_custom_id(action, scene.answer_id), channel="random")
         assert await scene.wait_for_reply(forged) == answer_buttons.WRONG_CHANNEL
 
 
@@ -541,10 +541,10 @@ class UnusableRecords(SqlRecords):
 
 
 async def test_answers_work_without_records_and_buttons_report_it() -> None:
-    async with UnusableRecords.open(IN_MEMORY) as records, bot_in_guild(ANSWER_SCRIPT, records=records) as table:
-        table.ask()
-        await table.wait_until_done()
-        scene = Scene(table.simulator.world, records, table.answerer, table)
+    async with UnusableRecords.open(IN_MEMORY) as records, bot_in_guild(ANSWER_SCRIPT, records=records) as setup:
+        setup.ask()
+        await setup.wait_until_done()
+        scene = Scene(setup.simulator.world, records, setup.answerer, setup)
         assert scene.answer.current_state.content.startswith("Two **weeks** ")
         for label in ("Regenerate", "Sources", "Copy", "👍", "👎"):
             assert await scene.wait_for_reply(scene.press(label)) == answer_buttons.NO_RECORD
@@ -558,10 +558,10 @@ class FaultyRecords(SqlRecords):
 
 
 async def test_unexpected_error_is_reported_without_its_text(caplog: pytest.LogCaptureFixture) -> None:
-    async with FaultyRecords.open(IN_MEMORY) as records, bot_in_guild(ANSWER_SCRIPT, records=records) as table:
-        table.ask()
-        await table.wait_until_done()
-        scene = Scene(table.simulator.world, records, table.answerer, table)
+    async with FaultyRecords.open(IN_MEMORY) as records, bot_in_guild(ANSWER_SCRIPT, records=records) as setup:
+        setup.ask()
+        await setup.wait_until_done()
+        scene = Scene(setup.simulator.world, records, setup.answerer, setup)
         said = await scene.wait_for_reply(scene.press("👍"))
     assert "sk-secret" not in said
     assert "in the log under" in said

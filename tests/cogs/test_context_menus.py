@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 both_intents = pytest.mark.parametrize("reads_messages", [False, True], ids=["without intent", "with intent"])
 
 
-async def open_modal(talk: RunningBot, message: Message) -> Interaction:
+async def open_modal(chat: RunningBot, message: Message) -> Interaction:
     """Ada opens the form on a message."""
-    interaction = talk.use_menu("Ada", message)
+    interaction = chat.use_menu("Ada", message)
     await wait_until(lambda: interaction.response is ResponseKind.MODAL)
     return interaction
 
@@ -41,9 +41,9 @@ def find_fields(interaction: Interaction) -> dict[str, Any]:
 
 @both_intents
 async def test_modal_shows_the_message_text_without_the_content_intent(reads_messages: bool) -> None:
-    async with running_bot(reads_messages=reads_messages) as talk:
-        message = talk.say("Ben", "How long do refunds take?")
-        interaction = await open_modal(talk, message)
+    async with running_bot(reads_messages=reads_messages) as chat:
+        message = chat.say("Ben", "How long do refunds take?")
+        interaction = await open_modal(chat, message)
         shown = find_fields(interaction)
     assert shown[QUESTION]["value"] == "How long do refunds take?"
     assert shown[QUESTION]["max_length"] == QUESTION_LIMIT
@@ -53,22 +53,22 @@ async def test_modal_shows_the_message_text_without_the_content_intent(reads_mes
 @both_intents
 @pytest.mark.parametrize("audience", [PRIVATE, PUBLIC, ""])
 async def test_the_edited_question_is_answered_to_the_audience_chosen(audience: str, reads_messages: bool) -> None:
-    async with running_bot(reads_messages=reads_messages) as talk:
-        message = talk.say("Ben", "refunds")
-        interaction = await open_modal(talk, message)
-        talk.world.people.submit_modal(interaction.id, {QUESTION: "How long do refunds take?", AUDIENCE: audience})
-        await wait_until(lambda: bool(talk.answerer.questions))
-        await talk.wait_until_idle()
-        (answer,) = talk.bot_messages()
+    async with running_bot(reads_messages=reads_messages) as chat:
+        message = chat.say("Ben", "refunds")
+        interaction = await open_modal(chat, message)
+        chat.world.people.submit_modal(interaction.id, {QUESTION: "How long do refunds take?", AUDIENCE: audience})
+        await wait_until(lambda: bool(chat.answerer.questions))
+        await chat.wait_until_idle()
+        (answer,) = chat.bot_messages()
     assert answer.current_state.content == "You asked: How long do refunds take?"
-    assert answer.visible_to_user_id == (None if audience == PUBLIC else talk.world.find_user("Ada").id)
+    assert answer.visible_to_user_id == (None if audience == PUBLIC else chat.world.find_user("Ada").id)
 
 
 @both_intents
 async def test_context_menu_question_has_the_history_of_the_answer_replied_to(reads_messages: bool) -> None:
-    async with running_bot(reads_messages=reads_messages) as talk:
-        first = await talk.wait_for_answer(talk.say("Ada", f"{talk.bot_mention} How long do refunds take?"))
-        asked = await ask_by_menu(talk, talk.reply_without_ping("Ben", "and on weekends?", first))
+    async with running_bot(reads_messages=reads_messages) as chat:
+        first = await chat.wait_for_answer(chat.say("Ada", f"{chat.bot_mention} How long do refunds take?"))
+        asked = await ask_by_menu(chat, chat.reply_without_ping("Ben", "and on weekends?", first))
     assert asked.text == "and on weekends?"
     assert asked.speaker == "Ada"
     assert asked.conversation == (
@@ -79,28 +79,28 @@ async def test_context_menu_question_has_the_history_of_the_answer_replied_to(re
 
 @both_intents
 async def test_context_menu_question_in_a_thread_has_its_history(reads_messages: bool) -> None:
-    async with running_bot(reads_messages=reads_messages) as talk:
-        thread = talk.open_thread()
-        await talk.wait_for_answer(talk.say("Ada", f"{talk.bot_mention} How long do refunds take?", channel=thread))
-        message = talk.say("Ben", "and on weekends?", channel=thread)
-        talk.say("Ben", f"{talk.bot_mention}, is there a form?", channel=thread)
-        await talk.wait_until_idle()
-        asked = await ask_by_menu(talk, message, count=3)
+    async with running_bot(reads_messages=reads_messages) as chat:
+        thread = chat.open_thread()
+        await chat.wait_for_answer(chat.say("Ada", f"{chat.bot_mention} How long do refunds take?", channel=thread))
+        message = chat.say("Ben", "and on weekends?", channel=thread)
+        chat.say("Ben", f"{chat.bot_mention}, is there a form?", channel=thread)
+        await chat.wait_until_idle()
+        asked = await ask_by_menu(chat, message, count=3)
     assert [turn.text for turn in asked.conversation] == [
         "How long do refunds take?",
         "You asked: How long do refunds take?",
     ]
 
 
-async def ask_by_menu(talk: RunningBot, message: Message, *, count: int = 2) -> Question:
+async def ask_by_menu(chat: RunningBot, message: Message, *, count: int = 2) -> Question:
     """What Ada asks with the form on a message, which she hands in as it is."""
-    interaction = await open_modal(talk, message)
-    talk.world.people.submit_modal(
+    interaction = await open_modal(chat, message)
+    chat.world.people.submit_modal(
         interaction.id, {QUESTION: find_fields(interaction)[QUESTION]["value"], AUDIENCE: PRIVATE}
     )
-    await wait_until(lambda: len(talk.answerer.questions) == count)
-    await talk.wait_until_idle()
-    return talk.answerer.questions[-1]
+    await wait_until(lambda: len(chat.answerer.questions) == count)
+    await chat.wait_until_idle()
+    return chat.answerer.questions[-1]
 
 
 class BrokenRules(dict[str, Rule]):
@@ -111,49 +111,49 @@ class BrokenRules(dict[str, Rule]):
 
 
 async def test_error_after_the_modal_is_reported_to_its_sender() -> None:
-    async with running_bot(rules=BrokenRules(team=Rule())) as talk:
-        interaction = await open_modal(talk, talk.say("Ben", "refunds"))
-        talk.world.people.submit_modal(interaction.id, {QUESTION: "refunds?", AUDIENCE: PRIVATE})
-        assert "An unexpected error occurred" in (await talk.wait_for_ephemeral()).current_state.content
+    async with running_bot(rules=BrokenRules(team=Rule())) as chat:
+        interaction = await open_modal(chat, chat.say("Ben", "refunds"))
+        chat.world.people.submit_modal(interaction.id, {QUESTION: "refunds?", AUDIENCE: PRIVATE})
+        assert "An unexpected error occurred" in (await chat.wait_for_ephemeral()).current_state.content
 
 
 async def test_message_without_text_opens_an_empty_modal() -> None:
-    async with running_bot() as talk:
-        interaction = await open_modal(talk, talk.say("Ben", ""))
+    async with running_bot() as chat:
+        interaction = await open_modal(chat, chat.say("Ben", ""))
         assert not find_fields(interaction)[QUESTION].get("value")
 
 
 async def test_modal_shows_mentions_as_names_without_the_bots_own() -> None:
-    async with running_bot() as talk:
-        message = talk.say("Ben", f"{talk.bot_mention}, does <@{talk.world.find_user('Ada').id}> sign?")
-        interaction = await open_modal(talk, message)
+    async with running_bot() as chat:
+        message = chat.say("Ben", f"{chat.bot_mention}, does <@{chat.world.find_user('Ada').id}> sign?")
+        interaction = await open_modal(chat, message)
         assert find_fields(interaction)[QUESTION]["value"] == "does @Ada sign?"
 
 
 async def test_modal_submitted_twice_is_answered_once() -> None:
-    async with running_bot() as talk:
-        interaction = await open_modal(talk, talk.say("Ben", "refunds"))
-        sent = talk.world.people.submit_modal(interaction.id, {QUESTION: "refunds?", AUDIENCE: PRIVATE})
-        talk.world.emit(InteractionCreated(sent.created_at, sent))
-        await wait_until(lambda: bool(talk.answerer.questions))
-        await talk.wait_until_idle()
-        assert len(talk.answerer.questions) == 1
+    async with running_bot() as chat:
+        interaction = await open_modal(chat, chat.say("Ben", "refunds"))
+        sent = chat.world.people.submit_modal(interaction.id, {QUESTION: "refunds?", AUDIENCE: PRIVATE})
+        chat.world.emit(InteractionCreated(sent.created_at, sent))
+        await wait_until(lambda: bool(chat.answerer.questions))
+        await chat.wait_until_idle()
+        assert len(chat.answerer.questions) == 1
 
 
 async def test_modal_left_open_by_a_restart_asks_to_be_opened_again() -> None:
-    async with running_bot() as talk:
-        interaction = await open_modal(talk, talk.say("Ben", "refunds"))
-        world = talk.world
+    async with running_bot() as chat:
+        interaction = await open_modal(chat, chat.say("Ben", "refunds"))
+        world = chat.world
     world.commands.clear()
-    async with running_bot(world=world) as talk:
+    async with running_bot(world=world) as chat:
         sent = world.people.submit_modal(interaction.id, {QUESTION: "refunds?", AUDIENCE: PUBLIC})
         world.emit(InteractionCreated(sent.created_at, sent))
-        assert (await talk.wait_for_ephemeral()).current_state.content == STALE_MODAL
-        await talk.wait_until_idle()
-        assert len(talk.bot_messages()) == 1
-        again = await open_modal(talk, talk.say("Ben", "refunds"))
+        assert (await chat.wait_for_ephemeral()).current_state.content == STALE_MODAL
+        await chat.wait_until_idle()
+        assert len(chat.bot_messages()) == 1
+        again = await open_modal(chat, chat.say("Ben", "refunds"))
         world.people.submit_modal(again.id, {QUESTION: "refunds?", AUDIENCE: PUBLIC})
-        await wait_until(lambda: talk.bot_messages()[-1].current_state.content == "You asked: refunds?")
+        await wait_until(lambda: chat.bot_messages()[-1].current_state.content == "You asked: refunds?")
 
 
 @given(st.text(max_size=5_000))

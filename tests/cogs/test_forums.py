@@ -36,31 +36,31 @@ POST_TITLE, POST_TEXT = "Refunds", "How long do they take?"
 class HelpForums:
     """A forum that is answered, and one that is not."""
 
-    talk: RunningBot
+    chat: RunningBot
     answered_forum: Channel
     ignored_forum: Channel
 
     def create_post(self, forum: Channel | None = None, text: str = POST_TEXT) -> Message:
-        return self.talk.world.people.create_forum_post(
-            (forum or self.answered_forum).id, self.talk.world.find_user("Ben").id, POST_TITLE, text
+        return self.chat.world.people.create_forum_post(
+            (forum or self.answered_forum).id, self.chat.world.find_user("Ben").id, POST_TITLE, text
         )
 
     def current_replies(self, post: Message) -> list[Message]:
         """What the bot says below a post at this moment."""
-        return self.talk.bot_messages(self.talk.world.channels[post.channel_id])
+        return self.chat.bot_messages(self.chat.world.channels[post.channel_id])
 
     async def wait_for_answer(self, post: Message) -> Message:
-        place = self.talk.world.channels[post.channel_id]
+        place = self.chat.world.channels[post.channel_id]
         await wait_until(
-            lambda: any(AUTOMATIC_NOTE in message.current_state.content for message in self.talk.bot_messages(place))
+            lambda: any(AUTOMATIC_NOTE in message.current_state.content for message in self.chat.bot_messages(place))
         )
-        await self.talk.wait_until_idle()
-        return self.talk.bot_messages(place)[0]
+        await self.chat.wait_until_idle()
+        return self.chat.bot_messages(place)[0]
 
     async def wait_for_replies(self, post: Message) -> list[Message]:
         await asyncio.sleep(0.3)
-        await self.talk.wait_until_idle()
-        return self.talk.bot_messages(self.talk.world.channels[post.channel_id])
+        await self.chat.wait_until_idle()
+        return self.chat.bot_messages(self.chat.world.channels[post.channel_id])
 
 
 @asynccontextmanager
@@ -76,18 +76,18 @@ async def help_forums(
     other = world.admin.add_channel(guild_id, "quiet", kind=ChannelKind.FORUM)
     rules = {"team": Rule(guilds=frozenset({guild_id})), "bens": Rule(users=frozenset({world.find_user("Ben").id}))}
     answerer = FakeAnswerer(script) if isinstance(script, Script) else script
-    async with running_bot(answerer, reads_messages=reads_messages, world=world, rules=rules, **settings) as talk:
-        await talk.admission.guild_settings.set(guild_id, "forums", [str(chosen.id)])
-        yield HelpForums(talk, chosen, other)
+    async with running_bot(answerer, reads_messages=reads_messages, world=world, rules=rules, **settings) as chat:
+        await chat.admission.guild_settings.set(guild_id, "forums", [str(chosen.id)])
+        yield HelpForums(chat, chosen, other)
 
 
 async def test_a_new_post_is_answered_below_it_and_marked_as_automatic() -> None:
     async with help_forums() as desk:
         post = desk.create_post()
         answer = await desk.wait_for_answer(post)
-        (question,) = desk.talk.answerer.questions
+        (question,) = desk.chat.answerer.questions
         labels = [button.get("label") for button in answer.current_state.components[0]["components"]]
-        record = await desk.talk.records.load_answer(str(post.id))
+        record = await desk.chat.records.load_answer(str(post.id))
     assert question.text == f"{POST_TITLE}\n{POST_TEXT}"
     assert answer.reference_id == post.id
     assert f"-# {AUTOMATIC_NOTE}" in answer.current_state.content
@@ -99,7 +99,7 @@ async def test_a_new_post_is_answered_below_it_and_marked_as_automatic() -> None
 async def test_forum_post_is_answered_with_everybodys_scope() -> None:
     async with help_forums() as desk:
         await desk.wait_for_answer(desk.create_post())
-        assert desk.talk.answerer.questions[0].scope.collections == {SHARED, "team"}
+        assert desk.chat.answerer.questions[0].scope.collections == {SHARED, "team"}
 
 
 @pytest.mark.parametrize("script", [VAGUE_SCRIPT, Script(refusal=NothingFound("The documents do not speak of it."))])
@@ -107,7 +107,7 @@ async def test_forum_post_without_clear_evidence_is_not_answered(script: Script)
     async with help_forums(script) as desk:
         post = desk.create_post()
         assert not await desk.wait_for_replies(post)
-        assert await desk.talk.records.load_answer(str(post.id)) is None
+        assert await desk.chat.records.load_answer(str(post.id)) is None
 
 
 async def test_other_forums_and_later_messages_are_left_alone() -> None:
@@ -115,35 +115,35 @@ async def test_other_forums_and_later_messages_are_left_alone() -> None:
         assert not await desk.wait_for_replies(desk.create_post(desk.ignored_forum))
         post = desk.create_post()
         await desk.wait_for_answer(post)
-        desk.talk.say("Ben", "Anyone?", channel=desk.talk.world.channels[post.channel_id])
-        await desk.talk.wait_until_idle()
-        assert len(desk.talk.answerer.questions) == 1
+        desk.chat.say("Ben", "Anyone?", channel=desk.chat.world.channels[post.channel_id])
+        await desk.chat.wait_until_idle()
+        assert len(desk.chat.answerer.questions) == 1
 
 
 async def test_without_the_intent_a_post_cannot_be_read_and_is_left_alone() -> None:
     async with help_forums(reads_messages=False) as desk:
         assert not await desk.wait_for_replies(desk.create_post())
-        assert not desk.talk.answerer.questions
+        assert not desk.chat.answerer.questions
 
 
 async def test_forum_post_that_mentions_the_bot_is_answered_once_as_a_mention() -> None:
     async with help_forums() as desk:
-        post = desk.create_post(text=f"{desk.talk.bot_mention} {POST_TEXT}")
-        await wait_until(lambda: bool(desk.talk.bot_messages(desk.talk.world.channels[post.channel_id])))
+        post = desk.create_post(text=f"{desk.chat.bot_mention} {POST_TEXT}")
+        await wait_until(lambda: bool(desk.chat.bot_messages(desk.chat.world.channels[post.channel_id])))
         assert len(await desk.wait_for_replies(post)) == 1
-        assert len(desk.talk.answerer.questions) == 1
+        assert len(desk.chat.answerer.questions) == 1
 
 
 async def test_a_help_channels_messages_are_posts_but_replies_are_not() -> None:
     async with help_forums() as desk:
-        talk = desk.talk
-        await talk.admission.guild_settings.set(talk.general.guild_id or 0, "forums", [str(talk.general.id)])
-        first = talk.say("Ben", POST_TEXT)
-        answer = await talk.wait_for_answer(first)
-        talk.reply_without_ping("Ada", "I think so too", first)
-        await talk.wait_until_idle()
+        chat = desk.chat
+        await chat.admission.guild_settings.set(chat.general.guild_id or 0, "forums", [str(chat.general.id)])
+        first = chat.say("Ben", POST_TEXT)
+        answer = await chat.wait_for_answer(first)
+        chat.reply_without_ping("Ada", "I think so too", first)
+        await chat.wait_until_idle()
         assert AUTOMATIC_NOTE in answer.current_state.content
-        assert len(talk.answerer.questions) == 1
+        assert len(chat.answerer.questions) == 1
 
 
 async def test_a_post_over_the_budget_is_left_alone() -> None:
@@ -163,10 +163,10 @@ async def test_a_post_edited_soon_is_answered_anew_in_place() -> None:
     ) as desk:
         post = desk.create_post(text="Refnuds?")
         answer = await desk.wait_for_answer(post)
-        desk.talk.edit_message(post, "Holidays?")
+        desk.chat.edit_message(post, "Holidays?")
         await wait_until(lambda: "Thirty days" in answer.current_state.content)
         assert await desk.wait_for_replies(post) == [answer]
-        record = await desk.talk.records.load_answer(str(post.id))
+        record = await desk.chat.records.load_answer(str(post.id))
     assert f"-# {AUTOMATIC_NOTE}" in answer.current_state.content
     assert record is not None
     assert record.question == f"{POST_TITLE}\nHolidays?"
@@ -180,19 +180,19 @@ async def test_a_post_edited_while_it_is_answered_is_answered_anew_in_place() ->
             lambda: any("word3" in message.current_state.content for message in desk.current_replies(post))
         )
         (answer,) = desk.current_replies(post)
-        desk.talk.edit_message(post, "Holidays?")
+        desk.chat.edit_message(post, "Holidays?")
         await wait_until(lambda: "Two weeks" in answer.current_state.content)
         assert await desk.wait_for_replies(post) == [answer]
-        assert desk.talk.answerer.answers[0].is_closed
+        assert desk.chat.answerer.answers[0].is_closed
 
 
 async def test_answer_is_deleted_if_the_edited_post_has_no_clear_evidence() -> None:
     async with help_forums(create_answerer(Refunds=CLEAR_SCRIPT, Holidays=CLEAR_SCRIPT)) as desk:
         post = desk.create_post(text="Refunds?")
         await desk.wait_for_answer(post)
-        desk.talk.edit_message(post, "Something else?")
+        desk.chat.edit_message(post, "Something else?")
         await wait_until(lambda: not desk.current_replies(post))
-        desk.talk.edit_message(post, "Holidays?")
+        desk.chat.edit_message(post, "Holidays?")
         assert "Two weeks" in (await desk.wait_for_answer(post)).current_state.content
 
 
@@ -201,7 +201,7 @@ async def test_post_with_clear_evidence_after_an_edit_is_answered(text: str) -> 
     async with help_forums(create_answerer(Refunds=CLEAR_SCRIPT)) as desk:
         post = desk.create_post(text=text)
         assert not await desk.wait_for_replies(post)
-        desk.talk.edit_message(post, "Refunds?")
+        desk.chat.edit_message(post, "Refunds?")
         assert "Two weeks" in (await desk.wait_for_answer(post)).current_state.content
 
 
@@ -211,49 +211,49 @@ async def test_an_edit_that_is_too_late_or_not_followed_leaves_the_answer(*, is_
         post = desk.create_post(text="Refunds?")
         answer = await desk.wait_for_answer(post)
         if is_late:
-            forums = desk.talk.client.get_cog("Forums")
+            forums = desk.chat.client.get_cog("Forums")
             assert isinstance(forums, Forums)
             forums._clock = lambda: time.time() + 121
-        desk.talk.edit_message(post, "Something else?")
+        desk.chat.edit_message(post, "Something else?")
         assert await desk.wait_for_replies(post) == [answer]
-        assert len(desk.talk.answerer.questions) == 1
+        assert len(desk.chat.answerer.questions) == 1
 
 
 async def test_deleting_a_post_deletes_its_automatic_answer() -> None:
     async with help_forums() as desk:
         post = desk.create_post()
         await desk.wait_for_answer(post)
-        desk.talk.world.delete(post.id)
-        await wait_until(lambda: not desk.talk.bot_messages(desk.talk.world.channels[post.channel_id]))
+        desk.chat.world.delete(post.id)
+        await wait_until(lambda: not desk.chat.bot_messages(desk.chat.world.channels[post.channel_id]))
 
 
 async def test_deleting_a_post_while_it_is_answered_removes_the_answer() -> None:
     endless = Script([step for n in range(200) for step in (f"word{n} ", Pause(0.05))], is_confident=True)
     async with help_forums(endless) as desk:
         post = desk.create_post()
-        place = desk.talk.world.channels[post.channel_id]
+        place = desk.chat.world.channels[post.channel_id]
         await wait_until(
-            lambda: any("word3" in message.current_state.content for message in desk.talk.bot_messages(place))
+            lambda: any("word3" in message.current_state.content for message in desk.chat.bot_messages(place))
         )
-        desk.talk.world.delete(post.id)
-        await wait_until(lambda: not desk.talk.bot_messages(place))
-        await wait_until(lambda: not desk.talk.driver.open_answers)
-        assert desk.talk.answerer.answers[0].is_closed
+        desk.chat.world.delete(post.id)
+        await wait_until(lambda: not desk.chat.bot_messages(place))
+        await wait_until(lambda: not desk.chat.driver.open_answers)
+        assert desk.chat.answerer.answers[0].is_closed
 
 
 async def test_solved_and_not_helpful_are_votes() -> None:
     async with help_forums() as desk:
-        talk = desk.talk
+        chat = desk.chat
         post = desk.create_post()
         answer = await desk.wait_for_answer(post)
         solved, unhelpful, _ = answer.current_state.components[0]["components"]
-        talk.world.people.press(answer.id, solved["custom_id"], talk.world.find_user("Ben").id)
-        talk.world.people.press(answer.id, unhelpful["custom_id"], talk.world.find_user("Ada").id)
+        chat.world.people.press(answer.id, solved["custom_id"], chat.world.find_user("Ben").id)
+        chat.world.people.press(answer.id, unhelpful["custom_id"], chat.world.find_user("Ada").id)
         await asyncio.sleep(0.3)
-        votes = await talk.records.load_votes(str(post.id))
-        (gap,) = await talk.records.load_gaps(talk.general.guild_id, 0, 5)
+        votes = await chat.records.load_votes(str(post.id))
+        (gap,) = await chat.records.load_gaps(chat.general.guild_id, 0, 5)
     assert {vote.user_id: vote.is_up for vote in votes} == {
-        talk.world.find_user("Ben").id: True,
-        talk.world.find_user("Ada").id: False,
+        chat.world.find_user("Ben").id: True,
+        chat.world.find_user("Ada").id: False,
     }
     assert gap.status is AnswerStatus.COMPLETE

@@ -10,12 +10,12 @@ from tests.fakes.bot_in_guild import bot_in_guild, wait_until
 
 
 async def test_about_is_shown_to_the_asker_only() -> None:
-    async with bot_in_guild(Script(), FakeLibrary(LibraryState(12, 1_430, "none"))) as table:
-        table.use_command("about")
-        await wait_until(lambda: bool(table.channel_messages() and table.channel_messages()[0].current_state.content))
-        (message,) = table.channel_messages()
+    async with bot_in_guild(Script(), FakeLibrary(LibraryState(12, 1_430, "none"))) as setup:
+        setup.use_command("about")
+        await wait_until(lambda: bool(setup.channel_messages() and setup.channel_messages()[0].current_state.content))
+        (message,) = setup.channel_messages()
     assert "12 documents, 1,430 passages · searched by keywords only" in message.current_state.content
-    assert message.visible_to_user_id == table.simulator.world.find_user("Ada").id
+    assert message.visible_to_user_id == setup.simulator.world.find_user("Ada").id
     assert message.current_state.flags & MessageFlag.SUPPRESS_EMBEDS
 
 

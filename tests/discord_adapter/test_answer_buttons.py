@@ -39,14 +39,14 @@ def test_complete_answer_has_regenerate_sources_copy_and_vote_buttons() -> None:
     assert button_labels(ANSWERED) == ["Regenerate", "Sources", "Copy", "👍", "👎"]
 
 
-@pytest.mark.parametrize("fate", [fate for fate in AnswerStatus if fate.is_interrupted])
-def test_interrupted_answer_has_the_retry_button(fate: AnswerStatus) -> None:
-    assert button_labels(replace(ANSWERED, status=fate))[0] == "Retry"
+@pytest.mark.parametrize("status", [status for status in AnswerStatus if status.is_interrupted])
+def test_interrupted_answer_has_the_retry_button(status: AnswerStatus) -> None:
+    assert button_labels(replace(ANSWERED, status=status))[0] == "Retry"
 
 
-@pytest.mark.parametrize("fate", [AnswerStatus.CUT_AT_LENGTH, AnswerStatus.FILTERED])
-def test_answer_ended_by_the_model_has_the_regenerate_button(fate: AnswerStatus) -> None:
-    assert button_labels(replace(ANSWERED, status=fate))[0] == "Regenerate"
+@pytest.mark.parametrize("status", [AnswerStatus.CUT_AT_LENGTH, AnswerStatus.FILTERED])
+def test_answer_ended_by_the_model_has_the_regenerate_button(status: AnswerStatus) -> None:
+    assert button_labels(replace(ANSWERED, status=status))[0] == "Regenerate"
 
 
 def test_empty_answer_has_no_copy_or_vote_buttons() -> None:
@@ -62,10 +62,10 @@ def test_answer_without_passages_has_no_sources_button() -> None:
     assert "Sources" not in button_labels(replace(ANSWERED, sources=()))
 
 
-@given(deed=st.sampled_from(ButtonAction), key=st.from_regex(r"[0-9]{1,20}", fullmatch=True))
-def test_every_custom_id_is_parsed_back_and_fits_discords_limit(deed: ButtonAction, key: str) -> None:
-    name = format_custom_id(deed, key)
-    assert parse_button_id(parse_custom_id(name)) == ButtonId(deed, key)
+@given(action=st.sampled_from(ButtonAction), key=st.from_regex(r"[0-9]{1,20}", fullmatch=True))
+def test_every_custom_id_is_parsed_back_and_fits_discords_limit(action: ButtonAction, key: str) -> None:
+    name = format_custom_id(action, key)
+    assert parse_button_id(parse_custom_id(name)) == ButtonId(action, key)
     assert len(name) <= 100
 
 

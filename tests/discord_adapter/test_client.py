@@ -239,13 +239,13 @@ async def test_commands_are_written_once_and_again_only_when_they_changed() -> N
 
 
 async def test_a_guild_that_takes_the_bot_in_gets_the_commands_again_each_time() -> None:
-    async with bot_in_guild(Script()) as table:
-        world = table.simulator.world
+    async with bot_in_guild(Script()) as setup:
+        world = setup.simulator.world
         guild = world.admin.add_guild("Lighthouse")
         await wait_until(lambda: bool(world.commands.get(guild.id)))
         world.admin.remove_bot(guild.id)
         world.commands[guild.id] = []
-        await wait_until(lambda: table.client.get_guild(guild.id) is None)
+        await wait_until(lambda: setup.client.get_guild(guild.id) is None)
         world.admin.add_bot(guild.id)
         await wait_until(lambda: bool(world.commands[guild.id]))
 

@@ -1,4 +1,4 @@
-"""Where an answer appears: Discord's refusals become two words, and its headers reach the right lane."""
+"""Where an answer appears: Discord's refusals become two words, and its headers reach the right bucket."""
 
 from __future__ import annotations
 
@@ -142,8 +142,8 @@ def find_custom_ids(message: Message) -> list[str]:
 
 @asynccontextmanager
 async def acknowledged_interaction(*, is_ephemeral: bool = False) -> AsyncGenerator[Scene]:
-    clock, lanes = Clock(), RateLimiter()
-    client = InteractionClient(lanes, is_ephemeral=is_ephemeral)
+    clock, buckets = Clock(), RateLimiter()
+    client = InteractionClient(buckets, is_ephemeral=is_ephemeral)
     async with DiscordSimulator(clock=clock) as simulator, connect_client(client, simulator):
         world = simulator.world
         channel = world.find_channel("general")
@@ -151,11 +151,11 @@ async def acknowledged_interaction(*, is_ephemeral: bool = False) -> AsyncGenera
         world.people.use_command(channel.id, world.find_user("Ada").id, "ask")
         async with asyncio.timeout(5):
             interaction = await client.interactions.get()
-        yield Scene(simulator, client, clock, lanes, interaction)
+        yield Scene(simulator, client, clock, buckets, interaction)
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "lane"),
+    ("method", "path", "bucket"),
     [
         ("PATCH", "/api/v10/webhooks/1/tok.en/messages/@original", interaction_bucket("tok.en")),
         ("PATCH", "/api/v10/webhooks/1/tok.en/messages/77", interaction_bucket("tok.en")),
@@ -169,8 +169,8 @@ async def acknowledged_interaction(*, is_ephemeral: bool = False) -> AsyncGenera
         ("GET", "/api/v10/users/@me", None),
     ],
 )
-def test_request_counts_in_the_bucket_of_its_message(method: str, path: str, lane: str | None) -> None:
-    assert bucket_of(method, path) == lane
+def test_request_counts_in_the_bucket_of_its_message(method: str, path: str, bucket: str | None) -> None:
+    assert bucket_of(method, path) == bucket
 
 
 def test_bucket_id_never_contains_the_token() -> None:
@@ -438,37 +438,37 @@ async def test_buckets_learn_from_the_headers_of_every_response() -> None:
     [("users/@me", True), ("channels/7/typing", True), ("webhooks/1/token/messages/@original", False)],
 )
 async def test_requests_without_a_bucket_count_in_the_global_limit(path: str, waits: bool) -> None:
-    lanes = RateLimiter()
-    trace = create_rate_limit_trace(lanes, clock=lambda: 0.0)
+    buckets = RateLimiter()
+    trace = create_rate_limit_trace(buckets, clock=lambda: 0.0)
     async with DiscordSimulator() as simulator, aiohttp.ClientSession(trace_configs=[trace]) as session:
         for _ in range(40):
             await session.get(f"{simulator.api_url}/{path}")
-    assert (lanes.seconds_to_wait(channel_bucket(1), Urgency.FINAL, 0.0) > 0) is waits
+    assert (buckets.seconds_to_wait(channel_bucket(1), Urgency.FINAL, 0.0) > 0) is waits
 
 
 async def test_a_429_blocks_its_bucket_for_retry_after() -> None:
-    lanes = RateLimiter()
+    buckets = RateLimiter()
     async with (
         DiscordSimulator() as simulator,
-        aiohttp.ClientSession(trace_configs=[create_rate_limit_trace(lanes)]) as session,
+        aiohttp.ClientSession(trace_configs=[create_rate_limit_trace(buckets)]) as session,
     ):
         simulator.faults.add(Fault(FailureKind.RATE_LIMITED, retry_after=7.0))
         async with session.patch(f"{simulator.api_url}/webhooks/1/token/messages/@original") as response:
             assert response.status == 429
-    wait = lanes.seconds_to_wait(interaction_bucket("token"), Urgency.FINAL, asyncio.get_running_loop().time())
+    wait = buckets.seconds_to_wait(interaction_bucket("token"), Urgency.FINAL, asyncio.get_running_loop().time())
     assert wait == pytest.approx(7.0, abs=0.5)
 
 
 async def test_response_without_headers_changes_no_bucket() -> None:
-    lanes = RateLimiter()
+    buckets = RateLimiter()
     async with (
         DiscordSimulator() as simulator,
-        aiohttp.ClientSession(trace_configs=[create_rate_limit_trace(lanes)]) as session,
+        aiohttp.ClientSession(trace_configs=[create_rate_limit_trace(buckets)]) as session,
     ):
         simulator.faults.add(Fault(FailureKind.HTML_PAGE, status=429))
         async with session.patch(f"{simulator.api_url}/webhooks/1/token/messages/@original") as response:
             assert response.status == 429
-    assert lanes.seconds_to_wait(interaction_bucket("token"), Urgency.FINAL, asyncio.get_running_loop().time()) == 0.0
+    assert buckets.seconds_to_wait(interaction_bucket("token"), Urgency.FINAL, asyncio.get_running_loop().time()) == 0.0
 
 
 @pytest.mark.parametrize("is_interaction", [True, False])

@@ -68,11 +68,11 @@ class Scene:
 
 @asynccontextmanager
 async def started_bot() -> AsyncGenerator[Scene]:
-    lanes = RateLimiter()
-    driver = Driver(lanes)
+    buckets = RateLimiter()
+    driver = Driver(buckets)
     async with SqlRecords.open(IN_MEMORY) as records:
         asking = AnswerService(FakeAnswerer(Script()), driver, records, clock=lambda: NOW)
-        client = DocentClient(cogs=lambda _: (), driver=driver, http_trace=create_rate_limit_trace(lanes))
+        client = DocentClient(cogs=lambda _: (), driver=driver, http_trace=create_rate_limit_trace(buckets))
         client._connection.guild_ready_timeout = 0.05
         async with DiscordSimulator() as simulator, connect_client(client, simulator):
             unfinished = UnfinishedAnswers(client, asking, records, driver, clock=lambda: NOW)

@@ -54,7 +54,7 @@ async def run_discord_check(
 async def test_a_good_token_gives_the_account_and_the_invite_link(simulator: DiscordSimulator) -> None:
     found = (await run_discord_check(simulator))["Discord"]
     assert found.state == "ok"
-    assert found.detail.endswith("knows the token: signed in as Docent")
+    assert found.detail.endswith("accepts the token: signed in as Docent")
     assert f"client_id={simulator.world.bot.id}&scope=bot%20applications.commands" in found.link
 
 
@@ -219,6 +219,6 @@ async def test_only_the_first_of_many_guilds_are_checked_and_that_is_reported(si
     for number in range(MAX_GUILDS):
         simulator.world.admin.add_guild(f"Guild {number}")
     found = await run_discord_check(simulator)
-    assert f"it is in {MAX_GUILDS + 1}; the first {MAX_GUILDS} were looked at" in found["Servers"].detail
+    assert f"it is in {MAX_GUILDS + 1}; the first {MAX_GUILDS} were checked" in found["Servers"].detail
     assert sum(request.path.endswith("/channels") for request in simulator.requests) == MAX_GUILDS
     assert not any(request.status == 429 for request in simulator.requests)

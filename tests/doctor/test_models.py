@@ -143,17 +143,17 @@ async def test_redirect_to_another_host_is_not_followed_and_reported() -> None:
 
 
 @pytest.mark.parametrize(
-    ("refusal", "words", "remedy"),
+    ("refusal", "message", "remedy"),
     [
         (make_invalid_key_error(), "does not accept the key", "OPENAI_API_KEY"),
-        (make_quota_error(), "no credit left", "Top the account up"),
-        (make_rate_limit_error(7), "rate limit). Try again in 7 s", "look again"),
+        (make_quota_error(), "no credit left", "Add credit"),
+        (make_rate_limit_error(7), "rate limit). Try again in 7 s", "run `doctor` again later"),
         (make_model_not_found_error(), "no such model", "_MODEL"),
         (ErrorResponse(500), "server failed", "OPENAI_BASE_URL"),
     ],
 )
 async def test_refusal_by_the_host_is_an_error_with_our_own_message(
-    server: OpenAIServer, refusal: ErrorResponse, words: str, remedy: str
+    server: OpenAIServer, refusal: ErrorResponse, message: str, remedy: str
 ) -> None:
     server.script = server.embedding_error = refusal
     for found in (
@@ -162,7 +162,7 @@ async def test_refusal_by_the_host_is_an_error_with_our_own_message(
     ):
         assert found.state == "error"
         assert found.detail.startswith(f"{host_of(server)} answered: ")
-        assert words in found.detail
+        assert message in found.detail
         assert remedy in found.remedy
         assert KEY not in repr(found)
 

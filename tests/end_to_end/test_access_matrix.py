@@ -460,8 +460,8 @@ async def press_every_button(
         if (
             message.visible_to_user_id and other.user_name != asker
         ):  # Discord shows it to the asker alone: only who forges can click
-            for deed in (ButtonAction.SOURCES, ButtonAction.COPY, ButtonAction.REGENERATE):
-                await matrix.press_button(other, f"{deed.name} of {of}", frozenset(), deed, message)
+            for action in (ButtonAction.SOURCES, ButtonAction.COPY, ButtonAction.REGENERATE):
+                await matrix.press_button(other, f"{action.name} of {of}", frozenset(), action, message)
             continue
         may_see = contained if scope <= other.visible_alone else frozenset[str]()
         await matrix.press_button(other, f"Sources of {of}", may_see, ButtonAction.SOURCES, message)

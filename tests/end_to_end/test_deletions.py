@@ -26,16 +26,16 @@ STALLING_SCRIPT = Script(["Refunds take four days. ", Pause(30.0), "Never said."
 """Nothing is due for seconds, so no edit of ours can find out: the gateway must tell."""
 
 
-def delete_message(table: BotInGuild) -> None:
-    table.simulator.world.delete(table.channel_messages()[0].id)
+def delete_message(setup: BotInGuild) -> None:
+    setup.simulator.world.delete(setup.channel_messages()[0].id)
 
 
-def delete_channel(table: BotInGuild) -> None:
-    table.simulator.world.admin.delete_channel(table.channel.id)
+def delete_channel(setup: BotInGuild) -> None:
+    setup.simulator.world.admin.delete_channel(setup.channel.id)
 
 
-def expel(table: BotInGuild) -> None:
-    table.simulator.world.admin.remove_bot(table.channel.guild_id or 0)
+def expel(setup: BotInGuild) -> None:
+    setup.simulator.world.admin.remove_bot(setup.channel.guild_id or 0)
 
 
 @pytest.mark.parametrize("happens", [delete_message, delete_channel, expel])
@@ -43,88 +43,88 @@ async def test_deletion_event_ends_the_answer_at_once(
     happens: Callable[[BotInGuild], None], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    async with bot_in_guild(STALLING_SCRIPT) as table:
-        table.ask()
+    async with bot_in_guild(STALLING_SCRIPT) as setup:
+        setup.ask()
         await wait_until(
-            lambda: any("Refunds" in message.current_state.content for message in table.channel_messages())
+            lambda: any("Refunds" in message.current_state.content for message in setup.channel_messages())
         )
-        happens(table)
+        happens(setup)
         before = asyncio.get_running_loop().time()
-        await wait_until(lambda: table.answerer.answers[0].is_closed)
+        await wait_until(lambda: setup.answerer.answers[0].is_closed)
         assert asyncio.get_running_loop().time() - before < 1.0
-        await wait_until(lambda: not table.driver.open_answers)
-        calls = len(table.find_requests("/messages"))
+        await wait_until(lambda: not setup.driver.open_answers)
+        calls = len(setup.find_requests("/messages"))
         await asyncio.sleep(0.5)
-        assert len(table.find_requests("/messages")) == calls
+        assert len(setup.find_requests("/messages")) == calls
         lines = [record.getMessage() for record in caplog.records if record.name.startswith(("bot.", "cogs."))]
     assert len([line for line in lines if "lost" in line]) == 1
 
 
 async def test_a_thread_that_is_deleted_ends_the_answer_in_it() -> None:
-    async with bot_in_guild(STALLING_SCRIPT) as table:
-        world = table.simulator.world
-        thread = world.bot_api.create_thread(table.channel.id, "Refunds")
-        table.simulator.world.people.use_command(thread.id, world.find_user("Ada").id, "ask", {"question": "How long?"})
+    async with bot_in_guild(STALLING_SCRIPT) as setup:
+        world = setup.simulator.world
+        thread = world.bot_api.create_thread(setup.channel.id, "Refunds")
+        setup.simulator.world.people.use_command(thread.id, world.find_user("Ada").id, "ask", {"question": "How long?"})
         await wait_until(
             lambda: any("Refunds" in message.current_state.content for message in world.history(thread.id))
         )
         world.admin.delete_channel(thread.id)
-        await wait_until(lambda: table.answerer.answers[0].is_closed)
+        await wait_until(lambda: setup.answerer.answers[0].is_closed)
 
 
 async def test_the_message_that_a_thread_was_started_from_is_deleted_and_the_answer_in_the_thread_goes_on() -> None:
-    async with bot_in_guild(Script(["Refunds take ", Pause(0.5), "four days."])) as table:
-        world = table.simulator.world
-        thread = world.bot_api.create_thread(table.channel.id, "Refunds")
+    async with bot_in_guild(Script(["Refunds take ", Pause(0.5), "four days."])) as setup:
+        world = setup.simulator.world
+        thread = world.bot_api.create_thread(setup.channel.id, "Refunds")
         world.people.use_command(thread.id, world.find_user("Ada").id, "ask", {"question": "How long?"})
         await wait_until(
             lambda: any("Refunds" in message.current_state.content for message in world.history(thread.id))
         )
-        starter = {"id": str(thread.id), "channel_id": str(table.channel.id)}
-        dispatch(table, "MESSAGE_DELETE", starter | {"guild_id": str(table.channel.guild_id)})
-        await wait_until(lambda: not table.driver.open_answers)
+        starter = {"id": str(thread.id), "channel_id": str(setup.channel.id)}
+        dispatch(setup, "MESSAGE_DELETE", starter | {"guild_id": str(setup.channel.guild_id)})
+        await wait_until(lambda: not setup.driver.open_answers)
         assert any("four days." in message.current_state.content for message in world.history(thread.id))
 
 
 async def test_deletions_elsewhere_do_not_affect_an_answer() -> None:
-    async with bot_in_guild(Script(["Refunds take ", Pause(0.5), "four days."])) as table:
-        world = table.simulator.world
+    async with bot_in_guild(Script(["Refunds take ", Pause(0.5), "four days."])) as setup:
+        world = setup.simulator.world
         other = world.find_channel("random")
         message = world.people.say(other.id, world.find_user("Ada").id, "Never mind")
-        table.ask()
-        await wait_until(lambda: any("Refunds" in shown.current_state.content for shown in table.channel_messages()))
+        setup.ask()
+        await wait_until(lambda: any("Refunds" in shown.current_state.content for shown in setup.channel_messages()))
         world.delete(message.id)
         world.admin.delete_channel(other.id)
-        await table.wait_until_done()
-        assert "four days." in table.channel_messages()[0].current_state.content
+        await setup.wait_until_done()
+        assert "four days." in setup.channel_messages()[0].current_state.content
 
 
-def hide(table: BotInGuild, _: discord.Guild) -> None:
-    table.simulator.world.admin.deny(table.channel.id, table.simulator.world.bot.id, Permission.VIEW_CHANNEL)
+def hide(setup: BotInGuild, _: discord.Guild) -> None:
+    setup.simulator.world.admin.deny(setup.channel.id, setup.simulator.world.bot.id, Permission.VIEW_CHANNEL)
 
 
-def silence(table: BotInGuild, _: discord.Guild) -> None:
-    table.simulator.world.admin.deny(table.channel.id, table.simulator.world.bot.id, Permission.SEND_MESSAGES)
+def silence(setup: BotInGuild, _: discord.Guild) -> None:
+    setup.simulator.world.admin.deny(setup.channel.id, setup.simulator.world.bot.id, Permission.SEND_MESSAGES)
 
 
-def take_from_role(table: BotInGuild, guild: discord.Guild) -> None:
-    table.simulator.world.admin.edit_role(guild.id, guild.id, NO_PERMISSIONS)
-    table.simulator.world.admin.edit_role(guild.id, table.simulator.world.bot.id, NO_PERMISSIONS)
+def take_from_role(setup: BotInGuild, guild: discord.Guild) -> None:
+    setup.simulator.world.admin.edit_role(guild.id, guild.id, NO_PERMISSIONS)
+    setup.simulator.world.admin.edit_role(guild.id, setup.simulator.world.bot.id, NO_PERMISSIONS)
 
 
-def delete_role(table: BotInGuild, guild: discord.Guild) -> None:
-    table.simulator.world.admin.edit_role(guild.id, guild.id, NO_PERMISSIONS)
-    table.simulator.world.admin.delete_role(guild.id, table.simulator.world.bot.id)
+def delete_role(setup: BotInGuild, guild: discord.Guild) -> None:
+    setup.simulator.world.admin.edit_role(guild.id, guild.id, NO_PERMISSIONS)
+    setup.simulator.world.admin.delete_role(guild.id, setup.simulator.world.bot.id)
 
 
-def take_from_member(table: BotInGuild, guild: discord.Guild) -> None:
-    table.simulator.world.admin.edit_role(guild.id, guild.id, NO_PERMISSIONS)
-    table.simulator.world.admin.remove_role(guild.id, table.simulator.world.bot.id, table.simulator.world.bot.id)
+def take_from_member(setup: BotInGuild, guild: discord.Guild) -> None:
+    setup.simulator.world.admin.edit_role(guild.id, guild.id, NO_PERMISSIONS)
+    setup.simulator.world.admin.remove_role(guild.id, setup.simulator.world.bot.id, setup.simulator.world.bot.id)
 
 
-def dispatch(table: BotInGuild, event: str, data: Json) -> None:
+def dispatch(setup: BotInGuild, event: str, data: Json) -> None:
     """What only Discord's side decides."""
-    for session in table.simulator.gateway.sessions.values():
+    for session in setup.simulator.gateway.sessions.values():
         session.dispatch(event, data)
 
 
@@ -132,14 +132,14 @@ def dispatch(table: BotInGuild, event: str, data: Json) -> None:
 async def test_permission_revoked_while_streaming_ends_an_answer_that_needs_it(
     happens: Callable[[BotInGuild, discord.Guild], None],
 ) -> None:
-    async with bot_in_guild(STALLING_SCRIPT) as table:
+    async with bot_in_guild(STALLING_SCRIPT) as setup:
         telling = ScriptedSource([(0.1, "Refunds "), (60.0, "never said")])
-        surface = ChannelSurface(table.client, table.channel.id, nonce_seed="1")
-        answer = asyncio.create_task(table.driver.run(telling, surface, answer_id="1"))
+        surface = ChannelSurface(setup.client, setup.channel.id, nonce_seed="1")
+        answer = asyncio.create_task(setup.driver.run(telling, surface, answer_id="1"))
         await wait_until(
-            lambda: any("Refunds" in message.current_state.content for message in table.channel_messages())
+            lambda: any("Refunds" in message.current_state.content for message in setup.channel_messages())
         )
-        happens(table, table.client.guilds[0])
+        happens(setup, setup.client.guilds[0])
         async with asyncio.timeout(1.0):
             cause = await answer
         assert isinstance(cause, Lost)
@@ -148,53 +148,53 @@ async def test_permission_revoked_while_streaming_ends_an_answer_that_needs_it(
 
 
 async def test_a_permission_withdrawn_from_a_channel_ends_the_answers_in_its_threads() -> None:
-    async with bot_in_guild(STALLING_SCRIPT) as table:
-        world = table.simulator.world
-        thread = world.bot_api.create_thread(table.channel.id, "Refunds")
-        await wait_until(lambda: table.client.get_channel(thread.id) is not None)
+    async with bot_in_guild(STALLING_SCRIPT) as setup:
+        world = setup.simulator.world
+        thread = world.bot_api.create_thread(setup.channel.id, "Refunds")
+        await wait_until(lambda: setup.client.get_channel(thread.id) is not None)
         telling = ScriptedSource([(0.1, "Refunds "), (60.0, "never said")])
         answer = asyncio.create_task(
-            table.driver.run(telling, ChannelSurface(table.client, thread.id, nonce_seed="1"), answer_id="1")
+            setup.driver.run(telling, ChannelSurface(setup.client, thread.id, nonce_seed="1"), answer_id="1")
         )
         await wait_until(
             lambda: any("Refunds" in message.current_state.content for message in world.history(thread.id))
         )
-        world.admin.deny(table.channel.id, world.bot.id, Permission.SEND_MESSAGES)
+        world.admin.deny(setup.channel.id, world.bot.id, Permission.SEND_MESSAGES)
         await asyncio.sleep(0.2)
         assert not answer.done(), "in a thread another permission counts"
-        world.admin.deny(table.channel.id, world.bot.id, Permission.SEND_MESSAGES_IN_THREADS)
+        world.admin.deny(setup.channel.id, world.bot.id, Permission.SEND_MESSAGES_IN_THREADS)
         async with asyncio.timeout(1.0):
             assert isinstance(await answer, Lost)
 
 
 async def test_a_thread_that_is_locked_ends_the_answer_in_it() -> None:
-    async with bot_in_guild(STALLING_SCRIPT) as table:
-        world = table.simulator.world
-        thread = world.bot_api.create_thread(table.channel.id, "Refunds")
-        await wait_until(lambda: table.client.get_channel(thread.id) is not None)
+    async with bot_in_guild(STALLING_SCRIPT) as setup:
+        world = setup.simulator.world
+        thread = world.bot_api.create_thread(setup.channel.id, "Refunds")
+        await wait_until(lambda: setup.client.get_channel(thread.id) is not None)
         telling = ScriptedSource([(0.1, "Refunds "), (60.0, "never said")])
         answer = asyncio.create_task(
-            table.driver.run(telling, ChannelSurface(table.client, thread.id, nonce_seed="1"), answer_id="1")
+            setup.driver.run(telling, ChannelSurface(setup.client, thread.id, nonce_seed="1"), answer_id="1")
         )
         await wait_until(
             lambda: any("Refunds" in message.current_state.content for message in world.history(thread.id))
         )
         data = DiscordSerializer(world, "").serialize_channel(thread)
-        dispatch(table, "THREAD_UPDATE", data | {"thread_metadata": data["thread_metadata"] | {"locked": True}})
+        dispatch(setup, "THREAD_UPDATE", data | {"thread_metadata": data["thread_metadata"] | {"locked": True}})
         async with asyncio.timeout(1.0):
             assert isinstance(await answer, Lost)
 
 
 async def test_an_answer_that_has_its_interactions_token_needs_no_permission() -> None:
-    async with bot_in_guild(Script(["Refunds take ", Pause(0.6), "four days."])) as table:
-        world = table.simulator.world
-        table.ask()
+    async with bot_in_guild(Script(["Refunds take ", Pause(0.6), "four days."])) as setup:
+        world = setup.simulator.world
+        setup.ask()
         await wait_until(
-            lambda: any("Refunds" in message.current_state.content for message in table.channel_messages())
+            lambda: any("Refunds" in message.current_state.content for message in setup.channel_messages())
         )
-        world.admin.deny(table.channel.id, world.bot.id, Permission.VIEW_CHANNEL)
-        await table.wait_until_done()
-        assert "four days." in table.channel_messages()[0].current_state.content
+        world.admin.deny(setup.channel.id, world.bot.id, Permission.VIEW_CHANNEL)
+        await setup.wait_until_done()
+        assert "four days." in setup.channel_messages()[0].current_state.content
 
 
 @pytest.mark.parametrize(

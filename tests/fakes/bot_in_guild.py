@@ -1,4 +1,4 @@
-"""A table laid for one test: the fake for Discord, a real client with cogs, and what was shown on it."""
+"""A fake Discord with one guild, a real client with cogs, and what they showed; for one test."""
 
 from __future__ import annotations
 

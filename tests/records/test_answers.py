@@ -126,7 +126,7 @@ async def test_usage_of_a_deleted_user_becomes_anonymous_after_two_days(records:
 
 
 async def test_statistics_count_answers_by_status_with_tokens_and_latency(records: Records) -> None:
-    for n, (guild, fate, wait) in enumerate(
+    for n, (guild, status, wait) in enumerate(
         (
             (GUILD, AnswerStatus.COMPLETE, 1.0),
             (GUILD, AnswerStatus.COMPLETE, 9.0),
@@ -139,7 +139,7 @@ async def test_statistics_count_answers_by_status_with_tokens_and_latency(record
         seen_at = None if wait is None else 1_000.0 + wait
         usage = Usage(prompt=10, completion=n)
         await records.save_answer(
-            make_question(str(n), guild_id=guild, status=fate, first_word_at=seen_at, usage=usage)
+            make_question(str(n), guild_id=guild, status=status, first_word_at=seen_at, usage=usage)
         )
     await records.save_answer(make_question("old", asked_at=999.0))
     for vote in (UP, replace(UP, user_id=BEN), replace(UP, answer_id="4", is_up=False), replace(UP, answer_id="old")):

@@ -200,7 +200,7 @@ async def test_custom_ids_from_another_guild_or_channel_are_refused(
         world = here.bot.simulator.world
         other = world.people.say(world.find_channel("general").id, world.find_user("Ada").id, "Never mind.")
         before = await here.snapshot()
-        names = [format_custom_id(deed, here.answer_id) for deed in ACTIONS_ELSEWHERE]
+        names = [format_custom_id(action, here.answer_id) for action in ACTIONS_ELSEWHERE]
         ways = [
             *(here.forge(name, who, here.elsewhere) for name in names),
             *(here.forge(name, who, world.find_channel("random")) for name in names),
@@ -250,8 +250,8 @@ async def test_repeated_interactions_are_handled_once(tmp_path: Path, caplog: py
     async with answered_scene(tmp_path, caplog) as here:
         ada = here.bot.simulator.world.find_user("Ada").id
         names = [
-            format_custom_id(deed, here.answer_id)
-            for deed in (ButtonAction.REGENERATE, ButtonAction.SOURCES, ButtonAction.COPY, ButtonAction.THUMBS_UP)
+            format_custom_id(action, here.answer_id)
+            for action in (ButtonAction.REGENERATE, ButtonAction.SOURCES, ButtonAction.COPY, ButtonAction.THUMBS_UP)
         ]
         clicks = [here.forge(name, "Ada") for name in names]
         clicks += [here.forge(f"docs:remove:{hash_document('kitchen.md')}", "Ada"), here.forge("docs:page:0:", "Mia")]
