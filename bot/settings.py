@@ -19,6 +19,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, Json, SecretStr, Va
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bot.domain import QUESTION_LIMIT
+from bot.domain.model_server import OPENAI_URL
 from bot.domain.proxies import Proxies
 from bot.errors import Problem, SettingsInvalid
 
@@ -32,7 +33,6 @@ ENV_FILE = Path(".env")
 DEFAULT_MODEL = "gpt-4.1-mini"
 DISCORD_API_URL = "https://discord.com/api/v10"
 DISCORD_GATEWAY_URL = "wss://gateway.discord.gg/"
-OPENAI_URL = "https://api.openai.com/v1"
 OPENAI_EMBEDDING = "text-embedding-3-small"
 
 

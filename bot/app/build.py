@@ -30,6 +30,7 @@ from bot.settings import parse_ids
 from bot.streaming import Deadlines, Driver, Pace, PageLimits, RateLimiter
 from cogs.answer_buttons import Answers
 from cogs.ask import Ask
+from cogs.audit import Audit
 from cogs.context_menus import ContextMenus
 from cogs.docs import Docs
 from cogs.feedback import Feedback
@@ -198,6 +199,7 @@ def _create_cogs(app: App, client: DocentClient, clock: Callable[[], float]) -> 
         GuildSettingsCog(app.admission, records, visibility, reads_messages=settings.message_content, clock=clock),
         Gaps(records, visibility, library.embed, keeps_questions=settings.remember_questions, clock=clock),
         Feedback(records, visibility, clock=clock),
+        Audit(records, visibility),
         Privacy(service, records, visibility, clock=clock),
         Status(
             app.build_info,

@@ -1,4 +1,4 @@
-"""/settings, /gaps, /feedback, /forget and /status over the wire: by admins, by others, forged, after a restart."""
+"""The commands for admins over the wire: by admins, by others, forged, after a restart."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bot.access.guild_settings import GuildSettings
+from bot.admin.audit_list import PER_PAGE
 from bot.discord_adapter.replies import ADMINS_ONLY
 from bot.domain import DocumentInfo, LibraryState, Scope, Usage
-from bot.records import AnswerRecord, AnswerStatus, SqlRecords, Vote
+from bot.records import AnswerRecord, AnswerStatus, AuditEntry, SqlRecords, Vote
 from bot.simulator.world import ALL_PERMISSIONS, NO_PERMISSIONS, InteractionKind, Permission, World
 from cogs.feedback import NO_FEEDBACK
 from cogs.forget import NOTHING_STORED as NOTHING_LEFT
@@ -98,6 +99,23 @@ async def test_invalid_setting_value_is_reported_and_changes_nothing(name: str, 
         use_command(chat, "settings set", name=name, value=value)
         assert (await chat.wait_for_ephemeral()).current_state.content == words
         assert await chat.admission.guild_settings.load(chat.general.guild_id) == GuildSettings()
+
+
+async def test_audit_log_is_paged_for_admins_and_refused_to_others() -> None:
+    async with running_bot(world=world_with_admin()) as chat:
+        guild_id, ada = chat.general.guild_id or 0, chat.world.find_user("Ada").id
+        for number in range(PER_PAGE + 1):
+            await chat.records.save_audit_entry(AuditEntry(1_000.0 + number, guild_id, ada, f"command {number}"))
+        await chat.records.save_audit_entry(AuditEntry(2_000.0, guild_id + 1, ada, "elsewhere"))
+        use_command(chat, "audit")
+        message = await chat.wait_for_ephemeral()
+        assert f"`command {PER_PAGE}`" in message.current_state.content
+        assert "`command 0`" not in message.current_state.content
+        chat.world.people.press(message.id, "audit:page:1", ada)
+        await wait_until(lambda: "`command 0`" in message.current_state.content)
+        assert all("elsewhere" not in state.content for state in message.states)
+        use_command(chat, "audit", who="Ben")
+        assert (await chat.wait_for_ephemeral(2)).current_state.content == ADMINS_ONLY
 
 
 async def test_forum_setting_warns_without_the_message_content_intent() -> None:

@@ -26,6 +26,7 @@ from llama_index.llms.openai.utils import (
 from llama_index.llms.openai_like import OpenAILike  # type: ignore[import-untyped] # it ships no py.typed
 
 from bot import errors
+from bot.domain.model_server import OPENAI_URL
 from bot.domain.proxies import NO_PROXIES, Proxies
 from bot.knowledge.models.chat_stream import ChatStreamReader
 from bot.knowledge.models.model_errors import MODEL_ERRORS, VectorsInvalid, describe_reason, parse_retry_after
@@ -36,9 +37,6 @@ if TYPE_CHECKING:
 
     from llama_index.core.base.llms.types import ChatMessage, ChatResponseAsyncGen
     from pydantic import SecretStr
-
-OPENAI_BASE: Final = "https://api.openai.com/v1"
-"""Address of a model for which none is given."""
 
 FALLBACK_WINDOW: Final = 8_192
 """Context window in tokens of a model that says nothing about itself: what the smallest servers in use offer."""
@@ -114,7 +112,7 @@ class LanguageModelChoice:
     @property
     def is_openai(self) -> bool:
         """Whether it is asked at OpenAI itself, not at a server that only speaks like it."""
-        return (urlsplit(self.api_base or OPENAI_BASE).hostname or "").endswith("openai.com")
+        return (urlsplit(self.api_base or OPENAI_URL).hostname or "").endswith("openai.com")
 
     @property
     def may_reason(self) -> bool:
@@ -342,7 +340,7 @@ def _build_connection_arguments(choice: LanguageModelChoice | EmbeddingChoice) -
 
     Nothing but the choice decides that: no variable of the environment, no ``.netrc``, no redirect.
     """
-    address = choice.api_base or OPENAI_BASE
+    address = choice.api_base or OPENAI_URL
     transport: dict[str, Any] = {
         "timeout": _TIMEOUT,
         "follow_redirects": False,
@@ -374,7 +372,7 @@ def _ignore_environment(model: StreamingModel | RemoteEmbedding, choice: Languag
 
 
 def _ensure_address(address: str | None, choice: LanguageModelChoice | EmbeddingChoice) -> None:
-    if address != (choice.api_base or OPENAI_BASE):
+    if address != (choice.api_base or OPENAI_URL):
         setting = "OPENAI_BASE_URL" if isinstance(choice, LanguageModelChoice) else "EMBED_BASE_URL"
         raise errors.SettingsInvalid(
             [

@@ -9,11 +9,11 @@ from pydantic import SecretStr
 
 from bot import errors
 from bot.domain import AnswerStatus
+from bot.domain.model_server import OPENAI_URL
 from bot.knowledge.models.model_errors import MODEL_ERRORS, map_model_error
 from bot.knowledge.models.openai import (
     ANSWER_TOKENS,
     FALLBACK_WINDOW,
-    OPENAI_BASE,
     EmbeddingChoice,
     LanguageModelChoice,
     build_embedding_model,
@@ -156,8 +156,8 @@ async def test_the_chosen_address_is_the_one_that_is_asked_whatever_the_environm
 
 
 def test_without_an_address_the_model_is_openais_own() -> None:
-    assert build_language_model(LanguageModelChoice("gpt-4o-mini", api_key=KEY)).api_base == OPENAI_BASE
-    assert build_embedding_model(EmbeddingChoice("text-embedding-3-small", api_key=KEY)).api_base == OPENAI_BASE
+    assert build_language_model(LanguageModelChoice("gpt-4o-mini", api_key=KEY)).api_base == OPENAI_URL
+    assert build_embedding_model(EmbeddingChoice("text-embedding-3-small", api_key=KEY)).api_base == OPENAI_URL
 
 
 @pytest.mark.parametrize("name", ["o3-mini", "gpt-5-mini", "openai/o4-mini"])
