@@ -127,6 +127,10 @@ class Settings(BaseSettings):
     context_tokens: int = Field(
         8_000, ge=500, le=1_000_000, description="the number of tokens of passages that a model reads for an answer"
     )
+    llm_vision: bool = Field(
+        default=False,
+        description="`true` if the model reads pictures, so that those at a question are sent to it",
+    )
     llm_options: Json[dict[str, Any]] | None = Field(
         None, description='parameters added to every request to the model, as JSON, such as {"reasoning_effort": "low"}'
     )
@@ -204,6 +208,18 @@ class Settings(BaseSettings):
     answers_per_server: int = Field(
         0, ge=0, le=200, description="the number of answers in one server under way at the same time; 0 for any"
     )
+    files_per_person: int = Field(
+        1,
+        ge=0,
+        le=100,
+        description="the number of questions of one person that have files read at the same time; 0 for any",
+    )
+    files_per_server: int = Field(
+        2,
+        ge=0,
+        le=100,
+        description="the number of questions in one server that have files read at the same time; 0 for any",
+    )
     tokens_per_person: int = Field(0, ge=0, description="the number of tokens a day for one person; 0 for any")
     tokens_per_server: int = Field(0, ge=0, description="the number of tokens a day for one server; 0 for any")
     tokens_per_day: int = Field(0, ge=0, description="the number of tokens a day for everybody together; 0 for any")
@@ -242,7 +258,9 @@ class Settings(BaseSettings):
     follow_deletions: bool = Field(
         default=True, description="`true` to remove the answer to a question that is deleted, else `false`"
     )
-    allowed_bots: str = Field("", description="the names of bots and webhooks that are answered, separated by commas")
+    allowed_bots: str = Field(
+        "", description="the names or ids of bots and webhooks that are answered, separated by commas"
+    )
     model_patience: float = Field(
         60, ge=5, le=3_600, description="the number of seconds a model may take for its first words"
     )

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from bot.access.admission import GuildSettingsStore
     from bot.answers.destination import OpenAnswer
     from bot.answers.service import AnswerService
+    from bot.discord_adapter.attachments import AttachmentReader
     from bot.discord_adapter.visibility import Visibility
-    from bot.domain import FileReader
 
 _QuestionText = app_commands.Range[str, 1, QUESTION_LIMIT]
 
@@ -58,7 +58,7 @@ class Ask(commands.Cog):
         answer_service: Answers the question.
         visibility: Says which collections the asker may see where.
         guild_settings: What each guild's admins have set.
-        file_reader: Reads the file that came with a question.
+        attachment_reader: Reads the file that came with a question.
         in_direct_messages: Whether direct messages are answered.
     """
 
@@ -67,14 +67,14 @@ class Ask(commands.Cog):
         answer_service: AnswerService,
         visibility: Visibility,
         guild_settings: GuildSettingsStore,
-        file_reader: FileReader,
+        attachment_reader: AttachmentReader,
         *,
         in_direct_messages: bool = False,
     ) -> None:
         self._answer_service = answer_service
         self._visibility = visibility
         self._guild_settings = guild_settings
-        self._file_reader = file_reader
+        self._attachment_reader = attachment_reader
         self._in_direct_messages = in_direct_messages
         self.ask.allowed_contexts = app_commands.AppCommandContext(guild=True, dm_channel=in_direct_messages)
 
@@ -118,7 +118,7 @@ class Ask(commands.Cog):
             # Not the question's own scope: choosing one collection does not hide the conversation.
             visible_scope,
             asked_with=interaction if is_conversation(interaction.channel) else None,
-            file_reader=self._file_reader,
+            attachment_reader=self._attachment_reader,
             files=files,
         )
         end_reason = await self._answer_service.ask(

@@ -11,12 +11,14 @@ from discord.ext import commands
 from bot.discord_adapter.components import FORGED, CustomId, Modal
 from bot.discord_adapter.destinations import QuestionContext, ResponseDestination, build_question, report_end
 from bot.discord_adapter.history import MessageHistory
+from bot.discord_adapter.message_content import list_files
 from bot.discord_adapter.replies import send_ephemeral
 from bot.domain import QUESTION_LIMIT
 
 if TYPE_CHECKING:
     from bot.access.admission import GuildSettingsStore
     from bot.answers.service import AnswerService
+    from bot.discord_adapter.attachments import AttachmentReader
     from bot.discord_adapter.visibility import Visibility
 
 MENU_NAME = "Ask the docs about this"
@@ -33,20 +35,26 @@ class ContextMenus(commands.Cog):
         answer_service: Answers the question.
         visibility: Says which collections the asker may see where.
         guild_settings: What each guild's admins have set.
+        attachment_reader: Reads the files of the message.
     """
 
     component_family = "menus"
 
     def __init__(
-        self, answer_service: AnswerService, visibility: Visibility, guild_settings: GuildSettingsStore
+        self,
+        answer_service: AnswerService,
+        visibility: Visibility,
+        guild_settings: GuildSettingsStore,
+        attachment_reader: AttachmentReader,
     ) -> None:
         self._answer_service = answer_service
         self._visibility = visibility
         self._guild_settings = guild_settings
+        self._attachment_reader = attachment_reader
         self.context_menus = (app_commands.ContextMenu(name=MENU_NAME, callback=self._open_modal),)
 
     async def _open_modal(self, interaction: discord.Interaction[Any], message: discord.Message) -> None:
-        question = self._create_history(interaction).read_question(message)
+        question = self._create_history(interaction).read_pointed_message(message)
         modal_id = interaction.client.components.create_modal_id(self.component_family, interaction)
         await interaction.response.send_modal(QuestionModal(self, message, question, modal_id))
 
@@ -60,11 +68,20 @@ class ContextMenus(commands.Cog):
         """Answer the question of a modal, with the conversation before its message."""
         settings = await self._guild_settings.load(interaction.guild_id)
         scope = await self._visibility.scope_for_interaction(interaction, is_private=is_private)
+        files = list_files(message)
+        context = QuestionContext(
+            self._create_history(interaction),
+            interaction.user,
+            scope,
+            asked_with=message,
+            attachment_reader=self._attachment_reader,
+            files=files,
+        )
         end_reason = await self._answer_service.ask(
-            build_question(interaction, question, scope, settings),
+            build_question(interaction, question, scope, settings, files=files),
             ResponseDestination(interaction, is_private),
             settings,
-            enrich=QuestionContext(self._create_history(interaction), interaction.user, scope, asked_with=message),
+            enrich=context,
         )
         await report_end(interaction, end_reason)
 

@@ -21,6 +21,8 @@ from bot.discord_adapter import ChannelSurface
 from bot.discord_adapter.answer_buttons import AnswerComponents
 from bot.discord_adapter.destinations import QuestionContext, build_question, is_refused
 from bot.discord_adapter.history import MessageHistory, format_thread_name, is_conversation
+from bot.discord_adapter.message_content import list_files
+from bot.discord_adapter.reposts import Reposts
 from bot.discord_adapter.tracked_questions import TrackedQuestion, is_in_edit_window, put_bounded
 from bot.discord_adapter.visibility import channel_ids_of
 from bot.errors import QuestionRefused
@@ -32,9 +34,9 @@ if TYPE_CHECKING:
     from bot.access.admission import GuildSettingsStore
     from bot.answers.destination import OpenAnswer
     from bot.answers.service import AnswerService
+    from bot.discord_adapter.attachments import AttachmentReader
     from bot.discord_adapter.client import DocentClient
     from bot.discord_adapter.visibility import Visibility
-    from bot.domain import FileReader
 
 _log = logging.getLogger(__name__)
 
@@ -66,7 +68,8 @@ class MentionOptions:
     """What the operator allows.
 
     ``crowd``: with this many answers in progress in a channel, the next one opens a thread, which has its own
-    rate-limit bucket. ``bots`` are the names of other bots and webhooks that are answered.
+    rate-limit bucket. ``bots`` are the names or ids of other bots and webhooks that are
+    answered.
     """
 
     direct_messages: bool = False
@@ -84,7 +87,7 @@ class Mentions(commands.Cog):
         client: The bot itself.
         visibility: Says which collections the author may see where.
         guild_settings: What each guild's admins have set.
-        file_reader: Reads the files that came with a question.
+        attachment_reader: Reads the files that came with a question.
         options: What the operator allows.
         clock: Returns Unix seconds.
     """
@@ -95,7 +98,7 @@ class Mentions(commands.Cog):
         client: DocentClient,
         visibility: Visibility,
         guild_settings: GuildSettingsStore,
-        file_reader: FileReader,
+        attachment_reader: AttachmentReader,
         *,
         options: MentionOptions | None = None,
         clock: Callable[[], float] = time.time,
@@ -104,7 +107,7 @@ class Mentions(commands.Cog):
         self.client = client
         self._visibility = visibility
         self._guild_settings = guild_settings
-        self._file_reader = file_reader
+        self._attachment_reader = attachment_reader
         self._options = options or MentionOptions()
         self._clock = clock
         self._tracked_questions: OrderedDict[int, TrackedQuestion] = OrderedDict()
@@ -112,11 +115,16 @@ class Mentions(commands.Cog):
         self._notified_user_ids: OrderedDict[int, bool] = OrderedDict()
         self._notice_times: OrderedDict[tuple[str, int], float] = OrderedDict()
         self._open_replies: dict[str, _ReplyDestination] = {}
+        self._reposts = Reposts(clock, reads_messages=client.intents.message_content)
         self._history = MessageHistory(client, answer_service.recall, self._find_answer_id)
 
     @commands.Cog.listener()
     async def on_message(self, message: discord.Message) -> None:
         """Answer a message that addresses the bot, once."""
+        if not self._history.is_own(message) and (repeated := self._reposts.match(message)) is not None:
+            # A proxy posted a question again: from now on it is this message that is edited or deleted.
+            put_bounded(self._tracked_questions, message.id, repeated)
+            return
         if (
             self._is_ignored(message)
             or not self._history.is_addressed(message)
@@ -126,10 +134,13 @@ class Mentions(commands.Cog):
         if message.guild is None and not self._options.direct_messages:
             await self._refuse_direct_message(message)
             return
-        question = await self._read_question(message)
+        question, files = await self._read_question(message)
         tracked_question = put_bounded(
-            self._tracked_questions, message.id, TrackedQuestion(question, message.channel.id)
+            self._tracked_questions,
+            message.id,
+            TrackedQuestion(question, message.channel.id, answer_id=str(message.id), files=files),
         )
+        self._reposts.add_question(message, tracked_question)
         if question:
             await self._answer_in_turn(message, tracked_question)
             return
@@ -144,13 +155,16 @@ class Mentions(commands.Cog):
             return
         if not is_in_edit_window(payload.message, self._clock()):
             return
-        question = await self._read_question(payload.message)
+        question, files = await self._read_question(payload.message)
         if not question or question == tracked_question.text:
             return
-        tracked_question.text = question
+        tracked_question.text, tracked_question.files = question, files
         tracked_question.revision += 1
-        self._answer_service.stop(str(payload.message_id), payload.message.author.display_name)
-        await self._answer_in_turn(payload.message, tracked_question)
+        # Of a question that a proxy posted again the asker is who wrote it first.
+        original = self._reposts.find_original(tracked_question) if payload.message.webhook_id else None
+        message = original or payload.message
+        self._answer_service.stop(tracked_question.answer_id, message.author.display_name)
+        await self._answer_in_turn(message, tracked_question)
 
     @commands.Cog.listener()
     async def on_raw_message_delete(self, payload: discord.RawMessageDeleteEvent) -> None:
@@ -168,15 +182,19 @@ class Mentions(commands.Cog):
         if self._history.is_own(message) or message.type not in _MESSAGE_TYPES:
             return True
         is_machine = message.author.bot or message.webhook_id is not None
-        return is_machine and message.author.name not in self._options.bots
+        return is_machine and self._options.bots.isdisjoint(_names_of(message))
 
-    async def _read_question(self, message: discord.Message) -> str:
-        """Return the question in a message, with another person's message that it replies to; "" if none."""
-        question = self._history.read_question(message)
+    async def _read_question(self, message: discord.Message) -> tuple[str, tuple[discord.Attachment, ...]]:
+        """Return the question in a message and its files, with those of another's message that it replies to.
+
+        The question is "" if there is none.
+        """
+        question, files = self._history.read_question(message), list_files(message)
         target = await self._history.fetch_reply_target(message)
         if target is None or self._history.is_own(target):
-            return question
-        return add_quotation(question, self._history.read_question(target))
+            return question, tuple(files)
+        files += list_files(target)
+        return add_quotation(question, self._history.read_pointed_message(target)), tuple(files)
 
     async def _answer_in_turn(self, message: discord.Message, tracked_question: TrackedQuestion) -> None:
         """Answer after the previous answer has ended, unless the question was edited again meanwhile."""
@@ -192,9 +210,9 @@ class Mentions(commands.Cog):
         """Answer a message in its channel, or in a thread of its own where many answers are being written."""
         settings = await self._guild_settings.load(message.guild.id if message.guild else None)
         scope = await self._visibility.scope_for_message(self.client, message)
-        files = message.attachments
+        files = tracked_question.files
         question = build_question(message, tracked_question.text, scope, settings, files=files)
-        context = QuestionContext(self._history, message.author, scope, message, self._file_reader, files)
+        context = QuestionContext(self._history, message.author, scope, message, self._attachment_reader, files)
         reply = _ReplyDestination(self, message, tracked_question)
         # Under its own id: when an edit is asked again, the earlier answer may still be storing its end.
         self._open_replies[question.answer_id] = reply
@@ -250,10 +268,13 @@ class Mentions(commands.Cog):
     async def _delete_answer(self, message_id: int) -> None:
         if not self._options.follows_deletions:
             return
+        if await self._reposts.wait_for_repost(message_id):
+            return
         answer_id = str(message_id)
         tracked_question = self._tracked_questions.get(message_id)
         if tracked_question is not None:
             tracked_question.revision += 1
+            answer_id = tracked_question.answer_id
         self._answer_service.stop(answer_id, "the asker")
         if tracked_question is None:
             # Answered automatically, or before a restart: then the records say where.
@@ -275,7 +296,12 @@ class Mentions(commands.Cog):
         ):
             return
         target = await self._history.fetch_reply_target(message)
-        has_hidden = target is not None and not self._history.is_own(target) and not target.content
+        has_hidden = (
+            target is not None
+            and not self._history.is_own(target)
+            and not self._history.read_pointed_message(target)
+            and not list_files(target)
+        )
         if refusal := find_obstacle(message.channel):
             await self._notify_author(message, refusal)
             return
@@ -363,6 +389,12 @@ async def _show_typing(channel: discord.abc.MessageableChannel) -> None:
     """Show that an answer is coming: in a busy channel its first text has to wait."""
     with suppress(*_REQUEST_ERRORS):
         await channel.typing()
+
+
+def _names_of(message: discord.Message) -> frozenset[str]:
+    """Return the author's name and ids, by which an operator may allow a bot or a webhook."""
+    ids = (message.author.id, message.application_id, message.webhook_id)
+    return frozenset({message.author.name, *(str(each) for each in ids if each is not None)})
 
 
 def find_obstacle(channel: discord.abc.MessageableChannel) -> str:

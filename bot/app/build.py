@@ -21,6 +21,7 @@ from bot.app.library import open_library_in_background
 from bot.app.metrics import Metrics
 from bot.app.version import read_version
 from bot.discord_adapter import create_rate_limit_trace
+from bot.discord_adapter.attachments import AttachmentReader
 from bot.discord_adapter.client import DocentClient
 from bot.discord_adapter.unfinished_messages import UnfinishedAnswers
 from bot.discord_adapter.visibility import Visibility
@@ -172,6 +173,12 @@ def _create_cogs(app: App, client: DocentClient, clock: Callable[[], float]) -> 
     """Create every cog there is: the only list of them."""
     settings, service, records, visibility = app.settings, app.answer_service, app.records, app.visibility
     guild_settings, library = app.admission.guild_settings, app.library
+    attachments = AttachmentReader(
+        library,
+        reads_images=settings.llm_vision and settings.has_model,
+        per_person=settings.files_per_person,
+        per_server=settings.files_per_server,
+    )
     options = MentionOptions(
         direct_messages=settings.direct_messages,
         follows_edits=settings.follow_edits,
@@ -180,10 +187,10 @@ def _create_cogs(app: App, client: DocentClient, clock: Callable[[], float]) -> 
         bots=frozenset(name.strip() for name in settings.allowed_bots.split(",") if name.strip()),
     )
     return [
-        Ask(service, visibility, guild_settings, library, in_direct_messages=settings.direct_messages),
+        Ask(service, visibility, guild_settings, attachments, in_direct_messages=settings.direct_messages),
         Answers(service, records, visibility, guild_settings, clock=clock),
-        ContextMenus(service, visibility, guild_settings),
-        Mentions(service, client, visibility, guild_settings, library, options=options, clock=clock),
+        ContextMenus(service, visibility, guild_settings, attachments),
+        Mentions(service, client, visibility, guild_settings, attachments, options=options, clock=clock),
         Forums(
             service,
             client,

@@ -10,7 +10,6 @@ import discord
 from bot.answers.conversation import with_history
 from bot.answers.destination import OpenedSurface
 from bot.discord_adapter.answer_buttons import AnswerComponents
-from bot.discord_adapter.attachments import read_attachments
 from bot.discord_adapter.history import is_conversation
 from bot.discord_adapter.http import SurfaceRefused
 from bot.discord_adapter.replies import send_ephemeral
@@ -24,8 +23,9 @@ if TYPE_CHECKING:
 
     from bot.access.guild_settings import GuildSettings
     from bot.answers.destination import OpenAnswer
+    from bot.discord_adapter.attachments import AttachmentReader
     from bot.discord_adapter.history import MessageHistory
-    from bot.domain import FileReader, Scope
+    from bot.domain import Scope
     from bot.streaming import EndReason
 
 
@@ -114,7 +114,7 @@ class QuestionContext:
         asker: Whose name the conversation gives to the question.
         visible_scope: Answers drawn from other collections are left out of the conversation.
         asked_with: The messages before it are read; None where there are none, as in a new thread.
-        file_reader: Reads the files.
+        attachment_reader: Reads the files.
         files: What came with the question.
     """
 
@@ -122,14 +122,14 @@ class QuestionContext:
     asker: discord.abc.User
     visible_scope: Scope
     asked_with: discord.Message | discord.Interaction[Any] | None
-    file_reader: FileReader | None = None
+    attachment_reader: AttachmentReader | None = None
     files: Sequence[discord.Attachment] = ()
 
     async def __call__(self, question: Question, /) -> Question:
         """Return the question with its files and its conversation."""
-        if self.files and self.file_reader is not None:
-            attachments, notes = await read_attachments(self.file_reader, self.files)
-            question = replace(question, attachments=attachments, notes=notes)
+        if self.files and self.attachment_reader is not None:
+            read = await self.attachment_reader.read(question, self.files)
+            question = replace(question, attachments=read.attachments, images=read.images, notes=read.notes)
         if self.asked_with is None:
             return question
         messages = await self.history.load_before(self.asked_with)

@@ -16,6 +16,7 @@ from bot.answers.conversation import HistoryMessage, extract_question
 from bot.answers.status_lines import parse_answer_message
 from bot.discord_adapter.answer_buttons import parse_button_id
 from bot.discord_adapter.components import parse_custom_id
+from bot.discord_adapter.message_content import describe_forwarded, describe_message
 from bot.domain import AnswerStatus, Turn
 from bot.text.invisible import single_line
 
@@ -147,7 +148,13 @@ class MessageHistory:
         names |= {f"<@!{user.id}>": f"@{user.display_name}" for user in message.mentions}
         names |= {f"<#{channel.id}>": f"#{channel.name}" for channel in message.channel_mentions}
         names |= {f"<@&{role.id}>": f"@{role.name}" for role in message.role_mentions}
-        return extract_question(message.content, self.get_bot_mentions(message), names)
+        # A forward has no text of its own: in a direct message it is the question.
+        return extract_question(message.content, self.get_bot_mentions(message), names) or describe_forwarded(message)
+
+    def read_pointed_message(self, message: discord.Message) -> str:
+        """Return everything that a message says which somebody replies to, or chooses by its menu."""
+        text = "" if message.message_snapshots else self.read_question(message)
+        return describe_message(message, text)
 
     def get_bot_mentions(self, message: discord.Message) -> frozenset[str]:
         """Return the mentions that address the bot: its user, or its own role in this guild."""
@@ -226,7 +233,7 @@ class MessageHistory:
 
     def _parse_user_message(self, message: discord.Message) -> HistoryMessage | None:
         """Return what a person wrote; None if there is nothing to read, or another bot wrote it."""
-        text = self.read_question(message)
+        text = self.read_pointed_message(message)
         if not text or message.author.bot:
             return None
         return HistoryMessage(Turn(message.author.display_name, text), message.author.id)

@@ -26,13 +26,19 @@ _DISCORD_ERRORS = (discord.HTTPException, aiohttp.ClientError, OSError)
 
 @dataclass(slots=True)
 class TrackedQuestion:
-    """A question asked by message, and where its answer is. ``revision`` counts how often it was edited."""
+    """A question asked by message, and where its answer is.
+
+    ``revision`` counts how often it was edited; ``answer_id`` is the id of the message that was answered, also after a
+    proxy has posted that message again under another id. ``files`` are what came with it.
+    """
 
     text: str
     channel_id: int
     message_ids: tuple[int, ...] = ()
     revision: int = 0
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    answer_id: str = ""
+    files: tuple[discord.Attachment, ...] = ()
 
     async def replace_messages(self, client: discord.Client, message_ids: tuple[int, ...]) -> None:
         """Set the messages of the answer, and delete those an earlier answer left below it."""

@@ -48,6 +48,15 @@ class Attachment:
 
 
 @dataclass(frozen=True, slots=True)
+class Image:
+    """A picture that came with a question, for a model that reads pictures; ``media_type`` is like "image/png"."""
+
+    name: str
+    media_type: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class ResponseStyle:
     """How answers are written on a server.
 
@@ -69,6 +78,7 @@ class Question:
         conversation: Earlier messages, oldest first, no longer than a model may be given.
         speaker: The asker's name in that conversation.
         attachments: Documents that came with the question: read as part of it, never indexed.
+        images: Pictures that came with it; empty unless the model reads pictures.
         style: How this guild wants to be answered.
         asker_id: The user's id.
         asker_role_ids: Their roles in this guild.
@@ -86,6 +96,7 @@ class Question:
     conversation: tuple[Turn, ...] = ()
     speaker: str = ""
     attachments: tuple[Attachment, ...] = ()
+    images: tuple[Image, ...] = ()
     style: ResponseStyle = field(default_factory=ResponseStyle)
     asker_id: int = 0
     asker_role_ids: frozenset[int] = frozenset()

@@ -208,7 +208,9 @@ class KnowledgeBase:
             node_postprocessors=[
                 EvidenceFilter(
                     self._embedding,
-                    has_other_context=bool(question.attachments or (writer is not None and question.conversation)),
+                    has_other_context=bool(
+                        question.attachments or (writer is not None and (question.conversation or question.images))
+                    ),
                     has_model=writer is not None,
                 ),
                 *self._rerankers,
@@ -253,6 +255,7 @@ class KnowledgeBase:
             question.conversation,
             self._clock().date(),
             self._context_tokens,
+            question.images,
         )
         return GroundedSynthesizer(writer, budget), TokenBudget(budget)
 

@@ -12,6 +12,7 @@ from bot.simulator.world import Channel, ChannelKind, Guild, Message, MessageSta
 
 if TYPE_CHECKING:
     from bot.simulator.message_drafts import Attachment, Json
+    from bot.simulator.messages import Poll
 
 MENTION = re.compile(r"<@!?(\d+)>")
 ROLE_MENTION = re.compile(r"<@&(\d+)>")
@@ -31,6 +32,8 @@ CHANNEL_EXTRAS: dict[ChannelKind, Json] = {
 
 LOCALE = "en-GB"
 ATTACHMENT_SIZE_LIMIT = 10 * 1024 * 1024
+_FORWARD = 1  # the type of a reference that forwards
+_POLL_SECONDS = 24 * 3600.0
 """Largest file at a message, in bytes."""
 
 
@@ -228,14 +231,57 @@ class DiscordSerializer:
             "embeds": list(state.embeds),
             "components": list(state.components),
             "attachments": [self.serialize_attachment(file) for file in state.attachments],
+            "sticker_items": _serialize_stickers(state),
         }
+        if state.poll is not None:
+            written["poll"] = self._serialize_poll(message, state.poll)
         if not (has_content or self._is_for_bot(message)):
             written |= {"content": "", "embeds": [], "components": [], "attachments": []}
+            written.pop("poll", None)
         return (
             written
             | self._serialize_guild_fields(message)
             | self._serialize_reference_fields(message, has_content=has_content)
+            | self._serialize_forwarded(state, has_content=has_content or self._is_for_bot(message))
         )
+
+    def _serialize_poll(self, message: Message, poll: Poll) -> Json:
+        return {
+            "question": {"text": poll.question},
+            "answers": [
+                {"answer_id": number, "poll_media": {"text": text}} for number, text in enumerate(poll.answers, start=1)
+            ],
+            "expiry": format_timestamp(message.created_at + _POLL_SECONDS),
+            "allow_multiselect": False,
+            "layout_type": 1,
+        }
+
+    def _serialize_forwarded(self, state: MessageState, *, has_content: bool) -> Json:
+        """The snapshots of a forwarded message, and the reference to where it is."""
+        if not state.forwarded:
+            return {}
+        first = state.forwarded[0]
+        reference = {"type": _FORWARD, "channel_id": str(first.channel_id), "message_id": str(first.message_id)}
+        snapshots = [
+            {
+                "message": {
+                    "type": 0,
+                    "content": forward.state.content if has_content else "",
+                    "embeds": list(forward.state.embeds) if has_content else [],
+                    "attachments": [self.serialize_attachment(file) for file in forward.state.attachments]
+                    if has_content
+                    else [],
+                    "timestamp": format_timestamp(forward.state.time),
+                    "edited_timestamp": None,
+                    "flags": 0,
+                    "mentions": [],
+                    "mention_roles": [],
+                    "sticker_items": _serialize_stickers(forward.state),
+                }
+            }
+            for forward in state.forwarded
+        ]
+        return {"message_reference": reference, "message_snapshots": snapshots}
 
     def _find_message_type(self, message: Message) -> int:
         if message.reference_id is not None:
@@ -337,6 +383,10 @@ class DiscordSerializer:
             "owner": self.serialize_user(self.world.owner),
             "team": None,
         }
+
+
+def _serialize_stickers(state: MessageState) -> list[Json]:
+    return [{"id": str(number), "name": name, "format_type": 1} for number, name in enumerate(state.stickers, start=1)]
 
 
 def _serialize_overwrite(target_id: int, overwrite: Overwrite) -> Json:

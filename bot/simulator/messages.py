@@ -24,6 +24,23 @@ SETTABLE_FLAGS = MessageFlag.SUPPRESS_EMBEDS | MessageFlag.SUPPRESS_NOTIFICATION
 
 
 @dataclass(frozen=True, slots=True)
+class Poll:
+    """A poll at a message: its question and its answers."""
+
+    question: str
+    answers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """A message as it was when somebody forwarded it, and where it is."""
+
+    channel_id: int
+    message_id: int
+    state: MessageState
+
+
+@dataclass(frozen=True, slots=True)
 class MessageState:
     """What a reader saw of a message from ``time`` (Unix seconds) until its next state.
 
@@ -36,6 +53,9 @@ class MessageState:
     components: tuple[Json, ...] = ()
     flags: MessageFlag = NO_FLAGS
     attachments: tuple[Attachment, ...] = ()
+    stickers: tuple[str, ...] = ()
+    poll: Poll | None = None
+    forwarded: tuple[Forward, ...] = ()
     allowed_mentions: Json | None = None
     sent_flags: int | None = None
 
@@ -45,9 +65,22 @@ class MessageState:
         return MessageFlag.LOADING in self.flags
 
     @property
+    def files(self) -> tuple[Attachment, ...]:
+        """Every file that can be fetched from it, those of forwarded messages too."""
+        return (*self.attachments, *(file for forward in self.forwarded for file in forward.state.attachments))
+
+    @property
     def is_blank(self) -> bool:
         """Whether there is nothing to show, which Discord refuses."""
-        return not (self.content or self.embeds or self.components or self.attachments)
+        return not (
+            self.content
+            or self.embeds
+            or self.components
+            or self.attachments
+            or self.stickers
+            or self.poll
+            or self.forwarded
+        )
 
 
 @dataclass(slots=True)

@@ -12,11 +12,12 @@ from bot.simulator.components import build_component_data, build_modal_component
 from bot.simulator.events import InteractionCreated, MessageEdited, Typing
 from bot.simulator.interactions import Interaction, InteractionKind, ResponseKind
 from bot.simulator.message_drafts import Attachment, Json
-from bot.simulator.messages import Message, MessageState
+from bot.simulator.messages import Forward, Message, MessageState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from bot.simulator.messages import Poll
     from bot.simulator.world import World
 
 
@@ -26,13 +27,41 @@ class UserActions:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    def say(
-        self, channel_id: int, user_id: int, text: str, *, reply_to: int | None = None, files: Sequence[Attachment] = ()
+    def say(  # noqa: PLR0913 - what a message may hold, each by name
+        self,
+        channel_id: int,
+        user_id: int,
+        text: str,
+        *,
+        reply_to: int | None = None,
+        files: Sequence[Attachment] = (),
+        stickers: Sequence[str] = (),
+        poll: Poll | None = None,
     ) -> Message:
         """A person writes a message, perhaps in reply to another (which pings its author), perhaps with files."""
-        state = MessageState(self._world.clock(), text, attachments=self._assign_ids(files))
+        state = MessageState(
+            self._world.clock(), text, attachments=self._assign_ids(files), stickers=tuple(stickers), poll=poll
+        )
         message = Message(self._world.generate_id(), channel_id, user_id, [state], reference_id=reply_to)
         return self._world.insert_message(message)
+
+    def forward(self, channel_id: int, user_id: int, message_id: int) -> Message:
+        """A person forwards a message to a channel: Discord copies it as it is now."""
+        original = self._world.messages[message_id]
+        forwarded = Forward(original.channel_id, original.id, original.current_state)
+        state = MessageState(self._world.clock(), forwarded=(forwarded,))
+        return self._world.insert_message(Message(self._world.generate_id(), channel_id, user_id, [state]))
+
+    def send_by_webhook(
+        self, channel_id: int, name: str, text: str, *, embeds: Sequence[Json] = (), files: Sequence[Attachment] = ()
+    ) -> Message:
+        """A webhook writes a message under a name of its choice."""
+        user = next((each for each in self._world.users.values() if each.name == name and each.is_bot), None)
+        user = user or self._world.add_user(name, is_bot=True)
+        state = MessageState(self._world.clock(), text, embeds=tuple(embeds), attachments=self._assign_ids(files))
+        return self._world.insert_message(
+            Message(self._world.generate_id(), channel_id, user.id, [state], webhook_id=user.id)
+        )
 
     def _assign_ids(self, files: Sequence[Attachment]) -> tuple[Attachment, ...]:
         return tuple(replace(file, id=self._world.generate_id()) for file in files)

@@ -44,7 +44,7 @@ from bot.simulator.events import (
 from bot.simulator.interaction_api import InteractionApi
 from bot.simulator.interactions import ACKNOWLEDGE_TIMEOUT, TOKEN_LIFETIME, Interaction, InteractionKind, ResponseKind
 from bot.simulator.members import ALL_PERMISSIONS, DEFAULT_PERMISSIONS, NO_PERMISSIONS, Guild, Permission, Role, User
-from bot.simulator.messages import Message, MessageFlag, MessageState
+from bot.simulator.messages import Forward, Message, MessageFlag, MessageState, Poll
 from bot.simulator.user_actions import UserActions
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ __all__ = [
     "Clock",
     "CommandPermissionsChanged",
     "Event",
+    "Forward",
     "Guild",
     "GuildJoined",
     "GuildLeft",
@@ -86,6 +87,7 @@ __all__ = [
     "MessageState",
     "Overwrite",
     "Permission",
+    "Poll",
     "ReactionAdded",
     "RequestAnswered",
     "ResponseKind",
@@ -212,7 +214,7 @@ class World:
     def find_message_of_file(self, file_id: int) -> tuple[Message, Attachment]:
         """The message at which a file stands, and the file; ``LookupError`` if there is none."""
         standing = (message for message in self.messages.values() if message.deleted_at is None)
-        return first((m, file) for m in standing for file in m.current_state.attachments if file.id == file_id)
+        return first((m, file) for m in standing for file in m.current_state.files if file.id == file_id)
 
     # Who watches
 

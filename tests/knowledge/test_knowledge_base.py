@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
 import shutil
 import threading
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import SecretStr
 
-from bot.domain import Attachment, Question, ReindexRequest, Scope, Turn, Usage
+from bot.domain import Attachment, Image, Question, ReindexRequest, Scope, Turn, Usage
 from bot.errors import (
     DocumentUnreadable,
     IndexBuilding,
@@ -247,6 +248,25 @@ async def test_question_unmatched_in_the_documents_is_answered_from_its_attachme
         assert "File: log.md\n# Log\n\nThe submarine crossed under the ice." in server.chat_requests[0].prompt
         assert not (root / "log.md").exists()
         assert (await base.state()).documents == 3
+
+
+async def test_pictures_are_sent_with_the_question_and_are_not_tokens_of_text(root: Path) -> None:
+    images = (Image("a.png", "image/png", b"\x89PNG" * 5_000), Image("b.jpg", "image/jpeg", b"\xff\xd8\xff"))
+    async with (
+        OpenAIServer(make_completion("It is a kettle.")) as server,
+        open_knowledge_base(root, LanguageModelChoice("fake", server.url, KEY)) as base,
+    ):
+        await base.reindex()
+        answer = await base.answer(Question("What is on this picture?", "1", images=images))
+        assert await read_answer(answer) == "It is a kettle."
+        *_, last = server.requests[-1].body["messages"]
+    text, *pictures = last["content"]
+    assert text["text"].endswith("Question: What is on this picture?")
+    assert [each["image_url"]["url"].partition(",")[0] for each in pictures] == [
+        "data:image/png;base64",
+        "data:image/jpeg;base64",
+    ]
+    assert base64.b64decode(pictures[1]["image_url"]["url"].partition(",")[2]) == images[1].content
 
 
 async def test_an_empty_index_stays_empty_whatever_file_comes_with_a_question(root: Path) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Final
 
-from bot.domain import Attachment, ResponseStyle, Turn
+from bot.domain import Attachment, Image, ResponseStyle, Turn
 from bot.knowledge.answering.prompts import NO_PASSAGES, build_question_prompt
 from bot.knowledge.models.openai import ANSWER_TOKENS
 from bot.knowledge.splitting.splitter import count_tokens, truncate_to_tokens
@@ -21,6 +21,9 @@ CONTEXT_TOKENS: Final = 8_000
 
 CONVERSATION_TOKENS: Final = 1_500
 """Tokens of earlier messages in a prompt; no more than an eighth of the window."""
+
+IMAGE_TOKENS: Final = 1_100
+"""Tokens kept free for a picture: OpenAI counts 765 for 1,024 × 1,024 pixels and 1,105 for the largest."""
 
 _DELIMITER: Final = "0" * 16  # as long as the random ones
 
@@ -47,6 +50,7 @@ class PromptBudget:
         conversation: Earlier messages, oldest first; the latest that fit are kept.
         today: The date that the model is given.
         context_tokens: Tokens that passages may take; no more than half of the window.
+        images: Pictures that came with the question.
     """
 
     window: int
@@ -56,6 +60,7 @@ class PromptBudget:
     conversation: Sequence[Turn] = ()
     today: date = date.min
     context_tokens: int = CONTEXT_TOKENS
+    images: Sequence[Image] = ()
 
     def fit(self, question: str, *, has_passages: bool) -> FittedPrompt:
         """Return what fits beside this question. Counting long files takes time: call it in a thread."""
@@ -63,6 +68,7 @@ class PromptBudget:
         conversation = fit_conversation(self.conversation, min(CONVERSATION_TOKENS, self.window // 8))
         prompt = self.build_prompt(_DELIMITER, bare, _DELIMITER, conversation)
         fixed = sum(count_tokens(message.content or "") for message in prompt.format_messages())
+        fixed += IMAGE_TOKENS * len(self.images)
         room = self.window - fixed - count_tokens(question) - min(self.answer_tokens, self.window // 4)
         most = min(self.context_tokens, self.window // 2)
         files = fit_files(self.files, max(room // 2, room - most) if has_passages else room - count_tokens(NO_PASSAGES))
@@ -79,6 +85,7 @@ class PromptBudget:
             style=self.style,
             files=files,
             file_delimiter=file_delimiter,
+            images=self.images,
             conversation=conversation,
         )
 

@@ -77,7 +77,11 @@ class GroundedQueryEngine(RetrieverQueryEngine):
         """Return the question as the synthesizer reads it, and the text that is searched for."""
         files = self._question.attachments
         # What came with the question is what it points at, not what was said before.
-        text = asked if files else (await condense_question(self._question, self._condenser)).strip()
+        text = (
+            asked
+            if files or self._question.images
+            else (await condense_question(self._question, self._condenser)).strip()
+        )
         text = await self._words.correct(text)
         self.search_text = text
         is_restated = text != asked and self._condenser is not None
