@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from bot.answers.status_lines import format_finish_note
-from bot.app.library import choose_embedding_model, choose_language_model, open_library
+from bot.app.library import choose_embedding_model, choose_language_model, choose_reranker, open_library
 from bot.discord_adapter.client import set_discord_urls
 from bot.doctor import run_checks
 from bot.domain import QUESTION_LIMIT, Question, ReindexRequest, Scope
@@ -124,14 +124,15 @@ async def diagnose(settings: Settings, terminal: Terminal, *, is_offline: bool =
     """
     set_discord_urls(settings.discord_api_url, settings.discord_gateway_url)
     with terminal.show_spinner("Checking…"):
-        language_model, embedding_model = await asyncio.to_thread(
-            lambda: (choose_language_model(settings), choose_embedding_model(settings))
+        language_model, embedding_model, reranker = await asyncio.to_thread(
+            lambda: (choose_language_model(settings), choose_embedding_model(settings), choose_reranker(settings))
         )
         results = await run_checks(
             settings,
             _load_state_or_error(settings),
             language_model=language_model,
             embedding_model=embedding_model,
+            reranker=reranker,
             is_offline=is_offline,
         )
     terminal.show_check_results(results)

@@ -23,14 +23,14 @@ from bot.doctor.machine import (
     check_records,
     check_settings,
 )
-from bot.doctor.models import check_embeddings, check_model
+from bot.doctor.models import check_embeddings, check_model, check_reranker, check_writing
 from bot.doctor.permissions import REQUIRED_PERMISSIONS, build_invite_link
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
 
     from bot.domain import LibraryState
-    from bot.knowledge import EmbeddingChoice, LanguageModelChoice, LocalEmbeddingChoice
+    from bot.knowledge import EmbeddingChoice, LanguageModelChoice, LocalEmbeddingChoice, RerankChoice
     from bot.settings import Settings
 
 __all__ = [
@@ -46,35 +46,39 @@ __all__ = [
     "check_intents",
     "check_model",
     "check_records",
+    "check_reranker",
     "check_settings",
+    "check_writing",
     "run_checks",
 ]
 
 
-async def run_checks(
+async def run_checks(  # noqa: PLR0913 - what is checked, each by name
     settings: Settings,
     index: Awaitable[LibraryState | str],
     *,
     language_model: LanguageModelChoice | None,
     embedding_model: EmbeddingChoice | LocalEmbeddingChoice | None,
+    reranker: RerankChoice | None = None,
     is_offline: bool = False,
 ) -> Sequence[CheckResult]:
     """Run every check at the same time.
 
     ``index`` returns the library's state, or the error message if it cannot be opened. ``language_model`` and
-    ``embedding_model`` are the models that the settings choose. With ``is_offline`` neither Discord nor a model's
-    server is asked.
+    ``embedding_model`` are the models that the settings choose, ``reranker`` is the rerank server. With ``is_offline``
+    neither Discord nor a model's server is asked.
     """
     async with aiohttp.ClientSession(timeout=TIMEOUT) as session:
-        account, models, machine = await asyncio.gather(
+        account, (writing, embeddings, ranking), machine = await asyncio.gather(
             _skip_discord() if is_offline else check_discord(session, settings),
             asyncio.gather(
-                check_model(session, settings, language_model, is_offline=is_offline),
+                check_writing(session, settings, language_model, is_offline=is_offline),
                 check_embeddings(session, settings, embedding_model, is_offline=is_offline),
+                check_reranker(reranker, is_offline=is_offline),
             ),
             _check_machine(settings, index),
         )
-    return [check_settings(settings), *check_proxies(settings), *account, *models, *machine]
+    return [check_settings(settings), *check_proxies(settings), *account, *writing, embeddings, *ranking, *machine]
 
 
 async def _check_machine(settings: Settings, index: Awaitable[LibraryState | str]) -> Sequence[CheckResult]:

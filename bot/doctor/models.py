@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Final
 
 from bot.doctor.check_result import CheckResult, format_names
 from bot.doctor.discord_api import fetch_json, host_of
+from bot.doctor.model_limits import check_prompt_length, compare_context_window, find_context_window
 from bot.errors import ModelBusy, ModelOutOfCredit, ModelResponseEmpty, SettingsInvalid
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import aiohttp
     from pydantic import SecretStr
 
     from bot.domain.proxies import Proxies
-    from bot.knowledge import EmbeddingChoice, LanguageModelChoice, LocalEmbeddingChoice
+    from bot.knowledge import EmbeddingChoice, LanguageModelChoice, LocalEmbeddingChoice, RerankChoice
     from bot.knowledge.models.probe import ProbeResult
     from bot.settings import Settings
 
@@ -107,6 +108,73 @@ async def check_model(
     if result.fault is not None:
         return await server.report_failure(session, result)
     return server.report_success(f"1 token was written by {result.host} as {choice.name}")
+
+
+async def check_writing(
+    session: aiohttp.ClientSession,
+    settings: Settings,
+    choice: LanguageModelChoice | None,
+    *,
+    is_offline: bool = False,
+) -> Sequence[CheckResult]:
+    """Check the language model, what it can read, and the fallback model if there is one."""
+    result = await check_model(session, settings, choice, is_offline=is_offline)
+    if choice is None:
+        return [result]
+    results = [result]
+    if result.state == "ok":
+        told = await _load_context_window(session, settings, choice)
+        window = compare_context_window(choice, told)
+        results += [window] if window is not None else []
+        if window is None or window.state != "error":
+            results += await check_prompt_length(settings, choice)
+    if choice.fallback is not None:
+        results.append(await _check_fallback(session, settings, choice.fallback, is_offline=is_offline))
+    return results
+
+
+async def _load_context_window(
+    session: aiohttp.ClientSession, settings: Settings, choice: LanguageModelChoice
+) -> int | None:
+    headers = {"Authorization": f"Bearer {choice.api_key.get_secret_value()}"} if choice.api_key is not None else {}
+    _, body = await fetch_json(session, f"{settings.model_url}/models", headers, proxies=settings.proxies)
+    return find_context_window(body, choice.name)
+
+
+async def _check_fallback(
+    session: aiohttp.ClientSession, settings: Settings, choice: LanguageModelChoice, *, is_offline: bool
+) -> CheckResult:
+    server = _Server(
+        *("Fallback model", choice.name, choice.api_base or settings.model_url, choice.api_key),
+        data_sent="where the first model fails, questions and passages go",
+        url_setting="LLM_FALLBACK_BASE_URL",
+        other_settings="LLM_FALLBACK_API_KEY and LLM_FALLBACK_MODEL",
+        proxies=settings.proxies,
+    )
+    if is_offline:
+        return server.report_skipped()
+    from bot.knowledge.models import probe  # noqa: PLC0415  # as above
+
+    result = await probe.probe_llm(choice, settings.model_patience)
+    if result.fault is not None:
+        return await server.report_failure(session, result)
+    return server.report_success(f"1 token was written by {result.host} as {choice.name}")
+
+
+async def check_reranker(choice: RerankChoice | None, *, is_offline: bool = False) -> Sequence[CheckResult]:
+    """Check the rerank server, if there is one, by having it order two sentences."""
+    if choice is None:
+        return []
+    subject, host = "Reranker", host_of(choice.url)
+    data_sent = "every question and the passages for it go there"
+    if is_offline:
+        return [CheckResult(subject, "note", f"{host}: {data_sent} (not asked: --offline)", _NOT_PROBED)]
+    from bot.knowledge.answering.rerank import probe_reranker  # noqa: PLC0415  # as above
+
+    if fault := await probe_reranker(choice):
+        remedy = "Check RERANK_URL (most end with /rerank), RERANK_MODEL and RERANK_API_KEY. Answers come without it."
+        return [CheckResult(subject, "error", f"{host} failed: {fault}", remedy)]
+    return [CheckResult(subject, "ok", f"2 sentences were ordered by {host}: {data_sent}")]
 
 
 async def check_embeddings(

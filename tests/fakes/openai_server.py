@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 DIMENSION = 64
+_LONG_PROMPT = 8_000  # characters
 """Length of the vectors that ``/v1/embeddings`` gives."""
 
 
@@ -158,6 +159,10 @@ class OpenAIServer:
         self.allowed_batches: asyncio.Semaphore | None = None
         """How many embedding requests of several texts are still answered; further ones wait. None: all."""
         self.requests: list[Request] = []
+        self.context_window = 1_000_000
+        """Tokens of a prompt that are read; the rest is cut silently."""
+        self.model_fields: Mapping[str, Any] = {}
+        """What /v1/models says of each model beside its id."""
         self.disconnects = 0
         self.disconnected = asyncio.Event()
         self._models = models
@@ -254,10 +259,19 @@ class OpenAIServer:
             case StreamEnd.BROKEN_JSON:
                 await response.write(b'data: {"choices": [\n\n')
 
+    def _count_prompt_tokens(self) -> int:
+        """100, or of a very long prompt a token for five characters, as far as the context window goes."""
+        length = len(self.chat_requests[-1].prompt)
+        return 100 if length < _LONG_PROMPT else min(length // 5, self.context_window)
+
     async def _finish(self, response: web.StreamResponse, completion: Completion) -> None:
         await self._send_event(response, _make_chunk({}, completion.finish_reason))
         if completion.has_usage:
-            usage = {"prompt_tokens": 100, "completion_tokens": len(completion.deltas), "total_tokens": 0}
+            usage = {
+                "prompt_tokens": self._count_prompt_tokens(),
+                "completion_tokens": len(completion.deltas),
+                "total_tokens": 0,
+            }
             await self._send_event(response, {**_make_chunk({}), "choices": [], "usage": usage})
         await response.write(b"data: [DONE]\n\n")
 
@@ -295,7 +309,10 @@ class OpenAIServer:
 
     async def _list_models(self, request: web.Request) -> web.Response:
         self.requests.append(Request(request.path, dict(request.headers), {}))
-        data = [{"id": name, "object": "model", "created": 1, "owned_by": "tests"} for name in self._models]
+        data = [
+            {"id": name, "object": "model", "created": 1, "owned_by": "tests", **self.model_fields}
+            for name in self._models
+        ]
         return web.json_response({"object": "list", "data": data})
 
 

@@ -84,7 +84,7 @@ class RemoteReranker(BaseNodePostprocessor):
         texts = [get_searchable_text(get_text_node(hit)) for hit in sent]
         try:
             async with asyncio.timeout(TIMEOUT):
-                scores = parse_scores(await self._request(query_bundle.embedding_strs[0], texts), len(texts))
+                scores = parse_scores(await self.request_scores(query_bundle.embedding_strs[0], texts), len(texts))
         except (httpx.HTTPError, ValueError, TimeoutError) as error:
             # The message of such an error may quote the address with its key: its kind is enough.
             _log.warning("reranking failed (%s): the retriever's order stands", type(error).__name__)
@@ -92,8 +92,8 @@ class RemoteReranker(BaseNodePostprocessor):
         order = sorted(range(len(sent)), key=lambda place: -scores[place])
         return [*(NodeWithScore(node=sent[place].node, score=scores[place]) for place in order), *rest]
 
-    async def _request(self, question: str, texts: Sequence[str]) -> Any:
-        """Send the request with ``documents``, and where that is refused with ``texts``, as TEI names them."""
+    async def request_scores(self, question: str, texts: Sequence[str]) -> Any:
+        """Return the response to a request with ``documents``; if that is refused, with ``texts`` as TEI names them."""
         body: dict[str, Any] = {"query": question, "documents": list(texts), "top_n": len(texts)}
         if self._choice.model:
             body["model"] = self._choice.model
@@ -102,6 +102,23 @@ class RemoteReranker(BaseNodePostprocessor):
             response = await self._client.post(self._choice.url, json={"query": question, "texts": list(texts)})
         response.raise_for_status()
         return response.json()
+
+
+async def probe_reranker(choice: RerankChoice) -> str:
+    """Have the server order two sentences; return what failed, without the address, or "" if it worked."""
+    reranker = RemoteReranker(choice)
+    try:
+        async with asyncio.timeout(TIMEOUT):
+            scores = parse_scores(await reranker.request_scores("What is red?", ["The kettle is red.", "It rains."]), 2)
+    except TimeoutError:
+        return f"timeout, no scores within {TIMEOUT:.0f} s"
+    except httpx.HTTPStatusError as error:
+        return f"status {error.response.status_code}"
+    except (httpx.HTTPError, ValueError) as error:
+        return f"{error}" if isinstance(error, ValueError) else type(error).__name__
+    finally:
+        await reranker.aclose()
+    return "" if all(map(math.isfinite, scores)) else "a text has no score"
 
 
 def parse_scores(answer: Any, count: int) -> list[float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
@@ -13,6 +14,7 @@ from bot.errors import ModelResponseEmpty, ModelUnreachable, SettingsInvalid
 from bot.knowledge.models.local import load_local_embedding
 from bot.knowledge.models.model_errors import MODEL_ERRORS, map_model_error
 from bot.knowledge.models.openai import build_embedding_model, build_language_model
+from bot.knowledge.splitting.splitter import count_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -58,6 +60,54 @@ async def probe_llm(choice: LanguageModelChoice, timeout_seconds: float) -> Prob
         return await _run_probe(_has_output(model), hosts, timeout_seconds, "LLM_MODEL")
     finally:
         await model.aclose()
+
+
+@dataclass(frozen=True, slots=True)
+class PromptMeasurement:
+    """How much of a long prompt a server has read.
+
+    Attributes:
+        sent: The prompt's tokens as counted here.
+        read: The prompt's tokens as the server reports them, None if it does not.
+        fault: What was wrong, None if nothing was.
+    """
+
+    sent: int
+    read: int | None = None
+    fault: DocentError | None = None
+
+
+async def measure_prompt(choice: LanguageModelChoice, tokens: int, timeout_seconds: float) -> PromptMeasurement:
+    """Send a prompt of about this many tokens and return how many the server says it has read."""
+    text = await asyncio.to_thread(_build_long_text, tokens)
+    sent = await asyncio.to_thread(count_tokens, text)
+    model = await asyncio.to_thread(build_language_model, replace(choice, answer_tokens=1, fallback=None))
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            async with aclosing(await model.astream_chat([ChatMessage(text)])) as responses:
+                async for _ in responses:
+                    pass
+    except TimeoutError:
+        fault = ModelUnreachable(f"The model's server gave no answer within {timeout_seconds:.0f} seconds.")
+        return PromptMeasurement(sent, fault=fault)
+    except MODEL_ERRORS as error:
+        return PromptMeasurement(sent, fault=map_model_error(error, setting="LLM_MODEL"))
+    finally:
+        await model.aclose()
+    return PromptMeasurement(sent, model.usage_counter.reported_prompt_tokens)
+
+
+def _build_long_text(tokens: int) -> str:
+    """Return plain English of about this many tokens; its beginning is random, so that no server has it cached."""
+    lines = [f"Reply with one word. {secrets.token_hex(8)}"]
+    length = count_tokens(lines[0])
+    for number in range(1, tokens):
+        line = f"Line {number}: the harbour office opens at nine and closes when the last boat has left the pier."
+        length += count_tokens(line) + 1
+        if length > tokens:
+            break
+        lines.append(line)
+    return "\n".join(lines)
 
 
 async def probe_embedding(choice: EmbeddingChoice, timeout_seconds: float) -> ProbeResult:

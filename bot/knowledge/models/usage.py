@@ -63,6 +63,11 @@ class UsageCounter:
             self._completion.count() if said is None else said,
         )
 
+    @property
+    def reported_prompt_tokens(self) -> int | None:
+        """The tokens of the prompt as the server reports them; None as long as it has not."""
+        return self._reported[0]
+
     def status(self, *, has_text: bool) -> AnswerStatus:
         """How the stream ended, now that it has.
 
