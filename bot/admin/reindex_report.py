@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bot.domain import SHARED, collection_of
 from bot.text.invisible import single_line
-from bot.text.wording import format_count, format_passed_over
+from bot.text.wording import format_count, format_left_out, format_passed_over
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -104,6 +104,8 @@ def _format_unread(report: IngestionReport) -> list[str]:
         lines.append(
             f"{format_count(count, 'file')} could not be read; what was searchable of {_it_or_them(count)} stays so."
         )
+    if report.left_out:
+        lines.append(f"{format_left_out(report.left_out)}.")
     if report.notes:
         lines.append(f"{format_count(len(report.notes), 'file')} could be read in part only.")
     if passed_over := format_passed_over(report.passed_over):

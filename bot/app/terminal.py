@@ -22,7 +22,7 @@ from rich.text import Text
 from bot.errors import AnswerUnavailable
 from bot.text.citations import find_cited_sources, format_page_or_line
 from bot.text.reasoning import ReasoningFilter
-from bot.text.wording import format_passed_over
+from bot.text.wording import format_left_out, format_passed_over
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Sequence
@@ -183,6 +183,8 @@ class Terminal:
             self.output.print(failures)
         for document, note in report.notes.items():
             self.output.print(Text(_strip_control_characters(f"{document}: {note}")), soft_wrap=True)
+        if left_out := format_left_out(report.left_out):
+            self.output.print(f"{left_out}.", soft_wrap=True, markup=False)
         if passed_over := format_passed_over(report.passed_over):
             self.output.print(f"{passed_over}.", soft_wrap=True, markup=False)
 

@@ -53,7 +53,8 @@ class IngestionReport:
     model; ``failed`` maps a document that could not be read to the reason. ``moved`` maps old names to new names where
     only a file's name changed; these are among ``removed`` and ``new`` as well. ``tokens`` and ``dollars`` are what a
     dry run estimates for the embedding; ``dollars`` is None if the model's price is not known. ``passed_over`` counts
-    files of formats that are not read, by suffix; ``notes`` says which parts of a document could not be read.
+    files of formats that are not read, by suffix; ``notes`` says which parts of a document could not be read;
+    ``left_out`` maps a file that is not indexed on purpose to the reason, such as a copy in another format.
     """
 
     new: Sequence[str] = ()
@@ -69,6 +70,7 @@ class IngestionReport:
     dollars: float | None = None
     passed_over: Mapping[str, int] = field(default_factory=dict[str, int])
     notes: Mapping[str, str] = field(default_factory=dict[str, str])
+    left_out: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,17 @@ def utf16_length(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
+def format_left_out(reasons: Mapping[str, str]) -> str:
+    """Return "5 files left out: 2 have the same text as another file, 3 only lead to other pages"; "" for none."""
+    copies = sum(reason.startswith("the same text") for reason in reasons.values())
+    others = len(reasons) - copies
+    parts = [
+        *([f"{copies:,} {'has' if copies == 1 else 'have'} the same text as another file"] if copies else []),
+        *([f"{others:,} only {'leads' if others == 1 else 'lead'} to other pages"] if others else []),
+    ]
+    return f"{format_count(len(reasons), 'file')} left out: {', '.join(parts)}" if parts else ""
+
+
 def format_passed_over(counts: Mapping[str, int], shown: int = 8) -> str:
     """Return "5 files of formats that are not read: .psd (3), .dwg (2)"; "" for none."""
     if not counts:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from bot.domain import IngestionReport, Progress
 from bot.errors import DocumentUnreadable, IngestionRefused
 from bot.knowledge.ingestion.embedding_requests import EmbeddingRequests, estimate_dollars
+from bot.knowledge.ingestion.near_copies import find_better_formats, is_near_copy
 from bot.knowledge.ingestion.worker import Passage, ReaderCrashed, ReaderProcess
-from bot.knowledge.readers import NOTE, title_from_path
+from bot.knowledge.readers import LEFT_OUT, NOTE, title_from_path
 from bot.knowledge.sources.web.addresses import parse_list_path
 from bot.knowledge.splitting.splitter import build_passage_node, count_tokens, get_searchable_text, hash_passage
 
@@ -22,10 +23,11 @@ if TYPE_CHECKING:
     from llama_index.core.schema import TextNode
 
     from bot.knowledge.ingestion.plan import Plan
-    from bot.knowledge.ingestion.spool import Spool
+    from bot.knowledge.ingestion.spool import Spool, SpooledFile
     from bot.knowledge.stores.store import Store
 
 _POLL_SECONDS = 0.2  # seconds between two looks at whether the run is to stop
+_COPY_OF = f"{LEFT_OUT}the same text as "
 _LOOKUP_BATCH = 500  # passages whose vectors are looked for at once
 
 
@@ -39,6 +41,10 @@ class _BaseRun:
         self._old_names = {new: old for old, new in plan.moved.items()}
         self._read_hashes: dict[str, str] = {}
         self._failed = dict(plan.failed)
+        self._left_out: dict[str, str] = {}
+        self._better_formats = find_better_formats(plan.hashes)
+        self._texts: dict[str, list[str]] = {}
+        """Texts of documents that are there in several formats, as far as they have been looked at."""
         self._notes: dict[str, str] = {}
         self._tried_before: set[str] = set()
         self._node_count = 0
@@ -46,18 +52,15 @@ class _BaseRun:
         """Whether what was read is what is searched: then it is too late to stop."""
 
     def _read_passages(self, child: ReaderProcess, root: Path) -> Iterator[tuple[str, list[Passage] | None]]:
-        """Each document that can be read, with its passages; None while the child takes its time."""
+        """Yield each document that can be read, with its passages; None while the child is reading it."""
         spooled = {} if self._plan.is_full else self._spool.load_files()
         fresh: list[str] = []
-        for document in self._plan.to_read:
+        for document in sorted(self._plan.to_read, key=lambda name: len(self._better_formats.get(name, ()))):
             known = spooled.get(document)
-            if known is None or known.digest != self._plan.hashes[document]:
-                fresh.append(document)
-            elif not known.is_final:
-                self._tried_before.add(document)
+            if known is None or not self._is_current(document, known):
                 fresh.append(document)
             elif known.fault:
-                self._failed[document] = known.fault
+                self._note_fault(document, known.fault)
             else:
                 yield document, self._accept(document, list(self._spool.load_passages([document])))
         for document, outcome in self._read_documents(child, root, fresh):
@@ -67,9 +70,22 @@ class _BaseRun:
                 self._refuse(document, outcome)
             elif not outcome:
                 self._refuse(document, DocumentUnreadable("no text below its headings"))
+            elif original := self._find_original(document, [passage.text for passage in outcome]):
+                self._refuse(document, DocumentUnreadable(f"{_COPY_OF}{original}"))
             else:
                 self._spool_if_needed(document, outcome)
                 yield document, self._accept(document, outcome)
+
+    def _is_current(self, document: str, known: SpooledFile) -> bool:
+        """Whether what was read of a document in an earlier run still holds, so that it need not be read again."""
+        if known.digest != self._plan.hashes[document]:
+            return False
+        if not known.is_final:
+            self._tried_before.add(document)
+        if known.fault.startswith(_COPY_OF):
+            original = known.fault.removeprefix(_COPY_OF)
+            return original in self._plan.hashes and self._plan.is_unchanged(original)
+        return known.is_final
 
     def _read_documents(
         self, child: ReaderProcess, root: Path, documents: Sequence[str]
@@ -89,7 +105,44 @@ class _BaseRun:
         return passages
 
     def _refuse(self, document: str, fault: DocumentUnreadable) -> None:
-        self._failed[document] = fault.user_message
+        self._note_fault(document, fault.user_message)
+
+    def _note_fault(self, document: str, fault: str) -> None:
+        if fault.startswith(LEFT_OUT):
+            self._left_out[document] = fault.removeprefix(LEFT_OUT)
+        else:
+            self._failed[document] = fault
+
+    def _find_original(self, document: str, texts: list[str]) -> str | None:
+        """Return the document that says the same in a better format, if there is one; leave out worse formats of this.
+
+        Worse formats were read before, in an earlier run: in this one the better formats come first.
+        """
+        worse = [name for name, better in self._better_formats.items() if document in better]
+        better = [name for name in self._better_formats.get(document, ()) if name not in self._left_out]
+        if not (worse or better):
+            return None
+        self._load_indexed_texts([*better, *worse])
+        original = next((name for name in better if is_near_copy(texts, self._texts.get(name, ()))), None)
+        if original is None:
+            self._texts[document] = texts
+            for name in worse:
+                if self._plan.is_unchanged(name) and is_near_copy(self._texts.get(name, ()), texts):
+                    self._refuse(name, DocumentUnreadable(f"{_COPY_OF}{document}"))
+        return original
+
+    def _load_indexed_texts(self, documents: Sequence[str]) -> None:
+        missing = {name for name in documents if name not in self._texts and self._plan.is_unchanged(name)}
+        if missing:
+            self._texts |= {name: [] for name in missing}
+            for node in self._store.nodes():
+                if (name := str(node.metadata["document"])) in missing:
+                    self._texts[name].append(node.text)
+
+    @property
+    def _removed(self) -> list[str]:
+        """Searchable documents that will be no more: they are gone, or are left out now."""
+        return sorted({*self._plan.removed, *(self._left_out.keys() & self._plan.indexed.keys())})
 
     def _spool_if_needed(self, document: str, passages: Sequence[Passage]) -> None:
         """A run that will not store anything needs no passage twice."""
@@ -118,7 +171,8 @@ class _BaseRun:
         """Let passages have the vectors of their twins."""
 
     def _build_progress(self, nodes_done: int, document: str = "") -> Progress:
-        done = len(self._read_hashes) + len(self._failed) - len(self._plan.failed) - self._unfinished
+        read = len(self._read_hashes) + len(self._left_out.keys() & set(self._plan.to_read))
+        done = read + len(self._failed) - len(self._plan.failed) - self._unfinished
         return Progress(done, len(self._plan.to_read), nodes_done, document, len(self._failed))
 
     @property
@@ -133,9 +187,12 @@ class _BaseRun:
         return IngestionReport(
             new=[name for name in read if name not in self._plan.indexed],
             changed=[name for name in read if name in self._plan.indexed],
-            removed=self._plan.removed,
-            unchanged=sum(map(self._plan.is_unchanged, self._plan.hashes.keys() - self._failed.keys())),
+            removed=self._removed,
+            unchanged=sum(
+                map(self._plan.is_unchanged, self._plan.hashes.keys() - self._failed.keys() - self._left_out.keys())
+            ),
             failed=dict(sorted(self._failed.items())),
+            left_out=dict(sorted(self._left_out.items())),
             nodes=self._node_count,
             embedded=embedded,
             is_dry_run=is_dry,
@@ -149,7 +206,7 @@ class _BaseRun:
     def _will_remain(self, node: TextNode) -> bool:
         """Whether a searchable passage will be one after this run."""
         document = str(node.metadata["document"])
-        return document not in self._read_hashes and document not in self._plan.removed
+        return document not in self._read_hashes and document not in self._removed
 
 
 class DryRun(_BaseRun):
@@ -225,7 +282,7 @@ class Run(_BaseRun):
             nodes = (_build_node(passage) for passage in self._spool.load_passages(self._read_hashes))
             # Other collections' passages that wait for their place have vectors that no passage in place needs.
             is_whole = self._plan.collection is None
-            self._store.replace(self._read_hashes, nodes, removed=self._plan.removed, prune_vectors=is_whole)
+            self._store.replace(self._read_hashes, nodes, removed=self._removed, prune_vectors=is_whole)
         self.is_committed = True
         self._spool.clear(self._plan.hashes, includes=self._plan.includes)
         yield self._build_progress(self._node_count)
@@ -251,7 +308,7 @@ class Run(_BaseRun):
 
     def _has_changes(self) -> bool:
         """Whether what is searched would be another after this run."""
-        if self._read_hashes or self._plan.removed:
+        if self._read_hashes or self._removed:
             return True
         counts = self._store.counts()
         return self._requests is not None and counts.embedded < counts.nodes

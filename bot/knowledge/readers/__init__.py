@@ -7,6 +7,15 @@ name, and takes place in a child process with limits; pdfium is not thread-safe,
 from __future__ import annotations
 
 from bot.knowledge.readers.documents import NOTE, READER_VERSION, known_suffix, read_document
-from bot.knowledge.readers.page import TEXT_LIMIT, clean_text, title_from_path
+from bot.knowledge.readers.page import LEFT_OUT, TEXT_LIMIT, clean_text, title_from_path
 
-__all__ = ["NOTE", "READER_VERSION", "TEXT_LIMIT", "clean_text", "known_suffix", "read_document", "title_from_path"]
+__all__ = [
+    "LEFT_OUT",
+    "NOTE",
+    "READER_VERSION",
+    "TEXT_LIMIT",
+    "clean_text",
+    "known_suffix",
+    "read_document",
+    "title_from_path",
+]

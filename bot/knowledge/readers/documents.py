@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 NOTE: Final = "note"
 """Metadata of a file's first Document that says what could not be read of the file."""
 
-READER_VERSION: Final = "6"
+READER_VERSION: Final = "7"
 """Version of the readers. Change it with their results: every file is then read anew at the next ingestion."""
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 
 from bot.errors import DocumentUnreadable
 from bot.knowledge.readers.html_tables import fill_table
-from bot.knowledge.readers.page import Page, clean_text, parse_http_url
+from bot.knowledge.readers.page import LEFT_OUT, TITLE_SEPARATOR, Page, clean_text, parse_http_url
 from bot.knowledge.readers.text import BINARY_SIGNATURES, decode_text, parse_front_matter
 from bot.knowledge.splitting.headings import strip_heading_markup
 
@@ -41,7 +41,16 @@ _MENU_NAMES: Final = frozenset(
 )
 _BLOCKS: Final = frozenset({"div", "section", "ul", "ol"})
 _MIN_LINK_SHARE: Final = 0.5  # share of letters inside links from which on a block of such a name is a menu
+_MAX_MENU_PROSE: Final = 300  # letters outside of links from which on a block is no menu, whatever its name
+_MAX_PAGER_LETTERS: Final = 400  # of a block that leads to the pages before and after
+_MIN_INDEX_LINKS: Final = 40  # links to other pages of the same site on a page that is an index or a table of contents
+_MIN_INDEX_SHARE: Final = 0.85  # of its letters that are inside such links
+_MAX_SEARCH_LETTERS: Final = 600  # on a page that only holds a search form
+_SEARCH_FORM = "//*[@id='search-results'] | //input[@type='search' or @name='q']"
 _LONGEST_ALT: Final = 300  # characters of an image's alternative text
+_ARROWS: Final = " \n\t[]()<>\u00ab\u00bb\u2190\u2192"
+_LONGEST_MANUAL_NAME: Final = 80  # characters
+_MANUAL_GENERATORS: Final = ("mkdocs", "hugo", "docusaurus", "antora", "doxygen", "sphinx", "jekyll", "vitepress")
 _TOO_DEEP_MESSAGE: Final = "HTML is nested too deeply"
 _NAVIGATION_WORDS = frozenset(
     {"prev", "previous", "next", "up", "home", "index", "contents", "top", "back", "«", "»", "←", "→"}
@@ -57,7 +66,7 @@ def read_html(content: bytes) -> list[Page]:
     except UnicodeDecodeError:
         text = _decode_declared(content, declared.group(1).decode("ascii", "replace") if declared else "")
     fields, body, _ = parse_front_matter(text)
-    page = parse_html(body)
+    page = parse_html(body, refuse_indexes=True)
     return [replace(page, title=fields.get("title") or page.title, url=page.url or parse_http_url(fields.get("url")))]
 
 
@@ -70,11 +79,14 @@ def _decode_declared(content: bytes, encoding: str) -> str:
     return decode_text(content)
 
 
-def parse_html(text: str) -> Page:
+def parse_html(text: str, *, refuse_indexes: bool = False) -> Page:
     """Return a page's title, address and text.
 
+    The title is the first heading, with the name of the manual that the page belongs to where the page tells it.
+
     Raises:
-        DocumentUnreadable: It has too many tags, tags nested too deeply, or none at all.
+        DocumentUnreadable: It has too many tags, tags nested too deeply, or none at all; with ``refuse_indexes`` also
+            if it only leads to other pages.
     """
     from lxml import etree, html  # noqa: PLC0415 - loaded with the first such file
 
@@ -89,10 +101,16 @@ def parse_html(text: str) -> Page:
         raise DocumentUnreadable(_TOO_DEEP_MESSAGE)  # the parser leaves out what is deeper, and would not say so
     title = " ".join(str(tree.findtext(".//title") or "").split())
     canonical = [str(each.get("href", "")) for each in _find_elements(tree, "//link[@rel='canonical']")]
-    body = _find_main_content(tree)
+    manual = _find_manual_name(tree, title)
+    has_search_form = bool(_find_elements(tree, _SEARCH_FORM))
+    body = _find_main_content(tree, refuse_indexes=refuse_indexes)
+    if refuse_indexes and has_search_form and 0 < _count_letters(body.text_content()) < _MAX_SEARCH_LETTERS:
+        raise DocumentUnreadable(f"{LEFT_OUT}a page to search other pages")
     headings = _find_elements(body, ".//h1")
     if headings and (words := " ".join(headings[0].text_content().split())):
         title = strip_heading_markup(words)
+    if title and manual and manual.casefold() not in title.casefold():
+        title = f"{title}{TITLE_SEPARATOR}{manual}"
     url = parse_http_url(canonical[0].strip()) if canonical else None
     return Page(re.sub(r"\n{3,}", "\n\n", _convert_to_markdown(html.tostring(body, encoding="unicode"))), title, url)
 
@@ -127,10 +145,25 @@ def _find_code_language(element: Any) -> str:
     return ""
 
 
-def _find_main_content(tree: Any) -> Any:
+def _find_manual_name(tree: Any, title: str) -> str:
+    """Return the name of the manual or site that a page says it is part of; "" where it does not."""
+    for path in ("//meta[@property='og:site_name']/@content", "//link[@rel='home' or @rel='start']/@title"):
+        for value in _find_elements(tree, path):
+            if (name := " ".join(str(value).split())) and name.casefold() not in _NAVIGATION_WORDS:
+                return name[:_LONGEST_MANUAL_NAME]
+    generator = "".join(map(str, _find_elements(tree, "//meta[@name='generator']/@content")))
+    has_documentation_options = bool(_find_elements(tree, "//script[@id='documentation_options']"))
+    _, dash, name = title.rpartition(" \u2014 ") if has_documentation_options else title.rpartition(" - ")
+    is_known = has_documentation_options or generator.lower().startswith(_MANUAL_GENERATORS)
+    return re.sub(r"\s*(?:\(?v?\d[\w.]*\)?)?(?: documentation)?$", "", name) if dash and is_known else ""
+
+
+def _find_main_content(tree: Any, *, refuse_indexes: bool) -> Any:
     """Return the part of a page that holds its text, without what only a browser needs."""
     _unwrap_controls(tree)
     _drop_furniture(tree)
+    if refuse_indexes and _is_index(tree):
+        raise DocumentUnreadable(f"{LEFT_OUT}an index or table of contents, which only leads to other pages")
     for link in _find_elements(tree, "//a[not(starts-with(@href, 'http'))]"):
         link.drop_tag()
     _write_out_images(tree)
@@ -225,7 +258,8 @@ def _find_menus(tree: Any) -> list[Any]:
         step = 1 if event == "start" else -1
         letters, linked = (0, 0) if event == "start" else counts.pop()
         if event == "end" and element.tag in _BLOCKS and linked >= letters * _MIN_LINK_SHARE:
-            found += [element] if heads or _is_named_menu(element) else []
+            is_menu = letters - linked < _MAX_MENU_PROSE and (heads or _is_named_menu(element))
+            found += [element] if is_menu or (letters < _MAX_PAGER_LETTERS and _is_pager(element)) else []
         links += step * (element.tag == "a")
         heads += step * (element.tag == "header")
         more = _count_letters(element.text if event == "start" else element.tail)
@@ -235,7 +269,25 @@ def _find_menus(tree: Any) -> list[Any]:
     return found
 
 
+def _is_index(tree: Any) -> bool:
+    """Whether nearly all text of a page is links to other pages of the same site."""
+    links = _find_elements(tree, "//a[@href and not(contains(@href, '://')) and not(starts-with(@href, '#'))]")
+    if len(links) < _MIN_INDEX_LINKS:
+        return False
+    linked = sum(_count_letters(link.text_content()) for link in links)
+    return linked >= _MIN_INDEX_SHARE * _count_letters(tree.text_content())
+
+
+def _is_pager(element: Any) -> bool:
+    """Whether a block only leads to the pages before and after."""
+    texts = (next((text for text in map(str, link.itertext()) if text.strip()), "") for link in element.iter("a"))
+    first = {re.split(r"[\s:]", text.strip(_ARROWS).casefold(), maxsplit=1)[0] for text in texts} - {""}
+    return not first.isdisjoint({"prev", "previous", "next"}) and first <= _NAVIGATION_WORDS
+
+
 def _is_named_menu(element: Any) -> bool:
+    if element.find(".//h1") is not None:
+        return False
     named = f"{element.get('class', '')} {element.get('id', '')}".lower()
     return not _MENU_NAMES.isdisjoint(re.split(r"[\W_]+", named))
 

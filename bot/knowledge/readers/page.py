@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 TEXT_LIMIT: Final = 5_000_000
 """Longest text of one file, in characters."""
 
+LEFT_OUT: Final = "left out: "
+"""How the reason begins why a file is left out on purpose, because it holds nothing to answer from."""
+
+TITLE_SEPARATOR: Final = " \u2013 "
+"""What is between a page's own title and the name of its manual."""
+
 _CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _LINE_ENDS = re.compile(r"\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 _LINE = re.compile(r"[^\n\r\x0b\x0c\x85\u2028\u2029]*(?P<end>\r\n?|[\n\x0b\x0c\x85\u2028\u2029]|\Z)")

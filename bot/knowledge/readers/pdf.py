@@ -15,7 +15,7 @@ from bot.knowledge.readers.pdf_layout import drop_running_lines, is_contents_or_
 from bot.knowledge.splitting.headings import HEADING_SEPARATOR, strip_heading_markup
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 PAGE_LIMIT: Final = 5_000
 NO_TEXT_REASON: Final = "no text; text recognition is not supported"
@@ -60,11 +60,11 @@ def read_pdf(content: bytes) -> list[Page]:
             raise DocumentUnreadable(f"more than {PAGE_LIMIT:,} pages")
         if pdf.get_formtype():
             pdf.init_forms()
-        sections = find_page_sections(_read_outline(pdf), len(pdf))
+        entries = list(_read_outline(pdf))
         reader = _PageReader(pdf)
-        pages = list(reader.read_pages(sections))
+        pages = list(reader.read_pages(find_page_sections(entries, len(pdf))))
         title = clean_pdf_title(str(pdf.get_metadata_dict().get("Title", ""))) or reader.largest_line
-        return _finish(pages, title, reader)
+        return split_at_headings(_finish(pages, title, reader), find_page_headings(entries))
     finally:
         pdf.close()
 
@@ -102,6 +102,59 @@ def _finish(pages: Sequence[Page], title: str, reader: _PageReader) -> list[Page
     return [kept[0].with_note("; ".join(notes)), *kept[1:]] if kept else []
 
 
+def find_page_headings(entries: Iterable[tuple[int, str, int]]) -> dict[int, list[tuple[str, str]]]:
+    """Return for each page, counted from 1, the headings that begin on it, each with its whole path."""
+    found: dict[int, list[tuple[str, str]]] = {}
+    for _, words, path, page in _walk_outline(entries):
+        if words:
+            found.setdefault(page + 1, []).append((words, path))
+    return found
+
+
+def split_at_headings(pages: Iterable[Page], headings: Mapping[int, Sequence[tuple[str, str]]]) -> list[Page]:
+    """Cut pages where a line is a heading of the outline; each part is under its own heading.
+
+    A heading that is not found in the page's text, in its order, cuts nothing.
+    """
+    last = {number: found[-1][1] for number, found in sorted(headings.items())}
+    made: list[Page] = []
+    for page in pages:
+        before = next((last[number] for number in reversed(last) if number < (page.number or 0)), "")
+        made += _split_page(page, headings.get(page.number or 0, ()), before)
+    return made
+
+
+def _split_page(page: Page, headings: Sequence[tuple[str, str]], before: str) -> list[Page]:
+    """Cut one page; what is above its first heading is under the path ``before``."""
+    lines = page.text.split("\n")
+    cuts: list[tuple[int, str]] = []
+    for words, path in headings:
+        start = cuts[-1][0] + 1 if cuts else 0
+        place = next((number for number in range(start, len(lines)) if _is_heading_line(lines[number], words)), None)
+        if place is not None:
+            cuts.append((place, path))
+    if not cuts:
+        return [page]
+    starts = [(0, before if cuts[0][1] == headings[0][1] else page.section), *cuts]
+    ends = [*(start for start, _ in cuts), len(lines)]
+    parts = [
+        replace(page, text="\n".join(lines[start:end]), section=section)
+        for (start, section), end in zip(starts, ends, strict=True)
+    ]
+    kept = [part for part in parts if part.text.strip()]
+    return [kept[0], *(replace(part, note="") for part in kept[1:])] if kept else [page]
+
+
+def _is_heading_line(line: str, words: str) -> bool:
+    """Whether a line is this heading, with or without a number before it."""
+    plain, wanted = ("".join(filter(str.isalnum, text)).casefold() for text in (line, words))
+    return (
+        plain == wanted
+        or (plain.endswith(wanted) and plain[: -len(wanted)].isdecimal())
+        or (wanted.endswith(plain) and bool(plain) and wanted[: -len(plain)].isdecimal())
+    )
+
+
 def find_page_sections(entries: Iterable[tuple[int, str, int]], count: int) -> list[str]:
     """Return for each page the path of headings it begins under, from an outline of (level, heading, page from 0).
 
@@ -109,13 +162,7 @@ def find_page_sections(entries: Iterable[tuple[int, str, int]], count: int) -> l
     """
     paths: dict[int, str] = {}
     last: dict[int, str] = {}
-    stack: list[tuple[int, str]] = []
-    for level, heading, page in entries:
-        while stack and stack[-1][0] >= level:
-            stack.pop()
-        if words := strip_heading_markup(heading)[:120]:
-            stack.append((level, words))
-        path = HEADING_SEPARATOR.join(words for _, words in stack[:_OUTLINE_DEPTH])
+    for _, _, path, page in _walk_outline(entries):
         paths.setdefault(page, path)
         last[page] = path
     sections: list[str] = []
@@ -124,6 +171,18 @@ def find_page_sections(entries: Iterable[tuple[int, str, int]], count: int) -> l
         sections.append(paths.get(page, current))
         current = last.get(page, current)
     return sections
+
+
+def _walk_outline(entries: Iterable[tuple[int, str, int]]) -> Iterator[tuple[int, str, str, int]]:
+    """Yield each entry's level, its words, the path of headings down to it, and its page from 0."""
+    stack: list[tuple[int, str]] = []
+    for level, heading, page in entries:
+        while stack and stack[-1][0] >= level:
+            stack.pop()
+        words = strip_heading_markup(heading)[:120]
+        if words:
+            stack.append((level, words))
+        yield level, words, HEADING_SEPARATOR.join(each for _, each in stack[:_OUTLINE_DEPTH]), page
 
 
 def _read_outline(pdf: Any) -> Iterator[tuple[int, str, int]]:

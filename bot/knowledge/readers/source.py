@@ -56,12 +56,20 @@ LANGUAGES: Final = {
 """Endings of source code, with the names that code blocks give to their languages."""
 
 _GENERATED_SUFFIXES = (".min.js", ".min.css", "package-lock.json", "-lock.json", "-lock.yaml")
+_GENERATED_NAMES = frozenset(
+    {
+        *("searchindex.js", "search_index.json", "search-index.json", "searchtools.js", "language_data.js"),
+        *("doctools.js", "translations.js", "documentation_options.js", "sphinx_highlight.js", "jquery.js"),
+        *("underscore.js", "_sphinx_javascript_frameworks_compat.js"),
+    }
+)
+"""Files that documentation tools put beside their pages, to search and show them."""
 _OUTPUT_LIMIT = 4_000  # characters of one output of a notebook: a table's head, not a log
 
 
 def is_generated(name: str) -> bool:
     """Whether a file's name says that a program wrote it for another."""
-    return name.lower().endswith(_GENERATED_SUFFIXES)
+    return name.lower().endswith(_GENERATED_SUFFIXES) or PurePosixPath(name.lower()).name in _GENERATED_NAMES
 
 
 def read_source(content: bytes, name: str) -> list[Page]:

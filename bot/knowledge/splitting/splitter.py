@@ -130,6 +130,11 @@ def _find_first_word(text: str) -> int:
     return word.start() if word else 0
 
 
+def _is_title(heading: str, title: str) -> bool:
+    """Whether a heading is the document's title, which may have its manual's name behind it."""
+    return heading == title or title.startswith(f"{heading} \u2013 ")
+
+
 def hash_passage(node: TextNode) -> str:
     """Return the key of a passage's vector: equal for equal searched text, whatever the document."""
     return hashlib.sha256(get_searchable_text(node).encode("utf-8", "replace")).hexdigest()
@@ -183,7 +188,8 @@ class SectionSplitter:
         title = str(metadata.get("title", ""))
         outer = [str(metadata["section"])] if metadata.get("section") else []
         for section in split_sections(document.text.replace(_UNUSED_SEPARATOR, ""), is_markdown=is_markdown):
-            path = section.path[1:] if section.path[:1] == (title,) else section.path
+            is_titled = bool(section.path) and _is_title(section.path[0], title)
+            path = section.path[1:] if is_titled else section.path
             heading = HEADING_SEPARATOR.join([*outer, *path])
             line = before = 0
             for start, passage in self._split_section(section, f"{title}\n{heading}"):

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from bot.domain import Source
 from bot.errors import DocumentUnreadable
 from bot.knowledge.readers import read_document
-from bot.knowledge.readers.pdf import clean_pdf_title
+from bot.knowledge.readers.page import Page
+from bot.knowledge.readers.pdf import clean_pdf_title, find_page_headings, split_at_headings
 from bot.knowledge.readers.pdf_layout import drop_running_lines, is_contents_or_index
 from bot.text.citations import format_position
 
@@ -152,3 +153,34 @@ def test_dropping_running_lines_keeps_the_pages_and_adds_nothing(pages: list[str
     kept = drop_running_lines(pages)
     assert len(kept) == len(pages)
     assert all(set(after.split("\n")) <= set(before.split("\n")) for before, after in zip(pages, kept, strict=True))
+
+
+OUTLINE = [(0, "Refunds", 0), (1, "Deadlines", 0), (1, "Limits", 1), (0, "2 Leave", 1)]
+
+
+def test_text_of_a_page_is_under_the_heading_that_it_is_below() -> None:
+    pages = [
+        Page("Refunds\r\nPaid by Ada.\r\n1.1 Deadlines\r\nFive days.", number=1, section="Refunds", note="a note"),
+        Page("Not on Sundays.\nLimits\nOne thousand.\n2 Leave\nAsk Bob.", number=2, section="Refunds \u203a Limits"),
+        Page("Nothing begins here.", number=3, section="2 Leave"),
+    ]
+    parts = split_at_headings(pages, find_page_headings(OUTLINE))
+    assert [(part.number, part.section, part.text.split()[-1], part.note) for part in parts] == [
+        (1, "Refunds", "Ada.", "a note"),
+        (1, "Refunds \u203a Deadlines", "days.", ""),
+        (2, "Refunds \u203a Deadlines", "Sundays.", ""),
+        (2, "Refunds \u203a Limits", "thousand.", ""),
+        (2, "2 Leave", "Bob.", ""),
+        (3, "2 Leave", "here.", ""),
+    ]
+
+
+def test_heading_that_is_not_in_the_text_cuts_nothing() -> None:
+    page = Page("Somebody wrote about deadlines.", number=1, section="Refunds")
+    assert split_at_headings([page], find_page_headings(OUTLINE)) == [page]
+
+
+@given(st.lists(st.sampled_from(["Refunds", "Deadlines", "text", "", "1 Refunds"]), max_size=12))
+def test_cutting_a_page_at_its_headings_loses_no_line(lines: list[str]) -> None:
+    parts = split_at_headings([Page("\n".join(lines), number=1, section="Refunds")], find_page_headings(OUTLINE))
+    assert [line for part in parts for line in part.text.split("\n") if line] == [line for line in lines if line]

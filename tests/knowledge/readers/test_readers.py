@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from bot.domain import collection_of
 from bot.errors import DocumentUnreadable
-from bot.knowledge.readers import clean_text, title_from_path
+from bot.knowledge.readers import clean_text, known_suffix, read_document, title_from_path
 from bot.knowledge.sources.documents import read
 from bot.knowledge.sources.folder import SIZE_LIMIT, FileEntry, collections_in, list_known_files
+from bot.knowledge.splitting.splitter import SectionSplitter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -587,3 +588,78 @@ def test_every_file_name_can_be_displayed(name: str) -> None:
 )
 def test_joiners_stay_where_emoji_and_scripts_need_them(text: str) -> None:
     assert clean_text(text) == text
+
+
+def read_page(page: str) -> Document:
+    (document,) = read_document(page.encode(), "page.html")
+    return document
+
+
+NEXT_AND_PREVIOUS = [
+    '<ul><li><a href="a.html"><b>Prev</b>1.2. Before</a></li><li>M</li><li><a href="b.html"><b>Next</b>3</a></li></ul>',
+    '<div><a href="a.html">\u2190 Previous: Start</a> | <a href=".">Home</a> | <a href="b.html">Next \u2192</a></div>',
+    '<table><tr><td><a href="a.html">Prev</a></td><td></td><td><a href="b.html">Next</a></td></tr></table>',
+]
+
+
+@pytest.mark.parametrize("footer", NEXT_AND_PREVIOUS)
+def test_links_to_the_pages_before_and_after_are_no_text(footer: str) -> None:
+    page = read_page(f"{footer}<h2>Refunds</h2><p>Thirty days. See the <a href='next.html'>next step</a>.</p>{footer}")
+    assert page.text.strip() == "## Refunds\n\nThirty days. See the next step."
+
+
+def test_a_part_with_a_heading_or_much_prose_is_no_menu_whatever_its_name() -> None:
+    links = "".join(f"<li><a href='{n}.html'>Chapter {n} of it</a></li>" for n in range(30))
+    page = read_page(f"<section class='hide-header'><h1>Welcome</h1><p>Thirty days.</p><ul>{links}</ul></section>")
+    assert "Thirty days." in page.text
+
+
+@pytest.mark.parametrize(
+    ("page", "reason"),
+    [
+        ("<h1>Index</h1>" + "".join(f"<a href='x.html#{n}'>entry {n}</a>, " for n in range(80)), "index"),
+        ("<h1>Search</h1><form><input type='search' name='q'></form><p>Enter words.</p>", "search"),
+    ],
+)
+def test_an_index_and_a_search_page_are_left_out(page: str, reason: str) -> None:
+    with pytest.raises(DocumentUnreadable, match=f"^left out: .*{reason}"):
+        read_page(page)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<h1>Links</h1>" + "".join(f"<li><a href='https://wiki.example/{n}'>Service {n}</a></li>" for n in range(80)),
+        "<h1>Parts</h1>" + "".join(f"<li><a href='{n}.html'>Part {n}</a>: {'words ' * 9}</li>" for n in range(80)),
+        "<input type='search'><main><h1>Refunds</h1><p>" + "Thirty days are enough for a refund. " * 30 + "</p></main>",
+    ],
+    ids=["links elsewhere", "links with descriptions", "search form beside text"],
+)
+def test_a_page_with_text_of_its_own_is_no_index(page: str) -> None:
+    assert len(read_page(page).text) > 400
+
+
+@pytest.mark.parametrize(
+    ("head", "title"),
+    [
+        (
+            "<title>Setup \u2014 Parcel 1.2 documentation</title><script id='documentation_options'></script>",
+            "Setup – Parcel",
+        ),
+        ("<title>Setup - Parcel</title><meta name='generator' content='mkdocs-1.5'>", "Setup – Parcel"),
+        ("<title>Setup</title><link rel='home' title='The Parcel Handbook'>", "Setup – The Parcel Handbook"),
+        ("<title>Setup | x</title><meta property='og:site_name' content='Parcel'>", "Setup – Parcel"),
+        ("<title>Setup - a story</title>", "Setup"),
+        ("<title>Setup</title><link rel='home' title='Home'>", "Setup"),
+    ],
+)
+def test_a_pages_title_has_the_name_of_its_manual_where_the_page_tells_it(head: str, title: str) -> None:
+    page = read_page(f"<html><head>{head}</head><body><h1>Setup</h1><p>Thirty days.</p></body></html>")
+    assert page.metadata["title"] == title
+    (node,) = SectionSplitter().split([page])
+    assert (node.text, node.metadata["section"]) == ("Thirty days.", "")
+
+
+@pytest.mark.parametrize("name", ["searchindex.js", "docs/_static/jquery.js", "search/search_index.json"])
+def test_files_that_only_serve_to_search_and_show_pages_are_not_read(name: str) -> None:
+    assert known_suffix(name) is None
