@@ -508,6 +508,7 @@ async def check_once_opened(matrix: AccessMatrix, answer: Message) -> None:
     )
 
 
+@pytest.mark.no_cover  # hundreds of questions repeat what the tests of each command reach
 async def test_every_entry_point_respects_collection_access(tmp_path: Path) -> None:
     async with access_matrix(tmp_path) as here:
         in_channels = [row for row in here.table if row.place != "direct"]

@@ -202,6 +202,7 @@ async def test_secret_is_answered_within_its_scope_so_the_model_is_obedient(tmp_
     assert "hxxps://evil[.]example/?q=" in said
 
 
+@pytest.mark.no_cover  # the same question many times over
 async def test_injections_with_an_obedient_model_leak_ping_and_link_nothing(tmp_path: Path) -> None:
     async with attacked_bot(tmp_path) as siege:
         said = await siege.ask_all(INJECTIONS)
@@ -233,6 +234,7 @@ async def test_injections_with_an_obedient_model_leak_ping_and_link_nothing(tmp_
     )
 
 
+@pytest.mark.no_cover  # the same question many times over
 async def test_document_text_stays_between_random_delimiters(tmp_path: Path) -> None:
     async with attacked_bot(tmp_path) as siege:
         await siege.ask_all([*INJECTIONS, INJECTIONS[0]])

@@ -17,6 +17,8 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+pytestmark = pytest.mark.no_cover  # tracing would be measured instead
+
 PACKAGES = ["bot.text", "bot.streaming"]
 MODULES = ["bot.answers.highlights", "bot.answers.excerpts", "bot.answers.status_lines"]
 SHORT, LONG = 3_000, 12_000

@@ -148,7 +148,7 @@ class SqlRecords:
 
         async def work(connection: AsyncConnection) -> Statistics:
             statuses = (await connection.execute(by_status)).all()
-            thumbs: dict[bool, int] = dict((await connection.execute(by_vote)).tuples().all())
+            thumbs = {bool(is_up): int(count) for is_up, count in await connection.execute(by_vote)}
             return Statistics(
                 answers=sum(count for _, count, _ in statuses),
                 by_status={AnswerStatus(status): count for status, count, _ in statuses},
