@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import zipfile
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -160,3 +161,41 @@ def test_kubernetes_probes_and_mounts_fit_the_container() -> None:
     assert str(container["ports"][0]["containerPort"]) == image_variables["METRICS_PORT"]
     assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "metrics"}
     assert str(pod["securityContext"]["runAsUser"]) in DOCKERFILE
+
+
+@pytest.mark.skipif(find_spec("check_jsonschema") is None, reason="the group 'manifests' is not installed")
+@pytest.mark.real_time("the checker is another process")
+@pytest.mark.parametrize(
+    ("schema", "files"),
+    [
+        ("vendor.compose-spec", [DEPLOY / "compose.yaml"]),
+        ("vendor.github-workflows", sorted((ROOT / ".github" / "workflows").glob("*.yml"))),
+    ],
+)
+def test_compose_file_and_workflows_obey_their_published_schemas(schema: str, files: list[Path]) -> None:
+    assert files
+    check_schema("check_jsonschema", "--builtin-schema", schema, *files)
+
+
+@pytest.mark.skipif(find_spec("kubernetes_validate") is None, reason="the group 'manifests' is not installed")
+def test_kubernetes_manifests_obey_the_published_schemas() -> None:
+    from kubernetes_validate import ValidationError, validate  # noqa: PLC0415 # not installed everywhere
+
+    manifests = [
+        manifest
+        for path in (DEPLOY / "kubernetes").glob("*.yaml")
+        for manifest in yaml.safe_load_all(path.read_text(encoding="utf-8"))
+    ]
+    assert {manifest["kind"] for manifest in manifests} >= {"Deployment", "PersistentVolumeClaim"}
+    for manifest in manifests:
+        validate(manifest, "1.30", strict=True)
+    manifests[0]["spec"]["accessmodes"] = []
+    with pytest.raises(ValidationError):
+        validate(manifests[0], "1.30", strict=True)
+
+
+def check_schema(module: str, *arguments: str | Path) -> None:
+    done = subprocess.run(  # noqa: S603 - our own arguments
+        [sys.executable, "-m", module, *map(str, arguments)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
