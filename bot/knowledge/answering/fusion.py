@@ -24,7 +24,8 @@ class FusionWeights:
         vector_share: The vectors' part of a fused score, 0 to 1 (LlamaIndex's ``alpha``).
         spread: Distance in cosine between the nearest and the farthest candidate from which on the vectors count in
             full: a model that finds all candidates about equally near does not decide between them. 0 asks for none.
-        keyword_scale: Score of the best keyword hit, 0 to 1: low where it holds little of the question.
+        keyword_scale: Score of the best keyword hit, 0 to 1: the part of the question's words that it holds. A question
+            in other words than the documents' is decided by the vectors.
         supports_language: Whether the model reads the question's language; otherwise everything is near to it.
     """
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -126,7 +125,7 @@ class HybridVectorStore(BasePydanticVectorStore):
         coverages = _compute_coverages(text, [*found.by_keywords, *found.by_vectors])
         weights = fusion_weights(self._embedding, text)
         if found.by_keywords:
-            weights = replace(weights, keyword_scale=math.sqrt(coverages[found.by_keywords[0].node.node_id]))
+            weights = replace(weights, keyword_scale=coverages[found.by_keywords[0].node.node_id])
         hits = fuse(found.by_keywords, found.by_vectors, weights)
         for hit in hits:
             hit.node.metadata[COVERAGE] = coverages[hit.node.node_id]
