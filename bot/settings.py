@@ -34,6 +34,8 @@ DEFAULT_MODEL = "gpt-4.1-mini"
 DISCORD_API_URL = "https://discord.com/api/v10"
 DISCORD_GATEWAY_URL = "wss://gateway.discord.gg/"
 OPENAI_EMBEDDING = "text-embedding-3-small"
+LOCAL_EMBEDDINGS = frozenset({"local", "multilingual"})
+"""Values of EMBED_MODEL that send no text to a server."""
 
 
 _ERROR_MESSAGES = {
@@ -147,7 +149,9 @@ class Settings(BaseSettings):
         None, description="the key for that server, where it is not OPENAI_API_KEY"
     )
     embed_model: str | None = Field(
-        None, description="the name of an embedding model, or `local`, or `none` for keywords only"
+        None,
+        description="the name of an embedding model, or `local` (on this machine, English), "
+        "or `multilingual` (likewise, for many languages), or `none` for keywords only",
     )
     embed_model_dir: Path | None = Field(
         None, description="a folder with the model.onnx and tokenizer.json of an embedding model for this machine"
@@ -305,12 +309,13 @@ class Settings(BaseSettings):
 
     @property
     def embedding(self) -> str:
-        """Return the embedding model's name, ``local`` or ``none``.
+        """Return the embedding model's name, ``local``, ``multilingual`` or ``none``.
 
         If unset: ``local`` with EMBED_MODEL_DIR, OpenAI's if the documents are sent to OpenAI anyway, else ``local``.
         """
         if self.embed_model is not None:
-            return self.embed_model.lower() if self.embed_model.lower() in {"none", "local"} else self.embed_model
+            lowered = self.embed_model.lower()
+            return lowered if lowered in LOCAL_EMBEDDINGS | {"none"} else self.embed_model
         is_openai = self.openai_api_key is not None and self.openai_base_url is None and self.embed_model_dir is None
         return OPENAI_EMBEDDING if is_openai else "local"
 

@@ -238,9 +238,11 @@ def _collect_build_info(settings: Settings, records: Records) -> BuildInfo:
     language_model = "no model: the documents are quoted"
     if settings.has_model:
         language_model = f"{settings.llm_model} at {urlsplit(settings.model_url).netloc}"
-    embedding_model = {"none": "nothing: keywords only", "local": "a small model on this machine"}.get(
-        settings.embedding, f"{settings.embedding} at {urlsplit(settings.embedding_url).netloc}"
-    )
+    embedding_model = {
+        "none": "nothing: keywords only",
+        "local": "a small model on this machine",
+        "multilingual": "small models on this machine",
+    }.get(settings.embedding, f"{settings.embedding} at {urlsplit(settings.embedding_url).netloc}")
     return BuildInfo(
         version=read_version(),
         language_model=language_model,

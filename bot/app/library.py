@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bot.errors import DocentError
+from bot.settings import LOCAL_EMBEDDINGS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Sequence
@@ -210,8 +211,8 @@ def choose_embedding_model(settings: Settings) -> EmbeddingChoice | LocalEmbeddi
 
     if settings.embedding == "none":
         return None
-    if settings.embedding == "local":
-        return LocalEmbeddingChoice(settings.embed_model_dir)
+    if settings.embedding in LOCAL_EMBEDDINGS:
+        return LocalEmbeddingChoice(settings.embed_model_dir, is_multilingual=settings.embedding == "multilingual")
     return EmbeddingChoice(
         settings.embedding,
         settings.embedding_url,

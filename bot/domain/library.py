@@ -79,6 +79,9 @@ class LibraryState:
 
     ``embedding`` is the model's name, or "none". ``generation`` is the number of the index's state; ``built_at`` is
     when it was published.
+
+    ``language`` is that of most documents ("en", "de" …; "other": another script than Latin; "" where it is not known),
+    ``can_read_language`` whether the embedding model reads it.
     """
 
     documents: int
@@ -87,6 +90,8 @@ class LibraryState:
     running: Progress | None = None
     generation: int = 0
     built_at: datetime | None = None
+    language: str = ""
+    can_read_language: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from itertools import islice
 from threading import Event
 from typing import TYPE_CHECKING, Final, Self, cast
 
@@ -60,6 +62,7 @@ from bot.knowledge.splitting.splitter import count_tokens
 from bot.knowledge.stores import FILE_NAME, open_store
 from bot.knowledge.stores.store import NO_EMBEDDING
 from bot.text.invisible import strip_invisible
+from bot.text.search_terms import OTHER_SCRIPT, guess_language
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -83,6 +86,9 @@ MAX_CONCURRENT_READS: Final = 2
 """Attachments that are read at the same time, each in a process of its own."""
 
 KEYWORDS_ONLY: Final = "Searched by keywords only: the embedding model did not answer."
+
+_SAMPLED_PASSAGES, _SAMPLE_STEP = 50, 20
+"""Passages whose language is guessed, and of how many each is one."""
 
 _MAX_LISTED_DOCUMENTS = 3  # documents named in an error message; the others are counted
 _log = logging.getLogger(__name__)
@@ -118,6 +124,7 @@ class KnowledgeBase:
         self._window = window
         self._answer_tokens = answer_tokens
         self._running: Progress | None = None
+        self._language = ""
         self.expects_first_run = False
         """Whether documents will be read soon if there are none; until then a question is told to wait."""
         self._document_folder = DocumentFolder(root)
@@ -169,7 +176,7 @@ class KnowledgeBase:
         count_tokens("A first count loads the tokenizer.")
         if isinstance(model, LocalEmbedding):
             model.get_query_embedding("A first run sizes the session's buffers.")
-        return cls(
+        base = cls(
             root=root,
             store=store,
             llm=None if llm is None else build_language_model(llm),
@@ -182,6 +189,8 @@ class KnowledgeBase:
             proxies=proxies,
             rerankers=() if rerank is None else (RemoteReranker(rerank),),
         )
+        base._detect_language()
+        return base
 
     async def answer(self, question: Question) -> Answer:
         """Find the passages and prepare the answer; the model is asked when the first delta is awaited.
@@ -301,7 +310,18 @@ class KnowledgeBase:
             self._running,
             generation=generation.number,
             built_at=generation.built,
+            language=self._language,
+            can_read_language=not isinstance(self._embedding, LocalEmbedding)
+            or self._embedding.can_read(self._language),
         )
+
+    def _detect_language(self) -> None:
+        """Note the language of most documents, by some of their passages, and tell a local model; blocks."""
+        texts = [node.text for node in islice(self._store.nodes(), 0, _SAMPLED_PASSAGES * _SAMPLE_STEP, _SAMPLE_STEP)]
+        languages = Counter(map(guess_language, texts))
+        self._language = (languages.most_common(1)[0][0] or OTHER_SCRIPT) if languages else ""
+        if isinstance(self._embedding, LocalEmbedding) and self._language:
+            self._embedding.set_document_language(self._language)
 
     async def reindex(
         self,
@@ -339,6 +359,7 @@ class KnowledgeBase:
         try:
             report = await asyncio.to_thread(run, on_progress=report_progress, stop_event=ending)
             await asyncio.to_thread(self._store.preload)
+            await asyncio.to_thread(self._detect_language)
         except asyncio.CancelledError:
             ending.set()  # the thread does not know that nobody waits for it
             raise
@@ -490,6 +511,8 @@ def _load_embedding(choice: EmbeddingChoice | LocalEmbeddingChoice | None) -> Ba
             model = load_local_embedding(choice)
             if model is None:
                 _log.warning("the extra 'local' is not installed: documents are searched by keywords only")
+            elif choice.is_multilingual and not model.can_read("de"):
+                _log.warning("the extra 'multilingual' is not installed: only English is embedded")
             return model
         case None:
             return None

@@ -100,6 +100,22 @@ _STOP_WORDS: Final[Mapping[str, frozenset[str]]] = {
 }
 
 
+LANGUAGE_NAMES: Final[Mapping[str, str]] = {
+    "en": "English",
+    "de": "German",
+    "fr": "French",
+    "es": "Spanish",
+    "it": "Italian",
+    "pt": "Portuguese",
+    "nl": "Dutch",
+    "ru": "Russian",
+}
+"""The languages whose stop words are known."""
+
+OTHER_SCRIPT: Final = "other"
+"""Stands for the language of documents in another script than Latin."""
+
+
 def index_text(text: str) -> str:
     """Return a passage's terms in order: its words in lower case, and bigrams of scripts without spaces.
 

@@ -93,6 +93,26 @@ async def test_index_that_cannot_be_opened_is_an_error_with_its_message() -> Non
     assert finding.remedy
 
 
+@pytest.mark.parametrize(
+    ("language", "can_read", "state", "words"),
+    [
+        ("en", True, "ok", "most are in English"),
+        ("de", False, "note", "most are in German, which this embedding model does not read"),
+        ("other", True, "ok", "most are in a language in another script than Latin"),
+    ],
+)
+async def test_documents_that_the_embedding_model_does_not_read_are_noted(
+    language: str, can_read: bool, state: str, words: str
+) -> None:
+    async def load_state() -> LibraryState:
+        return LibraryState(3, 40, "all-MiniLM-L6-v2", language=language, can_read_language=can_read)
+
+    finding = await doctor.check_index(load_state())
+    assert finding.state == state
+    assert finding.detail.endswith(words)
+    assert ("EMBED_MODEL=multilingual" in finding.remedy) is (not can_read)
+
+
 async def test_a_healthy_bot_is_one_line_each_and_the_invite_link(tmp_path: Path) -> None:
     async with DiscordSimulator() as simulator, OpenAIServer() as model:
         settings = load_settings(simulator, model, write_documents(tmp_path))

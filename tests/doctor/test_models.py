@@ -228,6 +228,7 @@ async def test_without_a_model_and_with_local_embeddings_no_text_leaves_the_mach
 
 async def test_a_local_model_that_is_not_installed_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bot.knowledge.models.local._PACKAGE", "no_such_package")
+    monkeypatch.setattr("bot.knowledge.models.local._MULTILINGUAL_PACKAGE", "no_such_package")
     async with aiohttp.ClientSession() as session:
         found = await check_embeddings(session, load(None), LocalEmbeddingChoice())
     assert found.state == "note"

@@ -21,6 +21,7 @@ from bot.knowledge.answering.prompts import format_heading
 from bot.knowledge.answering.quotable_units import QuotableUnit, split_units
 from bot.knowledge.answering.synthesis import PassageSynthesizer
 from bot.knowledge.answering.vector_store import SIMILARITY
+from bot.knowledge.models.local import LocalEmbedding
 from bot.knowledge.models.model_errors import MODEL_ERRORS
 
 if TYPE_CHECKING:
@@ -366,19 +367,25 @@ class ExtractiveSynthesizer(PassageSynthesizer):
         """Return the weighted similarity of each unit and its passage; None without an embedding."""
         if self._embedding is None or not candidates.has_vectors or not quotes:
             return None
-        texts = [question, *(quote.unit.full_text for quote in quotes)]
+        texts = [quote.unit.full_text for quote in quotes]
         try:
-            vectors = await self._embedding.aget_text_embedding_batch(texts)
+            own = await _compare(self._embedding, question, texts)
         except MODEL_ERRORS as error:
             _log.warning("embedding sentences failed (%s): choosing them by their words", type(error).__name__)
             return None
-        wanted, *others = np.asarray(vectors, dtype=np.float32)
-        own = [float(np.dot(wanted, other)) for other in others]
         around = [candidates.get_cosine(quote.source) for quote in quotes]
         return [
             SIMILARITY_WEIGHT * (alone if near is None else (1 - PASSAGE_SHARE) * alone + PASSAGE_SHARE * near)
             for alone, near in zip(own, around, strict=True)
         ]
+
+
+async def _compare(embedding: BaseEmbedding, question: str, texts: Sequence[str]) -> list[float]:
+    """Return the cosine of the question and each text."""
+    if isinstance(embedding, LocalEmbedding):
+        return await embedding.acompare(question, texts)
+    wanted, *others = np.asarray(await embedding.aget_text_embedding_batch([question, *texts]), dtype=np.float32)
+    return [float(np.dot(wanted, other)) for other in others]
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,8 +35,8 @@ class FusionWeights:
     supports_language: bool = True
 
 
-# MiniLM reads English. Measured on parallel question sets, it still helps a little with languages of the same letters,
-# and in other scripts only drags the keywords down.
+# Of a model that reads English alone, measured on parallel question sets: it still helps a little with languages of the
+# same letters, and in other scripts only drags the keywords down.
 _LOCAL_SPREAD: Final = 0.3
 _LOCAL_SHARE_NON_ENGLISH: Final = 0.2
 _TIE_BREAK_SHARE: Final = 0.01
@@ -47,8 +47,8 @@ def fusion_weights(embedding: BaseEmbedding | None, question: str) -> FusionWeig
     if not isinstance(embedding, LocalEmbedding):
         return FusionWeights()
     language = guess_language(question)
-    share = 0.5 if language == "en" else _LOCAL_SHARE_NON_ENGLISH if language else _TIE_BREAK_SHARE
-    return FusionWeights(share, _LOCAL_SPREAD, supports_language=bool(language))
+    share = 0.5 if embedding.can_read(language) else _LOCAL_SHARE_NON_ENGLISH if language else _TIE_BREAK_SHARE
+    return FusionWeights(share, _LOCAL_SPREAD, supports_language=embedding.can_read(language) or bool(language))
 
 
 def fuse(

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from llama_index.core.bridge.pydantic import PrivateAttr
+from llama_index.core.schema import NodeWithScore
 from llama_index.core.vector_stores.types import (
     BasePydanticVectorStore,
     FilterCondition,
@@ -21,13 +22,14 @@ from llama_index.core.vector_stores.types import (
 from bot.knowledge.answering.evidence import compute_coverages
 from bot.knowledge.answering.fusion import fuse, fusion_weights
 from bot.knowledge.answering.passages import get_text_node
+from bot.knowledge.models.local import LocalEmbedding
 from bot.knowledge.splitting.splitter import get_searchable_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from llama_index.core.base.embeddings.base import BaseEmbedding
-    from llama_index.core.schema import BaseNode, NodeWithScore
+    from llama_index.core.schema import BaseNode
 
     from bot.domain import Scope
     from bot.knowledge.stores.store import Hits, Store
@@ -121,12 +123,14 @@ class HybridVectorStore(BasePydanticVectorStore):
 
     def _rank(self, text: str, found: Hits) -> list[NodeWithScore]:
         """Annotate all hits and fuse both rankings."""
-        cosines = {hit.node.node_id: hit.score or 0.0 for hit in found.by_vectors}
+        scale = self._embedding.cosine_scale if isinstance(self._embedding, LocalEmbedding) else 1.0
+        by_vectors = [NodeWithScore(node=hit.node, score=scale * (hit.score or 0.0)) for hit in found.by_vectors]
+        cosines = {hit.node.node_id: hit.score or 0.0 for hit in by_vectors}
         coverages = _compute_coverages(text, [*found.by_keywords, *found.by_vectors])
         weights = fusion_weights(self._embedding, text)
         if found.by_keywords:
             weights = replace(weights, keyword_scale=coverages[found.by_keywords[0].node.node_id])
-        hits = fuse(found.by_keywords, found.by_vectors, weights)
+        hits = fuse(found.by_keywords, by_vectors, weights)
         for hit in hits:
             hit.node.metadata[COVERAGE] = coverages[hit.node.node_id]
             if cosines:

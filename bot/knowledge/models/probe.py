@@ -130,6 +130,7 @@ async def probe_local_embedding(choice: LocalEmbeddingChoice) -> int | None:
         SettingsInvalid: its files are not the expected ones.
         ImportError: its runtime is not usable.
         OSError: its weights are not.
+        SettingsInvalid: the chosen folder does not hold a model that runs here.
     """
     model = await asyncio.to_thread(load_local_embedding, choice)
     return None if model is None else len(await model.aget_query_embedding(_PROBE_TEXT))

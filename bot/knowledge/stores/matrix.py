@@ -66,8 +66,11 @@ class Matrix:
         rows = np.flatnonzero(is_allowed[self.codes])
         if not len(rows):
             return []
+        used = np.flatnonzero(query_vector)  # of joined vectors a question has one part, and zeros for the other
+        part = slice(int(used[0]), int(used[-1]) + 1) if len(used) else slice(0)
         is_small_part = len(rows) * 4 < len(self.vectors)
-        scores = self.vectors[rows] @ query_vector if is_small_part else (self.vectors @ query_vector)[rows]
+        query_part = query_vector[part]
+        scores = self.vectors[rows, part] @ query_part if is_small_part else (self.vectors[:, part] @ query_part)[rows]
         nearest = np.argpartition(-scores, min(top_k, len(rows)) - 1)[:top_k]
         ordered = nearest[np.lexsort((self.numbers[rows[nearest]], -scores[nearest]))]
         return [(int(self.numbers[rows[place]]), float(scores[place])) for place in ordered]

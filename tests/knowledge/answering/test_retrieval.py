@@ -24,7 +24,7 @@ from bot.knowledge.answering.passages import (
 )
 from bot.knowledge.answering.postprocessors import trim_to_budget
 from bot.knowledge.answering.retrieval import HybridRetriever, build_index
-from bot.knowledge.models.local import load_local_embedding
+from bot.knowledge.models.local import LocalEmbeddingChoice, load_local_embedding
 from bot.knowledge.models.openai import EmbeddingChoice, build_embedding_model
 from bot.knowledge.splitting.splitter import build_passage_node, hash_passage
 from bot.knowledge.stores.sqlite import SqliteStore
@@ -113,6 +113,14 @@ def test_embedding_model_weak_in_a_language_does_not_override_keywords() -> None
         "b",
     ]
     assert fusion_weights(None, "退款") == FusionWeights()
+
+
+def test_multilingual_model_counts_in_every_language() -> None:
+    model = load_local_embedding(LocalEmbeddingChoice(is_multilingual=True))
+    assert model is not None
+    for question in ("How long do refunds take?", "Wie lange dauert die Erstattung?", "退款需要多长时间"):
+        assert fusion_weights(model, question).vector_share == 0.5
+        assert fusion_weights(model, question).supports_language
 
 
 @given(st.floats(0.01, 0.99), st.floats(0, 1), st.floats(0.01, 1))
