@@ -255,6 +255,9 @@ class Settings(BaseSettings):
     message_content: bool = Field(
         default=False, description="`true` if Message Content Intent is switched on for the application, else `false`"
     )
+    watch: bool = Field(
+        default=True, description="`true` to read documents as soon as their files change, else `false`"
+    )
     direct_messages: bool = Field(default=False, description="`true` to answer direct messages, else `false`")
     follow_edits: bool = Field(
         default=True, description="`true` to answer a question anew that is edited, else `false`"

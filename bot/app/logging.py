@@ -32,6 +32,7 @@ _NOISY_LOGGERS = (
     "openai",
     "asyncio",
     "aiohttp.access",
+    "watchfiles",
     "discord.gateway",
     "discord.client",
 )

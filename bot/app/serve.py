@@ -16,9 +16,10 @@ from pydantic import SecretStr
 
 from bot.app.build import build
 from bot.app.metrics import serve_metrics
+from bot.app.reading import keep_index_current
 from bot.app.systemd import report_to_systemd
 from bot.discord_adapter.client import GRACE, set_discord_urls
-from bot.errors import DocentError, SettingsInvalid, StoreUnusable
+from bot.errors import DocentError
 from bot.preview.page import PreviewPage
 from bot.records.state_lock import lock_state_dir
 from bot.simulator.server import DiscordSimulator
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from bot.app.terminal import Terminal
-    from bot.domain import Library
     from bot.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -52,12 +52,11 @@ _SAMPLE_QUESTIONS = {
 """Questions that the preview page suggests, by the sample document that answers each."""
 
 
-async def serve(settings: Settings, *, always_ingest: bool = False, stop: asyncio.Event | None = None) -> None:
+async def serve(settings: Settings, *, stop: asyncio.Event | None = None) -> None:
     """Connect to Discord and answer questions until a signal arrives or ``stop`` is set.
 
     Args:
         settings: The operator's settings.
-        always_ingest: Read new and changed documents at the start; otherwise only if the index is empty.
         stop: Ends the bot when it is set.
 
     Raises:
@@ -74,12 +73,14 @@ async def serve(settings: Settings, *, always_ingest: bool = False, stop: asynci
         )
     stop = stop or asyncio.Event()
     with lock_state_dir(settings.state_dir):
-        await _serve(settings, token, always_ingest=always_ingest, stop=stop)
+        await _serve(settings, token, stop=stop)
 
 
-async def _serve(settings: Settings, token: str, *, always_ingest: bool, stop: asyncio.Event) -> None:
-    async with build(settings) as app:
-        ingesting = asyncio.create_task(_ingest_at_start(app.library, stop, always=always_ingest))
+async def _serve(settings: Settings, token: str, *, stop: asyncio.Event) -> None:
+    async with (
+        build(settings) as app,
+        keep_index_current(app.library, settings.data_dir, stop, is_watching=settings.watch),
+    ):
         try:
             async with AsyncExitStack() as stack:
                 if settings.metrics_port is not None:
@@ -90,10 +91,6 @@ async def _serve(settings: Settings, token: str, *, always_ingest: bool, stop: a
             with suppress(TimeoutError):
                 async with asyncio.timeout(GRACE):
                     await app.answer_service.wait_until_done()
-            ingesting.cancel()
-            (outcome,) = await asyncio.gather(ingesting, return_exceptions=True)
-        if isinstance(outcome, StoreUnusable | SettingsInvalid):
-            raise outcome
 
 
 async def preview(
@@ -117,31 +114,9 @@ async def preview(
                 terminal.print_notice(f"The preview runs at {url}\nCtrl+C ends it.")
                 if open_browser and _has_desktop():
                     await asyncio.to_thread(webbrowser.open, url)
-                await serve(simulated, always_ingest=True, stop=stop)
+                await serve(simulated, stop=stop)
         except OSError as error:
             raise DocentError(f"Port {port} on 127.0.0.1 is not available ({error.strerror}). Try --port 0.") from error
-
-
-async def _ingest_at_start(library: Library, stop: asyncio.Event, *, always: bool) -> None:
-    """Read the documents if the index is empty or ``always`` is set; what cannot be opened sets ``stop``."""
-    try:
-        is_empty = not (await library.state()).documents
-    except (StoreUnusable, SettingsInvalid):
-        stop.set()
-        raise
-    if not is_empty and not always:
-        return
-    try:
-        report = await library.reindex()
-    except DocentError as error:
-        _log.error("Reading the documents failed: %s", error.user_message)
-        return
-    _log.info(
-        "Documents read: %d new, %d changed, %d removed, %d unchanged, %d failed",
-        *(len(report.new), len(report.changed), len(report.removed), report.unchanged, len(report.failed)),
-    )
-    for document, reason in report.failed.items():
-        _log.warning("Reading document %s failed: %s", document, reason)
 
 
 @contextmanager

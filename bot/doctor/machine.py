@@ -161,6 +161,11 @@ def check_disk(folder: Path) -> CheckResult:
     return CheckResult(subject, "ok", seen)
 
 
+def is_on_network_file_system(folder: Path) -> bool:
+    """Whether a folder is on a network or FUSE file system, which neither locks reliably nor reports changes."""
+    return _UNSAFE_FILE_SYSTEMS.match(find_file_system(folder.resolve(), _read_mounts())) is not None
+
+
 def find_file_system(folder: Path, mounts: str) -> str:
     """Return the type of the file system that holds a folder, from /proc/mounts; empty if it is not known."""
     found = ("", "")

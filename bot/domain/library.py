@@ -37,12 +37,14 @@ class ReindexRequest:
         full: Read every file again, changed or not; passages that are embedded already are not embedded again.
         dry_run: Only report what would change.
         force: Allow a run that deletes more than half of what is searchable.
+        files_only: Leave web pages as they are, without fetching them.
     """
 
     collection: str | None = None
     full: bool = False
     dry_run: bool = False
     force: bool = False
+    files_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -354,6 +354,7 @@ class KnowledgeBase:
             full=request.full,
             dry_run=request.dry_run,
             force=request.force,
+            files_only=request.files_only,
         )
         self._stop_events.add(ending)
         try:

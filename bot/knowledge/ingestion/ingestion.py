@@ -102,6 +102,7 @@ class Ingestion:
         full: bool = False,
         dry_run: bool = False,
         force: bool = False,
+        files_only: bool = False,
         on_progress: Callable[[Progress], None] | None = None,
         stop_event: Event | None = None,
     ) -> IngestionReport:
@@ -110,8 +111,8 @@ class Ingestion:
         A dry run reads files but embeds and stores nothing; its ``embedded`` says how many passages would be. A
         document that can no longer be read stays searchable as it was. Every file's content is hashed on every run:
         its time and size say nothing certain, and a folder of 10,000 is hashed in about a second. With a
-        ``collection`` only its documents are looked at; ``full`` reads what has not changed as well. Whoever sets
-        ``stop_event``, in another thread, has this run end soon, and no other.
+        ``collection`` only its documents are looked at; ``full`` reads what has not changed as well;
+        ``files_only`` leaves web pages as they are. Setting ``stop_event``, in another thread, ends this run soon.
 
         Raises:
             IngestionRefused: the folder or the collection is missing, it lost more than half of what is searchable
@@ -133,6 +134,7 @@ class Ingestion:
                     web,
                     collection=collection,
                     is_full=full,
+                    files_only=files_only,
                     on_file_hashed=_build_hash_callback(child, stop_event),
                 )
                 if not (force or dry_run):

@@ -81,9 +81,10 @@ def make_plan(  # noqa: PLR0913 - what is looked at, and how; all but the first 
     *,
     collection: str | None = None,
     is_full: bool = False,
+    files_only: bool = False,
     on_file_hashed: Callable[[bool], None],
 ) -> Plan:
-    """Hash every file of the folder, or of one collection, and every page that its lists name.
+    """Hash every file of the folder, or of one collection, and every page that its lists name unless ``files_only``.
 
     ``on_file_hashed`` is called after each with whether it has to be read, and again and again while pages are fetched.
     A file, a list or a page that fails in whatever way becomes one of ``failed``; the others go on.
@@ -113,13 +114,16 @@ def make_plan(  # noqa: PLR0913 - what is looked at, and how; all but the first 
             failed[found.relative] = describe_failure(error, "cannot be read")
         is_there = found.relative in hashes
         on_file_hashed(is_there and (is_full or known.get(found.relative) != hashes[found.relative]))
+    if files_only:
+        unchecked.update(name for name in known if parse_list_path(name) is not None)
+        lists = []
     # What is kept of other collections' pages is not looked at, so nothing can be said to be needless.
     gathered = web.crawl(
         root,
         lists,
         known,
         lambda: on_file_hashed(False),  # noqa: FBT003 - the callback's one argument
-        prune_pages=collection is None and not unchecked,
+        prune_pages=collection is None and not unchecked and not files_only,
     )
     for document, digest in gathered.digests.items():
         hashes[document] = _hash(digest)
