@@ -106,6 +106,12 @@ ProxyAddress = Annotated[SecretStr, BeforeValidator(_add_proxy_scheme), AfterVal
 DatabaseAddress = Annotated[SecretStr, AfterValidator(_validate_database_address)]
 
 
+def _count_concurrent_answers() -> int:
+    """Return 12 for each core: one core writes 60 answers, and the searches before them need the others."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return 12 * max(1, min(cores, 4))
+
+
 class Settings(BaseSettings):
     """The operator's settings. A field's name is its variable's name in lower case."""
 
@@ -272,7 +278,10 @@ class Settings(BaseSettings):
         60, ge=5, le=3_600, description="the number of seconds a model may take for its first words"
     )
     concurrent_answers: int = Field(
-        12, ge=1, le=200, description="the number of answers that are written at the same time; others wait in line"
+        default_factory=_count_concurrent_answers,
+        ge=1,
+        le=200,
+        description="the number of answers that are written at the same time; others wait in line",
     )
     crowded_channel: int = Field(
         4, ge=1, le=200, description="the number of answers in one channel from which on the next opens a thread"

@@ -203,6 +203,15 @@ def test_every_secret_setting_can_be_in_a_file_and_is_redacted() -> None:
     assert set(SECRET_FIELDS) == {name for name, field in fields.items() if "SecretStr" in str(field.annotation)}
 
 
+def test_more_answers_are_written_at_once_on_more_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts: list[int] = []
+    for cores in (1, 2, 4, 64):
+        available = set(range(cores))
+        monkeypatch.setattr("os.sched_getaffinity", lambda _, available=available: available)  # pyright: ignore[reportUnknownLambdaType] - the function's own argument
+        counts.append(load(None).concurrent_answers)
+    assert counts == [12, 24, 48, 48]
+
+
 def test_long_header_values_are_redacted(tmp_path: Path) -> None:
     env_file = write_env_file(tmp_path, 'LLM_HEADERS={"Authorization": "Bearer planted-key", "X-Team": "docs"}')
     assert load(env_file).secrets == ("Bearer planted-key",)

@@ -46,6 +46,8 @@ def format_progress(progress: Progress, elapsed: float) -> str:
         parts.append(f"{format_duration(elapsed * (total - done) / done)} left")
     if progress.failed:
         parts.append(f"{progress.failed:,} could not be read")
+    if progress.waiting:
+        parts.append(f"waiting for the embedding model, {progress.waiting:.0f} s")
     return f"{'▰' * filled}{'▱' * (_BAR_LENGTH - filled)} {share:.0%}\n-# {' · '.join(parts)}"
 
 

@@ -112,7 +112,9 @@ class Terminal:
                 elapsed = progress.tasks[0].elapsed or 0.0
                 progress.update(
                     task,
-                    description=state.current,
+                    description=f"waiting for the embedding model, {state.waiting:.0f} s"
+                    if state.waiting
+                    else state.current,
                     completed=state.files_done,
                     total=state.files_total,
                     nodes=state.nodes_done,

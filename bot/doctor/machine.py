@@ -42,7 +42,11 @@ def check_settings(settings: Settings) -> CheckResult:
             "Settings", "note", f"without effect: {format_names(unused)}", "Remove it, or set what it belongs to."
         )
     fields = type(settings).model_fields
-    names = [name.upper() for name, field in fields.items() if getattr(settings, name) != field.default]
+    names = [
+        name.upper()
+        for name, field in fields.items()
+        if getattr(settings, name) != field.get_default(call_default_factory=True)
+    ]
     return CheckResult("Settings", "ok", f"valid; set: {', '.join(names) or 'none, all have their defaults'}")
 
 

@@ -26,6 +26,8 @@ class Progress:
     nodes_done: int = 0
     current: str = ""
     failed: int = 0
+    waiting: float = 0.0
+    """Seconds for which the embedding model has been failing; 0 while it answers."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -30,6 +32,9 @@ def estimate_dollars(model: str, tokens: int) -> float | None:
     """What it costs to embed so many tokens, in US dollars; None where the price is not known."""
     price = DOLLARS_PER_MILLION.get(model)
     return None if price is None else price * tokens / 1_000_000
+
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,7 @@ class EmbeddingRequests:
         self._now = now
         self._threads = ThreadPoolExecutor(in_flight, thread_name_prefix="embedding")
         self._pending: set[Future[int]] = set()
+        self._failing_since: dict[int, float] = {}
         self.embedded = 0
 
     def __enter__(self) -> Self:
@@ -92,6 +98,12 @@ class EmbeddingRequests:
     def is_idle(self) -> bool:
         """Whether nothing is under way."""
         return not self._pending
+
+    @property
+    def waiting_seconds(self) -> float:
+        """For how many seconds the model has been failing; 0 while it answers."""
+        began = min(self._failing_since.copy().values(), default=None)
+        return 0.0 if began is None else self._now() - began
 
     def send(self, batch: Mapping[str, str]) -> None:
         """Send texts by passage hash, without waiting for their vectors."""
@@ -136,11 +148,18 @@ class EmbeddingRequests:
     def _embed_with_retries(self, texts: Sequence[str]) -> list[list[float]]:
         began = self._now()
         retry = 0
-        while True:
-            try:
-                return self._embed(texts)
-            except AnswerUnavailable as fault:
-                pause = self._retry_policy.next_delay(retry, self._now() - began, fault)
-                if pause is None or self._wait_for_stop(pause):
-                    raise
-                retry += 1
+        try:
+            while True:
+                try:
+                    return self._embed(texts)
+                except AnswerUnavailable as fault:
+                    pause = self._retry_policy.next_delay(retry, self._now() - began, fault)
+                    if pause is None:
+                        raise
+                    self._failing_since.setdefault(threading.get_ident(), began)
+                    _log.warning("waiting for the embedding model, %.0f s (%s)", self.waiting_seconds, fault)
+                    if self._wait_for_stop(pause):
+                        raise
+                    retry += 1
+        finally:
+            self._failing_since.pop(threading.get_ident(), None)

@@ -173,7 +173,14 @@ class _BaseRun:
     def _build_progress(self, nodes_done: int, document: str = "") -> Progress:
         read = len(self._read_hashes) + len(self._left_out.keys() & set(self._plan.to_read))
         done = read + len(self._failed) - len(self._plan.failed) - self._unfinished
-        return Progress(done, len(self._plan.to_read), nodes_done, document, len(self._failed))
+        return Progress(
+            done, len(self._plan.to_read), nodes_done, document, len(self._failed), waiting=self._waiting_seconds
+        )
+
+    @property
+    def _waiting_seconds(self) -> float:
+        """For how many seconds the embedding model has been failing."""
+        return 0.0
 
     @property
     def _unfinished(self) -> int:
@@ -323,6 +330,10 @@ class Run(_BaseRun):
 
     def _reuse(self, pairs: Mapping[str, str]) -> None:
         self._store.reuse_vectors(pairs)
+
+    @property
+    def _waiting_seconds(self) -> float:
+        return self._requests.waiting_seconds if self._requests else 0.0
 
     @property
     def _nodes_done(self) -> int:

@@ -1,16 +1,17 @@
-"""Reads chat streams as OpenAI-compatible servers really send them, and writes them as the OpenAI client expects.
+"""Reads chat streams as OpenAI-compatible servers really send them, once, and joins deltas that arrived together.
 
-Pure: bytes in, bytes out. Servers differ in ways that are harmless to a person and fatal to a strict reader: chunks
+Pure: bytes in, updates out. Servers differ in ways that are harmless to a person and fatal to a strict reader: chunks
 without choices, ``null`` deltas, content in parts, whole answers in one piece, errors without an ``error`` key.
 """
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 WEB_PAGE: Final = "web_page"
 """Error code where an HTML page came in place of an answer."""
@@ -25,10 +26,31 @@ _FAILED: Final = "error"
 _REASONING_KEYS: Final = ("reasoning_content", "reasoning", "thinking")
 
 
-class ChatStreamReader:
-    """Turns the body of a successful chat response into a stream of well-formed events, however it is cut.
+@dataclass(frozen=True, slots=True)
+class ChatUpdate:
+    """What has arrived of a stream.
 
-    ``feed()`` takes bytes and returns what can be passed on; ``flush()`` is called at the end of the body.
+    Attributes:
+        text: The answer's new text.
+        reasoning: The model's new reasoning.
+        finish_reason: Why the model ended; None if it has not.
+        usage: Tokens of prompt and completion, as reported; None if they were not.
+        error: An error that the server reports after the text, with a ``message``; nothing comes after it.
+        is_done: Whether the stream has ended; nothing comes after it.
+    """
+
+    text: str = ""
+    reasoning: str = ""
+    finish_reason: str | None = None
+    usage: tuple[int, int] | None = None
+    error: Mapping[str, Any] | None = None
+    is_done: bool = False
+
+
+class ChatStreamReader:
+    """Reads the body of a successful chat response, however it is cut.
+
+    ``feed()`` takes bytes, ``flush()`` is called at the end of the body, ``take()`` returns what is new since the last.
     ``has_assumed_end`` tells that ``[DONE]`` came without a finish reason, which is taken for a normal end.
     """
 
@@ -38,123 +60,156 @@ class ChatStreamReader:
         self._event: list[str] = []
         self._is_error_event = False
         self._has_finish_reason = False
+        self._new = _Update()
         self.has_assumed_end = False
 
-    def feed(self, data: bytes) -> bytes:
-        """Return the events that are complete by now."""
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing counts that comes later: after the end, or an error."""
+        return self._new.is_over
+
+    def feed(self, data: bytes) -> None:
+        """Read the events that are complete by now."""
         self._buffer += data
         if self._is_stream is None and (start := self._buffer.lstrip(b"\xef\xbb\xbf \t\r\n")):
             if not _can_be_decided(start):
-                return b""
+                return
             self._is_stream = _starts_a_stream(start)
-        if not self._is_stream:
-            return b""  # one document: it is read at its end
-        *lines, self._buffer = self._buffer.replace(b"\r\n", b"\n").split(b"\n")
-        return b"".join(self._read_line(line.decode("utf-8", "replace")) for line in lines)
+        if self._is_stream:  # otherwise one document: it is read at its end
+            *lines, self._buffer = self._buffer.replace(b"\r\n", b"\n").split(b"\n")
+            for line in lines:
+                self._read_line(line.decode("utf-8", "replace"))
 
-    def flush(self) -> bytes:
-        """Return the last events."""
+    def flush(self) -> None:
+        """Read the rest."""
         rest, self._buffer = self._buffer.decode("utf-8", "replace"), b""
         if self._is_stream:
-            return self._read_line(rest) + self._read_line("")
-        return b"".join(self._read_document(rest.strip())) if rest.strip() else b""
+            self._read_line(rest)
+            self._read_line("")
+        elif rest.strip():
+            self._read_document(rest.strip())
 
-    def _read_line(self, line: str) -> bytes:
-        if line.startswith(":"):
-            return f"{line}\n\n".encode()  # a sign of life
-        if line.strip():
+    def take(self) -> ChatUpdate | None:
+        """Return what has been read since the last call, joined; None if that is nothing."""
+        update = self._new.build()
+        self._new = _Update(is_over=self._new.is_over)
+        return update
+
+    def _read_line(self, line: str) -> None:
+        if not line.strip():
+            data, self._event = "\n".join(self._event), []
+            is_error, self._is_error_event = self._is_error_event, False
+            if data.strip() and not self._new.is_over:
+                self._read_event(data, is_error=is_error)
+        elif not line.startswith(":"):  # a comment is a sign of life
             name, _, value = line.partition(":")
             if name == "data":
                 self._event.append(value.removeprefix(" "))
             elif name == "event":
                 self._is_error_event = value.strip() == _FAILED
-            return b""
-        data, self._event = "\n".join(self._event), []
-        is_error, self._is_error_event = self._is_error_event, False
-        return b"".join(self._read_event(data, is_error=is_error)) if data.strip() else b""
 
-    def _read_event(self, data: str, *, is_error: bool) -> Iterator[bytes]:
+    def _read_event(self, data: str, *, is_error: bool) -> None:
         if data.strip() == _DONE:
-            yield from self._end()
+            self._end()
             return
         try:
             event: Any = json.loads(data)
         except ValueError:
-            yield _write_error({"message": data[:_EXCERPT_CHARS]}) if is_error else f"data: {data}\n\n".encode()
+            reason = data if is_error else "the stream holds an event that is not JSON"
+            self._new.fail({"message": reason[:_EXCERPT_CHARS]})
             return
-        if not isinstance(event, dict):
-            yield _write_error({"message": str(event)[:_EXCERPT_CHARS]}) if is_error else b""
-            return
-        fields = cast("dict[str, Any]", event)
-        yield from self._read_chunk(fields, is_error=is_error)
+        if isinstance(event, dict):
+            self._read_chunk(cast("dict[str, Any]", event), is_error=is_error)
+        elif is_error:
+            self._new.fail({"message": str(event)[:_EXCERPT_CHARS]})
 
-    def _read_chunk(self, event: dict[str, Any], *, is_error: bool = False) -> Iterator[bytes]:
-        error = find_error(event) or ({"message": json.dumps(event)[:_EXCERPT_CHARS]} if is_error else None)
-        chunk = normalise_chunk(event)
-        if chunk["choices"] or not error:
-            self._has_finish_reason = self._has_finish_reason or any(
-                choice["finish_reason"] for choice in chunk["choices"]
-            )
-            yield _write_event(chunk)
-        if error or any(choice["finish_reason"] == _FAILED for choice in chunk["choices"]):
-            yield _write_error(error or {"message": "the finish reason is error"})
+    def _read_chunk(self, event: dict[str, Any], *, is_error: bool = False) -> None:
+        choice = _find_first_choice(event)
+        if choice is not None:
+            text, reasoning = _read_delta(choice)
+            self._new.texts.append(text)
+            self._new.reasonings.append(reasoning)
+            if reason := choice.get("finish_reason"):
+                self._new.finish_reason = str(reason)
+                self._has_finish_reason = True
+        self._new.usage = _read_usage(event) or self._new.usage
+        error = _find_error(event) or ({"message": json.dumps(event)[:_EXCERPT_CHARS]} if is_error else None)
+        if error is None and choice is not None and choice.get("finish_reason") == _FAILED:
+            error = {"message": "the finish reason is error"}
+        if error is not None:
+            self._new.fail(error)
 
-    def _read_document(self, text: str) -> Iterator[bytes]:
+    def _read_document(self, text: str) -> None:
         """Read a body that is no stream: a whole answer, an error, or something else."""
         try:
             document: Any = json.loads(text)
         except ValueError:
             is_page = text.lstrip("\ufeff").startswith("<")
-            yield _write_error({"message": text[:_EXCERPT_CHARS], "code": WEB_PAGE if is_page else NOT_AN_ANSWER})
+            self._new.fail({"message": text[:_EXCERPT_CHARS], "code": WEB_PAGE if is_page else NOT_AN_ANSWER})
             return
-        if not isinstance(document, dict) or not (find_error(document) or document.get("choices")):
-            yield _write_error({"message": text[:_EXCERPT_CHARS], "code": NOT_AN_ANSWER})
+        if not isinstance(document, dict) or not (_find_error(document) or document.get("choices")):
+            self._new.fail({"message": text[:_EXCERPT_CHARS], "code": NOT_AN_ANSWER})
             return
-        yield from self._read_chunk(cast("dict[str, Any]", document))
-        yield from self._end()
+        self._read_chunk(cast("dict[str, Any]", document))
+        if not self._new.is_over:
+            self._end()
 
-    def _end(self) -> Iterator[bytes]:
+    def _end(self) -> None:
         if not self._has_finish_reason:
             self.has_assumed_end = True
-            yield _write_event(normalise_chunk({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}))
-        yield f"data: {_DONE}\n\n".encode()
+            self._new.finish_reason = "stop"
+        self._new.is_done = self._new.is_over = True
 
 
-def normalise_chunk(event: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a chunk with one choice at most, whose delta is an object and whose content is text."""
+class _Update:
+    """A ``ChatUpdate`` in the making; ``is_over`` once nothing counts that comes later."""
+
+    def __init__(self, *, is_over: bool = False) -> None:
+        self.texts: list[str] = []
+        self.reasonings: list[str] = []
+        self.finish_reason: str | None = None
+        self.usage: tuple[int, int] | None = None
+        self.error: Mapping[str, Any] | None = None
+        self.is_done = False
+        self.is_over = is_over
+
+    def fail(self, error: Mapping[str, Any]) -> None:
+        self.error = error
+        self.is_over = True
+
+    def build(self) -> ChatUpdate | None:
+        text, reasoning = "".join(self.texts), "".join(self.reasonings)
+        if not (text or reasoning or self.finish_reason or self.usage or self.error or self.is_done):
+            return None
+        return ChatUpdate(text, reasoning, self.finish_reason, self.usage, self.error, self.is_done)
+
+
+def _find_first_choice(event: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the choice with index 0: a second one is never mixed in."""
     choices = event.get("choices")
-    listed = (
-        [cast("dict[str, Any]", each) for each in choices if isinstance(each, dict)]
-        if isinstance(choices, list)
-        else []
-    )
-    first = [choice for choice in listed if not choice.get("index")][:1]
-    chunk = {
-        **event,
-        "id": event.get("id") or "",
-        "object": "chat.completion.chunk",
-        "choices": [
-            {"index": 0, "delta": _normalise_delta(choice), "finish_reason": choice.get("finish_reason") or None}
-            for choice in first
-        ],
-    }
+    if not isinstance(choices, list):
+        return None
+    return next((choice for choice in choices if isinstance(choice, dict) and not choice.get("index")), None)
+
+
+def _read_usage(event: Mapping[str, Any]) -> tuple[int, int] | None:
     usage = event.get("usage")
-    keys = ("prompt_tokens", "completion_tokens")
-    if not (isinstance(usage, dict) and all(isinstance(usage.get(key), int) for key in keys)):
-        chunk.pop("usage", None)
-    return chunk
+    if not isinstance(usage, dict):
+        return None
+    prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    return (prompt, completion) if isinstance(prompt, int) and isinstance(completion, int) else None
 
 
-def _normalise_delta(choice: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the choice's delta; of a whole answer its message."""
+def _read_delta(choice: Mapping[str, Any]) -> tuple[str, str]:
+    """Return text and reasoning of the choice's delta; of a whole answer its message's."""
     found = choice.get("delta") or choice.get("message") or {"content": choice.get("text")}
-    delta: dict[str, Any] = dict(found) if isinstance(found, dict) else {"content": found}
+    delta: Mapping[str, Any] = found if isinstance(found, dict) else {"content": found}
     text, reasoning = _split_content(delta.get("content"))
-    refusal = delta.get("refusal")
     for key in _REASONING_KEYS:
-        reasoning += delta[key] if isinstance(delta.get(key), str) else ""
-    normalised = {"role": "assistant", "content": text or (refusal if isinstance(refusal, str) else "")}
-    return {**normalised, "reasoning_content": reasoning} if reasoning else normalised
+        thought = delta.get(key)
+        reasoning += thought if isinstance(thought, str) else ""
+    refusal = delta.get("refusal")
+    return text or (refusal if isinstance(refusal, str) else ""), reasoning
 
 
 def _split_content(content: object) -> tuple[str, str]:
@@ -175,7 +230,7 @@ def _split_content(content: object) -> tuple[str, str]:
     return text, reasoning
 
 
-def find_error(event: Mapping[str, Any]) -> dict[str, Any] | None:
+def _find_error(event: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the error that an event reports, with a ``message``; None if it reports none."""
     error = event.get("error")
     if isinstance(error, dict):
@@ -196,11 +251,3 @@ def _can_be_decided(start: bytes) -> bool:
 
 def _starts_a_stream(start: bytes) -> bool:
     return start.startswith((b":", *(f"{name}:".encode() for name in _FIELDS)))
-
-
-def _write_event(event: Mapping[str, Any]) -> bytes:
-    return b"data: " + json.dumps(event).encode() + b"\n\n"
-
-
-def _write_error(error: Mapping[str, Any]) -> bytes:
-    return _write_event({"error": {"type": None, "code": None, **error}})

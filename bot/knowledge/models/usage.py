@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from bot import errors
 from bot.domain import AnswerStatus, Usage
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from llama_index.core.base.llms.types import ChatMessage
+
+    from bot.knowledge.models.chat_stream import ChatUpdate
 
 INTERRUPTED: Final = "The model's answer broke off. What it had said stands; ask again for the rest."
 
@@ -43,14 +45,11 @@ class UsageCounter:
         """Forget the request: its server refused it."""
         self._prompt = _TextCounter()
 
-    def observe(self, event: Any, reasoning: str = "") -> None:
-        """Record one raw event and its reasoning."""
-        self._completion.add([reasoning])
-        for choice in getattr(event, "choices", None) or ():
-            self._finish_reason = choice.finish_reason or self._finish_reason
-            self._completion.add([getattr(choice.delta, "content", None) or ""])
-        if usage := getattr(event, "usage", None):
-            self._reported = (usage.prompt_tokens, usage.completion_tokens)
+    def observe(self, update: ChatUpdate) -> None:
+        """Record what has arrived."""
+        self._completion.add([update.reasoning, update.text])
+        self._finish_reason = update.finish_reason or self._finish_reason
+        self._reported = update.usage or self._reported
 
     @property
     def usage(self) -> Usage:

@@ -78,6 +78,24 @@ def test_a_model_that_cannot_be_reached_is_asked_again_with_growing_pauses() -> 
     assert clock.pauses == [0.5, 1, 2, 4, 8, 16, 20]
 
 
+def test_seconds_of_waiting_are_known_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+    clock, model, seen = Clock(), Model(*[ModelUnreachable("down")] * 4), list[float]()
+
+    def wait(seconds: float) -> bool:
+        seen.append(requests.waiting_seconds)
+        return clock.wait(seconds)
+
+    policy = RetryPolicy()
+    with EmbeddingRequests(
+        model, SavedVectors().save, in_flight=1, retry_policy=policy, wait_for_stop=wait, now=lambda: clock.now
+    ) as requests:
+        requests.send({"hash": "text"})
+        wait_until_idle(requests)
+        assert seen == [0, 0.5, 1.5, 3.5]
+        assert requests.waiting_seconds == 0
+    assert "waiting for the embedding model, 4 s (down)" in caplog.text
+
+
 def test_a_busy_model_is_given_the_time_it_asks_for() -> None:
     clock, model = Clock(), Model(ModelBusy("x", retry_after=7.0), ModelBusy("x", retry_after=0.1), ModelBusy("x"))
     assert embed_one_batch(model, clock) == {"hash": [4.0]}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.knowledge.models.chat_stream import NOT_AN_ANSWER, WEB_PAGE, ChatStreamReader
+from bot.knowledge.models.chat_stream import NOT_AN_ANSWER, WEB_PAGE, ChatStreamReader, ChatUpdate
 
 
 def write(*events: object) -> str:
@@ -20,27 +20,27 @@ def choice(delta: object = None, finish_reason: str | None = None, **others: obj
     return {"choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason, **others}]}
 
 
-def read(body: str, step: int = 1_000) -> list[Any]:
+def read(body: str, step: int = 1_000) -> list[ChatUpdate]:
+    """The updates of a body that arrives in pieces of ``step`` bytes, each taken at once."""
     reader, data = ChatStreamReader(), body.encode()
-    out = b"".join(reader.feed(data[at : at + step]) for at in range(0, len(data), step)) + reader.flush()
-    events = [line.removeprefix("data: ") for line in out.decode().split("\n\n") if line.startswith("data: ")]
-    return [event if event == "[DONE]" else json.loads(event) for event in events]
+    found: list[ChatUpdate | None] = []
+    for at in range(0, len(data), step):
+        reader.feed(data[at : at + step])
+        found.append(reader.take())
+    reader.flush()
+    return [update for update in (*found, reader.take()) if update is not None]
 
 
 def summarise(body: str, step: int = 1_000) -> tuple[str, str, str | None, str | None]:
     """Text, reasoning, finish reason and error code or message."""
-    text, reasoning, reason, error = "", "", None, None
-    for event in read(body, step):
-        if event == "[DONE]":
-            break
-        if "error" in event:
-            error = event["error"]["code"] or event["error"]["message"]
-            break
-        for each in event["choices"]:
-            text += each["delta"]["content"]
-            reasoning += each["delta"].get("reasoning_content", "")
-            reason = each["finish_reason"] or reason
-    return text, reasoning, reason, error
+    updates = read(body, step)
+    error = next((update.error for update in updates if update.error), None)
+    return (
+        "".join(update.text for update in updates),
+        "".join(update.reasoning for update in updates),
+        next((update.finish_reason for update in reversed(updates) if update.finish_reason), None),
+        None if error is None else error.get("code") or error["message"],
+    )
 
 
 HI, STOP = choice({"content": "Hi"}), choice({}, "stop")
@@ -122,14 +122,31 @@ def test_done_without_a_finish_reason_is_reported() -> None:
     assert reader.has_assumed_end
 
 
-def test_event_that_is_not_json_is_passed_on_for_the_client_to_refuse() -> None:
-    reader = ChatStreamReader()
-    assert reader.feed(b'data: {"choices": [\n\n') == b'data: {"choices": [\n\n'
+def test_event_that_is_not_json_is_an_error_behind_the_text() -> None:
+    (update,) = read(write(HI) + 'data: {"choices": [\n\n')
+    assert (update.text, update.error) == ("Hi", {"message": "the stream holds an event that is not JSON"})
+
+
+def test_deltas_that_arrived_together_are_one_update() -> None:
+    words = [choice({"content": f" word{number}"}) for number in range(50)]
+    (update,) = read(write(*words, STOP, "[DONE]"), step=100_000)
+    assert update.text == "".join(f" word{number}" for number in range(50))
+    assert (update.finish_reason, update.is_done) == ("stop", True)
+
+
+@pytest.mark.parametrize("last", ["[DONE]", {"error": "full"}])
+def test_nothing_counts_after_the_end_or_an_error(last: object) -> None:
+    assert summarise(write(HI, last, HI, {"error": "again"}), step=7)[0] == "Hi"
 
 
 @pytest.mark.parametrize("usage", [None, {}, {"prompt_tokens": None, "completion_tokens": 3}, "many"])
 def test_unusable_usage_is_left_out(usage: object) -> None:
-    assert "usage" not in read(write({**STOP, "usage": usage}))[0]
+    assert [update.usage for update in read(write({**STOP, "usage": usage}))] == [None]
+
+
+def test_usage_is_read() -> None:
+    (update,) = read(write({"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 3}}))
+    assert update.usage == (7, 3)
 
 
 FIELD_VALUES = st.none() | st.text() | st.integers()
@@ -138,5 +155,6 @@ CHOICES = st.lists(st.integers() | st.dictionaries(st.sampled_from(["delta", "in
 
 @given(st.dictionaries(st.sampled_from(["choices", "error", "usage", "message"]), st.none() | CHOICES))
 def test_any_event_is_read_without_an_error(event: dict[str, Any]) -> None:
-    for each in read(write(event)):
-        assert "error" in each or isinstance(each["choices"], list)
+    for update in read(write(event)):
+        assert isinstance(update.text, str)
+        assert update.error is None or isinstance(update.error["message"], str)

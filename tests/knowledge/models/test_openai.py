@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import openai
 import pytest
+from llama_index.core.base.llms.types import ChatMessage, ChatResponse
 from pydantic import SecretStr
 
 from bot import errors
@@ -37,6 +38,8 @@ from tests.fakes.openai_server import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from bot.knowledge.models.openai import StreamingModel
 
 KEY = SecretStr("sk-secret")
@@ -47,8 +50,6 @@ def connect_model(server: OpenAIServer, name: str = "fake") -> StreamingModel:
 
 
 async def read_stream(model: StreamingModel) -> str:
-    from llama_index.core.base.llms.types import ChatMessage  # noqa: PLC0415 # two seconds, where only one test needs it
-
     stream = await model.astream_chat([ChatMessage("Where is the office?")])
     return "".join([response.delta or "" async for response in stream])
 
@@ -332,6 +333,46 @@ async def test_short_retry_after_is_waited_for_once() -> None:
         with pytest.raises(openai.RateLimitError):
             await read_stream(model)
         assert len(server.chat_requests) == 2
+        await model.aclose()
+
+
+@pytest.mark.parametrize(("retry_after", "requests"), [(20, 2), (21, 1)])
+async def test_retry_after_of_up_to_twenty_seconds_is_waited_for(retry_after: float, requests: int) -> None:
+    async with OpenAIServer(make_rate_limit_error(retry_after=retry_after)) as server:
+        model = connect_model(server)
+        began = asyncio.get_running_loop().time()
+        with pytest.raises(openai.RateLimitError):
+            await read_stream(model)
+        assert len(server.chat_requests) == requests
+        assert asyncio.get_running_loop().time() - began >= (retry_after if requests > 1 else 0)
+        await model.aclose()
+
+
+async def test_first_delta_comes_at_once_and_those_behind_it_are_joined() -> None:
+    words = [f" word{number}" for number in range(200)]
+    async with OpenAIServer(Completion(words, first_delay=0.01, delta_delay=0.001)) as server:
+        model = connect_model(server)
+        stream = await model.astream_chat([ChatMessage("Where is the office?")])
+        deltas = [response.delta or "" async for response in stream if response.delta]
+        assert "".join(deltas) == "".join(words)
+        assert len(deltas) < 100
+        assert len(deltas[0]) < 50
+        await model.aclose()
+
+
+async def collect_deltas(stream: AsyncIterator[ChatResponse], deltas: list[str]) -> None:
+    async for response in stream:
+        deltas.append(response.delta or "")  # noqa: PERF401 # what came before an error is kept too
+
+
+async def test_text_before_a_reset_is_passed_on_before_the_error() -> None:
+    async with OpenAIServer(make_completion("So it is said", end=StreamEnd.RESET)) as server:
+        model = connect_model(server)
+        stream = await model.astream_chat([ChatMessage("Where is the office?")])
+        deltas: list[str] = []
+        with pytest.raises(MODEL_ERRORS):
+            await collect_deltas(stream, deltas)
+        assert "".join(deltas) == "So it is said"
         await model.aclose()
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from llama_index.core.base.llms.types import ChatMessage
-from openai.types.chat import ChatCompletionChunk
 from pydantic import SecretStr
 
 from bot import errors
 from bot.domain import AnswerStatus, Usage
 from bot.knowledge.models import usage as usage_module
+from bot.knowledge.models.chat_stream import ChatUpdate
 from bot.knowledge.models.model_errors import MODEL_ERRORS
 from bot.knowledge.models.openai import LanguageModelChoice, build_language_model
 from bot.knowledge.models.usage import UsageCounter
@@ -44,21 +44,6 @@ async def read_stream(model: StreamingModel) -> str:
     return "".join([response.delta or "" async for response in stream])
 
 
-def make_event(content: str = "", finish_reason: str | None = None, usage: tuple[int, int] | None = None) -> Any:
-    choice = {"index": 0, "delta": {"content": content}, "finish_reason": finish_reason}
-    told = {"prompt_tokens": usage[0], "completion_tokens": usage[1], "total_tokens": sum(usage)} if usage else None
-    return ChatCompletionChunk.model_validate(
-        {
-            "id": "1",
-            "object": "chat.completion.chunk",
-            "created": 1,
-            "model": "fake",
-            "choices": [choice],
-            "usage": told,
-        }
-    )
-
-
 @pytest.mark.parametrize(
     ("finish_reason", "ending"),
     [
@@ -67,7 +52,7 @@ def make_event(content: str = "", finish_reason: str | None = None, usage: tuple
         ("content_filter", AnswerStatus.FILTERED),
     ],
 )
-async def test_the_outcome_is_read_off_the_raw_events(finish_reason: str, ending: AnswerStatus) -> None:
+async def test_the_outcome_is_read_from_the_stream(finish_reason: str, ending: AnswerStatus) -> None:
     async with OpenAIServer(Completion(["In", " Whitby."], finish_reason=finish_reason)) as server:
         model = connect_model(server).with_usage()
 
@@ -92,14 +77,14 @@ async def test_two_concurrent_answers_do_not_mix_their_outcomes() -> None:
 
 def test_stream_emptied_by_the_content_filter_is_reported_as_filtered() -> None:
     tally = UsageCounter()
-    tally.observe(make_event(finish_reason="content_filter"))
+    tally.observe(ChatUpdate(finish_reason="content_filter"))
 
     assert tally.status(has_text=False) is AnswerStatus.FILTERED
 
 
 def test_length_limit_used_up_by_reasoning_gives_a_hint() -> None:
     tally = UsageCounter()
-    tally.observe(make_event(finish_reason="length"), reasoning="Let me see. ")
+    tally.observe(ChatUpdate(finish_reason="length", reasoning="Let me see. "))
 
     with pytest.raises(errors.ModelResponseEmpty, match="longest answer"):
         tally.status(has_text=False)
@@ -172,11 +157,11 @@ async def test_usage_counts_reasoning_as_output() -> None:
 
 def test_usage_reported_early_does_not_hide_later_output() -> None:
     tally = UsageCounter()
-    tally.observe(make_event(usage=(70, 0)))
+    tally.observe(ChatUpdate(usage=(70, 0)))
     for _ in range(5):
-        tally.observe(make_event(" word"))
+        tally.observe(ChatUpdate(" word"))
     assert tally.usage == Usage(70, 5)
-    tally.observe(make_event(finish_reason="stop", usage=(70, 4)))
+    tally.observe(ChatUpdate(finish_reason="stop", usage=(70, 4)))
     assert tally.usage == Usage(70, 4)
 
 
@@ -190,7 +175,7 @@ def test_reading_the_usage_again_does_not_count_text_again(monkeypatch: pytest.M
     monkeypatch.setattr(usage_module, "count_tokens", recording_count)
     tally = UsageCounter()
     for number in range(200):
-        tally.observe(make_event(f" word{number}"))
+        tally.observe(ChatUpdate(f" word{number}"))
         if number % 3 == 0:
             _ = tally.usage
     assert tally.usage == tally.usage
