@@ -20,7 +20,7 @@ from bot.discord_adapter import answer_buttons
 from bot.discord_adapter.answer_buttons import ButtonAction
 from bot.discord_adapter.components import FORGED
 from bot.discord_adapter.destinations import ResponseDestination, build_question, report_end
-from bot.discord_adapter.replies import send_ephemeral
+from bot.discord_adapter.replies import edit_clicked_message, send_ephemeral
 from bot.domain import Scope
 from bot.errors import RecordsUnusable
 from bot.records import AnswerStatus, Vote
@@ -154,11 +154,10 @@ class Answers(commands.Cog):
     async def _finish_interrupted(self, interaction: discord.Interaction[Any], record: AnswerRecord) -> None:
         """End a message that was left unfinished when the bot was killed, and offer to ask again."""
         closed = replace(record, status=AnswerStatus.RESTARTING, ended_at=self._clock())
-        await interaction.response.edit_message(
-            content=append_note(interaction.message.content if interaction.message else "", INTERRUPTED_NOTE),
-            view=_build_view(answer_buttons.build_final_buttons(closed)),
-            suppress_embeds=True,
-            allowed_mentions=discord.AllowedMentions.none(),
+        await edit_clicked_message(
+            interaction,
+            append_note(interaction.message.content if interaction.message else "", INTERRUPTED_NOTE),
+            _build_view(answer_buttons.build_final_buttons(closed)),
         )
         await self._records.save_answer(closed)
 

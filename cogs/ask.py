@@ -16,12 +16,12 @@ from bot.discord_adapter import ChannelSurface, InteractionSurface, defer
 from bot.discord_adapter.answer_buttons import AnswerComponents
 from bot.discord_adapter.destinations import QuestionContext, ResponseDestination, build_question, report_end
 from bot.discord_adapter.history import MessageHistory, format_thread_name, is_conversation
-from bot.discord_adapter.replies import send_ephemeral
+from bot.discord_adapter.replies import edit_original_message, send_ephemeral
 from bot.discord_adapter.visibility import channel_ids_of
 from bot.domain import QUESTION_LIMIT, Scope
 from bot.domain.collection_names import format_collection, parse_collection
 from bot.errors import QuestionRefused
-from bot.text.invisible import strip_invisible
+from bot.text.citations import escape_markdown
 
 if TYPE_CHECKING:
     from bot.access.admission import GuildSettingsStore
@@ -43,8 +43,8 @@ NO_DIRECT_MESSAGES = "I do not answer direct messages here. Use /ask in a channe
 NO_COLLECTION = "There is no collection of that name, or you may not see it."
 _MAX_SUGGESTIONS = 25
 """Suggestions that Discord shows at most."""
-_MAX_QUESTION_SHOWN = 1_500
-"""Characters of a question that are shown above the link to its thread."""
+_MAX_QUESTION_SHOWN = 900
+"""Characters of a question that are shown above the link to its thread: escaped, they are twice as many at most."""
 
 _REQUEST_ERRORS = (discord.HTTPException, aiohttp.ClientError, OSError)
 
@@ -198,12 +198,9 @@ async def _open_thread(interaction: discord.Interaction[Any], question: str) -> 
     except _REQUEST_ERRORS as error:
         _log.warning("Interaction %s: opening a thread failed: %s", interaction.id, type(error).__name__)
         return None
-    shown = discord.utils.escape_markdown(strip_invisible(question)[:_MAX_QUESTION_SHOWN])[:_MAX_QUESTION_SHOWN]
+    shown = escape_markdown(question, _MAX_QUESTION_SHOWN)
     try:
-        await interaction.edit_original_response(
-            content=ANSWERED_IN_THREAD.format(question=shown, thread=thread.id),
-            allowed_mentions=discord.AllowedMentions.none(),
-        )
+        await edit_original_message(interaction, ANSWERED_IN_THREAD.format(question=shown, thread=thread.id))
     except _REQUEST_ERRORS as error:
         _log.warning("Interaction %s: showing the link to its thread failed: %s", interaction.id, type(error).__name__)
     return thread

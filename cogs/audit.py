@@ -11,7 +11,7 @@ from discord.ext import commands
 from bot.admin.audit_list import MAX_ENTRIES, build_page
 from bot.discord_adapter import defer
 from bot.discord_adapter.components import FORGED, AdminOnly, CustomId
-from bot.discord_adapter.replies import send_ephemeral
+from bot.discord_adapter.replies import edit_original_message, send_ephemeral
 
 if TYPE_CHECKING:
     from bot.discord_adapter.visibility import Visibility
@@ -37,13 +37,7 @@ class Audit(AdminOnly, commands.Cog):
         """Show what admins have changed on this server."""
         if await defer(interaction, ephemeral=True):
             text, view = await self._build_page(interaction, 0)
-            await interaction.followup.send(
-                text,
-                view=view,
-                ephemeral=True,
-                suppress_embeds=True,
-                allowed_mentions=discord.AllowedMentions.none(),
-            )
+            await send_ephemeral(interaction, text, view=view)
 
     async def handle_component(self, interaction: discord.Interaction[Any], custom_id: CustomId) -> None:
         """Show another page."""
@@ -53,9 +47,7 @@ class Audit(AdminOnly, commands.Cog):
             return
         await interaction.response.defer()
         text, view = await self._build_page(interaction, int(number))
-        await interaction.edit_original_response(
-            content=text, view=view, allowed_mentions=discord.AllowedMentions.none()
-        )
+        await edit_original_message(interaction, text, components=view.to_components())
 
     async def _build_page(self, interaction: discord.Interaction[Any], number: int) -> tuple[str, ui.View]:
         """Return one page as this admin may see it, with the buttons to other pages."""

@@ -17,7 +17,7 @@ from discord.ext import commands
 from bot.admin.document_list import PER_PAGE, format_document, format_import_result, format_page
 from bot.discord_adapter import defer
 from bot.discord_adapter.components import FORGED, AdminOnly, CustomId, Modal
-from bot.discord_adapter.replies import send_ephemeral
+from bot.discord_adapter.replies import edit_clicked_message, send_ephemeral
 from bot.domain import SHARED, Scope
 from bot.domain.collection_names import format_collection, parse_collection
 from bot.errors import DocentError, DocumentUnreadable, RecordsUnusable
@@ -79,7 +79,7 @@ class Docs(
             text, view = await self._build_page(
                 interaction, "" if collection is None else format_collection(parse_collection(collection)), 0
             )
-            await interaction.followup.send(text, view=view, ephemeral=True, suppress_embeds=True)
+            await send_ephemeral(interaction, text, view=view)
 
     @app_commands.command()
     @app_commands.describe(document="Which document")
@@ -144,7 +144,7 @@ class Docs(
             )
             view.stop()
             text = f"Remove {escape_markdown(document)} ({escape_markdown(found.title)}) for good? Its file is deleted."
-            await interaction.followup.send(text, view=view, ephemeral=True, suppress_embeds=True)
+            await send_ephemeral(interaction, text, view=view)
 
     @list_documents.autocomplete("collection")
     @add.autocomplete("collection")
@@ -258,7 +258,7 @@ class Docs(
             await send_ephemeral(interaction, FORGED)
             return
         text, view = await self._build_page(interaction, collection, int(number))
-        await interaction.response.edit_message(content=text, view=view, suppress_embeds=True)
+        await edit_clicked_message(interaction, text, view)
 
     async def _remove(self, interaction: discord.Interaction[Any], document_hash: str) -> None:
         found = next(
@@ -278,7 +278,7 @@ class Docs(
             if is_gone:
                 await self._audit(interaction, "docs remove", {"document": found.document})
             text = (REMOVED if is_gone else FROM_PAGE_LIST).format(name=escape_markdown(found.document))
-            await interaction.response.edit_message(content=text, view=None, suppress_embeds=True)
+            await edit_clicked_message(interaction, text, None)
 
     async def _audit(self, interaction: discord.Interaction[Any], action: str, details: dict[str, Any]) -> None:
         act = AuditEntry(self._clock(), interaction.guild_id, interaction.user.id, action, details)

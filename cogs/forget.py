@@ -11,7 +11,7 @@ from discord import app_commands, ui
 from discord.ext import commands
 
 from bot.discord_adapter.components import FORGED, CustomId
-from bot.discord_adapter.replies import AdminsOnly, send_ephemeral
+from bot.discord_adapter.replies import AdminsOnly, edit_original_message, send_ephemeral
 from bot.records import AuditEntry
 from bot.text.wording import format_count
 
@@ -69,13 +69,7 @@ class Privacy(commands.Cog):
             raise AdminsOnly
         here = IN_DIRECT_MESSAGES if interaction.guild_id is None else IN_SERVER
         text = (CONFIRM_OWN if whose == interaction.user.id else CONFIRM_OTHERS).format(member=whose, here=here)
-        await interaction.response.send_message(
-            text,
-            view=_build_confirmation(whose),
-            ephemeral=True,
-            suppress_embeds=True,
-            allowed_mentions=discord.AllowedMentions.none(),
-        )
+        await send_ephemeral(interaction, text, view=_build_confirmation(whose))
 
     async def handle_component(self, interaction: discord.Interaction[Any], custom_id: CustomId) -> None:
         """Delete after the confirmation; the person who presses it is checked again."""
@@ -103,7 +97,7 @@ class Privacy(commands.Cog):
         # To overwrite what goes may take longer than Discord waits.
         await interaction.response.defer()
         deleted = await self._records.delete_person(user_id, guild_id=guild_id, now=self._clock())
-        await interaction.edit_original_response(content=_format_deletion(deleted), view=None)
+        await edit_original_message(interaction, _format_deletion(deleted), components=())
 
 
 def _parse_user_id(custom_id: CustomId) -> int | None:

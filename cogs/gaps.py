@@ -25,7 +25,7 @@ from bot.admin.gaps import (
 )
 from bot.discord_adapter import defer
 from bot.discord_adapter.components import FORGED, AdminOnly, selected_values
-from bot.discord_adapter.replies import send_ephemeral
+from bot.discord_adapter.replies import edit_original_message, send_ephemeral
 from bot.errors import DocentError
 from bot.records import AuditEntry
 
@@ -87,13 +87,7 @@ class Gaps(AdminOnly, commands.Cog):
             await send_ephemeral(interaction, QUESTIONS_NOT_STORED)
         elif await defer(interaction, ephemeral=True):
             text, view = await self._build_page(interaction, days, 0)
-            await interaction.followup.send(
-                text,
-                view=view,
-                ephemeral=True,
-                suppress_embeds=True,
-                allowed_mentions=discord.AllowedMentions.none(),
-            )
+            await send_ephemeral(interaction, text, view=view)
 
     async def handle_component(self, interaction: discord.Interaction[Any], custom_id: CustomId) -> None:
         """Show another page, or mark clusters as done."""
@@ -110,9 +104,7 @@ class Gaps(AdminOnly, commands.Cog):
             interaction, button_id.days, selected_values(interaction)
         )
         text, view = await self._build_page(interaction, button_id.days, button_id.page)
-        await interaction.edit_original_response(
-            content=text, view=view, allowed_mentions=discord.AllowedMentions.none()
-        )
+        await edit_original_message(interaction, text, components=view.to_components())
         if not is_done:
             await send_ephemeral(interaction, SELECTION_CHANGED)
 

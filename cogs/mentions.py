@@ -22,6 +22,7 @@ from bot.discord_adapter.answer_buttons import AnswerComponents
 from bot.discord_adapter.destinations import QuestionContext, build_question, is_refused
 from bot.discord_adapter.history import MessageHistory, format_thread_name, is_conversation
 from bot.discord_adapter.message_content import list_files
+from bot.discord_adapter.replies import send_notice
 from bot.discord_adapter.reposts import Reposts
 from bot.discord_adapter.tracked_questions import TrackedQuestion, is_in_edit_window, put_bounded
 from bot.discord_adapter.visibility import channel_ids_of
@@ -306,7 +307,8 @@ class Mentions(commands.Cog):
             await self._notify_author(message, refusal)
             return
         try:
-            reply = await message.reply(UNREADABLE_REPLY if has_hidden else HOW_TO_ASK, mention_author=False)
+            hint = UNREADABLE_REPLY if has_hidden else HOW_TO_ASK
+            reply = await send_notice(message.channel, hint, reply_to=message)
             tracked_question.message_ids = (reply.id,)
         except _REQUEST_ERRORS as error:
             _log.warning("Message %s: replying failed: %s", message.id, type(error).__name__)
@@ -325,14 +327,14 @@ class Mentions(commands.Cog):
             return
         put_bounded(self._notified_user_ids, message.author.id, value=True)
         with suppress(*_REQUEST_ERRORS):
-            await message.channel.send(NO_DIRECT_MESSAGES)
+            await send_notice(message.channel, NO_DIRECT_MESSAGES)
 
     async def _notify_author(self, message: discord.Message, content: str) -> None:
         """Send the asker a direct message; if they accept none, react to the question. Rate-limited."""
         if not self._is_paced(("notice", message.author.id), _NOTICE_SECONDS):
             return
         try:
-            await message.author.send(content)
+            await send_notice(message.author, content)
         except _REQUEST_ERRORS:
             try:
                 await message.add_reaction(_FAILURE_EMOJI)

@@ -150,4 +150,4 @@ class Reindex(AdminOnly, commands.Cog):
 def _format_link(run: Run) -> str:
     """Return a link to a run's message, or to the channel if the message is not posted yet."""
     message = f"/{run.message_id}" if run.message_id else ""
-    return f"https://discord.com/channels/{run.guild_id or '@me'}/{run.channel_id}{message}"
+    return f"<https://discord.com/channels/{run.guild_id or '@me'}/{run.channel_id}{message}>"

@@ -40,12 +40,7 @@ class Meta(commands.Cog):
         # While the bot starts, the library may not be open within the three seconds Discord waits.
         if not await defer(interaction, ephemeral=True):
             return
-        await interaction.followup.send(
-            format_about(await self._library.state()),
-            ephemeral=True,
-            suppress_embeds=True,
-            allowed_mentions=discord.AllowedMentions.none(),
-        )
+        await send_ephemeral(interaction, format_about(await self._library.state()))
 
 
 class Status(AdminOnly, commands.Cog):

@@ -25,6 +25,7 @@ from bot.discord_adapter.rate_limit_headers import (
     parse_retry_after,
 )
 from bot.streaming import ATTACHMENT_NAME, FileRefused, SurfaceBusy, SurfaceGone
+from bot.text.live_links import neutralise_links
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -65,9 +66,13 @@ class MessagePayload:
     clears_attachments: bool = False
 
     def to_json(self) -> Json:
-        """Return the JSON body. Previews and mentions are off every time: Discord parses them again on each edit."""
+        """Return it as JSON.
+
+        Link previews and mentions are off every time: Discord reads both anew from each edit. A live link that is not
+        marked as ours is inert, wherever the text came from.
+        """
         body: Json = {
-            "content": self.text,
+            "content": neutralise_links(self.text),
             "flags": discord.MessageFlags(suppress_embeds=True).value,
             "allowed_mentions": discord.AllowedMentions.none().to_dict(),
         }

@@ -1,4 +1,7 @@
-"""Sends ephemeral replies to interactions, and turns errors into messages for the person who waits."""
+"""Sends what is no answer: private replies, notices, changed messages; each without previews, mentions, foreign links.
+
+No cog sends or edits a message in any other way, so that this holds for all of them.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,14 @@ import discord
 from discord import app_commands
 
 from bot.answers.session import report_unexpected_error
+from bot.discord_adapter.http import InteractionEndpoint, MessagePayload
 from bot.errors import DocentError
+from bot.text.live_links import neutralise_links
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from discord import ui
 
 _log = logging.getLogger(__name__)
 
@@ -24,6 +31,8 @@ NO_PERMISSION = "You do not have permission to use this command here."
 _TIMEOUT = 10.0
 ALREADY_ACKNOWLEDGED = 40060
 """Discord's code for a second acknowledgement of one interaction."""
+_SAFE: dict[str, Any] = {"suppress_embeds": True, "allowed_mentions": discord.AllowedMentions.none()}
+"""No previews of links, and nobody is pinged."""
 REQUEST_FAILED = "A request to Discord failed. Try again in a moment."
 
 
@@ -32,20 +41,54 @@ class AdminsOnly(app_commands.CheckFailure):
 
 
 async def send_ephemeral(
-    interaction: discord.Interaction[Any], content: str, *, files: Sequence[discord.File] = ()
+    interaction: discord.Interaction[Any],
+    content: str,
+    *,
+    files: Sequence[discord.File] = (),
+    view: ui.View | None = None,
 ) -> None:
     """Reply to the person who used an interaction, and to nobody else, whether or not it was answered before."""
-    options: dict[str, Any] = {
-        "files": files,
-        "ephemeral": True,
-        "suppress_embeds": True,
-        "allowed_mentions": discord.AllowedMentions.none(),
-    }
+    options = {"files": files, "ephemeral": True, **_SAFE, **({"view": view} if view is not None else {})}
     try:
         async with asyncio.timeout(_TIMEOUT):
-            await _send(interaction, content, options)
+            await _send(interaction, neutralise_links(content), options)
     except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
         _log.warning("Interaction %s: sending an ephemeral reply failed: %s", interaction.id, type(error).__name__)
+
+
+async def edit_clicked_message(interaction: discord.Interaction[Any], content: str, view: ui.View | None) -> None:
+    """Answer a click by changing the message that was clicked.
+
+    Raises:
+        discord.HTTPException: Discord refused.
+        aiohttp.ClientError, OSError: no response came.
+    """
+    await interaction.response.edit_message(content=neutralise_links(content), view=view, **_SAFE)
+
+
+async def edit_original_message(
+    interaction: discord.Interaction[Any], content: str, *, components: Sequence[dict[str, Any]] | None = None
+) -> None:
+    """Change the message that an interaction was answered with or comes from; None leaves its components.
+
+    Raises:
+        discord.HTTPException: Discord refused.
+        aiohttp.ClientError, OSError: no response came.
+    """
+    await InteractionEndpoint(interaction).create(0, MessagePayload(content, components))
+
+
+async def send_notice(
+    place: discord.abc.Messageable, content: str, *, reply_to: discord.Message | None = None
+) -> discord.Message:
+    """Write a message of ours that is no answer, in a channel or to a person; nobody is pinged.
+
+    Raises:
+        discord.HTTPException: Discord refused.
+        aiohttp.ClientError, OSError: no response came.
+    """
+    options = _SAFE if reply_to is None else {**_SAFE, "reference": reply_to}
+    return await place.send(neutralise_links(content), **options)
 
 
 async def _send(interaction: discord.Interaction[Any], content: str, options: dict[str, Any]) -> None:

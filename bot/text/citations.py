@@ -23,7 +23,7 @@ _LABEL_LIMIT = 80
 _URL_LIMIT = 400
 _MAX_LOCATIONS = 3
 
-_MARKDOWN_CHARACTERS = re.compile(r"([\\*_~`|<>\[\]:@])")
+_MARKDOWN_CHARACTERS = re.compile(r"([\\*_~`|<>\[\]:@]|(?<=\])\()")
 _INVITE = re.compile(r"(discord[a-z]{0,16})\.(?=[a-z]{2,12}/)", re.IGNORECASE)
 _LINE_START = re.compile(r"\A(\d{0,9})([#+.)-])(?=\s|#|\Z)")
 """What would make a heading, a list item or subtext of a line."""

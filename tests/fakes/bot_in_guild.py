@@ -11,6 +11,7 @@ from bot.simulator.server import DiscordSimulator
 from tests.fakes.answerer import FakeAnswerer, FakeLibrary, Script
 from tests.fakes.app import build_app
 from tests.fakes.discord_client import connect_client
+from tests.fakes.sent_messages import find_unsafe_messages
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -69,7 +70,7 @@ class BotInGuild:
 async def bot_in_guild(
     script: Script, library: FakeLibrary | None = None, records: Records | None = None
 ) -> AsyncGenerator[BotInGuild]:
-    """Connect a bot that answers every question by ``script``; its commands are published."""
+    """Connect a bot that answers every question by ``script``; its commands are published. All it sent must be safe."""
     answerer = FakeAnswerer(script)
     async with (
         build_app(answerer, library=library, records=records) as app,
@@ -78,6 +79,7 @@ async def bot_in_guild(
     ):
         await wait_until(lambda: any(simulator.world.commands.values()))
         yield BotInGuild(simulator, app.client, answerer, app.driver, app.answer_service)
+        assert find_unsafe_messages(simulator.world) == []
 
 
 async def wait_until(condition: Callable[[], bool]) -> None:

@@ -14,6 +14,7 @@ from tests.fakes.answerer import FakeAnswer, FakeAnswerer, FakeLibrary, Pause, S
 from tests.fakes.app import build_app
 from tests.fakes.bot_in_guild import wait_until
 from tests.fakes.discord_client import connect_client
+from tests.fakes.sent_messages import find_unsafe_messages
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -153,7 +154,10 @@ async def running_bot(
     library: FakeLibrary | None = None,
     **settings: Any,
 ) -> AsyncGenerator[RunningBot]:
-    """Connect the bot to a guild with Ada and Ben; ``reads_messages`` is Discord's message-content intent."""
+    """Connect the bot to a guild with Ada and Ben; ``reads_messages`` is Discord's message-content intent.
+
+    All that it sent must be safe at the end.
+    """
     answerer = answerer or EchoAnswerer()
     library = library or FakeLibrary(LibraryState(0, 0, "none"))
     app = build_app(answerer, library=library, records=records, rules=rules, message_content=reads_messages, **settings)
@@ -174,3 +178,4 @@ async def running_bot(
                 bot.reindex_runs,
             )
             await bot.answer_service.wait_until_done()
+        assert find_unsafe_messages(simulator.world) == []
