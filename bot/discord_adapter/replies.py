@@ -48,7 +48,7 @@ async def send_ephemeral(
     view: ui.View | None = None,
 ) -> None:
     """Reply to the person who used an interaction, and to nobody else, whether or not it was answered before."""
-    options = {"files": files, "ephemeral": True, **_SAFE, **({"view": view} if view is not None else {})}
+    options: dict[str, Any] = {"files": files, "ephemeral": True, **_SAFE, **({"view": view} if view is not None else {})}
     try:
         async with asyncio.timeout(_TIMEOUT):
             await _send(interaction, neutralise_links(content), options)
@@ -87,7 +87,7 @@ async def send_notice(
         discord.HTTPException: Discord refused.
         aiohttp.ClientError, OSError: no response came.
     """
-    options = _SAFE if reply_to is None else {**_SAFE, "reference": reply_to}
+    options: dict[str, Any] = _SAFE if reply_to is None else {**_SAFE, "reference": reply_to}
     return await place.send(neutralise_links(content), **options)
 
 
