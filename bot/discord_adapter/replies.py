@@ -48,7 +48,12 @@ async def send_ephemeral(
     view: ui.View | None = None,
 ) -> None:
     """Reply to the person who used an interaction, and to nobody else, whether or not it was answered before."""
-    options: dict[str, Any] = {"files": files, "ephemeral": True, **_SAFE, **({"view": view} if view is not None else {})}
+    options: dict[str, Any] = {
+        "files": files,
+        "ephemeral": True,
+        **_SAFE,
+        **({"view": view} if view is not None else {}),
+    }
     try:
         async with asyncio.timeout(_TIMEOUT):
             await _send(interaction, neutralise_links(content), options)
