@@ -113,17 +113,21 @@ def evaluate(
         Path | None,
         typer.Option(help="Search this folder instead, in a temporary index.", exists=True, file_okay=False),
     ] = None,
+    *,
+    with_model: Annotated[
+        bool, typer.Option("--with-model", help="Let the model answer every question, which costs tokens.")
+    ] = False,
 ) -> None:
     """Measure how well a set of questions is answered, compared with the last run.
 
     A line: {"question": "Who approves refunds?", "source": "refunds.md", "answers": ["Lotte"]}; answers are optional.
     Shows how often the source is found first and among the first three and five, MRR@10 and latency, by keywords, by
-    vectors and by both. If a model is set it also answers every question, which costs tokens.
+    vectors and by both, and what the answers were. Without --with-model the documents are quoted.
     """
     chosen = _load_settings()
     from bot.app.cli import evaluate as evaluate_once  # noqa: PLC0415  # as above
 
-    _run(evaluate_once(chosen, Terminal(), file, documents=documents))
+    _run(evaluate_once(chosen, Terminal(), file, documents=documents, with_model=with_model))
 
 
 @commands.command()

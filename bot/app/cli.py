@@ -56,7 +56,9 @@ async def reindex(settings: Settings, terminal: Terminal, *, dry_run: bool, forc
         terminal.show_report(await _run_reindex(library, terminal, dry_run=dry_run, force=force))
 
 
-async def evaluate(settings: Settings, terminal: Terminal, file: Path, *, documents: Path | None = None) -> None:
+async def evaluate(
+    settings: Settings, terminal: Terminal, file: Path, *, documents: Path | None = None, with_model: bool = False
+) -> None:
     """Measure how well the questions in ``file`` are answered.
 
     Args:
@@ -64,14 +66,17 @@ async def evaluate(settings: Settings, terminal: Terminal, file: Path, *, docume
         terminal: Shows the progress and the result.
         file: The questions, one JSON object per line.
         documents: A folder to search instead of the settings' own, in a temporary index.
+        with_model: Whether the model answers, which costs tokens; otherwise the documents are quoted.
 
     Raises:
-        DocentError: The questions cannot be read, or name documents that are not searchable.
+        DocentError: No model is set, the questions cannot be read, or name documents that are not searchable.
     """
+    if with_model and not settings.has_model:
+        raise DocentError("No model is set. Set OPENAI_API_KEY or OPENAI_BASE_URL, or leave --with-model out.")
     with TemporaryDirectory(prefix="docent-") as folder:
         temporary = {"data_dir": documents, "state_dir": Path(folder), "store_url": None}
         searched = settings if documents is None else settings.model_copy(update=temporary)
-        async with _open_library(searched, terminal) as knowledge:
+        async with _open_library(searched, terminal, with_model=with_model) as knowledge:
             if documents is not None:
                 await _run_reindex(knowledge, terminal)
             await _run_evaluation(settings, terminal, knowledge, file)
@@ -89,7 +94,7 @@ async def _run_evaluation(settings: Settings, terminal: Terminal, knowledge: Kno
     with terminal.show_progress("Asking", len(given)) as show:
         found = await evaluation.evaluate(knowledge, given, file.name, scope=Scope(collections), on_progress=show)
     log = settings.state_dir / "evaluations.jsonl"
-    terminal.show_evaluation(found, evaluation.load_previous(log, file.name))
+    terminal.show_evaluation(found, evaluation.load_previous(log, file.name, with_model=knowledge.has_model))
     evaluation.append_run(log, found, datetime.now(UTC).isoformat(timespec="seconds"))
 
 
@@ -142,10 +147,12 @@ async def diagnose(settings: Settings, terminal: Terminal, *, is_offline: bool =
 
 
 @asynccontextmanager
-async def _open_library(settings: Settings, terminal: Terminal) -> AsyncGenerator[KnowledgeBase]:
+async def _open_library(
+    settings: Settings, terminal: Terminal, *, with_model: bool = True
+) -> AsyncGenerator[KnowledgeBase]:
     async with AsyncExitStack() as stack:
         with terminal.show_spinner("Opening the index…"):
-            knowledge = await stack.enter_async_context(open_library(settings))
+            knowledge = await stack.enter_async_context(open_library(settings, with_model=with_model))
         yield knowledge
 
 

@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
 
 @asynccontextmanager
-async def open_library(settings: Settings) -> AsyncGenerator[KnowledgeBase]:
-    """Open the knowledge base for as long as the block lasts.
+async def open_library(settings: Settings, *, with_model: bool = True) -> AsyncGenerator[KnowledgeBase]:
+    """Open the knowledge base for as long as the block lasts, with the settings' language model if wanted.
 
     Raises:
         StoreUnusable: The index cannot be opened.
     """
-    knowledge = await asyncio.to_thread(open_knowledge_base, settings)
+    knowledge = await asyncio.to_thread(open_knowledge_base, settings, with_model=with_model)
     try:
         yield knowledge
     finally:
@@ -129,8 +129,10 @@ async def open_library_in_background(settings: Settings) -> AsyncGenerator[LazyL
         await library.close()
 
 
-def open_knowledge_base(settings: Settings) -> KnowledgeBase:
+def open_knowledge_base(settings: Settings, *, with_model: bool = True) -> KnowledgeBase:
     """Open the knowledge base, ready for a first question; blocks for seconds, so call it in a thread.
+
+    With ``with_model`` False documents are quoted, even if the settings name a language model.
 
     Raises:
         StoreUnusable: The index cannot be opened.
@@ -141,7 +143,7 @@ def open_knowledge_base(settings: Settings) -> KnowledgeBase:
         return KnowledgeBase.open(
             settings.data_dir,
             settings.state_dir,
-            choose_language_model(settings),
+            choose_language_model(settings) if with_model else None,
             choose_embedding_model(settings),
             embed_tokens_per_run=settings.embed_tokens_per_run or None,
             context_tokens=settings.context_tokens,

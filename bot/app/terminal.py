@@ -40,6 +40,7 @@ _MAX_LISTED = 12
 
 _SCORES = ("hit@1", "hit@3", "hit@5", "MRR@10", "answer@1", "answer@3", "p50", "p95")
 _ANSWER_SCORES = ("right", "doubtful", "wrong", "refused", "failed", "shown", "grounded")
+_MODEL_SCORES = ("grounded", "citations right", "refused rightly", "refused wrongly")
 _SUBJECT_WIDTH = 16
 """Characters of the doctor's second column: a server's name may be long, and the last column needs the room."""
 _MIN_SHOWN_DIFFERENCE = 0.0005  # the smallest difference that three digits show
@@ -157,8 +158,25 @@ class Terminal:
             refusals = Table("", "told honestly", box=None, padding=(0, 2, 0, 0))
             refusals.add_row(f"{current.unanswerable} without an answer", honest)
             self.output.print(refusals)
+        if current.model is not None:
+            self._show_model_stats(current, previous)
         if previous is not None:
             self.output.print(Text("In brackets: the change since the previous run.", style="dim"))
+
+    def _show_model_stats(self, current: Evaluation, previous: Evaluation | None) -> None:
+        """Print what the model's answers were worth, and the tokens that they cost."""
+        old = previous.model if previous else None
+        shares = [
+            _format_score(getattr(current.model, name), getattr(old, name, None))
+            for name in ("grounded", "citations_right", "refused_rightly", "refused_wrongly")
+        ]
+        table = Table("", *_MODEL_SCORES, box=None, padding=(0, 2, 0, 0))
+        table.add_row("model", *shares)
+        self.output.print(table)
+        if current.model is not None:
+            read, written = current.model.prompt_tokens, current.model.completion_tokens
+            per_question = (read + written) // max(current.questions, 1)
+            self.output.print(f"{read:,} tokens read and {written:,} written, {per_question:,} a question.")
 
     def show_report(self, report: domain.IngestionReport) -> None:
         """Say what a run changed, or with a dry run would change, and which files were passed over, with the reason."""

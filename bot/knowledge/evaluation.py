@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 from llama_index.core.schema import QueryBundle
 from llama_index.core.vector_stores.types import VectorStoreQueryMode
 
-from bot.domain import AnswerStatus, Question, Scope
+from bot.domain import AnswerStatus, Question, Scope, Usage
 from bot.errors import AnswerUnavailable, DocentError, NothingFound
 from bot.knowledge.answering.passages import get_text_node
 from bot.text.citations import find_citation_numbers
@@ -44,12 +44,13 @@ class EvalQuestion:
     """A question, the document that answers it, and what a right answer holds.
 
     ``document`` None is a question that no document answers. A right answer holds one text of each group of
-    ``expected_answers``; without a group nothing is judged right.
+    ``expected_answers``; without a group nothing is judged right. ``other_documents`` answer it as well.
     """
 
     question: str
     document: str | None
     expected_answers: tuple[tuple[str, ...], ...] = ()
+    other_documents: tuple[str, ...] = ()
 
     def is_answered_by(self, text: str) -> bool:
         """Whether the text holds what a right answer holds, markup and case aside."""
@@ -97,11 +98,33 @@ class AnswerStats:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelStats:
+    """What a model's answers were worth and what they cost.
+
+    Attributes:
+        grounded: Of the answers, the share with a citation of which each leads to a passage that the model was given.
+        citations_right: Of the citations in answers to questions that have an answer, the share that leads to a
+            document that answers.
+        refused_rightly: Of the questions without an answer, the share that was refused.
+        refused_wrongly: Of the questions with an answer, the share that was refused.
+        prompt_tokens: Tokens that the model read, over all questions.
+        completion_tokens: Tokens that it wrote.
+    """
+
+    grounded: float
+    citations_right: float
+    refused_rightly: float
+    refused_wrongly: float
+    prompt_tokens: int
+    completion_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
 class Evaluation:
     """One run over one set: ``searches`` by the way of searching, and what the answers were.
 
     Both are of the questions that have an answer. ``unanswerable`` counts those that have none; of these ``honest`` is
-    the share that was refused or marked as doubtful.
+    the share that was refused or marked as doubtful. ``model`` is None where documents were quoted.
     """
 
     name: str
@@ -111,6 +134,7 @@ class Evaluation:
     answers: AnswerStats | None = None
     unanswerable: int = 0
     honest: float = 0.0
+    model: ModelStats | None = None
 
 
 def parse_questions(text: str, name: str) -> list[EvalQuestion]:
@@ -137,6 +161,7 @@ def _parse_question(line: str, location: str) -> EvalQuestion:
         question, source = entry["question"], entry["source"]
         passages = [passage["answers"] for passage in entry.get("passages", [])]
         groups = [entry.get("answers", []), *([one] for one in entry.get("all_of", [])), *passages]
+        documents = [*entry.get("documents", []), *(passage["document"] for passage in entry.get("passages", []))]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DocentError(
             f'{location} is not an object such as {{"question": "…", "source": "refunds.md"}}.'
@@ -144,7 +169,8 @@ def _parse_question(line: str, location: str) -> EvalQuestion:
     is_list = all(isinstance(group, list) for group in groups)
     if not isinstance(question, str) or not isinstance(source, str | None) or not is_list:
         raise DocentError(f"{location}: question and source are texts (or source is null), answers a list of texts.")
-    return EvalQuestion(question, source, tuple(tuple(map(str, group)) for group in groups if group))
+    others = tuple(dict.fromkeys(str(document) for document in documents if document != source))
+    return EvalQuestion(question, source, tuple(tuple(map(str, group)) for group in groups if group), others)
 
 
 async def evaluate(
@@ -189,6 +215,7 @@ async def evaluate(
         _compute_stats(answers) if answers else None,
         len(unanswerable),
         _share(one.form in {"doubtful", "refused"} for one in unanswerable),
+        _compute_model_stats(answers, unanswerable) if base.has_model else None,
     )
 
 
@@ -238,6 +265,9 @@ class _Verdict:
     form: Literal["right", "doubtful", "wrong", "refused", "failed"]
     is_shown: bool = False
     is_grounded: bool = False
+    citations: int = 0
+    right_citations: int = 0
+    usage: Usage = field(default_factory=Usage)
 
 
 async def _grade_answer(base: KnowledgeBase, case: EvalQuestion, scope: Scope) -> _Verdict:
@@ -253,8 +283,25 @@ async def _grade_answer(base: KnowledgeBase, case: EvalQuestion, scope: Scope) -
     is_grounded = bool(citations) and citations <= {source.number for source in answer.sources}
     is_right = case.is_answered_by(text)
     if answer.status is AnswerStatus.NOT_FOUND:
-        return _Verdict("refused") if base.has_model else _Verdict("doubtful", is_right, is_grounded)
-    return _Verdict("right" if is_right else "wrong", is_right, is_grounded)
+        if base.has_model:
+            return _Verdict("refused", usage=answer.usage)
+        return _Verdict("doubtful", is_right, is_grounded)
+    cited = [source for source in answer.sources if source.number in citations]
+    right = [source for source in cited if source.document in {case.document, *case.other_documents}]
+    return _Verdict("right" if is_right else "wrong", is_right, is_grounded, len(citations), len(right), answer.usage)
+
+
+def _compute_model_stats(answers: Sequence[_Verdict], unanswerable: Sequence[_Verdict]) -> ModelStats:
+    verdicts = [*answers, *unanswerable]
+    citations = sum(one.citations for one in answers)
+    return ModelStats(
+        grounded=_share(one.is_grounded for one in verdicts if one.form in {"right", "wrong"}),
+        citations_right=sum(one.right_citations for one in answers) / citations if citations else 0.0,
+        refused_rightly=_share(one.form == "refused" for one in unanswerable),
+        refused_wrongly=_share(one.form == "refused" for one in answers),
+        prompt_tokens=sum(one.usage.prompt for one in verdicts),
+        completion_tokens=sum(one.usage.completion for one in verdicts),
+    )
 
 
 def _compute_stats(verdicts: Sequence[_Verdict]) -> AnswerStats:
@@ -311,8 +358,8 @@ def compute_score(results: Sequence[SearchResult]) -> Score:
     )
 
 
-def load_previous(log: Path, name: str) -> Evaluation | None:
-    """The last run over the set of this name; None where there is none, or it cannot be read."""
+def load_previous(log: Path, name: str, *, with_model: bool = False) -> Evaluation | None:
+    """Return the last run over the set of this name, with or without a model; None where none can be read."""
     try:
         lines = log.read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -320,11 +367,14 @@ def load_previous(log: Path, name: str) -> Evaluation | None:
     for line in reversed(lines):
         try:
             entry: Any = json.loads(line)
-            if entry["name"] == name:
+            if entry["name"] == name and (entry["model"] is not None) is with_model:
                 searches = {way: Score(**score) for way, score in entry["searches"].items()}
                 answers = AnswerStats(**entry["answers"]) if entry["answers"] else None
                 others = {key: entry[key] for key in ("unanswerable", "honest")}
-                return Evaluation(name, entry["questions"], entry["embedding"], searches, answers, **others)
+                model = ModelStats(**entry["model"]) if with_model else None
+                return Evaluation(
+                    name, entry["questions"], entry["embedding"], searches, answers, **others, model=model
+                )
         except (ValueError, KeyError, TypeError, AttributeError):  # written by another version, or cut off: passed over
             continue
     return None

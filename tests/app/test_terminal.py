@@ -14,7 +14,7 @@ from bot.app.terminal import Terminal
 from bot.doctor import CheckResult
 from bot.domain import AnswerStatus, IngestionReport, Progress, Source, Usage
 from bot.errors import ModelInterrupted, Problem
-from bot.knowledge.evaluation import AnswerStats, Evaluation, Score
+from bot.knowledge.evaluation import AnswerStats, Evaluation, ModelStats, Score
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -188,3 +188,16 @@ def test_an_evaluation_with_answers_shows_both_tables_and_what_changed() -> None
     answers = r"answers +0\.500 +0\.250 +0\.000 +0\.250 +0\.000 +0\.750 +1\.000 *\n +\(\+0\.250\) +\(-0\.250\)"
     assert re.search(answers, shown)
     assert re.search(r"3 without an answer +0\.667", shown)
+    assert "tokens" not in shown
+
+
+def test_an_evaluation_with_a_model_shows_citations_refusals_and_tokens() -> None:
+    output = io.StringIO()
+    model = ModelStats(1.0, 0.75, 0.9, 0.05, 12_000, 800)
+    now = Evaluation("set.jsonl", 4, "local", model=model)
+    before = replace(now, model=replace(model, citations_right=0.5))
+
+    Terminal(Console(file=output, width=100)).show_evaluation(now, before)
+
+    assert re.search(r"model +1\.000 +0\.750 +0\.900 +0\.050 *\n +\(\+0\.250\)", output.getvalue())
+    assert "12,000 tokens read and 800 written, 3,200 a question." in output.getvalue()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +23,7 @@ from bot.knowledge.evaluation import (
     AnswerStats,
     EvalQuestion,
     Evaluation,
+    ModelStats,
     Score,
     SearchResult,
     append_run,
@@ -30,7 +33,7 @@ from bot.knowledge.evaluation import (
     parse_questions,
 )
 from bot.knowledge.models.local import load_local_embedding
-from tests.fakes.openai_server import OpenAIServer, make_completion, make_invalid_key_error
+from tests.fakes.openai_server import Completion, OpenAIServer, Request, make_completion, make_invalid_key_error
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -150,6 +153,56 @@ async def test_with_a_model_every_question_is_answered_and_judged(tmp_path: Path
     assert found.answers == AnswerStats(
         right=1 / 3, doubtful=0.0, wrong=1 / 3, refused=1 / 3, failed=0.0, shown=1 / 3, grounded=2 / 3
     )
+    assert found.model is not None
+    assert (found.model.grounded, found.model.refused_wrongly) == (1.0, 1 / 3)
+
+
+def write_answer(message: str) -> str:
+    """Answer as a careful model: one question right, one with a citation that leads elsewhere, the rest not."""
+    if "refund" in message.rpartition("Question:")[2]:
+        numbers = re.findall(r"^\[(\d+)\] Refunds", message, re.MULTILINE)
+        others = re.findall(r"^\[(\d+)\] (?!Refunds)", message, re.MULTILINE)
+        return f"Lotte Vermeer signs [{numbers[0]}], somebody else packs [{others[0]}]."
+    return "[0] The passages do not say."
+
+
+async def test_a_models_citations_refusals_and_tokens_are_counted(tmp_path: Path) -> None:
+    given = [
+        EvalQuestion("Who may approve a refund of more than 1,000 euros?", "refunds.md", (("Lotte Vermeer",),)),
+        EvalQuestion("When are passport scans deleted?", "running/security.md", (("30 days",),)),
+        EvalQuestion("Which salary does the security officer have?", None),
+        EvalQuestion("What is the colour of the passport scans?", None),
+    ]
+
+    written: list[str] = []
+
+    def answer(request: Request) -> Completion:
+        written.append(write_answer(request.prompt))
+        return make_completion(written[-1])
+
+    async with (
+        OpenAIServer(answer) as server,
+        open_searchable(tmp_path, llm=LanguageModelChoice("fake", server.url, SecretStr("k"))) as base,
+    ):
+        found = await evaluate(base, given, "set", scope=Scope(), on_progress=lambda _: None)
+    assert found.model is not None
+    assert found.model.prompt_tokens > 100 * len(given)
+    assert found.model == ModelStats(
+        grounded=1.0,
+        citations_right=0.5,
+        refused_rightly=1.0,
+        refused_wrongly=0.5,
+        prompt_tokens=found.model.prompt_tokens,
+        completion_tokens=sum(len(text.split()) for text in written),
+    )
+    log = tmp_path / "evaluations.jsonl"
+    append_run(log, replace(found, model=None), "before")
+    append_run(log, found, "now")
+    append_run(log, replace(found, model=None, questions=9), "later")
+    assert load_previous(log, "set", with_model=True) == found
+    quoted = load_previous(log, "set")
+    assert quoted is not None
+    assert quoted.questions == 9
 
 
 @pytest.mark.parametrize(("said", "honest"), [("It is Ada [1].", 0.5), ("[0] That is not in them.", 1.0)])
