@@ -1,6 +1,7 @@
 """Random hostile mixes of everything that models write and Discord reads, the same for the same number.
 
-A property is tried on 5,000 of them, and by ``HOSTILE_TEXTS=200000 uv run pytest -k hostile`` on as many as one likes.
+Tests try 5,000 of them, and as many as the environment's ``HOSTILE_TEXTS`` says:
+``HOSTILE_TEXTS=200000 uv run pytest -n auto tests/streaming/test_hostile_properties.py``.
 A mix that found something once is kept as a named case beside the property.
 """
 
@@ -299,10 +300,15 @@ def hostile_text(number: int, longest: int = 40) -> str:
     return "".join(pieces)
 
 
-def hostile_texts(count: int | None = None, first: int = 0) -> Iterator[tuple[int, str]]:
-    """So many mixes, each with its number; without a count as many as the environment asks for, else 5,000."""
+def hostile_texts(count: int | None = None, *, shard: int = 0, shards: int = 1) -> Iterator[tuple[int, str]]:
+    """So many mixes, each with its number; without a count as many as the environment asks for, else 5,000.
+
+    Of ``shards`` parts the one with number ``shard``.
+    """
     total = int(os.environ.get("HOSTILE_TEXTS", "5000")) if count is None else count
-    yield from ((number, hostile_text(number)) for number in range(first, first + total))
+    yield from (
+        (number, hostile_text(number)) for number in range(total * shard // shards, total * (shard + 1) // shards)
+    )
 
 
 def cut(text: str, number: int) -> list[str]:

@@ -1,7 +1,7 @@
 r"""What models write every day, and what must come through all of it: nothing here means any harm.
 
 ``OPENINGS`` are beginnings of an answer after which code follows; some leave a mark hanging that nothing closes.
-``CONSTRUCTS`` are whole short answers. Each has a name, so that a table can say what is sent for it.
+``CONSTRUCTS_AND_MESSAGES`` is a table of whole short answers and of what is sent for them.
 """
 
 from __future__ import annotations
@@ -137,104 +137,231 @@ OPENINGS: dict[str, str] = {
 }
 """Beginnings of an answer, by name."""
 
-CONSTRUCTS: dict[str, str] = {
+AS_WRITTEN = ""
+"""Said of a text that is sent as the model wrote it."""
+
+CONSTRUCTS_AND_MESSAGES: dict[str, tuple[str, str]] = {
     "settings": (
-        "- **`OPENAI_API_KEY`**: the key\n"
-        "- **`OPENAI_BASE_URL`**: the address, for example `https://llm.example.org/v1`\n"
-        "- **`TOP_K`** (default `6`): how many passages"
+        (
+            (
+                "- **`OPENAI_API_KEY`**: the key\n"
+                "- **`OPENAI_BASE_URL`**: the address, for example `https://llm.example.org/v1`\n"
+                "- **`TOP_K`** (default `6`): how many passages"
+            ),
+            AS_WRITTEN,
+        )
     ),
-    "an environment file": "```dotenv\nDISCORD_TOKEN=abc\nOPENAI_BASE_URL=https://llm.example.org/v1\n```",
-    "a command": "Run `docent serve --port 8080`.",
-    "a command in a block": f"```sh\n{CODE}\n```",
-    "a command in a block without a language": f"```\n{CODE}\n```",
-    "a command on the fence's line": "```bash echo hi\necho there\n```",
-    "a title on the fence's line": '```ts title="a.ts"\nconst a = 1;\n```',
-    "a file name on the fence's line": "```python bot/app.py\nprint('hi')\n```",
-    "highlighted lines on the fence's line": "```js {1,3-5} showLineNumbers\nlet a = 1;\n```",
-    "a block within a list": "1. Install:\n   ```sh\n   pip install docent\n   ```\n2. Run it.",
-    "a block within a quote": "> Use this:\n> ```py\n> print('hi')\n> ```",
-    "a block of Markdown": "````md\n```sh\necho hi\n```\n````",
-    "a diff": "```diff\n- a = 1\n+ a = 2\n```",
-    "indented code": "Use this:\n\n    pip install docent\n\nThen run it.",
-    "code with backticks": "Write `` `a` `` to get `a`.",
-    "keyword arguments": "def f(*args, **kwargs) calls g(*args, **kwargs).",
-    "a glob": "Rotate /var/log/*.log and /var/log/**/*.gz.",
-    "a cron line": "`0 * * * *` runs hourly; 0 0 * * 0 runs weekly.",
-    "logical operators": "a || b is true unless both are false; a && b needs both.",
-    "powers": "2**10 = 1024, and 2 ** 16 = 65536.",
-    "dunders": "__init__ is called by __new__'s caller.",
-    "snake case": "Set max_tokens_per_day, then reload_index.",
-    "a regular expression": "`^\\[(?P<name>[^\\]]+)\\]$` finds a section; ^\\d{3}$ three digits.",
-    "escaped signs": "f\\(x\\) matches f(x), and \\[0-9\\] a class.",
-    "Windows paths": "Copy C:\\new\\*.txt to \\\\server\\share\\.",
-    "paths": "See ~/.config/docent/config.toml and ../data/_index/.",
-    "placeholders": "Replace <token> and <your-name> in `docent --token <token>`.",
-    "generic types": "Map<String, List<Integer>> and Vec<u8>.",
-    "arrows": "a -> b => c <- d <= e >= f != g",
-    "a table": "| Name | Role |\n|------|------|\n| Christopher | Admin |\n| Bo | Member |",
-    "a table with alignment": "| a | b |\n|:--|--:|\n| 1 | 2 |",
-    "a table with code": "| Name | Value |\n|---|---|\n| `a|b` | `c \\| d` |",
-    "a table without outer bars": "a | b\n--|--\n1 | 2",
+    "an environment file": (
+        "```dotenv\nDISCORD_TOKEN=abc\nOPENAI_BASE_URL=https://llm.example.org/v1\n```",
+        AS_WRITTEN,
+    ),
+    "a command": ("Run `docent serve --port 8080`.", AS_WRITTEN),
+    "a command in a block": (f"```sh\n{CODE}\n```", AS_WRITTEN),
+    "a command in a block without a language": (f"```\n{CODE}\n```", AS_WRITTEN),
+    "a command on the fence's line": ("```bash echo hi\necho there\n```", "-# `echo hi`\n```bash\necho there\n```"),
+    "a title on the fence's line": (
+        '```ts title="a.ts"\nconst a = 1;\n```',
+        '-# `title="a.ts"`\n```ts\nconst a = 1;\n```',
+    ),
+    "a file name on the fence's line": (
+        "```python bot/app.py\nprint('hi')\n```",
+        "-# `bot/app.py`\n```python\nprint('hi')\n```",
+    ),
+    "highlighted lines on the fence's line": (
+        "```js {1,3-5} showLineNumbers\nlet a = 1;\n```",
+        "-# `{1,3-5} showLineNumbers`\n```js\nlet a = 1;\n```",
+    ),
+    "a block within a list": (
+        "1. Install:\n   ```sh\n   pip install docent\n   ```\n2. Run it.",
+        "1. Install:\n\n```sh\npip install docent\n```\n2. Run it.",
+    ),
+    "a block within a quote": ("> Use this:\n> ```py\n> print('hi')\n> ```", AS_WRITTEN),
+    "a block of Markdown": ("````md\n```sh\necho hi\n```\n````", "```md\n`` `sh\necho hi\n`` `\n```"),
+    "a diff": ("```diff\n- a = 1\n+ a = 2\n```", AS_WRITTEN),
+    "indented code": (
+        "Use this:\n\n    pip install docent\n\nThen run it.",
+        "Use this:\n\n```\npip install docent\n```\n\nThen run it.",
+    ),
+    "code with backticks": ("Write `` `a` `` to get `a`.", AS_WRITTEN),
+    "keyword arguments": (
+        "def f(*args, **kwargs) calls g(*args, **kwargs).",
+        "def f(\\*args, \\*\\*kwargs) calls g(\\*args, \\*\\*kwargs).",
+    ),
+    "a glob": ("Rotate /var/log/*.log and /var/log/**/*.gz.", "Rotate /var/log/\\*.log and /var/log/\\*\\*/\\*.gz."),
+    "a cron line": ("`0 * * * *` runs hourly; 0 0 * * 0 runs weekly.", AS_WRITTEN),
+    "logical operators": (
+        "a || b is true unless both are false; a && b needs both.",
+        "a \\|\\| b is true unless both are false; a && b needs both.",
+    ),
+    "powers": ("2**10 = 1024, and 2 ** 16 = 65536.", "2\\*\\*10 = 1024, and 2 \\*\\* 16 = 65536."),
+    "dunders": ("__init__ is called by __new__'s caller.", "\\_\\_init\\_\\_ is called by \\_\\_new\\_\\_'s caller."),
+    "snake case": ("Set max_tokens_per_day, then reload_index.", "Set max\\_tokens\\_per\\_day, then reload\\_index."),
+    "a regular expression": ("`^\\[(?P<name>[^\\]]+)\\]$` finds a section; ^\\d{3}$ three digits.", AS_WRITTEN),
+    "escaped signs": ("f\\(x\\) matches f(x), and \\[0-9\\] a class.", AS_WRITTEN),
+    "Windows paths": ("Copy C:\\new\\*.txt to \\\\server\\share\\.", AS_WRITTEN),
+    "paths": (
+        "See ~/.config/docent/config.toml and ../data/_index/.",
+        "See ~/.config/docent/config.toml and ../data/\\_index/.",
+    ),
+    "placeholders": ("Replace <token> and <your-name> in `docent --token <token>`.", AS_WRITTEN),
+    "generic types": ("Map<String, List<Integer>> and Vec<u8>.", AS_WRITTEN),
+    "arrows": ("a -> b => c <- d <= e >= f != g", AS_WRITTEN),
+    "a table": (
+        "| Name | Role |\n|------|------|\n| Christopher | Admin |\n| Bo | Member |",
+        "```\nName          Role\n────────────  ──────\nChristopher   Admin\nBo            Member\n```\n",
+    ),
+    "a table with alignment": ("| a | b |\n|:--|--:|\n| 1 | 2 |", "```\na     b\n────  ─\n1     2\n```\n"),
+    "a table with code": (
+        "| Name | Value |\n|---|---|\n| `a|b` | `c \\| d` |",
+        "```\nName  Value\n────  ────────\n`a    b|c | d`\n```\n",
+    ),
+    "a table without outer bars": ("a | b\n--|--\n1 | 2", "```\na     b\n────  ─\n1     2\n```\n"),
     "a table of names": (
-        "| Name | Team |\n|---|---|\n| Al | Platform |\n| Bo | Platform |\n| Cy | Data |\n| Di | Data |\n"
-        "| Ed | Support |\n| Flo | Support |\n| Christopher Robin | Documentation |"
+        (
+            (
+                "| Name | Team |\n|---|---|\n| Al | Platform |\n| Bo | Platform |\n| Cy | Data |\n| Di | Data |\n"
+                "| Ed | Support |\n| Flo | Support |\n| Christopher Robin | Documentation |"
+            ),
+            (
+                "```\n"
+                "Name                  Team\n"
+                "────────────────────  ─────────────\n"
+                "Al                    Platform\n"
+                "Bo                    Platform\n"
+                "Cy                    Data\n"
+                "Di                    Data\n"
+                "Ed                    Support\n"
+                "Flo                   Support\n"
+                "Christopher Robin     Documentation\n"
+                "```\n"
+            ),
+        )
     ),
-    "tasks": "- [x] Install\n- [ ] Configure\n  - [ ] Token",
-    "an admonition of GitHub": "> [!NOTE]\n> Needs a restart.",
-    "an admonition with colons": ":::warning\nNeeds a restart.\n:::",
-    "an admonition of MkDocs": "!!! note\n    Needs a restart.",
-    "a formula in dollars": "The mean is $\\bar{x}$, and $$E = mc^2$$ is known.",
-    "a formula in brackets": "The mean is \\(\\bar{x}\\).\n\\[ \\sum_{i=1}^{n} x_i^2 \\]",
-    "prices": "It costs $5 a month or $50 a year.",
-    "probabilities": "The score lies in [0, 1]; choose one of [1, 2].",
-    "citations": "The limit is 100 [1]. It resets daily [1][2].",
-    "citations of other dresses": "The limit is 100【1†source】. It resets daily[^2].\n\n[^2]: The handbook",
-    "footnotes": "It resets daily[^1].\n\n[^1]: At midnight.",
-    "nested quotes": "> One\n> > Two\n> > > Three\n> One again",
-    "a quote with code": "> Run `a` and **b**:\n>\n> ```sh\n> a --b\n> ```",
-    "nested lists": "- one\n  - two\n    - three\n- four",
-    "a numbered list from five": "5. five\n6. six",
-    "a list with signs": "+ 20 express\n- 5 discount\n* 2 pieces",
-    "a definition list": "Term\n: What it means",
-    "headings of six levels": "# a\n## b\n### c\n#### d\n##### e\n###### f",
-    "underlined headings": "Title\n=====\n\nSection\n-------",
-    "a rule": "Above\n\n---\n\nBelow\n\n***",
-    "hard line breaks": "One  \nTwo\\\nThree<br>Four",
-    "HTML": "H<sub>2</sub>O, x<sup>2</sup>, <kbd>Ctrl</kbd>+<kbd>C</kbd>, <mark>so</mark> and <u>so</u>.",
-    "an HTML list": "<ul><li>one</li><li>two</li></ul>",
-    "HTML details": "<details>\n<summary>More</summary>\n\nHidden words.\n\n</details>",
-    "HTML comments": "Shown.<!-- hidden -->\n<!--\nhidden\n-->\nShown too.",
-    "entities": "a &lt; b &amp;&amp; c &gt; d, &copy; 2024&nbsp;Docent, it&#39;s",
-    "an image": "![The screen](https://docs.example.com/handbook/a.png)",
-    "a badge": "[![build](https://img.example.org/b.svg)](https://ci.example.org)",
-    "an HTML link": '<a href="https://docs.example.com/handbook">the handbook</a>',
-    "links": "[the handbook](https://docs.example.com/handbook), <https://docs.example.com/handbook>",
-    "a wrapped link": "See [the handbook\nof the team](https://docs.example.com/handbook).",
-    "a reference link": "See [the handbook][h].\n\n[h]: https://docs.example.com/handbook",
-    "front matter": "---\ntitle: Setup\ntags: [a, b]\n---\n\n# Setup",
-    "JSON": '```json\n{"a": [1, 2], "url": "https://api.example.org"}\n```',
-    "JSON in a line": 'Send {"a": [1], "b": "*"} as the body.',
-    "YAML": "```yaml\non:\n  push:\n    branches: ['**']\n```",
-    "SQL": "`SELECT * FROM a WHERE b LIKE '%_c%'` and SELECT count(*) FROM d.",
-    "a log line": "2024-05-01 12:00:00,123 [INFO] docent.app: ready (pid=1) <0.5s>",
-    "a stack trace": "```\nTraceback (most recent call last):\n  File 'a.py', line 1, in <module>\nKeyError: 'b'\n```",
-    "a conversation": "**User:** Hello?\n**Bot:** _Hi!_",
-    "thinking aloud": "<think>The user wants the limit.</think>The limit is 100.",
-    "a sentence about thinking": "The model writes its reasoning between `<think>` and `</think>`.",
-    "Chinese": "请在**设置**中打开`TOP_K`。详见《手册》[1]。",
-    "Japanese": "「設定」を開き、**保存**を押します。詳細は[1]を参照。",
-    "Korean": "**설정**에서 `TOP_K`를 여세요.",
-    "Arabic": "\u0627\u0641\u062a\u062d **\u0627\u0644\u0625\u0639\u062f\u0627\u062f\u0627\u062a** (`TOP_K`) [1].",
-    "Hebrew": "\u05e4\u05ea\u05d7 \u05d0\u05ea **\u05d4\u05d4\u05d2\u05d3\u05e8\u05d5\u05ea** (`TOP_K`) [1].",
-    "Thai": "เปิด **การตั้งค่า** แล้วเลือก `TOP_K`",
-    "Devanagari": "**सेटिंग्स** खोलें और `TOP_K` चुनें।",
-    "emoji": "🚀 Ready 👩‍👩‍👧‍👦 and 🇩🇪, é and é.",
-    "a spoiler": "The answer is ||42||.",
-    "times": "Open 9:00-17:00, 24/7 on call, 10:30 a.m.",
-    "versions": "Python >=3.11,<3.13; ~=2.7.1; ^1.2.0; *",
-    "a shell session": "$ cd ~/docent && ls *.md | wc -l\n3",
-    "keys": "Press Ctrl+` or Ctrl+Shift+`.",
+    "tasks": ("- [x] Install\n- [ ] Configure\n  - [ ] Token", "- ☑ Install\n- ☐ Configure\n  - ☐ Token"),
+    "an admonition of GitHub": ("> [!NOTE]\n> Needs a restart.", "> **Note**\n> Needs a restart."),
+    "an admonition with colons": (":::warning\nNeeds a restart.\n:::", "**Warning**\nNeeds a restart.\n"),
+    "an admonition of MkDocs": ("!!! note\n    Needs a restart.", "**Note**\n    Needs a restart."),
+    "a formula in dollars": (
+        "The mean is $\\bar{x}$, and $$E = mc^2$$ is known.",
+        "The mean is `\\bar{x}`, and `E = mc^2` is known.",
+    ),
+    "a formula in brackets": (
+        "The mean is \\(\\bar{x}\\).\n\\[ \\sum_{i=1}^{n} x_i^2 \\]",
+        "The mean is `\\bar{x}`.\n```tex\n\\sum_{i=1}^{n} x_i^2\n```",
+    ),
+    "prices": ("It costs $5 a month or $50 a year.", AS_WRITTEN),
+    "probabilities": ("The score lies in [0, 1]; choose one of [1, 2].", AS_WRITTEN),
+    "citations": (
+        "The limit is 100 [1]. It resets daily [1][2].",
+        "The limit is 100 [[1]](<https://docs.example.com/handbook>). It resets daily [[1]](<https://docs.example.com/handbook>)[2].",
+    ),
+    "citations of other dresses": (
+        "The limit is 100【1†source】. It resets daily[^2].\n\n[^2]: The handbook",
+        "The limit is 100[[1]](<https://docs.example.com/handbook>). It resets daily[2].\n\n[^2]: The handbook",
+    ),
+    "footnotes": (
+        "It resets daily[^1].\n\n[^1]: At midnight.",
+        "It resets daily[[1]](<https://docs.example.com/handbook>).\n\n[^1]: At midnight.",
+    ),
+    "nested quotes": ("> One\n> > Two\n> > > Three\n> One again", "> One\n> » Two\n> » » Three\n> One again"),
+    "a quote with code": (
+        "> Run `a` and **b**:\n>\n> ```sh\n> a --b\n> ```",
+        "> Run `a` and **b**:\n> \n> ```sh\n> a --b\n> ```",
+    ),
+    "nested lists": ("- one\n  - two\n    - three\n- four", AS_WRITTEN),
+    "a numbered list from five": ("5. five\n6. six", AS_WRITTEN),
+    "a list with signs": ("+ 20 express\n- 5 discount\n* 2 pieces", "\\+ 20 express\n- 5 discount\n* 2 pieces"),
+    "a definition list": ("Term\n: What it means", AS_WRITTEN),
+    "headings of six levels": ("# a\n## b\n### c\n#### d\n##### e\n###### f", "# a\n## b\n### c\n**d**\n**e**\n**f**"),
+    "underlined headings": ("Title\n=====\n\nSection\n-------", "# Title\n\n## Section\n"),
+    "a rule": ("Above\n\n---\n\nBelow\n\n***", "Above\n\n────────────\n\nBelow\n\n────────────"),
+    "hard line breaks": ("One  \nTwo\\\nThree<br>Four", "One\nTwo\nThree\nFour"),
+    "HTML": (
+        "H<sub>2</sub>O, x<sup>2</sup>, <kbd>Ctrl</kbd>+<kbd>C</kbd>, <mark>so</mark> and <u>so</u>.",
+        "H₂O, x², `Ctrl`+`C`, **so** and __so__.",
+    ),
+    "an HTML list": ("<ul><li>one</li><li>two</li></ul>", "• one\n• two"),
+    "HTML details": (
+        "<details>\n<summary>More</summary>\n\nHidden words.\n\n</details>",
+        "**More**\n\nHidden words.\n\n",
+    ),
+    "HTML comments": ("Shown.<!-- hidden -->\n<!--\nhidden\n-->\nShown too.", "Shown.\nShown too."),
+    "entities": (
+        "a &lt; b &amp;&amp; c &gt; d, &copy; 2024&nbsp;Docent, it&#39;s",
+        "a \\< b && c > d, © 2024 Docent, it's",
+    ),
+    "an image": (
+        "![The screen](https://docs.example.com/handbook/a.png)",
+        "[The screen (image)]\\(hxxps://docs[.]example[.]com/handbook/a.png)",
+    ),
+    "a badge": (
+        "[![build](https://img.example.org/b.svg)](https://ci.example.org)",
+        "[build (image)]\\(hxxps://ci[.]example[.]org)",
+    ),
+    "an HTML link": (
+        '<a href="https://docs.example.com/handbook">the handbook</a>',
+        "[the handbook](<https://docs.example.com/handbook>)",
+    ),
+    "links": (
+        "[the handbook](https://docs.example.com/handbook), <https://docs.example.com/handbook>",
+        "[the handbook](<https://docs.example.com/handbook>), <https://docs.example.com/handbook>",
+    ),
+    "a wrapped link": (
+        "See [the handbook\nof the team](https://docs.example.com/handbook).",
+        "See [the handbook of the team](<https://docs.example.com/handbook>).",
+    ),
+    "a reference link": (
+        "See [the handbook][h].\n\n[h]: https://docs.example.com/handbook",
+        "See [the handbook][h].\n\n[h]: <https://docs.example.com/handbook>",
+    ),
+    "front matter": (
+        "---\ntitle: Setup\ntags: [a, b]\n---\n\n# Setup",
+        "```yaml\ntitle: Setup\ntags: [a, b]\n```\n\n# Setup",
+    ),
+    "JSON": ('```json\n{"a": [1, 2], "url": "https://api.example.org"}\n```', AS_WRITTEN),
+    "JSON in a line": ('Send {"a": [1], "b": "*"} as the body.', 'Send {"a": [1], "b": "\\*"} as the body.'),
+    "YAML": ("```yaml\non:\n  push:\n    branches: ['**']\n```", AS_WRITTEN),
+    "SQL": (
+        "`SELECT * FROM a WHERE b LIKE '%_c%'` and SELECT count(*) FROM d.",
+        "`SELECT * FROM a WHERE b LIKE '%_c%'` and SELECT count(\\*) FROM d.",
+    ),
+    "a log line": ("2024-05-01 12:00:00,123 [INFO] docent.app: ready (pid=1) <0.5s>", AS_WRITTEN),
+    "a stack trace": (
+        "```\nTraceback (most recent call last):\n  File 'a.py', line 1, in <module>\nKeyError: 'b'\n```",
+        AS_WRITTEN,
+    ),
+    "a conversation": ("**User:** Hello?\n**Bot:** _Hi!_", AS_WRITTEN),
+    "thinking aloud": ("<think>The user wants the limit.</think>The limit is 100.", "The limit is 100."),
+    "a sentence about thinking": ("The model writes its reasoning between `<think>` and `</think>`.", AS_WRITTEN),
+    "Chinese": (
+        "请在**设置**中打开`TOP_K`。详见《手册》[1]。",
+        "请在**设置**中打开`TOP_K`。详见《手册》[[1]](<https://docs.example.com/handbook>)。",
+    ),
+    "Japanese": (
+        "「設定」を開き、**保存**を押します。詳細は[1]を参照。",
+        "「設定」を開き、**保存**を押します。詳細は[[1]](<https://docs.example.com/handbook>)を参照。",
+    ),
+    "Korean": ("**설정**에서 `TOP_K`를 여세요.", AS_WRITTEN),
+    "Arabic": (
+        "\u0627\u0641\u062a\u062d **\u0627\u0644\u0625\u0639\u062f\u0627\u062f\u0627\u062a** (`TOP_K`) [1].",
+        "\u0627\u0641\u062a\u062d **\u0627\u0644\u0625\u0639\u062f\u0627\u062f\u0627\u062a** (`TOP_K`) [[1]](<https://docs.example.com/handbook>).",
+    ),
+    "Hebrew": (
+        "\u05e4\u05ea\u05d7 \u05d0\u05ea **\u05d4\u05d4\u05d2\u05d3\u05e8\u05d5\u05ea** (`TOP_K`) [1].",
+        "\u05e4\u05ea\u05d7 \u05d0\u05ea **\u05d4\u05d4\u05d2\u05d3\u05e8\u05d5\u05ea** (`TOP_K`) [[1]](<https://docs.example.com/handbook>).",
+    ),
+    "Thai": ("เปิด **การตั้งค่า** แล้วเลือก `TOP_K`", AS_WRITTEN),
+    "Devanagari": ("**सेटिंग्स** खोलें और `TOP_K` चुनें।", AS_WRITTEN),
+    "emoji": ("🚀 Ready 👩‍👩‍👧‍👦 and 🇩🇪, é and é.", AS_WRITTEN),
+    "a spoiler": ("The answer is ||42||.", AS_WRITTEN),
+    "times": ("Open 9:00-17:00, 24/7 on call, 10:30 a.m.", AS_WRITTEN),
+    "versions": ("Python >=3.11,<3.13; ~=2.7.1; ^1.2.0; *", AS_WRITTEN),
+    "a shell session": ("$ cd ~/docent && ls *.md | wc -l\n3", "$ cd ~/docent && ls \\*.md | wc -l\n3"),
+    "keys": ("Press Ctrl+` or Ctrl+Shift+`.", AS_WRITTEN),
 }
+"""Whole short answers by name, each with what is sent for it; the first source has an address, the second has none."""
+
+CONSTRUCTS = {name: text for name, (text, _) in CONSTRUCTS_AND_MESSAGES.items()}
 """Whole short answers, by name."""
 
 

@@ -1,11 +1,11 @@
 """What holds for any text that a model may write, judged by the reference renderer in every reading of the client.
 
-``HOSTILE_TEXTS=200000 uv run pytest -k hostile`` tries more.
+``HOSTILE_TEXTS=200000 uv run pytest -n auto tests/streaming/test_hostile_properties.py`` tries more.
 """
 
 from __future__ import annotations
 
-import os
+import re
 
 import pytest
 
@@ -16,28 +16,43 @@ from tests.streaming.hostile_text import SOURCES, cut, hostile_texts
 from tests.streaming.ordinary_texts import CODE, CONSTRUCTS, OPENINGS, with_code_behind, with_code_in_line
 
 CITATIONS = {1: SOURCES[0], 2: ""}
-EVERY_READING = 1 if "HOSTILE_TEXTS" in os.environ else 3
-"""Of so many texts one is read by the reference renderer: a reading takes longer than all the rest."""
-EVERY_STATE = 40
-"""Of so many texts one is looked at in every state while it grows: each takes a reading."""
+SHARDS = 10
+"""Parts that the texts are tried in, so that several processes share them."""
+EVERY_WHOLE = 5
+"""Of so many texts one is also converted in one piece."""
+EVERY_STATE = 100
+"""Of so many texts one is looked at in every state while it grows: each state takes a reading."""
+
+_MARKED = re.compile("|".join(rf"(?:\]\()?<{re.escape(url)}>\)?" for url in sorted(SOURCES, key=len, reverse=True)))
+_MAY_BE_LIVE = re.compile(r"https?:|steam:|discord|\]\(|<[^\s<>]*[:@+]", re.IGNORECASE)
 
 
 def find_foreign_links(text: str) -> set[str]:
+    """Return the live links that are no source's; a text that can hold none is not read."""
+    if not _MAY_BE_LIVE.search(_MARKED.sub("", text)):
+        return set()
     return {link.url for link in possible_links(text)} - set(SOURCES)
 
 
-def test_hostile_texts_have_no_live_foreign_link_and_do_not_depend_on_the_cuts() -> None:
-    for number, text in hostile_texts():
-        whole = convert_markdown(text, SOURCES, CITATIONS)
-        if number % EVERY_READING == 0:
-            assert find_foreign_links(whole) == set(), (number, whole)
+def test_what_is_not_read_has_no_live_link() -> None:
+    for _, text in hostile_texts(300):
+        if not _MAY_BE_LIVE.search(_MARKED.sub("", text)):
+            assert {link.url for link in possible_links(text)} <= set(SOURCES)
+
+
+@pytest.mark.parametrize("shard", range(SHARDS))
+def test_hostile_texts_have_no_live_foreign_link_and_do_not_depend_on_the_cuts(shard: int) -> None:
+    for number, text in hostile_texts(shard=shard, shards=SHARDS):
         converter = DiscordMarkdownConverter(SOURCES, citations=CITATIONS)
         shown = ""
         for piece in cut(text, number):
             shown += converter.feed(piece)
             if number % EVERY_STATE == 0:
                 assert find_foreign_links(shown + converter.pending) == set(), (number, shown)
-        assert shown + converter.flush() == whole, number
+        shown += converter.flush()
+        assert find_foreign_links(shown) == set(), (number, shown)
+        if number % EVERY_WHOLE == 0:
+            assert shown == convert_markdown(text, SOURCES, CITATIONS), number
 
 
 def test_hostile_texts_have_no_live_foreign_link_on_any_page() -> None:
@@ -46,13 +61,14 @@ def test_hostile_texts_have_no_live_foreign_link_on_any_page() -> None:
             continue
         pager = Pager(300)
         converter = DiscordMarkdownConverter(SOURCES, 300, CITATIONS)
+        states: set[str] = set()
         for piece in cut(text, number):
             pager.feed(converter.feed(piece))
-            assert find_foreign_links(pager.open_page_with(converter.pending)) == set(), number
+            states.add(pager.open_page_with(converter.pending))
         pager.feed(converter.flush())
         pager.flush()
-        for page in pager.pages:
-            assert find_foreign_links(page.rendered) == set(), (number, page.rendered)
+        for page in states.union(page.rendered for page in pager.pages):
+            assert find_foreign_links(page) == set(), (number, page)
 
 
 @pytest.mark.parametrize("opening", OPENINGS.values(), ids=OPENINGS)

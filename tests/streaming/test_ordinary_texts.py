@@ -4,8 +4,19 @@ from __future__ import annotations
 
 import pytest
 
+from bot.streaming.markdown.convert import convert_markdown
+from bot.text.reasoning import strip_reasoning
 from tests.reference_markdown import certain_code, readings
-from tests.streaming.ordinary_texts import CODE, CONSTRUCTS, OPENINGS, with_code_behind, with_code_in_line
+from tests.streaming.hostile_text import SOURCES
+from tests.streaming.ordinary_texts import (
+    AS_WRITTEN,
+    CODE,
+    CONSTRUCTS,
+    CONSTRUCTS_AND_MESSAGES,
+    OPENINGS,
+    with_code_behind,
+    with_code_in_line,
+)
 
 STARS = {
     "a censored word",
@@ -44,3 +55,9 @@ def test_where_code_behind_is_lost() -> None:
 def test_where_code_in_a_line_behind_is_lost() -> None:
     lost = {name for name, text in OPENINGS.items() if CODE not in certain_code(with_code_in_line(text))}
     assert lost == STARS | TICKS
+
+
+@pytest.mark.parametrize(("text", "message"), CONSTRUCTS_AND_MESSAGES.values(), ids=CONSTRUCTS_AND_MESSAGES)
+def test_what_is_sent_for_an_ordinary_answer(text: str, message: str) -> None:
+    sent = convert_markdown(strip_reasoning(text), SOURCES, {1: SOURCES[0], 2: ""})
+    assert sent == (text if message == AS_WRITTEN else message)

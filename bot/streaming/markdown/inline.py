@@ -118,6 +118,7 @@ class _Span:
     url: str = ""
     is_image: bool = False
     is_mark: bool = False
+    is_in_label: bool = False
 
 
 def write_inline(
@@ -276,7 +277,8 @@ def _find_links(tokens: list[Token], links: Links) -> tuple[list[Token], list[_S
             if start is not None and token.value in links.allowed_urls and not _holds_link(start, spans):
                 spans = [span for span in spans if span.start < start]
                 spans.append(_Span(start, len(found), url=token.value, is_image=is_image))
-            elif is_image and opened:  # a picture in a link's label
+            elif is_image and opened and start is not None:  # a picture in a link's label
+                spans.append(_Span(start, len(found), is_image=True, is_in_label=True))
                 found.append(Token(Kind.CLOSE, "]"))
                 continue
             else:
@@ -436,6 +438,9 @@ class _Writer:
         if is_image:
             words = f"{words} (image)" if words else "image"
         plain = _escape_prose(_escape_all(words))
+        if link.is_in_label:
+            self._put(plain, is_prose=True)
+            return link.end + 1
         if not link.url:
             self._put(f"[{plain}", is_prose=True)
             return link.end
