@@ -34,6 +34,7 @@ from bot.knowledge.answering.postprocessors import (
     EvidenceFilter,
     NearCopyFilter,
     NeighbourMerger,
+    SectionCompleter,
     TokenBudget,
 )
 from bot.knowledge.answering.prompt_budget import CONTEXT_TOKENS, PromptBudget
@@ -223,7 +224,7 @@ class KnowledgeBase:
                     has_model=writer is not None,
                 ),
                 *self._rerankers,
-                *([] if writer is None else [NearCopyFilter()]),
+                *([] if writer is None else [NearCopyFilter(), SectionCompleter(self._store)]),
                 trimming,
                 NeighbourMerger(),
             ],

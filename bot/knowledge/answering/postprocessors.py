@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from llama_index.core.bridge.pydantic import PrivateAttr
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
+from llama_index.core.schema import NodeWithScore
 
 from bot.errors import NothingFound
 from bot.knowledge.answering.evidence import MIN_COVERAGE, MIN_COVERAGE_NON_LATIN, Evidence
@@ -21,9 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from llama_index.core.base.embeddings.base import BaseEmbedding
-    from llama_index.core.schema import NodeWithScore, QueryBundle
+    from llama_index.core.schema import QueryBundle, TextNode
 
     from bot.knowledge.answering.prompt_budget import PromptBudget
+    from bot.knowledge.stores.store import Store
 
 PASSAGE_LIMIT: Final = 40
 """Passages in a prompt at most."""
@@ -31,6 +34,13 @@ PASSAGE_LIMIT: Final = 40
 SHINGLE_WORDS: Final = 5
 MAX_SHARED_SHINGLES: Final = 0.8
 """A passage is a near copy if a better one holds this part of its runs of ``SHINGLE_WORDS`` words."""
+
+COMPLETED_PASSAGES: Final = 3
+"""Passages whose sections are completed, the best ones: with eight the added ones displaced what was needed as well."""
+SMALL_SECTION_TOKENS: Final = 1_000
+"""A section of so many tokens at most is read whole."""
+MAX_SECTION_PASSAGES: Final = 100
+"""Passages of a section that are looked at."""
 
 _LANGUAGE_SAMPLE: Final = 5  # passages whose language is guessed
 _PASSAGE_HEADER_TOKENS: Final = 40  # tokens of "[1] …, page 3, file …, of …" beyond title and headings, generously
@@ -111,6 +121,42 @@ class NearCopyFilter(BaseNodePostprocessor):
             seen.append(shingles)
             kept.append(hit)
         return kept
+
+
+class SectionCompleter(BaseNodePostprocessor):
+    """Adds to each of the best passages the rest of its section, or of a long section the passages next to it.
+
+    An answer often begins in the passage that was found and ends in the next one. Added passages follow the one they
+    belong to; all of them are in documents that the asker may see, for a section lies in one document.
+    """
+
+    _store: Store = PrivateAttr()
+
+    def __init__(self, store: Store) -> None:
+        super().__init__()
+        self._store = store
+
+    def _postprocess_nodes(
+        self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None
+    ) -> list[NodeWithScore]:
+        del query_bundle
+        kept = {hit.node.node_id: hit for hit in nodes}
+        completed: dict[str, NodeWithScore] = {}
+        for hit in nodes[:COMPLETED_PASSAGES]:
+            completed.setdefault(hit.node.node_id, hit)
+            for node in self._find_context(get_text_node(hit)):
+                found = kept.get(node.node_id) or NodeWithScore(node=node, score=hit.score)
+                completed.setdefault(node.node_id, found)
+        return list((completed | {name: hit for name, hit in kept.items() if name not in completed}).values())
+
+    def _find_context(self, node: TextNode) -> list[TextNode]:
+        """Return the other passages of a small section, or the passage's neighbours in a longer one."""
+        document, section = str(node.metadata["document"]), str(node.metadata.get("section") or "")
+        own = list(islice(self._store.section_nodes(document, section), MAX_SECTION_PASSAGES))
+        if sum(count_tokens(each.text) for each in own) <= SMALL_SECTION_TOKENS:
+            return own
+        place = int(node.metadata.get("position") or 0)
+        return [each for each in own if abs(int(each.metadata.get("position") or 0) - place) == 1]
 
 
 class TokenBudget(BaseNodePostprocessor):

@@ -198,6 +198,13 @@ class PostgresStore:
         """Yield every searchable passage, for a copy; hold ``ingestion_lock()`` so that the generation stays."""
         return self._iterate_nodes(true())
 
+    def section_nodes(self, document: str, section: str) -> Iterator[TextNode]:
+        """Yield the passages below one heading of a document, in reading order."""
+        n = schema.nodes.c
+        return self._iterate_nodes(
+            and_(n.document == replace_unstorable(document), n.section == replace_unstorable(section))
+        )
+
     def vectors(self) -> Iterator[tuple[str, NDArray[np.float32]]]:
         """Yield every stored vector of this model, by passage hash, for a copy."""
         v = schema.vectors.c

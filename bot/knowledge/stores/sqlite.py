@@ -189,6 +189,10 @@ class SqliteStore:
         """Yield every searchable passage, for a copy; hold ``ingestion_lock()`` so that the generation stays."""
         return self._iterate_nodes("")
 
+    def section_nodes(self, document: str, section: str) -> Iterator[TextNode]:
+        """Yield the passages below one heading of a document, in reading order."""
+        return self._iterate_nodes("AND document = ? AND section = ?", document, section)
+
     def vectors(self) -> Iterator[tuple[str, NDArray[np.float32]]]:
         """Yield every stored vector of this model, by passage hash, for a copy."""
         last = -1

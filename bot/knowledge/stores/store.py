@@ -148,6 +148,10 @@ class Store(Protocol):
         """Yield every searchable passage, for a copy; hold ``ingestion_lock()`` so that the generation stays."""
         ...
 
+    def section_nodes(self, document: str, section: str) -> Iterator[TextNode]:
+        """Yield the passages below one heading of a document, in reading order."""
+        ...
+
     def vectors(self) -> Iterator[tuple[str, NDArray[np.float32]]]:
         """Yield every stored vector of this model, by passage hash, for a copy."""
         ...

@@ -47,6 +47,18 @@ async def test_stored_nodes_are_found_after_reopening(location: IndexLocation) -
     assert again.manifest() == {"a.md": "hash"}
 
 
+def test_a_section_is_read_in_order_and_alone(location: IndexLocation) -> None:
+    store = fill_store(
+        location.open(),
+        make_node("One.", section="S"),
+        make_node("Other section.", section="T"),
+        make_node("Two.", section="S"),
+        make_node("Other document.", "b.md", section="S"),
+    )
+    assert [node.get_content() for node in store.section_nodes("a.md", "S")] == ["One.", "Two."]
+    assert list(store.section_nodes("a.md", "No such")) == []
+
+
 async def test_an_empty_index_finds_nothing(location: IndexLocation) -> None:
     store = location.open()
     store.preload()
