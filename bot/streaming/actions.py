@@ -1,4 +1,4 @@
-"""What a reply asks for, a post or an edit, with how urgent it is; and what a reply is given beside its text."""
+"""The actions that a reply asks for, their urgency, and what a reply is given beside its text."""
 
 from __future__ import annotations
 
@@ -41,26 +41,26 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """What stands below the finished text, in Markdown: a note of ours ("-# interrupted: …") and the sources."""
+    """Holds what is below the finished text, in Markdown: a note ("-# interrupted: …") and the sources."""
 
     note: str = ""
     footer: str = ""
 
 
 class TextFilter(Protocol):
-    """Changes growing text on its way to the reader; fed piece by piece it gives what the whole text would give."""
+    """Changes growing text; fed piece by piece it returns what the whole text would give."""
 
     def feed(self, delta: str) -> str:
-        """Take in newly arrived text; give what is decided."""
+        """Take in newly arrived text and return what is decided."""
         ...
 
     def flush(self) -> str:
-        """No more text comes: give the rest."""
+        """Return the rest: no more text comes."""
         ...
 
 
 class Urgency(IntEnum):
-    """What an action is worth, when several answers share a lane; the smaller goes first."""
+    """Orders actions where several answers share a bucket; the smaller goes first."""
 
     FINAL = 0
     FIRST_WORDS = 1

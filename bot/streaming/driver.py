@@ -1,4 +1,4 @@
-"""Replies are run for real, side by side: begun, stopped, given up or finished in time, all in the same lanes."""
+"""Runs replies side by side in shared rate-limit buckets: starts, stops, aborts and finishes them in time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MIN_CLOSE_WAIT = 0.3
 
 
 class Driver:
-    """Runs replies for real; its lanes are shared by all of them."""
+    """Runs replies; all of them share its rate-limit buckets."""
 
     def __init__(  # noqa: PLR0913 - made in one place, from what an operator may choose
         self,
@@ -47,17 +47,17 @@ class Driver:
 
     @property
     def open_answers(self) -> int:
-        """How many answers have not come to their end."""
+        """The number of answers that have not ended."""
         return len(self._open_runs)
 
     async def run(self, text_source: TextSource, surface: Surface, *, answer_id: str, status: str = "") -> EndReason:
-        """Tell one answer to its end, on this surface; ``answer_id`` is what ``stop`` knows it by.
+        """Run one answer to its end on a surface; ``stop`` finds it by ``answer_id``.
 
         ``status`` is the first status line, where it is not the usual one.
-        After ``close`` nothing is asked of a model any more: all that is told is that the bot is going down.
+        After ``close`` no model is asked any more: the answer only says that the bot is restarting.
 
         Raises:
-            CancelledError: the caller was cancelled; the model is hung up on, the message stays as it is.
+            CancelledError: the caller was cancelled; the model's connection is closed, the message stays as it is.
         """
         self._run_count += 1
         name = f"{self._run_count} {answer_id}"
@@ -73,42 +73,42 @@ class Driver:
             del self._open_runs[name]
 
     def stop(self, answer_id: str, by: str) -> bool:
-        """End an answer where it is, and hang up on the model at once; False if there is none that still runs."""
+        """End an answer where it is and close the model's connection at once; False if none is running."""
         stopped = [run.interrupt(Stopped(by)) for run in self._find_runs(answer_id)]
         return any(stopped)
 
     def announce(self, answer_id: str, status: str) -> bool:
-        """Show another status line while an answer has not begun, and be patient anew; False if there is none."""
+        """Show another status line while an answer has no text, and restart its deadline; False if there is none."""
         announced = [run.announce(status) for run in self._find_runs(answer_id)]
         return any(announced)
 
     def on_message_deleted(self, message_id: int) -> bool:
-        """A message, by its id, is gone: an answer that it is part of sends nothing more.
+        """Abort the answer that a deleted message is part of, and close its model's connection at once.
 
-        A thread has the id of the message it was started from: one is gone without the other, so they have two doors.
-        Gives whether an open answer was concerned; its model is hung up on at once.
+        A thread has the id of the message it was started from, and either can be deleted alone: hence two functions.
+        Returns whether there was such an answer.
         """
         return _abort_runs([run for run in self._open_runs.values() if run.has_message(message_id)])
 
     def on_channel_deleted(self, channel_or_guild_id: int) -> bool:
-        """A channel, thread or guild, by its id, is gone: nothing more is sent there; the rest as for a message."""
+        """Abort the answers in a deleted channel, thread or guild; return whether there was any."""
         return _abort_runs([run for run in self._open_runs.values() if run.is_in(channel_or_guild_id)])
 
     @property
     def required_channel_ids(self) -> frozenset[int]:
-        """The channels and threads, by their ids, in which open answers need the bot's own right to write."""
+        """The ids of channels and threads in which open answers need the bot's own permission to write."""
         return frozenset(
             run.required_channel_id for run in self._open_runs.values() if run.required_channel_id is not None
         )
 
     def on_permission_revoked(self, channel_id: int) -> None:
-        """The bot may not write in this channel or thread any more: hang up on the models of answers that need it."""
+        """Abort the answers that need the bot's permission to write in this channel or thread, which it has lost."""
         for run in self._open_runs.values():
             if run.required_channel_id == channel_id:
                 run.abort(SurfaceGone("the bot may no longer write there"))
 
     async def wait_for_edit_slot(self, bucket: str) -> None:
-        """Wait until a lane has room for an edit beside those of open answers, and count it."""
+        """Wait until a bucket has room for an edit beside those of open answers, and count it."""
         clock = self._clock or asyncio.get_running_loop().time
         while wait := self._rate_limiter.seconds_to_wait(bucket, Urgency.STATUS, clock()):  # noqa: ASYNC110 - no event tells of time
             await asyncio.sleep(wait)

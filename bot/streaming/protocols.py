@@ -1,4 +1,4 @@
-"""The driver's two doors: an answer is told at one and appears at the other; and why it may end."""
+"""The driver's protocols: where text comes from, where it appears; and the reasons why an answer ends."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class SurfaceGone(Exception):
-    """The message, its channel or the permission is gone: nothing more can appear there."""
+    """The message, its channel or the permission is gone: nothing more can be shown there."""
 
 
 class SurfaceBusy(Exception):
@@ -34,29 +34,29 @@ class Surface(Protocol):
 
     @property
     def bucket(self) -> str:
-        """The rate-limit budget its edits are counted in, now; posts are counted in ``posting(lane)``."""
+        """The rate-limit bucket that edits are counted in now; posts are counted in ``bucket_for_posts(bucket)``."""
         ...
 
     @property
     def lasts_until(self) -> float | None:
-        """The time, on the driver's clock, after which nothing can appear here any more; None if there is none."""
+        """The time on the driver's clock after which nothing can be shown here; None if there is no such time."""
         ...
 
     @property
     def required_channel_id(self) -> int | None:
-        """The channel or thread, by its id, in which the bot's own right to write is needed now; None without need."""
+        """The id of the channel or thread where the bot's own permission to write is needed now; None for none."""
         ...
 
     def has_message(self, message_id: int) -> bool:
-        """Whether this message, by its id, is one of the answer's."""
+        """Tell whether the message with this id is one of the answer's."""
         ...
 
     def is_in(self, channel_or_guild_id: int) -> bool:
-        """Whether the answer appears in this channel, thread or guild, by its id."""
+        """Tell whether the answer appears in the channel, thread or guild with this id."""
         ...
 
     async def post(self, action: Post) -> None:
-        """Put the next page below the others.
+        """Post the next page.
 
         Raises:
             SurfaceGone, SurfaceBusy, FileRefused
@@ -74,7 +74,7 @@ class Surface(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StreamStart:
-    """What is known before the first delta.
+    """Holds what is known before the first delta.
 
     ``allowed_urls`` stay live in the text; ``citations`` has for each source's number the URL its citation leads to,
     empty if there is none; ``text_filter`` changes the text before anything else does.
@@ -111,14 +111,14 @@ class Stopped:
 
 @dataclass(frozen=True, slots=True)
 class Restarting:
-    """The bot is going down."""
+    """The bot is restarting."""
 
     status: ClassVar[AnswerStatus] = AnswerStatus.RESTARTING
 
 
 @dataclass(frozen=True, slots=True)
 class Stalled:
-    """The model said nothing for so many seconds."""
+    """The model sent nothing for so many seconds."""
 
     status: ClassVar[AnswerStatus] = AnswerStatus.STALLED
     seconds: float
@@ -143,7 +143,7 @@ class TooLong:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The surface is gone, or took nothing for too long; what is shown there is not the whole answer."""
+    """The surface is gone or refused everything for too long; what it shows is not the whole answer."""
 
     status: ClassVar[AnswerStatus] = AnswerStatus.LOST
     error: Exception
@@ -154,16 +154,16 @@ EndReason = Ended | Failed | Stopped | Restarting | Stalled | OutOfTime | TooLon
 
 
 class TextSource(Protocol):
-    """What is driven: one question told to its end."""
+    """Gives the text of one answer."""
 
     async def begin(self) -> StreamStart:
-        """Find what the answer rests on; may raise, which is ``Failed``."""
+        """Find the sources; what it raises makes the answer ``Failed``."""
         ...
 
     def deltas(self) -> AsyncIterator[str]:
-        """The text as it comes; may raise, which is ``Failed``."""
+        """Yield the text as it comes; what it raises makes the answer ``Failed``."""
         ...
 
     def closing(self, end_reason: EndReason) -> Closing:
-        """The words below the text, for every end but ``Lost``."""
+        """Return the words below the text, for every end but ``Lost``."""
         ...

@@ -1,8 +1,8 @@
-"""Several answers stand before one gate, and each window of time lets a few edits through: who goes next, and when?
+"""Schedules edits under Discord's rate limits: which answer may edit next, and when.
 
-A lane is one rate-limit budget as Discord counts it: a fixed window that opens with its first request, allows ``limit``
-of them and ends ``reset_after`` seconds later. What the headers say is believed over what was assumed, and where two
-reports disagree the stricter one counts, because a lane may turn out to be shared with others.
+A bucket is one rate limit as Discord counts it: a fixed window that opens with its first request, allows ``limit``
+of them and ends ``reset_after`` seconds later. Headers replace what was assumed, and where two of them disagree the
+stricter one counts, because a bucket may be shared with others.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _DEFAULT_LIMITS: Mapping[str, tuple[int, float]] = {"interaction": (5, 2.0)}
-"""Requests and seconds assumed for a kind of lane before its first header has been seen."""
+"""Requests and seconds assumed for a kind of bucket before its first header has been seen."""
 _FALLBACK_LIMIT = (5, 5.0)
 
 _POSTS_SUFFIX = "+posts"
 _CHANNEL_KIND = "channel"
 
 _GLOBAL_LIMIT = 40
-"""Requests a second, others included, at which channels' lanes wait: Discord refuses a bot's 51st."""
+"""Requests a second, others included, at which channels' buckets wait: Discord refuses a bot's 51st."""
 _GLOBAL_PERIOD = 1.0
 
 _SAME_WINDOW_TOLERANCE = 0.5
@@ -34,22 +34,22 @@ _MIN_PERIOD = 0.25
 _NEAR_END_INTERVALS = 1.5
 """A window's last token may go to text when the window ends within so many intervals: a final then waits no longer."""
 _FIRST_WORDS_HEAD_START = 0.25
-"""In a lane that several answers share, first words go so many intervals before an even spacing would let them."""
+"""In a bucket that several answers share, first words go so many intervals before an even spacing would let them."""
 _SHARING_PERIODS = 2.0
-"""Answers that had something to show within so many windows share the lane."""
+"""Answers that had something to show within so many windows share the bucket."""
 _IDLE_SPACING_SHARE = 0.6
-"""In a lane that was idle, the share of the even spacing that is waited before an edit …"""
+"""In a bucket that was idle, the share of the even spacing that is waited before an edit …"""
 _MAX_LATER_INTERVALS = 1.45
 """… as long as no later one need wait longer than so many intervals."""
 _MAX_STRETCH = 4.0
 """How far refusals may stretch the spacing at most."""
 _MAX_BUCKETS = 512
-"""So many lanes are remembered before idle ones are forgotten."""
+"""So many buckets are remembered before idle ones are forgotten."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class EditClaim:
-    """One answer waiting for its turn; the smaller claim goes first. ``since``: when what it would show became due."""
+    """One answer that waits for its turn; the smaller claim goes first. ``since``: when its text became due."""
 
     urgency: Urgency
     since: float
@@ -58,7 +58,7 @@ class EditClaim:
 
 @dataclass(slots=True)
 class _BucketState:
-    """What one lane allows and what of it is spent. Times are seconds on the caller's clock."""
+    """Counts what one bucket allows and what of it is spent. Times are seconds on the caller's clock."""
 
     limit: int
     period: float
@@ -115,11 +115,11 @@ class _BucketState:
         self.last_request_at = max(self.last_request_at, self.ends_at - self.period)
 
     def is_previous_window(self, ends_at: float) -> bool:
-        """Whether a report is of the window before, which a slow answer brings when another has opened already."""
+        """Tell whether headers are of the window before: a slow response may bring them after another has opened."""
         return not self.is_confirmed and abs(ends_at - self.previous_ended_at) < _SAME_WINDOW_TOLERANCE
 
     def _estimate_period(self, reset_after: float, *, is_first: bool) -> float:
-        """How long a window is, by one more report of how long it goes on; so close to its end that says nothing."""
+        """Return the window's length after one more report of its remaining time; near its end that says nothing."""
         return reset_after if is_first and reset_after >= _MIN_PERIOD else max(self.period, reset_after)
 
     def record_rate_limit(self, retry_after: float, now: float) -> None:
@@ -129,7 +129,7 @@ class _BucketState:
         self.used, self.ends_at, self.is_confirmed = self.limit, self.blocked_until, True
 
     def find_earliest_time(self, urgency: Urgency, now: float) -> float:
-        """When an edit of this urgency may go, if nothing else happens before."""
+        """Return when an edit of this urgency may go, if nothing else happens before."""
         left = self.count_remaining(now)
         if left == 0:
             return self.ends_at
@@ -141,7 +141,7 @@ class _BucketState:
         return at if now >= self.ends_at else max(at, self._find_time_in_window(urgency, left, now))
 
     def _find_time_in_window(self, urgency: Urgency, remaining: int, now: float) -> float:
-        """When an edit may go that has to leave something for those after it, in the window that is open."""
+        """Return when an edit may go in the open window if it must leave requests for those after it."""
         at = now
         if urgency >= Urgency.TEXT:
             at = self.last_request_at + self._compute_spacing(remaining)
@@ -154,14 +154,14 @@ class _BucketState:
         return at
 
     def is_shared(self, now: float) -> bool:
-        """Whether several answers have claimed turns in this lane lately."""
+        """Tell whether several answers have claimed turns in this bucket lately."""
         return sum(claimed > now - _SHARING_PERIODS * self.period for claimed in self.claim_times.values()) > 1
 
     def note_claim(self, claim: EditClaim) -> None:
         self.claim_times[claim.run_id] = claim.since
 
     def _compute_spacing(self, remaining: int) -> float:
-        """Seconds between the last edit and the next, so that what is left lasts to the window's end without a gap."""
+        """Return the seconds between two edits at which the remaining requests last to the window's end."""
         rest = self.ends_at - self.last_request_at
         even = min(rest, rest / (remaining + 1) * self.stretch)
         if self.is_steady:
@@ -170,11 +170,11 @@ class _BucketState:
 
 
 class RateLimiter:
-    """All lanes of one bot. Pure: every time is an argument, in seconds on one clock that never runs backwards.
+    """Holds all buckets of one bot. Pure: every time is an argument, in seconds on one monotonic clock.
 
-    A lane's kind is what stands before the colon of its name (``"channel:17"``). A new lane starts with what the last
-    lane of its kind was found to allow. Whatever each channel's lane allows, all of them together make no more than 40
-    requests in any second, less those that pass by every lane.
+    A bucket's kind is the part of its name before the colon (``"channel:17"``). A new bucket starts with what the last
+    bucket of its kind allowed. All channels' buckets together make at most 40 requests in any second, less those that
+    are in no bucket.
     """
 
     def __init__(self) -> None:
@@ -188,7 +188,7 @@ class RateLimiter:
         return len(self._states)
 
     def update_from_headers(self, bucket: str, *, limit: int, remaining: int, reset_after: float, now: float) -> None:
-        """Take in the X-RateLimit headers of a response in this lane. Reports that make no sense are passed over."""
+        """Take in the X-RateLimit headers of a response in this bucket. Impossible values are ignored."""
         if limit < 1 or reset_after < 0:
             return
         budget = self._get_state(bucket, now)
@@ -196,11 +196,11 @@ class RateLimiter:
         self._limits_by_kind[_kind_of(bucket)] = (budget.limit, budget.period)
 
     def record_rate_limit(self, bucket: str, retry_after: float, now: float) -> None:
-        """Take in a 429: nothing goes for ``retry_after`` seconds, and if it came unexpected, less goes afterwards."""
+        """Take in a 429: nothing goes for ``retry_after`` seconds, and less afterwards if it was unexpected."""
         self._get_state(bucket, now).record_rate_limit(retry_after, now)
 
     def record_global_rate_limit(self, retry_after: float, now: float) -> None:
-        """Take in a 429 that was for the bot as a whole: nothing goes in any lane for ``retry_after`` seconds."""
+        """Take in a global 429: nothing goes in any bucket for ``retry_after`` seconds."""
         self._globally_blocked_until = max(self._globally_blocked_until, now + retry_after)
 
     def count_request(self, bucket: str, now: float) -> None:
@@ -210,35 +210,35 @@ class RateLimiter:
             self._recent_requests.append(now)
 
     def count_unbucketed_request(self, now: float) -> None:
-        """Count a request that goes out now and is no lane's: it too spends from what the bot as a whole may do."""
+        """Count a request that goes out now in no bucket: it counts in the global limit."""
         self._recent_requests.append(now)
 
     def seconds_to_wait(self, bucket: str, urgency: Urgency, now: float) -> float:
-        """Seconds until an edit of this urgency may go; 0.0 is now."""
+        """Return the seconds until an edit of this urgency may go; 0.0 is now."""
         opens_at = max(self._get_state(bucket, now).find_earliest_time(urgency, now), self._globally_blocked_until)
         if _counts_globally(bucket) and len(self._recent_requests) == _GLOBAL_LIMIT:
             opens_at = max(opens_at, self._recent_requests[0] + _GLOBAL_PERIOD)
         return max(0.0, opens_at - now)
 
     def get_interval(self, bucket: str, share: int = 1) -> float:
-        """The even spacing, in seconds, that spends the whole budget when ``share`` answers use this lane."""
+        """Return the seconds between two edits at which ``share`` answers use the bucket up evenly."""
         limit, period = self._get_limit(bucket)
         return period / limit * share
 
     def claim(self, bucket: str, claim: EditClaim) -> None:
-        """Let an answer wait for its turn, or change its place; ``claim.key`` says which answer."""
+        """Let an answer wait for its turn, or change its claim; ``claim.key`` says which answer."""
         self._claims.setdefault(bucket, {})[claim.run_id] = claim
         self._get_state(bucket, claim.since).note_claim(claim)
 
     def withdraw(self, bucket: str, run_id: str) -> None:
-        """An answer waits no longer, because it went or has nothing to show."""
+        """Remove an answer's claim: it had its turn or has nothing to show."""
         claims = self._claims.get(bucket, {})
         claims.pop(run_id, None)
         if not claims:
             self._claims.pop(bucket, None)
 
     def next_run_id(self, bucket: str) -> str | None:
-        """The key of the answer whose turn it is: finals, then first words, then the text that waited longest."""
+        """Return whose turn it is: final texts go first, then first words, then the text that waited longest."""
         claims = self._claims.get(bucket)
         return min(claims.values()).run_id if claims else None
 
@@ -255,18 +255,20 @@ class RateLimiter:
     def _forget_idle(self, now: float) -> None:
         if len(self._states) < _MAX_BUCKETS:
             return
-        idle = [lane for lane, budget in self._states.items() if budget.ends_at <= now and lane not in self._claims]
-        for lane in idle:
-            del self._states[lane]
+        idle = [
+            bucket for bucket, budget in self._states.items() if budget.ends_at <= now and bucket not in self._claims
+        ]
+        for bucket in idle:
+            del self._states[bucket]
 
 
 def bucket_for_posts(bucket: str) -> str:
-    """The lane of new messages beside a lane of edits: Discord counts the two apart."""
+    """Return the bucket of new messages for a bucket of edits: Discord counts the two separately."""
     return bucket + _POSTS_SUFFIX
 
 
 def _counts_globally(bucket: str) -> bool:
-    """Whether a lane's requests count in the limit over all: those with an interaction's token do not."""
+    """Tell whether a bucket's requests count in the global limit: those with an interaction's token do not."""
     return bucket.partition(":")[0] == _CHANNEL_KIND
 
 

@@ -1,8 +1,8 @@
-"""One answer as it appears: text and time go in, the next post or edit comes out.
+"""Decides what one answer shows at which time: text and time in, the next post or edit out.
 
 The first message is posted at once with a status line and becomes the answer. While the text grows, the page being
-written ends in a mark; a model that falls silent is named below it; the end is the exact text and its closing words.
-Nothing here waits or sends: ask ``due`` what to do, do it, and say how it went.
+written ends in a cursor; a note below it says when the model sends nothing; at the end the message holds the exact text
+and the closing words. Nothing here waits or sends: ``next_action`` says what to do, ``action_…`` takes the result.
 """
 
 from __future__ import annotations
@@ -24,11 +24,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PageLimits:
-    """How much is posted: so many ``max_pages`` of text.
+    """How much is posted: ``max_pages`` of text, ``page_length`` UTF-16 code units each; the rest comes as a file.
 
-    ``page_length`` UTF-16 code units each; the rest comes as a file.
-
-    Where no file may be attached, it is posted in further pages: nothing is lost.
+    Where no file may be attached, the rest is posted in further pages.
     """
 
     page_length: int = PAGE_LIMIT
@@ -40,8 +38,8 @@ class Pace:
     """How fast a reply changes, in seconds.
 
     ``min_interval``: between two edits of a message. ``first_words_wait``: how long first words wait for a word's end.
-    ``status_dwell``:
-    how long a status line stands, because a model that soon speaks needs the edit more. ``tick``: how often it counts
+    ``status_dwell``: how
+    long a status line is shown at least, because first text needs the edit more. ``tick``: how often it counts
     the seconds (slower after five ticks). ``stall``: the silence that is announced.
     """
 
@@ -52,21 +50,21 @@ class Pace:
     stall: float = 5.0
 
     def round_to_tick(self, waited: float) -> int:
-        """The whole seconds that a status line names after so long a wait; 0 before the first tick."""
+        """Return the whole seconds that a status line names after such a wait; 0 before the first tick."""
         step = self.tick if waited < 5 * self.tick else 2.5 * self.tick
         return int(waited // step * step)
 
     def next_tick(self, waited: float) -> float:
-        """The length of wait at which the named seconds change next."""
+        """Return the length of wait at which the named seconds change next."""
         step = self.tick if waited < 5 * self.tick else 2.5 * self.tick
         return (waited // step + 1) * step
 
     def round_to_stall(self, waited: float) -> int:
-        """The whole seconds of silence that are announced; 0 while it is no stall."""
+        """Return the whole seconds of silence that are announced; 0 before the first stall."""
         return int(waited // self.stall * self.stall)
 
     def next_stall(self, waited: float) -> float:
-        """The length of silence that is announced next."""
+        """Return the length of silence that is announced next."""
         return (waited // self.stall + 1) * self.stall
 
 
@@ -75,15 +73,15 @@ _FIRST_WORDS_LENGTH = 8
 _LONGEST_WORD = 40
 """More characters than this are never gone from view while text moves from one message to the next."""
 _LENGTH_STEP = 500
-"""While the rest is being written, its length is told in steps of so many characters."""
+"""While the rest is being written, its length is shown in steps of so many characters."""
 
 
 class Reply:
-    """One answer as it appears. All times are seconds on one clock that never runs backwards.
+    """Decides what one answer shows. All times are seconds on one monotonic clock.
 
     One action is under way at a time: after ``action_started`` nothing is due until ``action_succeeded`` or
-    ``action_failed`` is told.
-    Text that goes on beyond the ``extent`` is not posted: the last message says how much it is, and carries the whole.
+    ``action_failed`` is called. Text beyond the page limits is not posted: the last message says how much it
+    is, and has the whole as a file.
     """
 
     def __init__(
@@ -121,17 +119,17 @@ class Reply:
 
     @property
     def text(self) -> str:
-        """What the model has said so far, foreign links inert and a word that may become a link held back."""
+        """The text so far in Discord's Markdown, without what may still become a link."""
         return self._pager.text
 
     @property
     def is_finished(self) -> bool:
-        """No more text comes."""
+        """Whether no more text comes."""
         return self._final_pages is not None
 
     @property
     def is_complete(self) -> bool:
-        """Everything is visible, closing words included."""
+        """Whether everything is visible, closing words included."""
         return (
             self._final_pages is not None
             and self._current_action is None
@@ -203,13 +201,13 @@ class Reply:
         self._set_final_pages(self._build_final_pages(), now)
 
     def disable_attachment(self, now: float) -> None:
-        """The file that the last action carried cannot be attached here: the rest is posted after all."""
+        """Post the rest in messages: the last action's file cannot be attached here."""
         self._may_attach = False
         self._final_page_count = min(self._final_page_count, self._max_pages)
         self._set_final_pages(self._build_final_pages(), now)
 
     def give_up(self, note: str, now: float) -> None:
-        """End with what is visible and a note below it, whatever failed inside: no text is looked at again."""
+        """End with what is visible and a note below it after an error: no text is rendered again."""
         if isinstance(self._current_action, Edit):
             # It may be visible already, and holds all that was there before.
             self._shown_pages[self._current_action.page] = self._current_action.text
@@ -226,7 +224,7 @@ class Reply:
         self._set_final_pages(said, now)
 
     def next_action(self, now: float) -> Post | Edit | None:
-        """What should be performed now, if anything; never an edit that changes nothing visible."""
+        """Return what should be performed now, if anything; never an edit that changes nothing visible."""
         if self._current_action or now < self._not_before:
             return None
         if self._is_throttled and now < self._last_action_at + self._pace.min_interval:
@@ -235,7 +233,7 @@ class Reply:
         return action if action and self._ready_at(action) <= now else None
 
     def get_urgency(self) -> Urgency:
-        """How urgent the action is that is due, or will be."""
+        """Return how urgent the next action is."""
         if self.is_finished:
             return Urgency.FINAL
         if not self._shown_pages or (self._is_writing and not self._shows_text):
@@ -243,11 +241,11 @@ class Reply:
         return Urgency.STATUS if self._stale_since is None else Urgency.TEXT
 
     def get_staleness(self, now: float) -> float:
-        """Seconds since the oldest character that is not visible yet arrived; 0.0 if all is visible."""
+        """Return the seconds since the oldest invisible character arrived; 0.0 if all is visible."""
         return 0.0 if self._stale_since is None else now - self._stale_since
 
     def wake_at(self, now: float) -> float | None:
-        """When to ask again if nothing arrives meanwhile; None while an action is under way, or if all is done."""
+        """Return when to ask again if nothing arrives; None while an action is under way, or if all is done."""
         if self._current_action or self.is_complete:
             return None
         if self._is_throttled and now < self._last_action_at + self._pace.min_interval:
@@ -260,14 +258,14 @@ class Reply:
         return self._started + self._pace.next_tick(now - self._started)
 
     def action_started(self, action: Post | Edit, now: float) -> None:
-        """The action goes out now."""
+        """Note that the action goes out now."""
         self._current_action = action
         self._last_action_at = now
         self._arrived_during_action_at = None
         self._action_has_text = self._is_writing
 
     def action_succeeded(self, action: Post | Edit) -> None:
-        """The action is visible."""
+        """Note that the action is visible."""
         self._current_action = None
         page = len(self._shown_pages) if isinstance(action, Post) else action.page
         self._shown_pages[page:] = [action.text, *self._shown_pages[page + 1 :]]
@@ -279,7 +277,7 @@ class Reply:
             self._stale_since = self._arrived_during_action_at
 
     def action_failed(self, retry_at: float) -> None:
-        """The action did not happen; the newest text is due again from ``retry_at``."""
+        """Note that the action did not happen; the newest text is due again from ``retry_at``."""
         self._current_action = None
         self._not_before = retry_at
 
@@ -291,7 +289,7 @@ class Reply:
 
     @property
     def _is_throttled(self) -> bool:
-        """Nothing but an edit of text can come next: the pace decides, and nothing need be rendered before."""
+        """Whether only an edit of text can come next: then the pace alone decides when, without rendering."""
         return self._shows_text and not self.is_finished and self._final_page_count < len(self._shown_pages)
 
     def _note_arrival(self, now: float) -> None:
@@ -306,7 +304,7 @@ class Reply:
         self._note_arrival(now)
 
     def _build_final_pages(self) -> list[str]:
-        """All pages as they will stay, closing words included."""
+        """Return all pages as they will stay, closing words included."""
         last = self._pager.open_page
         pages = [*self._pager.sealed, *([last] if last.strip() else [])]
         rest = sum(map(len, pages[self._max_pages :]))
@@ -322,7 +320,7 @@ class Reply:
 
     @property
     def _unposted_length(self) -> int:
-        """So many characters of text come after the last page that is posted."""
+        """The number of characters behind the last page that is posted."""
         sealed = self._pager.sealed
         if len(sealed) < self._max_pages:
             return 0
@@ -332,7 +330,7 @@ class Reply:
         return self._final_pages is not None and page == len(self._final_pages) - 1
 
     def _find_next_action(self, now: float) -> Post | Edit | None:
-        """The first page that is not visible as it should be; later pages wait for it."""
+        """Return the action for the first page that is not shown as it should be; later pages wait for it."""
         page = self._final_page_count
         lasting = self._pager.sealed[: self._max_pages] if self._final_pages is None else self._final_pages
         is_sealed = page < len(lasting)
@@ -382,7 +380,7 @@ class Reply:
         return page
 
     def _ready_at(self, action: Post | Edit) -> float:
-        """From when on the action makes sense, the lane aside."""
+        """Return the earliest time for the action, apart from rate limits."""
         if self.is_finished or isinstance(action, Post):
             return self._not_before
         if self._is_writing and not self._shows_text:
@@ -415,23 +413,23 @@ _CURSOR_OR_STALL_NOTE = re.compile(
 
 
 def strip_cursor(page: str) -> str:
-    """A page as it was shown, without our mark."""
+    """Return a page as it was shown, without the cursor."""
     return _CURSOR_OR_STALL_NOTE.sub("", page)
 
 
 def _position_mark(page: str, mark: str) -> str:
-    """The mark, on a line of its own below a code block: a fence's line holds nothing else."""
+    """Return the cursor, on a line of its own below a code block: a fence's line holds nothing else."""
     last_line = page.rstrip().rpartition("\n")[2].lstrip("> ")
     return "\n" + mark.lstrip() if last_line.startswith(("```", "~~~")) else mark
 
 
 def _looks_alike(shown: str, wanted: str) -> bool:
-    """Discord trims white space at a message's edges, so a difference there is none."""
+    """Tell whether two texts are shown alike: Discord trims white space at a message's edges."""
     return shown.strip() == wanted.strip()
 
 
 def _append_closing(pages: list[str], closing: Closing, limit: int) -> list[str]:
-    """The pages with the closing words below the last one, or on further pages where they do not fit."""
+    """Return the pages with the closing words below the last one, or on further pages where they do not fit."""
     blocks = [piece for words in (closing.note, closing.footer) if words.strip() for piece in paginate(words, limit)]
     for block in blocks:
         joined = f"{pages[-1].rstrip()}\n\n{block}" if pages else block

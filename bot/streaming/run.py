@@ -1,7 +1,7 @@
-"""One answer on its way: text is pumped from the model into a reply, whose posts and edits go out in the lane's order.
+"""Runs one answer: a task reads the model's text into a reply, whose posts and edits go out when the bucket allows.
 
-Each has three tasks: the pump, which only waits for the model; the action under way, one at a time; and the loop that
-stands between them with a timer of its own, so that a silent model holds back nothing that has arrived.
+Each has three tasks: the pump, which only waits for the model; the action under way, one at a time; and the loop
+between them with a timer of its own, so that a silent model does not delay what has arrived.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ _FALLBACK_NOTE = "-# An unexpected error occurred. Ask again."
 
 
 class Run:
-    """One answer on its way: what has arrived, why it ends, what is under way."""
+    """Runs one answer: holds what has arrived, why it ends, and the action under way."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - made in one place, from everything that one answer needs
         self,
@@ -111,7 +111,7 @@ class Run:
         self.is_over = asyncio.Event()
 
     def wake(self) -> None:
-        """Something may have changed: look again."""
+        """Look again: something may have changed."""
         self._changed.set()
 
     def interrupt(self, end_reason: EndReason) -> bool:
@@ -139,20 +139,20 @@ class Run:
         self.wake()
 
     def has_message(self, message_id: int) -> bool:
-        """Whether this message is one of the answer's."""
+        """Tell whether this message is one of the answer's."""
         return self._surface.has_message(message_id)
 
     def is_in(self, channel_or_guild_id: int) -> bool:
-        """Whether the answer appears in this channel, thread or guild."""
+        """Tell whether the answer appears in this channel, thread or guild."""
         return self._surface.is_in(channel_or_guild_id)
 
     @property
     def required_channel_id(self) -> int | None:
-        """Where the bot's own right to write is needed now, by its id."""
+        """The id of the channel where the bot's own permission to write is needed now."""
         return self._surface.required_channel_id
 
     async def run(self) -> EndReason:
-        """Run to the end; gives the reason why the text ended, or ``Lost``."""
+        """Run to the end; return the reason why the text ended, or ``Lost``."""
         if self._end_reason is None:
             self._pump = asyncio.create_task(self._pump_deltas())
         try:
@@ -166,14 +166,14 @@ class Run:
         return self._lost or self._end_reason or Ended()
 
     def _step(self) -> float | None:
-        """Take in what is new and begin what is due; gives the time of the next look, None for never.
+        """Take in what is new and begin what is due; return the time of the next look, None for never.
 
         A fault in it must not leave a message in progress: the answer ends with what is visible, and says so.
         """
         try:
             self._process_arrivals()
             return self._start_next_action()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the reader is told
+        except Exception as error:  # noqa: BLE001 - whatever it is, the answer says so
             if self._has_given_up:
                 self.abort(error)
             else:
@@ -200,7 +200,7 @@ class Run:
             return Closing(note=_FALLBACK_NOTE)
 
     async def _pump_deltas(self) -> None:
-        """Do nothing but wait for the model, so that cancelling this task finds it waiting there and hangs up."""
+        """Only wait for the model, so that cancelling this task closes the model's connection."""
         try:
             begun = await self._text_source.begin()
             self._has_begun = True
@@ -223,7 +223,7 @@ class Run:
             self._end(Ended())
 
     async def _yield_to_loop(self) -> None:
-        """Let other tasks run during a burst. A cancellation that comes here waits until the model is waited for."""
+        """Let other tasks run during a burst. A cancellation here is delayed until the model is waited for."""
         try:
             await asyncio.sleep(0)
         except asyncio.CancelledError:
@@ -254,7 +254,7 @@ class Run:
         return self._lost is not None or self._reply.is_complete
 
     def _process_arrivals(self) -> None:
-        """Hand what has arrived to the reply, a bite at a time, and its end once all of it is there."""
+        """Pass what has arrived to the reply, a batch at a time, and its end once all of it has arrived."""
         now = self._clock()
         bite: list[str] = []
         room = _BATCH_CHARS
@@ -289,13 +289,13 @@ class Run:
 
     @property
     def _overdue_at(self) -> float:
-        """When the answer has taken too long, or the surface is about to end under it."""
+        """Return when the answer has taken too long, or must end because its surface will."""
         overdue_at = self._began_at + self._deadlines.total
         lasts_until = self._surface.lasts_until
         return overdue_at if lasts_until is None else min(overdue_at, lasts_until - self._deadlines.reserve)
 
     def _start_next_action(self) -> float | None:
-        """Begin what is due and may go; gives the time at which to look again if nothing happens, None for never."""
+        """Begin what is due and may go; return the time to look again if nothing happens, None for never."""
         now = self._clock()
         if self._arrivals:
             return now
@@ -313,7 +313,7 @@ class Run:
         return min(times, default=None)
 
     async def _pause(self, until: float | None) -> None:
-        """Wait for news or until a time; at least for the other tasks, and for a timer at least a millisecond."""
+        """Wait until something changes or until a time; let other tasks run, for a timer at least a millisecond."""
         if self._arrivals or self._is_done:
             await asyncio.sleep(0)
             return
@@ -324,25 +324,25 @@ class Run:
                 await self._changed.wait()
 
     def _take_turn(self, action: Post | Edit, now: float) -> float | None:
-        """Begin the action if it is this answer's turn in the lane; else give the time at which it may be."""
-        lane = bucket_for_posts(self._surface.bucket) if isinstance(action, Post) else self._surface.bucket
-        if lane != self._claimed_bucket:
+        """Begin the action if it is this answer's turn in the bucket; else return the time at which it may be."""
+        bucket = bucket_for_posts(self._surface.bucket) if isinstance(action, Post) else self._surface.bucket
+        if bucket != self._claimed_bucket:
             self._withdraw_claim()
-            self._claimed_bucket = lane
+            self._claimed_bucket = bucket
         urgency = self._reply.get_urgency()
-        was_first = self._rate_limiter.next_run_id(lane) == self._run_id
-        self._rate_limiter.claim(lane, EditClaim(urgency, now - self._reply.get_staleness(now), self._run_id))
-        if self._rate_limiter.next_run_id(lane) != self._run_id:
+        was_first = self._rate_limiter.next_run_id(bucket) == self._run_id
+        self._rate_limiter.claim(bucket, EditClaim(urgency, now - self._reply.get_staleness(now), self._run_id))
+        if self._rate_limiter.next_run_id(bucket) != self._run_id:
             if was_first:
-                self._wake_first(lane)
+                self._wake_first(bucket)
             return None
-        wait = self._rate_limiter.seconds_to_wait(lane, urgency, now)
+        wait = self._rate_limiter.seconds_to_wait(bucket, urgency, now)
         if wait > 0:
             return now + wait
-        self._rate_limiter.count_request(lane, now)
+        self._rate_limiter.count_request(bucket, now)
         self._withdraw_claim()
         self._reply.action_started(action, now)
-        self._action_task = asyncio.create_task(self._perform(action, lane))
+        self._action_task = asyncio.create_task(self._perform(action, bucket))
         return None
 
     def _withdraw_claim(self) -> None:
@@ -373,7 +373,7 @@ class Run:
             self._retrying_since = self._clock()
         finally:
             self._action_task = None
-            self._wake_first(bucket)  # the response may have taught the lane something
+            self._wake_first(bucket)  # the response's headers may have changed the bucket
             self.wake()
 
     async def _send(self, action: Post | Edit) -> None:
@@ -393,7 +393,7 @@ class Run:
 
 
 async def _cancel_tasks(*tasks: asyncio.Task[None] | None) -> None:
-    """End these tasks. One that is ending already is not cancelled again: that would cut its clearing up short."""
+    """Cancel these tasks and wait for them; one that is ending is left to its cleanup."""
     running = [task for task in tasks if task and not task.done()]
     for task in running:
         if not task.cancelling():

@@ -702,7 +702,7 @@ def _is_closed(text: str) -> bool:
     depth = 0
     tags: list[str] = []
     for token in tokens:
-        match token.kind:  # pyright: ignore[reportMatchNotExhaustive]
+        match token.kind:
             case Kind.TICKS:
                 return False
             case Kind.OPEN | Kind.IMAGE:
@@ -713,6 +713,8 @@ def _is_closed(text: str) -> bool:
                 tags = [tag for tag in tags if tag != token.value]
             case Kind.TAG:
                 tags.append(token.value)
+            case _:
+                pass
     if depth or any(tag not in _VOID_TAGS for tag in tags):
         return False
     paired = {place for pair in pair_marks(tokens) for place in (pair.start, pair.end)}

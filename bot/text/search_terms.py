@@ -131,8 +131,8 @@ def extract_query_terms(text: str) -> list[str]:
     """
     words = [word for run in _find_runs(text) for word in _split_for_query(run)]
     silent = _find_stop_words(words)
-    telling = [word for word in words if word not in silent] or words
-    return list(dict.fromkeys(map(_strip_cyrillic_ending, telling)))
+    meaningful = [word for word in words if word not in silent] or words
+    return list(dict.fromkeys(map(_strip_cyrillic_ending, meaningful)))
 
 
 def extract_stems(text: str) -> list[str]:

@@ -86,7 +86,7 @@ class Reading:
 
     @property
     def shown_text(self) -> str:
-        """What a reader sees, without its dress: the blocks on lines of their own."""
+        """What a reader sees, without formatting: the blocks on lines of their own."""
         return _shown(self.nodes).strip("\n")
 
 
@@ -122,7 +122,7 @@ def mentions(text: str, reading: ReadingName = "client") -> list[Mention]:
 
 
 def shown_text(text: str, reading: ReadingName = "client") -> str:
-    """What a reader sees of a message, without its dress."""
+    """What a reader sees of a message, without formatting."""
     return Reading(reading, render(text, reading)).shown_text
 
 

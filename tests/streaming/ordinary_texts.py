@@ -255,7 +255,7 @@ CONSTRUCTS_AND_MESSAGES: dict[str, tuple[str, str]] = {
         "The limit is 100 [1]. It resets daily [1][2].",
         "The limit is 100 [[1]](<https://docs.example.com/handbook>). It resets daily [[1]](<https://docs.example.com/handbook>)[2].",
     ),
-    "citations of other dresses": (
+    "citations in other spellings": (
         "The limit is 100【1†source】. It resets daily[^2].\n\n[^2]: The handbook",
         "The limit is 100[[1]](<https://docs.example.com/handbook>). It resets daily[2].\n\n[^2]: The handbook",
     ),

@@ -75,10 +75,10 @@ class DriverHarness:
         server: Server | None = None,
         page_limits: PageLimits | None = None,
     ) -> None:
-        lanes = RateLimiter()
+        rate_limiter = RateLimiter()
         self.server = server or Server()
-        self.server.rate_limiter = lanes
-        self.driver = Driver(lanes, deadlines=deadlines, page_limits=page_limits)
+        self.server.rate_limiter = rate_limiter
+        self.driver = Driver(rate_limiter, deadlines=deadlines, page_limits=page_limits)
         self.source = ScriptedSource(script, error=error)
         self.surface = FakeSurface(self.server, CHANNEL, faults)
 
@@ -265,22 +265,22 @@ def test_surface_that_expires_during_a_silence_ends_its_answer() -> None:
 
 def test_revoked_permission_ends_only_the_answers_that_need_it() -> None:
     async def scenario() -> None:
-        lanes = RateLimiter()
-        driver, server = Driver(lanes), Server(rate_limiter=lanes)
-        tellings = [ScriptedSource(FOREVER) for _ in range(3)]
+        rate_limiter = RateLimiter()
+        driver, server = Driver(rate_limiter), Server(rate_limiter=rate_limiter)
+        sources = [ScriptedSource(FOREVER) for _ in range(3)]
         surfaces = [FakeSurface(server, f"channel:{number}") for number in range(3)]
         for surface, rests_on in zip(surfaces, (17, None, 18), strict=True):
             surface.required_channel_id = rests_on
         runs = [
-            asyncio.create_task(driver.run(telling, surface, answer_id=surface.bucket))
-            for telling, surface in zip(tellings, surfaces, strict=True)
+            asyncio.create_task(driver.run(source, surface, answer_id=surface.bucket))
+            for source, surface in zip(sources, surfaces, strict=True)
         ]
         await asyncio.sleep(3.0)
         assert driver.required_channel_ids == {17, 18}
         driver.on_permission_revoked(17)
         assert isinstance(await runs[0], Lost)
-        assert tellings[0].cancelled_at == pytest.approx(3.0)
-        assert [telling.cancelled_at for telling in tellings[1:]] == [None, None]
+        assert sources[0].cancelled_at == pytest.approx(3.0)
+        assert [source.cancelled_at for source in sources[1:]] == [None, None]
         await driver.close()
         assert [await run for run in runs[1:]] == [Restarting()] * 2
 
@@ -289,13 +289,13 @@ def test_revoked_permission_ends_only_the_answers_that_need_it() -> None:
 
 def test_requests_outside_an_answer_yield_the_bucket_to_answers() -> None:
     async def scenario() -> None:
-        lanes = RateLimiter()
-        driver = Driver(lanes)
+        rate_limiter = RateLimiter()
+        driver = Driver(rate_limiter)
         taken: list[float] = []
         for _ in range(7):
             await driver.wait_for_edit_slot("channel:1")
             taken.append(now())
-            assert lanes.seconds_to_wait("channel:1", Urgency.FINAL, now()) == 0.0
+            assert rate_limiter.seconds_to_wait("channel:1", Urgency.FINAL, now()) == 0.0
         assert taken[-1] >= 5.0
 
     run_virtual(scenario())
@@ -396,8 +396,8 @@ def test_deleted_message_or_channel_closes_the_model_and_sends_nothing_more(is_m
     async def scenario() -> None:
         bench = DriverHarness(FOREVER)
         bench.surface.message_ids, bench.surface.channel_and_guild_ids = {17, 4}, {18, 5}
-        doors = [(bench.driver.on_message_deleted, 4), (bench.driver.on_channel_deleted, 5)]
-        (lost, here), (other, elsewhere) = doors if is_message else reversed(doors)
+        events = [(bench.driver.on_message_deleted, 4), (bench.driver.on_channel_deleted, 5)]
+        (lost, here), (other, elsewhere) = events if is_message else reversed(events)
         answer = bench.start()
         await asyncio.sleep(3.0)
         assert not lost(elsewhere)
@@ -528,7 +528,7 @@ def test_an_answer_longer_than_a_page_goes_on_in_further_messages() -> None:
 
 
 class MovingSurface(FakeSurface):
-    """Moves to its channel's lane when the interaction's token is about to die."""
+    """Moves to its channel's bucket when the interaction's token is about to die."""
 
     async def edit(self, action: Edit) -> None:
         await super().edit(action)
@@ -551,17 +551,17 @@ def test_answer_moves_to_another_bucket_without_a_gap() -> None:
 
 def test_ten_answers_in_one_channel_take_turns_and_none_is_refused() -> None:
     async def scenario() -> None:
-        lanes = RateLimiter()
-        server = Server(lanes)
-        driver = Driver(lanes)
-        tellings = [ScriptedSource(script_evenly(TEXT, rate=5)) for _ in range(10)]
-        surfaces = [FakeSurface(server, CHANNEL) for _ in tellings]
+        rate_limiter = RateLimiter()
+        server = Server(rate_limiter)
+        driver = Driver(rate_limiter)
+        sources = [ScriptedSource(script_evenly(TEXT, rate=5)) for _ in range(10)]
+        surfaces = [FakeSurface(server, CHANNEL) for _ in sources]
         causes = await asyncio.gather(
-            *(driver.run(t, s, answer_id=str(n)) for n, (t, s) in enumerate(zip(tellings, surfaces, strict=True)))
+            *(driver.run(t, s, answer_id=str(n)) for n, (t, s) in enumerate(zip(sources, surfaces, strict=True)))
         )
         assert causes == [Ended()] * 10
         assert server.rate_limit_count == 0
-        assert all(visible_pages(t, s) == expected_pages(t) for t, s in zip(tellings, surfaces, strict=True))
+        assert all(visible_pages(t, s) == expected_pages(t) for t, s in zip(sources, surfaces, strict=True))
         calls = [surface.calls for surface in surfaces]
         assert min(calls) >= 8
         assert max(calls) - min(calls) <= 3
@@ -633,15 +633,15 @@ class CountedBurstSource(BurstSource):
 def test_burst_of_3000_deltas_yields_the_event_loop_between_batches(size: int) -> None:
     async def scenario() -> None:
         bench = DriverHarness((), page_limits=PageLimits(max_pages=2))
-        bench.source = telling = CountedBurstSource(size)
+        bench.source = source = CountedBurstSource(size)
         answer = bench.start()
-        while not telling.produced:  # noqa: ASYNC110 - a turn of the loop is what is waited for
+        while not source.produced:  # noqa: ASYNC110 - a turn of the loop is what is waited for
             await asyncio.sleep(0.001)
-        await telling.turn_counter.count(until=min(len("word0 ") * size * 3_000, 60_000) // 2)
+        await source.turn_counter.count(until=min(len("word0 ") * size * 3_000, 60_000) // 2)
         # Through rewriting, links and pages no more than this goes in one turn, however much has come.
-        assert max(telling.turn_counter.characters) <= 500
-        assert max(telling.turn_counter.deltas) <= 64
-        assert len(telling.turn_counter.deltas) > 5
+        assert max(source.turn_counter.characters) <= 500
+        assert max(source.turn_counter.deltas) <= 64
+        assert len(source.turn_counter.deltas) > 5
         bench.driver.stop("17", "Ada")
         await answer
 
@@ -669,9 +669,9 @@ def test_an_answer_that_leaves_the_queue_wakes_the_next() -> None:
         window = bench.server.get_window(CHANNEL)
         for _ in range(window.limit):
             window.count_request(now())
-        lanes = bench.server.rate_limiter
-        assert lanes
-        lanes.update_from_headers(CHANNEL, limit=5, remaining=0, reset_after=5.0, now=now())
+        rate_limiter = bench.server.rate_limiter
+        assert rate_limiter
+        rate_limiter.update_from_headers(CHANNEL, limit=5, remaining=0, reset_after=5.0, now=now())
         await asyncio.sleep(1.0)
         first.cancel()
         await asyncio.sleep(5.0)
@@ -694,9 +694,9 @@ def test_stop_during_a_burst_closes_the_waiting_model() -> None:
 
     async def scenario() -> None:
         bench = DriverHarness(())
-        bench.source = telling = BurstThenWait(())
+        bench.source = source = BurstThenWait(())
         answer = bench.start()
-        await telling.wait_until_started()
+        await source.wait_until_started()
         bench.driver.stop("17", "Ada")
         assert await answer == Stopped("Ada")
         assert bench.source.cancelled_at is not None
@@ -756,15 +756,15 @@ def test_every_answer_ends_once_and_shows_all_text_that_arrived(
             assert visible_pages(source, surface) == expected_pages(source)
 
     async def scenario() -> None:
-        lanes = RateLimiter()
-        windows = {lane: Window(limit, period) for lane in (CHANNEL, f"{CHANNEL}+posts")}
-        server = Server(lanes, latency=latency, waits_on_last_token=holds_last, windows=windows)
-        driver = Driver(lanes)
+        rate_limiter = RateLimiter()
+        windows = {bucket: Window(limit, period) for bucket in (CHANNEL, f"{CHANNEL}+posts")}
+        server = Server(rate_limiter, latency=latency, waits_on_last_token=holds_last, windows=windows)
+        driver = Driver(rate_limiter)
         async with asyncio.TaskGroup() as group:
             for script, faults, stop, fails in answers:
                 error = ConnectionError("reset") if fails else None
-                telling = ScriptedSource(script, error=error)
-                group.create_task(one(driver, telling, FakeSurface(server, CHANNEL, faults), stop))
+                source = ScriptedSource(script, error=error)
+                group.create_task(one(driver, source, FakeSurface(server, CHANNEL, faults), stop))
             closings = [stop[1] for _, _, stop, _ in answers if stop and stop[0] == "close"]
             if closings:
                 await asyncio.sleep(min(closings))

@@ -1,6 +1,6 @@
-"""How close the pacing comes to what the lanes allow, in virtual time: mean delay per character, longest freeze, 429s.
+"""How close the pacing comes to what the buckets allow, in virtual time: delay per character, longest freeze, 429s.
 
-Discord as reported: 5 edits per 5 s in a channel, 5 per 2 s for an interaction, 50 ms one way. The floor of a lane is
+Discord as reported: 5 edits per 5 s in a channel, 5 per 2 s for an interaction, 50 ms one way. The floor of a bucket is
 the delay of evenly spaced edits that spend all of it: half their distance and the way.
 """
 
@@ -47,16 +47,16 @@ class Result:
 
 
 def measure_stream(bucket: str, text: str, rate: float, answers: int = 1, server: Server | None = None) -> Result:
-    """Let so many answers of the same text appear at once; ``{}`` in a lane's name gives each its own."""
+    """Let so many answers of the same text appear at once; ``{}`` in a bucket's name gives each its own."""
 
     async def scenario() -> Result:
-        lanes = RateLimiter()
+        rate_limiter = RateLimiter()
         stand_in = server or Server(latency=LATENCY, waits_on_last_token=False)
-        stand_in.rate_limiter = lanes
-        driver = Driver(lanes)
-        tellings = [ScriptedSource(script_evenly(text, rate)) for _ in range(answers)]
+        stand_in.rate_limiter = rate_limiter
+        driver = Driver(rate_limiter)
+        sources = [ScriptedSource(script_evenly(text, rate)) for _ in range(answers)]
         surfaces = [FakeSurface(stand_in, bucket.format(number)) for number in range(answers)]
-        pairs = list(zip(tellings, surfaces, strict=True))
+        pairs = list(zip(sources, surfaces, strict=True))
         await asyncio.gather(*(driver.run(t, s, answer_id=s.bucket) for t, s in pairs))
         return Result(
             delay=sum(measure_mean_delay(t, s) for t, s in pairs) / answers,
@@ -162,9 +162,9 @@ def test_channel_bucket_delay_is_near_the_lower_bound_without_a_freeze(text: str
     assert result.refusals == 0
 
 
-@pytest.mark.parametrize("lane", ["channel:1", "interaction:a1"])
-def test_first_words_are_visible_at_once(lane: str) -> None:
-    assert measure_stream(lane, LONG, LONG_RATE).first_words <= LATENCY + 0.2
+@pytest.mark.parametrize("bucket", ["channel:1", "interaction:a1"])
+def test_first_words_are_visible_at_once(bucket: str) -> None:
+    assert measure_stream(bucket, LONG, LONG_RATE).first_words <= LATENCY + 0.2
 
 
 @pytest.mark.parametrize(("text", "rate"), [(SHORT, SHORT_RATE), (LONG, LONG_RATE)])
@@ -211,8 +211,11 @@ def test_unknown_limit_is_learned_without_a_429(limit: int, period: float) -> No
     assert result.delay <= 1.3 * (max(0.4, period / limit) / 2 + LATENCY)
 
 
-@pytest.mark.parametrize("lane", ["channel:1", "interaction:a1"])
-def test_doubled_latency_adds_little_more_than_itself(lane: str) -> None:
-    near, far = measure_stream(lane, LONG, LONG_RATE), measure_stream(lane, LONG, LONG_RATE, server=Server(latency=0.1))
+@pytest.mark.parametrize("bucket", ["channel:1", "interaction:a1"])
+def test_doubled_latency_adds_little_more_than_itself(bucket: str) -> None:
+    near, far = (
+        measure_stream(bucket, LONG, LONG_RATE),
+        measure_stream(bucket, LONG, LONG_RATE, server=Server(latency=0.1)),
+    )
     assert far.delay <= near.delay + 0.1
     assert far.refusals == 0
