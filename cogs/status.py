@@ -18,7 +18,7 @@ from bot.errors import DocentError, RecordsUnusable
 from bot.text.wording import format_count
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable, Collection
 
     from bot.access.admission import Admission
     from bot.admin.status import BuildInfo
@@ -55,6 +55,7 @@ class Status(AdminOnly, commands.Cog):
         admission: Admission,
         records: Records,
         visibility: Visibility,
+        find_rule_faults: Callable[[], Awaitable[Collection[str]]],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._build_info = build_info
@@ -63,6 +64,7 @@ class Status(AdminOnly, commands.Cog):
         self._admission = admission
         self._records = records
         self._visibility = visibility
+        self._find_rule_faults = find_rule_faults
         self._clock = clock
 
     @app_commands.command()
@@ -82,6 +84,7 @@ class Status(AdminOnly, commands.Cog):
         is_told_all = (
             self._visibility.person_for_interaction(interaction).is_operator or len(interaction.client.guilds) <= 1
         )
+        faults = sorted(await self._find_rule_faults())
         whole = Budget(self._admission.count_tokens_today(), limits.total_daily) if is_told_all else None
         return StatusReport(
             self._build_info,
@@ -91,6 +94,9 @@ class Status(AdminOnly, commands.Cog):
             await self._load_statistics_or_error(guild_id),
             Budget(self._admission.count_tokens_today(guild_id=guild_id), limits.guild_daily),
             whole,
+            # They name collections, which may be another server's.
+            rule_faults=faults if is_told_all else (),
+            hidden_rule_faults=0 if is_told_all else len(faults),
         )
 
     async def _load_state_or_error(self) -> LibraryState | str:

@@ -43,19 +43,18 @@ class Rules:
         self._root = root
         self._logged_faults: frozenset[str] = frozenset()
         self._has_searched = False
-        self._faults: frozenset[str] = frozenset()
 
-    @property
-    def faults(self) -> frozenset[str]:
-        """A sentence for each file that was broken when the rules were last loaded."""
-        return self._faults
+    async def find_faults(self) -> frozenset[str]:
+        """Return a sentence for each rule file that is broken now."""
+        await self.load()
+        return self._logged_faults
 
     async def load(self) -> Mapping[str, Rule]:
         """Return each collection's rule by its name without the ``@``; one whose file is broken is closed."""
         rules, faults = await asyncio.to_thread(read_rules, self._root)
         for fault in sorted(faults - self._logged_faults):
             _log.warning("collection rules failed: %s Nobody sees that collection.", fault)
-        self._faults = self._logged_faults = faults
+        self._logged_faults = faults
         if not self._has_searched:
             self._has_searched = True
             for warning in await asyncio.to_thread(find_misplaced_collections, self._root):

@@ -25,7 +25,7 @@ _MESSAGE_LENGTH = 1_900
 def format_page(documents: Sequence[DocumentInfo], number: int, last: int) -> str:
     """Return one page of the list; ``number`` and ``last`` count pages from 0."""
     if not documents:
-        return "No documents yet. Add some with /docs add, then /reindex."
+        return "No document that you may see is searchable. Add some with /docs add, then /reindex."
     lines = [_format_line(each) for each in documents[number * PER_PAGE : (number + 1) * PER_PAGE]]
     passages = sum(each.passages for each in documents)
     head = f"**{format_count(len(documents), 'document')}, {format_count(passages, 'passage')}**"

@@ -6,13 +6,20 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bot.records import AnswerStatus, Statistics
+from bot.text.citations import escape_markdown
 from bot.text.wording import format_count
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bot.domain import LibraryState, Progress
 
 _FAILED_STATUSES = (AnswerStatus.FAILED, AnswerStatus.STALLED, AnswerStatus.OUT_OF_TIME, AnswerStatus.RESTARTING)
 """Ways in which an answer fails."""
+
+
+_MAX_FAULTS = 5
+_FAULT_LENGTH = 150  # characters of a fault, before Markdown is escaped
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +50,8 @@ class StatusReport:
     """The state of everything. ``library`` and ``today`` are error messages if they cannot be loaded.
 
     ``today`` counts the answers of one guild since midnight, ``guild_budget`` is that guild's budget; ``total_budget``
-    is that of all guilds together, None for those who may not see it.
+    is that of all guilds together, None for those who may not see it. ``rule_faults`` are
+    sentences about broken rule files, ``hidden_rule_faults`` counts those that the reader may not see.
     """
 
     build_info: BuildInfo
@@ -53,6 +61,8 @@ class StatusReport:
     today: Statistics | str = field(default_factory=Statistics)
     guild_budget: Budget = field(default_factory=lambda: Budget(0))
     total_budget: Budget | None = None
+    rule_faults: Sequence[str] = ()
+    hidden_rule_faults: int = 0
 
 
 def format_status(report: StatusReport) -> str:
@@ -70,6 +80,7 @@ def format_status(report: StatusReport) -> str:
         f"Now: {format_count(report.running, 'answer')} running, {report.waiting:,} waiting",
         _format_today(report.today),
         ", ".join(budgets),
+        *_format_rule_faults(report),
     ]
     return "\n".join(lines)
 
@@ -78,6 +89,14 @@ def format_progress(progress: Progress) -> str:
     """Return a run's progress without its file's name, which the reader may not be allowed to see."""
     files = f"{progress.files_done:,} of {format_count(progress.files_total, 'file')}"
     return f"-# Reading documents now: {files}, {format_count(progress.nodes_done, 'passage')} so far"
+
+
+def _format_rule_faults(report: StatusReport) -> list[str]:
+    lines = [f"- {escape_markdown(fault, _FAULT_LENGTH)}" for fault in report.rule_faults[:_MAX_FAULTS]]
+    more = len(report.rule_faults) - len(lines) + report.hidden_rule_faults
+    if more:
+        lines.append(f"- {format_count(more, 'file')} more" if lines else f"- {format_count(more, 'file')}")
+    return ["**Broken rule files: nobody sees their collections**", *lines] if lines else []
 
 
 def _format_library(library: LibraryState | str) -> list[str]:

@@ -72,6 +72,7 @@ class App:
     admission: Admission
     answer_service: AnswerService
     reindex_runs: ReindexRuns
+    rules: Rules
     build_info: BuildInfo
     metrics: Metrics
 
@@ -133,8 +134,9 @@ async def build(  # noqa: PLR0913 - everything that a test or a benchmark replac
             on_end=metrics.observe_answer,
         )
         reindex_runs = ReindexRuns(library, driver, records, interval=progress_interval, clock=clock)
+        rules = Rules(settings.data_dir)
         visibility = Visibility(
-            load_rules or Rules(settings.data_dir).load,
+            load_rules or rules.load,
             Admins(parse_ids(settings.admin_users), parse_ids(settings.admin_roles)),
         )
 
@@ -163,6 +165,7 @@ async def build(  # noqa: PLR0913 - everything that a test or a benchmark replac
             admission=admission,
             answer_service=answer_service,
             reindex_runs=reindex_runs,
+            rules=rules,
             build_info=_collect_build_info(settings, records),
             metrics=metrics,
         )
@@ -215,6 +218,7 @@ def _create_cogs(app: App, client: DocentClient, clock: Callable[[], float]) -> 
             admission=app.admission,
             records=records,
             visibility=visibility,
+            find_rule_faults=app.rules.find_faults,
             clock=clock,
         ),
     ]

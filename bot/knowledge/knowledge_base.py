@@ -27,7 +27,7 @@ from bot.domain import (
     collection_of,
 )
 from bot.domain.proxies import NO_PROXIES, Proxies
-from bot.errors import DocentError, IndexBuilding, IndexEmpty, NothingFound, QuestionInvalid
+from bot.errors import DocentError, IndexBuilding, IndexEmpty, IngestionRefused, NothingFound, QuestionInvalid
 from bot.knowledge.answering.extractive import PASSAGES_READ, ExtractiveSynthesizer
 from bot.knowledge.answering.postprocessors import (
     BestPassages,
@@ -64,6 +64,7 @@ from bot.knowledge.stores import FILE_NAME, open_store
 from bot.knowledge.stores.store import NO_EMBEDDING
 from bot.text.invisible import strip_invisible
 from bot.text.search_terms import OTHER_SCRIPT, guess_language
+from bot.text.wording import format_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -87,6 +88,10 @@ MAX_CONCURRENT_READS: Final = 2
 """Attachments that are read at the same time, each in a process of its own."""
 
 KEYWORDS_ONLY: Final = "Searched by keywords only: the embedding model did not answer."
+READING_NOW: Final = "Documents are being read at the moment: ask again when that is done."
+
+_NO_DOCUMENTS: Final = "There are no documents to answer from yet. Docent's operator needs to add some and reindex."
+_RUN_REFUSED: Final = "No documents are searchable: reading them was refused or cancelled. Docent's log says why."
 
 _SAMPLED_PASSAGES, _SAMPLE_STEP = 50, 20
 """Passages whose language is guessed, and of how many each is one."""
@@ -128,6 +133,7 @@ class KnowledgeBase:
         self._language = ""
         self.expects_first_run = False
         """Whether documents will be read soon if there are none; until then a question is told to wait."""
+        self._empty_reason = _NO_DOCUMENTS
         self._document_folder = DocumentFolder(root)
         self._stop_events: set[Event] = set()
         self._closed = Event()
@@ -234,9 +240,14 @@ class KnowledgeBase:
         )
         try:
             response = cast("AsyncStreamingResponse", await engine.aquery(asked))
-        except NothingFound:
+        except NothingFound as error:
             await self._ensure_index()
-            raise
+            # What was not searched may hold the answer.
+            hints = [
+                KEYWORDS_ONLY if retriever.is_keywords_only else "",
+                READING_NOW if self._running is not None else "",
+            ]
+            raise NothingFound(" ".join(filter(None, [str(error), *hints])), nearest=error.nearest) from error
         if not response.source_nodes:
             await self._ensure_index()
         answer = StreamedAnswer(
@@ -340,6 +351,21 @@ class KnowledgeBase:
             StoreUnusable: the index cannot be written.
             AnswerUnavailable: the embedding model failed.
         """
+        request = request or ReindexRequest()
+        is_only_run = not self._stop_events
+        try:
+            report = await self._run_ingestion(request, on_progress)
+        except DocentError as error:
+            if is_only_run and not request.dry_run:
+                self._empty_reason = _describe_failed_run(error)
+            raise
+        if not request.dry_run:
+            self._empty_reason = _describe_empty_run(report)
+        return report
+
+    async def _run_ingestion(
+        self, request: ReindexRequest, on_progress: Callable[[Progress], None] | None
+    ) -> IngestionReport:
         ending = Event()
 
         def report_progress(progress: Progress) -> None:
@@ -348,7 +374,6 @@ class KnowledgeBase:
             if on_progress is not None:
                 on_progress(progress)
 
-        request = request or ReindexRequest()
         run = partial(
             self._ingestion.run,
             collection=request.collection,
@@ -472,7 +497,24 @@ class KnowledgeBase:
             )
         if self.expects_first_run:
             raise IndexBuilding("The documents are about to be read for the first time. Ask again soon.")
-        raise IndexEmpty("There are no documents to answer from yet. Docent's operator needs to add some and reindex.")
+        raise IndexEmpty(self._empty_reason)
+
+
+def _describe_failed_run(error: DocentError) -> str:
+    """Return why nothing is searchable after a run that failed; without paths, for anybody may read it."""
+    if isinstance(error, IngestionRefused):
+        return _RUN_REFUSED
+    return f"No documents are searchable: reading them failed. {error.user_message}"
+
+
+def _describe_empty_run(report: IngestionReport) -> str:
+    """Return why nothing is searchable after a run that ended."""
+    if report.failed:
+        count = format_count(len(report.failed), "document")
+        return f"No documents are searchable: {count} could not be read. Docent's log has the reasons."
+    if report.passed_over:
+        return "No documents are searchable: the documents' folder holds only files of formats that are not read."
+    return _NO_DOCUMENTS
 
 
 def _read_modified_time(path: Path) -> datetime | None:

@@ -74,7 +74,7 @@ async def test_a_broken_rule_closes_its_own_collection_is_named_and_touches_no_o
     rules = Rules(tmp_path)
     with caplog.at_level(logging.WARNING):
         assert await rules.load() == {"broken": Rule(), "whole": Rule(roles=frozenset({7}))}
-    (fault,) = rules.faults
+    (fault,) = await rules.find_faults()
     assert fault.startswith("@broken.toml: ")
     assert reason in fault or "not UTF-8" in fault
     assert any("@broken.toml" in line and "failed" in line for line in caplog.messages)

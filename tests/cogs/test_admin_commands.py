@@ -22,6 +22,8 @@ from tests.fakes.bot_in_guild import wait_until
 from tests.fakes.running_bot import running_bot
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bot.simulator.world import Interaction
     from tests.fakes.running_bot import RunningBot
 
@@ -243,6 +245,22 @@ async def test_status_shows_the_admin_the_state_of_the_bot(memory_records: SqlRe
     assert "generation 7" in text
     assert "3 documents, 40 passages" in text
     assert "first words after 2.0 s" in text
+
+
+@pytest.mark.parametrize("guild_count", [1, 2])
+async def test_status_names_broken_rule_files_unless_they_may_be_of_another_server(
+    tmp_path: Path, guild_count: int
+) -> None:
+    (tmp_path / "@board.toml").write_text("roles = []")
+    world = world_with_admin()
+    if guild_count == 2:
+        world.admin.add_guild("Elsewhere")
+    async with running_bot(world=world, data_dir=tmp_path) as chat:
+        use_command(chat, "status")
+        text = (await chat.wait_for_ephemeral()).current_state.content
+    assert "Broken rule files: nobody sees their collections" in text
+    assert ("board.toml\\: roles is an empty list" in text) == (guild_count == 1)
+    assert ("- 1 file" in text) == (guild_count == 2)
 
 
 COMMANDS: dict[str, dict[str, object]] = {

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+import re
 import shutil
 import threading
 import time
@@ -15,6 +16,7 @@ from pydantic import SecretStr
 
 from bot.domain import Attachment, Image, Question, ReindexRequest, Scope, Turn, Usage
 from bot.errors import (
+    DocentError,
     DocumentUnreadable,
     IndexBuilding,
     IndexEmpty,
@@ -28,6 +30,7 @@ from bot.knowledge.knowledge_base import KEYWORDS_ONLY
 from bot.knowledge.models.local import load_local_embedding
 from tests.fakes.openai_server import (
     Completion,
+    ErrorResponse,
     OpenAIServer,
     make_completion,
     make_model_not_found_error,
@@ -149,6 +152,42 @@ async def test_question_before_the_first_run_is_told_to_wait_until_that_run_has_
         await base.reindex()
         with pytest.raises(IndexEmpty):
             await base.answer(Question("kettle", "1"))
+
+
+@pytest.mark.parametrize(
+    ("state", "kind", "message"),
+    [
+        ("nothing read yet", IndexEmpty, "There are no documents to answer from yet."),
+        ("empty folder", IndexEmpty, "There are no documents to answer from yet."),
+        ("all unreadable", IndexEmpty, "No documents are searchable: 1 document could not be read."),
+        ("only other formats", IndexEmpty, "holds only files of formats that are not read."),
+        ("folder missing", IndexEmpty, "reading them was refused or cancelled. Docent's log says why."),
+        ("embedding failed", IndexEmpty, "reading them failed. The model's server failed"),
+        ("read", NothingFound, "Tea"),
+    ],
+)
+async def test_message_about_missing_documents_is_true_in_each_state(
+    root: Path, state: str, kind: type[Exception], message: str
+) -> None:
+    async with OpenAIServer() as server:
+        embedding = EmbeddingChoice("fake-embedding", server.url, KEY) if state == "embedding failed" else None
+        server.embedding_error = ErrorResponse(500)
+        if state not in {"embedding failed", "read", "nothing read yet"}:
+            empty_folder(root)
+        match state:
+            case "all unreadable":
+                (root / "a.pdf").write_bytes(b"%PDF-1.4 damaged")
+            case "only other formats":
+                (root / "a.psd").write_bytes(b"8BPS")
+            case "folder missing":
+                shutil.rmtree(root)
+        async with open_knowledge_base(root, embedding=embedding) as base:
+            if state != "nothing read yet":
+                with suppress(DocentError):
+                    await base.reindex()
+            with pytest.raises(kind, match=re.escape(message)) as caught:
+                await base.answer(Question("Which submarine crossed the arctic?", "1"))
+            assert str(root) not in str(caught.value)
 
 
 async def test_unmatched_question_names_the_nearest_documents_and_calls_no_model(
