@@ -16,6 +16,7 @@ from discord.ext import commands
 
 from bot.answers.excerpts import copy_text, format_sources
 from bot.answers.status_lines import INTERRUPTED_NOTE, append_note
+from bot.answers.stored_answer import render_page
 from bot.discord_adapter import answer_buttons
 from bot.discord_adapter.answer_buttons import ButtonAction
 from bot.discord_adapter.components import FORGED
@@ -149,7 +150,22 @@ class Answers(commands.Cog):
         elif record.status is AnswerStatus.WRITING and not self._answer_service.is_writing(record.answer_id):
             await self._finish_interrupted(interaction, record)
         else:
+            await self._show_again(interaction, record)
+
+    async def _show_again(self, interaction: discord.Interaction[Any], record: AnswerRecord) -> None:
+        """Show an ended answer from its record: an edit that Discord applied late has put back an older state."""
+        message_id = interaction.message.id if interaction.message else 0
+        page = render_page(record, message_id) if _shows_stop_button(interaction, record) else None
+        if page is None:
             await send_ephemeral(interaction, ALREADY_ENDED)
+            return
+        is_last = message_id == record.message_ids[-1]
+        await interaction.response.edit_message(
+            content=page,
+            view=_build_view(answer_buttons.build_final_buttons(record)) if is_last else None,
+            suppress_embeds=True,
+            allowed_mentions=discord.AllowedMentions.none(),
+        )
 
     async def _finish_interrupted(self, interaction: discord.Interaction[Any], record: AnswerRecord) -> None:
         """End a message that was left unfinished when the bot was killed, and offer to ask again."""
@@ -203,6 +219,14 @@ class Answers(commands.Cog):
         vote = Vote(record.answer_id, interaction.user.id, is_up=is_up, at=self._clock(), comment=comment)
         if not await self._records.save_vote(vote):
             raise RecordsUnusable("The vote was not counted: its answer is no longer stored.")
+
+
+def _shows_stop_button(interaction: discord.Interaction[Any], record: AnswerRecord) -> bool:
+    """Return whether the clicked message looks as if its answer were still being written."""
+    rows = interaction.message.components if interaction.message else []
+    stop_id = answer_buttons.format_custom_id(ButtonAction.STOP, record.answer_id)
+    buttons = (button for row in rows if isinstance(row, discord.ActionRow) for button in row.children)
+    return any(button.custom_id == stop_id for button in buttons)
 
 
 def _is_ephemeral(interaction: discord.Interaction[Any]) -> bool:

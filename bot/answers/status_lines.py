@@ -44,6 +44,14 @@ _FINISH_NOTES = {
     AnswerStatus.FILTERED: "Cut off: the model provider's filter stopped the answer.",
 }
 
+_STORED_REASONS = {
+    AnswerStatus.FAILED: "The answer failed: ask again to retry.",
+    AnswerStatus.STALLED: "Timeout: the model stopped sending. Ask again to retry.",
+    AnswerStatus.OUT_OF_TIME: "Timeout: the answer took too long. Ask for less at once.",
+    AnswerStatus.RESTARTING: "Docent was restarted: ask again.",
+    AnswerStatus.LOST: "Discord did not take the rest of the answer.",
+}
+
 _MAX_LISTED_DOCUMENTS = 2
 """Documents that a status line names; the others are counted."""
 _MINUTE = 60
@@ -82,6 +90,17 @@ def format_reading_status(sources: Sequence[Source], searched_for: str = "") -> 
 def format_finish_note(status: AnswerStatus) -> str:
     """Return why the model ended before it was done; "" if it was done."""
     return _FINISH_NOTES.get(status, "")
+
+
+def format_stored_note(status: AnswerStatus, *, has_text: bool) -> str:
+    """Return the closing note of an answer that is shown again from its record, which does not hold the first one."""
+    if status is AnswerStatus.STOPPED:
+        note = "Stopped."
+    elif status.is_interrupted:
+        note = f"{_INTERRUPTED}{_STORED_REASONS.get(status, 'Ask again to retry.')}"
+    else:
+        note = format_finish_note(status)
+    return format_subtext(note) if has_text or not note else note
 
 
 def format_interruption(end_reason: EndReason) -> str:

@@ -31,7 +31,7 @@ from bot.streaming.protocols import (
     TooLong,
 )
 from bot.streaming.rate_limits import EditClaim, RateLimiter, bucket_for_posts
-from bot.streaming.reply import Pace, PageLimits, Reply, strip_cursor
+from bot.streaming.reply import Pace, PageLimits, Reply, render_final_pages, strip_cursor
 from bot.streaming.run import Deadlines
 
 __all__ = [
@@ -69,6 +69,7 @@ __all__ = [
     "Urgency",
     "bucket_for_posts",
     "parse_table_header",
+    "render_final_pages",
     "split_cells",
     "strip_cursor",
 ]

@@ -128,6 +128,11 @@ class Reply:
         return self._final_pages is not None
 
     @property
+    def final_pages(self) -> list[str]:
+        """The pages as they will stay; empty as long as text may come."""
+        return list(self._final_pages or ())
+
+    @property
     def is_complete(self) -> bool:
         """Whether everything is visible, closing words included."""
         return (
@@ -392,6 +397,22 @@ class Reply:
         delta = self._received[-1] if self._received else ""
         at_edge = delta[:1].isspace() or not delta[-1:].isalnum()
         return at_edge and len(self._open_page_text.strip()) >= _FIRST_WORDS_LENGTH
+
+
+def render_final_pages(
+    text: str,
+    closing: Closing,
+    *,
+    allowed_urls: Collection[str],
+    citations: Mapping[int, str],
+    page_limits: PageLimits | None = None,
+) -> list[str]:
+    """Return the pages of an answer whose whole text is known, as they are when its reply has ended."""
+    reply = Reply(status="", now=0.0, page_limits=page_limits)
+    reply.announce("", 0.0, allowed_urls=allowed_urls, citations=citations)
+    reply.receive(text, 0.0)
+    reply.finish(closing, 0.0)
+    return reply.final_pages
 
 
 def _format_stall_note(seconds: int) -> str:

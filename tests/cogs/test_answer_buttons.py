@@ -190,6 +190,24 @@ async def test_stop_on_an_ended_answer_is_reported() -> None:
         )
 
 
+async def test_stop_left_on_an_ended_answer_shows_it_again_from_its_record() -> None:
+    async with answer_in_progress() as scene:
+        old_state = scene.answer.current_state
+        scene.press("Stop")
+        await wait_until(lambda: "Retry" in scene.find_buttons())
+        await scene.wait_until_saved()
+        ended_state = scene.answer.current_state
+        # Discord applies an edit of before, late: half the text, and the Stop button.
+        scene.answer.states.append(old_state)
+        assert "Stop" in scene.find_buttons()
+        scene.press("Stop")
+        await wait_until(lambda: "Retry" in scene.find_buttons())
+        text, _, note = scene.answer.current_state.content.partition("\n\n-# ")
+        assert text == ended_state.content.partition("\n\n-# ")[0]
+        assert note.splitlines()[0] == "Stopped."
+        assert scene.answer.current_state.components == ended_state.components
+
+
 @pytest.mark.parametrize(
     "action",
     [

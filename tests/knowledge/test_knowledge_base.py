@@ -174,13 +174,12 @@ async def test_message_about_missing_documents_is_true_in_each_state(
         server.embedding_error = ErrorResponse(500)
         if state not in {"embedding failed", "read", "nothing read yet"}:
             empty_folder(root)
-        match state:
-            case "all unreadable":
-                (root / "a.pdf").write_bytes(b"%PDF-1.4 damaged")
-            case "only other formats":
-                (root / "a.psd").write_bytes(b"8BPS")
-            case "folder missing":
-                shutil.rmtree(root)
+        if state == "all unreadable":
+            (root / "a.pdf").write_bytes(b"%PDF-1.4 damaged")
+        elif state == "only other formats":
+            (root / "a.psd").write_bytes(b"8BPS")
+        elif state == "folder missing":
+            shutil.rmtree(root)
         async with open_knowledge_base(root, embedding=embedding) as base:
             if state != "nothing read yet":
                 with suppress(DocentError):
