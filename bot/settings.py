@@ -112,6 +112,10 @@ def _count_concurrent_answers() -> int:
     return 12 * max(1, min(cores, 4))
 
 
+_STORE_KINDS = {"postgresql+asyncpg": ("PostgreSQL", "use pg_dump --schema=docent")}
+"""Databases that can hold the index, by their address's scheme: what people call them, and how they are backed up."""
+
+
 class Settings(BaseSettings):
     """The operator's settings. A field's name is its variable's name in lower case."""
 
@@ -335,6 +339,20 @@ class Settings(BaseSettings):
     def store_location(self) -> Path | str:
         """Return the index's place: a file in ``state_dir``, or a database's URL."""
         return self.state_dir / "index.sqlite" if self.store_url is None else self.store_url.get_secret_value()
+
+    @property
+    def store_name(self) -> str:
+        """Return what people call the index's database."""
+        return "a SQLite file" if self.store_url is None else self._store_kind[0]
+
+    @property
+    def store_backup(self) -> str:
+        """Return how the index's database is backed up; "" for a file, which ``backup`` copies."""
+        return "" if self.store_url is None else self._store_kind[1]
+
+    @property
+    def _store_kind(self) -> tuple[str, str]:
+        return _STORE_KINDS[str(self.store_location).partition(":")[0]]
 
     @property
     def proxies(self) -> Proxies:

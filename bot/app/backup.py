@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 INDEX: Final = "index.sqlite"
 RECORDS: Final = "records.sqlite"
-_PG_DUMP: Final = "{what} in PostgreSQL: use pg_dump --schema={schema} (docs/operations.md)."
 
 
 async def back_up(settings: Settings, terminal: Terminal, target: Path) -> None:
@@ -55,10 +54,12 @@ def _list_local_names(settings: Settings) -> list[str]:
 
 
 def _list_server_notices(settings: Settings) -> list[str]:
-    return [
-        *([_PG_DUMP.format(what="The index is", schema="docent")] if settings.store_url else []),
-        *([_PG_DUMP.format(what="The records are", schema="docent_records")] if settings.records_url else []),
-    ]
+    notices: list[str] = []
+    if settings.store_backup:
+        notices.append(f"The index is in {settings.store_name}: {settings.store_backup} (docs/operations.md).")
+    if settings.records_url:
+        notices.append("The records are in PostgreSQL: use pg_dump --schema=docent_records (docs/operations.md).")
+    return notices
 
 
 def _copy_all(settings: Settings, source: Path, target: Path) -> list[str]:

@@ -251,7 +251,7 @@ def _collect_build_info(settings: Settings, records: Records) -> BuildInfo:
         version=read_version(),
         language_model=language_model,
         embedding_model=embedding_model,
-        index="PostgreSQL" if settings.store_url else "a SQLite file",
+        index=settings.store_name,
         records=records.backend,
     )
 
