@@ -19,6 +19,7 @@ from bot.discord_adapter import can_write
 from bot.discord_adapter.components import ComponentHandler, ComponentRouter, PersistentComponent
 from bot.discord_adapter.deduplication import EventDeduplicator
 from bot.discord_adapter.replies import report_error, send_ephemeral
+from bot.discord_adapter.supervision import InteractionSupervisor
 from bot.errors import Problem, SettingsInvalid
 
 if TYPE_CHECKING:
@@ -96,7 +97,8 @@ class DocentClient(commands.Bot):
         self._first_ready = asyncio.Event()
         self.is_shutting_down = False
         self.events = EventDeduplicator()
-        self.components = ComponentRouter(self.events)
+        self.supervisor = InteractionSupervisor()
+        self.components = ComponentRouter(self.events, self.supervisor)
 
     async def setup_hook(self) -> None:
         """Add the cogs, their components and their context menus."""
@@ -123,7 +125,7 @@ class DocentClient(commands.Bot):
                     serving.result()
             finally:
                 self.is_shutting_down = True
-                await asyncio.gather(self._driver.close(GRACE), self._run_before_close())
+                await asyncio.gather(self._driver.close(GRACE), self._run_before_close(), self.supervisor.close())
                 await self.close()
                 ending: list[asyncio.Task[Any]] = [task for task in (serving, stopping, self._first_ready_task) if task]
                 for task in ending:
@@ -305,7 +307,9 @@ class _Tree(app_commands.CommandTree[DocentClient]):
             return False
         if interaction.client.is_shutting_down:
             await send_ephemeral(interaction, "Docent is restarting. Ask again in a moment.")
-        return not interaction.client.is_shutting_down
+            return False
+        interaction.client.supervisor.watch(interaction)
+        return True
 
     async def on_error(
         self, interaction: discord.Interaction[DocentClient], error: app_commands.AppCommandError, /

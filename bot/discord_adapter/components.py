@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from bot.discord_adapter.deduplication import EventDeduplicator
+    from bot.discord_adapter.supervision import InteractionSupervisor
     from bot.discord_adapter.visibility import Visibility
 
 FORGED = "This button is not from this bot."
@@ -96,8 +97,9 @@ class AdminOnly:
 class ComponentRouter:
     """Passes each component to the cog of its family, once."""
 
-    def __init__(self, events: EventDeduplicator) -> None:
+    def __init__(self, events: EventDeduplicator, supervisor: InteractionSupervisor) -> None:
         self._events = events
+        self._supervisor = supervisor
         self._handlers: dict[str, ComponentHandler] = {}
         self._process_token = secrets.token_hex(4)
 
@@ -133,6 +135,7 @@ class ComponentRouter:
         """Have a component or modal handled; whatever fails is reported to the person who used it."""
         if not self._events.is_first(interaction.id):
             return
+        self._supervisor.watch(interaction)
         custom_id = parse_custom_id(custom_id_of(interaction))
         handler = self._handlers.get(custom_id.family) if custom_id else None
         try:
@@ -170,7 +173,10 @@ class Modal(ui.Modal):
 
     async def interaction_check(self, interaction: discord.Interaction[Any], /) -> bool:
         """Ignore what was delivered before."""
-        return bool(interaction.client.events.is_first(interaction.id))
+        is_first = bool(interaction.client.events.is_first(interaction.id))
+        if is_first:
+            interaction.client.supervisor.watch(interaction)
+        return is_first
 
     async def on_submit(self, interaction: discord.Interaction[Any], /) -> None:
         """Do what the modal is for; report what fails."""

@@ -163,7 +163,7 @@ async def test_question_before_the_first_run_is_told_to_wait_until_that_run_has_
         ("only other formats", IndexEmpty, "holds only files of formats that are not read."),
         ("folder missing", IndexEmpty, "reading them was refused or cancelled. Docent's log says why."),
         ("embedding failed", IndexEmpty, "reading them failed. The model's server failed"),
-        ("read", NothingFound, "Tea"),
+        ("read", NothingFound, "The documents do not"),
     ],
 )
 async def test_message_about_missing_documents_is_true_in_each_state(
