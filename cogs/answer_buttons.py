@@ -160,12 +160,8 @@ class Answers(commands.Cog):
             await send_ephemeral(interaction, ALREADY_ENDED)
             return
         is_last = message_id == record.message_ids[-1]
-        await interaction.response.edit_message(
-            content=page,
-            view=_build_view(answer_buttons.build_final_buttons(record)) if is_last else None,
-            suppress_embeds=True,
-            allowed_mentions=discord.AllowedMentions.none(),
-        )
+        view = _build_view(answer_buttons.build_final_buttons(record)) if is_last else None
+        await edit_clicked_message(interaction, page, view)
 
     async def _finish_interrupted(self, interaction: discord.Interaction[Any], record: AnswerRecord) -> None:
         """End a message that was left unfinished when the bot was killed, and offer to ask again."""

@@ -10,6 +10,7 @@ import aiohttp
 import discord
 
 from bot.discord_adapter.http import describe_error
+from bot.discord_adapter.replies import edit_original_message
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -56,6 +57,6 @@ class InteractionSupervisor:
             response = await interaction.original_response()
             if response.flags.loading:
                 _log.warning("Interaction %s: timeout, it was left without a response", interaction.id)
-                await interaction.edit_original_response(content=NO_RESPONSE)
+                await edit_original_message(interaction, NO_RESPONSE)
         except _DISCORD_ERRORS as error:
             _log.warning("Interaction %s: ending it failed: %s", interaction.id, describe_error(error))
