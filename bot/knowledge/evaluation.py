@@ -53,7 +53,7 @@ class EvalQuestion:
     other_documents: tuple[str, ...] = ()
 
     def is_answered_by(self, text: str) -> bool:
-        """Whether the text holds what a right answer holds, markup and case aside."""
+        """Return whether the text holds what a right answer holds, markup and case aside."""
         plain = _normalize_text(text)
         return bool(self.expected_answers) and all(
             any(_normalize_text(one) in plain for one in group) for group in self.expected_answers
@@ -247,13 +247,13 @@ async def _search(base: KnowledgeBase, case: EvalQuestion, document: str, scope:
 
 
 def _find_answer_rank(case: EvalQuestion, hits: Sequence[NodeWithScore]) -> int | None:
-    """How many of the best passages together hold the answer; None where the first ten do not."""
+    """Return how many of the best passages together hold the answer; None where the first ten do not."""
     texts = [get_text_node(hit).text for hit in hits[:MAX_RANK]]
     return next((size for size in range(1, len(texts) + 1) if case.is_answered_by("\n".join(texts[:size]))), None)
 
 
 async def _measure_time(work: Awaitable[_T]) -> tuple[_T, float]:
-    """What comes of it, and the seconds it took."""
+    """Await the work; return its result and the seconds it took."""
     began = time.perf_counter()
     return await work, time.perf_counter() - began
 
@@ -315,13 +315,13 @@ def _compute_stats(verdicts: Sequence[_Verdict]) -> AnswerStats:
 
 
 def _share(claims: Iterable[bool]) -> float:
-    """The part of the claims that hold; 0 where there are none."""
+    """Return the share of claims that are true; 0 where there are none."""
     held = list(claims)
     return sum(held) / len(held) if held else 0.0
 
 
 def _normalize_text(text: str) -> str:
-    """The text without marks of code and emphasis, in one case, each gap one space."""
+    """Return the text without marks of code and emphasis, case-folded, each gap one space."""
     return " ".join(re.sub(r"[`*\\]|^> ?", "", text, flags=re.MULTILINE).split()).casefold()
 
 

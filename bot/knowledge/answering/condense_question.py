@@ -78,7 +78,7 @@ async def condense_question(question: Question, model: StreamingModel | None) ->
 
 
 def is_self_contained(text: str) -> bool:
-    """Whether a question can be understood by itself: long enough, and without a reference to earlier messages."""
+    """Return whether a question is long enough and has no reference to earlier messages."""
     if _CONTINUATION.match(text) or _BACK_REFERENCE.search(text):
         return False
     return len(set(extract_stems(text))) >= _MIN_TERMS

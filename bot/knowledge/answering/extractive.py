@@ -70,7 +70,7 @@ _log = logging.getLogger(__name__)
 # --- Scores: what a unit shares with the question ----------------------------------------------------------------
 
 SIMILARITY_WEIGHT: Final = 0.8
-"""Of it a quarter is the passage's: sentences that say "it" speak for themselves only below their heading."""
+"""A quarter of it is the passage's similarity: a sentence that says "it" is understood only with its heading."""
 
 PASSAGE_SHARE: Final = 0.25
 OVERLAP_WEIGHT: Final = 0.15
@@ -131,7 +131,7 @@ def score_answer_type(question: str, text: str) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """A unit, the source it stands in, its place there, and its score."""
+    """A unit, the source it is in, its position there, and its score."""
 
     unit: QuotableUnit
     source: Source
@@ -226,14 +226,14 @@ def _shorten_code(unit: QuotableUnit) -> QuotableUnit:
 
 
 def _extract_words(unit: QuotableUnit) -> list[str]:
-    """What a unit says, without its marks: the same in a page, in its source and as plain text. Code stays as it is."""
+    """Return the words of a unit without its Markdown marks; code stays as it is."""
     if unit.is_block:
         return unit.full_text.split()
     return re.findall(r"[^\W_]+", re.sub(r"\]\([^)\s]*\)", " ", unit.full_text).casefold())
 
 
 def _is_duplicate(words: Sequence[str], others: Sequence[str]) -> bool:
-    """Whether all of it is said by the others, or the same but for numbers that one of both lacks: those of notes."""
+    """Return whether the others contain these words, or differ only by numbers that one of both lacks (footnotes)."""
     if f" {' '.join(words)} " in f" {' '.join(others)} ":
         return True
     own, theirs = ({word for word in each if word.isdecimal()} for each in (words, others))
@@ -249,7 +249,7 @@ def format_doubt(missing: Sequence[str], *, is_low_confidence: bool) -> str:
 
 
 def render_quotes(quotes: Sequence[Quote]) -> Iterator[str]:
-    """The answer's paragraphs: per source, in the order of the best, its heading with [n] and then what is quoted.
+    """Yield the answer's paragraphs: for each source, best first, its heading with [n] and then what is quoted.
 
     A file that came with the question is no source, and has no number.
     """
@@ -270,7 +270,7 @@ def _render_unit(unit: QuotableUnit, *, has_lead_in: bool) -> Iterator[str]:
 
 
 def _escape_citations(text: str) -> str:
-    """The text with a document's own [n] made plain: it must not pass for one of ours."""
+    """Escape a document's own [n], so that it is not taken for a citation of this answer."""
     return re.sub(r"(?<!\\)\[(?=[\d ,;–-]+\])", r"\\[", text)
 
 

@@ -232,7 +232,7 @@ def _make_shingles(text: str) -> frozenset[tuple[str, ...]]:
 
 
 def _is_foreign(question: str, nodes: Sequence[NodeWithScore]) -> bool:
-    """Whether the question is in another language than the best passages."""
+    """Return whether the question is in another language than the best passages."""
     texts = " ".join(get_text_node(hit).text for hit in nodes[:_LANGUAGE_SAMPLE])
     return guess_language(question) != guess_language(texts)
 

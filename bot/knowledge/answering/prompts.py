@@ -189,7 +189,7 @@ _FOLLOW_UP: Final = """\
 
 
 def build_condense_prompt(delimiter: str) -> ChatPromptTemplate:
-    """The prompt that makes a follow-up self-contained; ``delimiter`` is random, as in ``build_question_prompt``."""
+    """Return the prompt that makes a follow-up self-contained; ``delimiter`` is random."""
     template = ChatPromptTemplate(
         [ChatMessage(_REWRITER, role=MessageRole.SYSTEM), ChatMessage(_FOLLOW_UP, role=MessageRole.USER)]
     )

@@ -76,7 +76,7 @@ class GroundedQueryEngine(RetrieverQueryEngine):
     async def _condense(self, asked: str) -> QueryBundle:
         """Return the question as the synthesizer reads it, and the text that is searched for."""
         files = self._question.attachments
-        # What came with the question is what it points at, not what was said before.
+        # A question with files refers to these, not to earlier messages.
         text = (
             asked
             if files or self._question.images

@@ -82,7 +82,7 @@ def _split_blocks(lines: Sequence[str]) -> Iterator[list[str]]:
 
 
 def _strip_blockquote(line: str, max_depth: int) -> tuple[str, int]:
-    """The line without its marks of quotation, so many at most, and how many they were."""
+    """Return the line without its quotation marks (``max_depth`` at most), and how many they were."""
     depth = 0
     while depth < max_depth and (mark := _BLOCKQUOTE.match(line)):
         line, depth = line[mark.end() :], depth + 1

@@ -28,7 +28,7 @@ RERANKED: Final = 32
 """Passages that are sent; those behind them keep their order."""
 
 TIMEOUT: Final = 5.0
-"""Seconds that a reranker may take before the retriever's order stands."""
+"""Seconds that a reranker may take; after them the retriever's order is kept."""
 
 _OTHER_FORM: Final = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY})
 _log = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ class RemoteReranker(BaseNodePostprocessor):
                 scores = parse_scores(await self.request_scores(query_bundle.embedding_strs[0], texts), len(texts))
         except (httpx.HTTPError, ValueError, TimeoutError) as error:
             # The message of such an error may quote the address with its key: its kind is enough.
-            _log.warning("reranking failed (%s): the retriever's order stands", type(error).__name__)
+            _log.warning("reranking failed (%s): the retriever's order is kept", type(error).__name__)
             return nodes
         order = sorted(range(len(sent)), key=lambda place: -scores[place])
         return [*(NodeWithScore(node=sent[place].node, score=scores[place]) for place in order), *rest]
