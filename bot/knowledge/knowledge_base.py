@@ -93,8 +93,9 @@ READING_NOW: Final = "Documents are being read at the moment: ask again when tha
 _NO_DOCUMENTS: Final = "There are no documents to answer from yet. Docent's operator needs to add some and reindex."
 _RUN_REFUSED: Final = "No documents are searchable: reading them was refused or cancelled. Docent's log says why."
 
-_SAMPLED_PASSAGES, _SAMPLE_STEP = 50, 20
-"""Passages whose language is guessed, and of how many each is one."""
+_SAMPLED_PASSAGES: Final = 50
+"""Passages whose language is guessed, evenly chosen from the first ``_SAMPLE_RANGE``."""
+_SAMPLE_RANGE: Final = 1_000
 
 _MAX_LISTED_DOCUMENTS = 3  # documents named in an error message; the others are counted
 _log = logging.getLogger(__name__)
@@ -329,8 +330,8 @@ class KnowledgeBase:
 
     def _detect_language(self) -> None:
         """Note the language of most documents, by some of their passages, and tell a local model; blocks."""
-        texts = [node.text for node in islice(self._store.nodes(), 0, _SAMPLED_PASSAGES * _SAMPLE_STEP, _SAMPLE_STEP)]
-        languages = Counter(map(guess_language, texts))
+        texts = [node.text for node in islice(self._store.nodes(), _SAMPLE_RANGE)]
+        languages = Counter(map(guess_language, texts[:: max(1, len(texts) // _SAMPLED_PASSAGES)]))
         self._language = (languages.most_common(1)[0][0] or OTHER_SCRIPT) if languages else ""
         if isinstance(self._embedding, LocalEmbedding) and self._language:
             self._embedding.set_document_language(self._language)

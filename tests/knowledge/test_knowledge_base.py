@@ -28,6 +28,7 @@ from bot.errors import (
 from bot.knowledge import EmbeddingChoice, KnowledgeBase, LanguageModelChoice, LocalEmbeddingChoice
 from bot.knowledge.knowledge_base import KEYWORDS_ONLY
 from bot.knowledge.models.local import load_local_embedding
+from bot.text.search_terms import OTHER_SCRIPT
 from tests.fakes.openai_server import (
     Completion,
     ErrorResponse,
@@ -96,6 +97,30 @@ async def test_from_documents_to_a_streamed_sourced_answer(root: Path) -> None:
         assert answer.usage == Usage(100, 4)
         state = await base.state()
         assert (state.documents, state.nodes, state.embedding, state.running) == (3, 3, "fake-embedding", None)
+
+
+@pytest.mark.parametrize(
+    ("texts", "language"),
+    [
+        (["The kettle is red.", "It is kept in the cellar.", "Das ist der Keller."], "en"),
+        (["The kettle is red.", "Der Kessel ist rot.", "Das Fahrrad ist im Keller."], "de"),
+        (["水壶是红色的。"], OTHER_SCRIPT),
+    ],
+)
+async def test_language_of_most_documents_is_known_after_a_run_and_after_reopening(
+    tmp_path: Path, texts: list[str], language: str
+) -> None:
+    root = tmp_path / "documents"
+    root.mkdir()
+    for place, text in enumerate(texts):
+        (root / f"{place}.md").write_text(f"# T\n\n{text}\n", encoding="utf-8")
+    async with open_knowledge_base(root) as base:
+        assert (await base.state()).language == ""
+        await base.reindex()
+        assert (await base.state()).language == language
+    async with open_knowledge_base(root) as base:
+        state = await base.state()
+        assert (state.language, state.can_read_language) == (language, True)  # keywords are in every language
 
 
 async def test_answer_never_uses_a_collection_outside_the_scope(root: Path) -> None:
