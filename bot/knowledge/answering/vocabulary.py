@@ -24,6 +24,7 @@ MAX_CHECKED_WORDS: Final = 8
 MIN_CORRECTED_LENGTH: Final = 5
 """Characters of a word that is corrected: a shorter one is near too many others."""
 
+_MIN_BASE: Final = 4  # letters that are left of a word without its beginning
 _BATCH_SIZE: Final = 60  # words looked up by one search; a store takes 64
 _BATCH_PASSAGES: Final = 8
 _LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
@@ -31,7 +32,12 @@ _WORD: Final = re.compile(r"[^\W_]+")
 _SENTENCE_START: Final = re.compile(r"(?:^|[.!?:\n])[\"'“(*`\s]*$")
 _IS_MIXED: Final = re.compile(r"[A-Z].*[A-Z]|[a-z][A-Z]|[^\W\d_]\d|\d[^\W\d_]")
 # Endings that come off before a word is looked up among the ordinary ones, and what stood there before them.
-_INFLECTIONS: Final = (("s", ""), ("es", ""), ("ed", ""), ("ed", "e"), ("ing", ""), ("ing", "e"))
+_INFLECTIONS: Final = (
+    *(("s", ""), ("es", ""), ("ed", ""), ("ed", "e"), ("en", ""), ("en", "e"), ("ing", ""), ("ing", "e")),
+    *(("er", ""), ("er", "e"), ("est", ""), ("est", "e"), ("ly", "")),
+)
+_PREFIXES: Final = ("mis", "un", "over", "non", "dis")
+"""Beginnings that come off likewise: who mistyped a password asks about typing."""
 
 
 class WordChecker:
@@ -135,7 +141,9 @@ def _is_rare(question: str, found: re.Match[str]) -> bool:
 def is_ordinary_word(word: str) -> bool:
     """Return whether a word, in one of its forms, is so common that a tokenizer has one token for it."""
     folded = word.casefold()
-    return any(len(get_tokenizer()(f" {form}")) == 1 for form in _list_forms(folded))
+    bases = [folded, *(folded.removeprefix(prefix) for prefix in _PREFIXES if folded.startswith(prefix))]
+    forms = [form for base in bases if len(base) >= min(len(folded), _MIN_BASE) for form in _list_forms(base)]
+    return any(len(get_tokenizer()(f" {form}")) == 1 for form in forms)
 
 
 def _list_forms(word: str) -> Iterator[str]:

@@ -87,6 +87,16 @@ def test_everyday_words_are_ordinary_in_each_form(word: str) -> None:
     assert is_ordinary_word(word)
 
 
+@pytest.mark.parametrize("word", ["woken", "rewritten", "mistyped", "unplugged", "overheated", "quickest", "loosely"])
+def test_derived_words_are_as_ordinary_as_what_they_are_derived_from(word: str) -> None:
+    assert is_ordinary_word(word)
+
+
+@pytest.mark.parametrize("word", ["restic", "pgvector", "okta", "RFID", "roundcube", "unrar", "minio"])
+def test_names_of_things_are_not_ordinary(word: str) -> None:
+    assert not is_ordinary_word(word)
+
+
 @given(st.text("abcdefghij", min_size=5, max_size=12), st.data())
 def test_one_slip_is_undone_by_one_edit(word: str, data: st.DataObject) -> None:
     slip = data.draw(st.sampled_from(sorted(generate_edits(word))))
