@@ -271,11 +271,12 @@ def _classify_error(error: discord.HTTPException) -> SurfaceBusy | SurfaceGone:
             return SurfaceBusy(parse_retry_after(error.response.headers))
         except (KeyError, ValueError):
             return SurfaceBusy(_RETRY_LATER)
-    if error.status in _REFUSED_STATUSES:
+    if not _CLIENT_ERROR <= error.status < _SERVER_ERROR:
+        return SurfaceBusy(_RETRY_SOON)
+    # An error without one of Discord's codes comes from something on the way: nobody has deleted the message.
+    if error.status in _REFUSED_STATUSES or not error.code:
         return SurfaceRefused(describe_error(error))
-    if _CLIENT_ERROR <= error.status < _SERVER_ERROR:
-        return SurfaceGone(describe_error(error))
-    return SurfaceBusy(_RETRY_SOON)
+    return SurfaceGone(describe_error(error))
 
 
 def _build_form(body: Json | None, file: str) -> aiohttp.FormData:

@@ -28,7 +28,7 @@ from bot.discord_adapter.http import (
 )
 from bot.discord_adapter.permissions import can_write, has_write_permission
 from bot.discord_adapter.replies import ALREADY_ACKNOWLEDGED, REQUEST_FAILED, send_ephemeral
-from bot.streaming import SurfaceBusy, SurfaceGone
+from bot.streaming import WRITING_CURSOR, SurfaceBusy, SurfaceGone
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -112,8 +112,14 @@ class _BaseSurface:
             SurfaceGone, SurfaceBusy, FileRefused
         """
         payload = self._build_payload(action)
-        with map_errors(has_file=bool(action.attachment_text)):
-            message = await self._create(len(self._message_ids), payload)
+        try:
+            with map_errors(has_file=bool(action.attachment_text)):
+                message = await self._create(len(self._message_ids), payload)
+        except SurfaceRefused as error:
+            _log.warning("Discord refused a message of an answer: %s", error)
+            if self._message_ids:
+                await self._close_refused_page(self._message_ids[-1], is_sealed=True)
+            raise
         self._message_ids.append(int(message["id"]))
         self._shown[self._message_ids[-1]] = payload
         await self._notify_complete(action)
@@ -129,7 +135,8 @@ class _BaseSurface:
         try:
             with map_errors(has_file=bool(action.attachment_text)):
                 await self._edit(message_id, payload)
-        except SurfaceRefused:
+        except SurfaceRefused as error:
+            _log.warning("Discord refused an edit of an answer: %s", error)
             await self._close_refused_page(message_id)
             raise
         except (asyncio.CancelledError, SurfaceBusy) as error:
@@ -153,9 +160,11 @@ class _BaseSurface:
             except (SurfaceGone, SurfaceBusy) as error:
                 _log.warning("Showing a finished message once more failed: %s", error)
 
-    async def _close_refused_page(self, message_id: int) -> None:
+    async def _close_refused_page(self, message_id: int, *, is_sealed: bool = False) -> None:
         """Put a note below the text that Discord did take, without the Stop button; that may be refused as well."""
-        text = append_note(self._shown[message_id].text, REFUSED_NOTE)
+        shown = self._shown[message_id].text
+        # Without the cursor the text would be taken for a status line, which the note replaces.
+        text = append_note(shown + WRITING_CURSOR if is_sealed else shown, REFUSED_NOTE)
         try:
             with map_errors():
                 await self._edit(message_id, MessagePayload(text, components=()))
