@@ -261,16 +261,17 @@ async def test_a_token_discord_refuses_is_one_sentence_about_the_setting(tmp_pat
 async def running_process(
     simulator: DiscordSimulator, model: OpenAIServer, folder: Path
 ) -> AsyncGenerator[asyncio.subprocess.Process]:
-    """The real command in a process of its own, connected and with its commands published."""
+    """The real command in a process of its own, connected and with its commands published; ``folder / "log"`` grows."""
     is_first = not (folder / "documents").exists()
     variables = build_environment(simulator, model, write_documents(folder) if is_first else folder)
     await ingest_documents(load(None, **{name.lower(): value for name, value in variables.items()}))
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bot"),
-        env={"PATH": "/usr/bin:/bin", "HOME": str(folder), "LOG_LEVEL": "DEBUG", **variables},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
+    with (folder / "log").open("ab") as log:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "bot"),
+            env={"PATH": "/usr/bin:/bin", "HOME": str(folder), "LOG_LEVEL": "DEBUG", **variables},
+            stdout=log,
+            stderr=log,
+        )
     try:
         async with asyncio.timeout(TIMEOUT):
             while not has_commands(simulator):  # noqa: ASYNC110  # another process: no event tells of it
@@ -330,7 +331,8 @@ async def test_a_signal_finishes_open_answers_as_interrupted_and_exits_with_0(
         )
         process.send_signal(number)
         async with asyncio.timeout(TIMEOUT):
-            output, _ = await process.communicate()
+            await process.wait()
+        output = (tmp_path / "log").read_bytes()
         content = bot.channel_messages()[0].current_state.content
         assert process.returncode == 0
         assert content.startswith("A refund is paid")

@@ -158,7 +158,7 @@ async def test_file_with_any_name_is_stored_in_its_collection_only(
         for first in range(0, len(ESCAPING_NAMES), 10):
             told = await add_files(bot, ESCAPING_NAMES[first : first + 10])
             lines = told.splitlines()
-            assert [line for line in lines if not line.startswith(("✓ \\@team/", "-# They are found"))] == []
+            assert [line for line in lines if not line.startswith(("✓ \\@team/", "-# They are searchable"))] == []
             assert len(lines) == len(ESCAPING_NAMES[first : first + 10]) + 1
             assert find_hidden(told) == set()
             own |= {name for name in list_tree(tmp_path) if name.startswith(TEAM_FOLDER)}
