@@ -25,6 +25,7 @@ The tree::
     ├── NothingFound           nobody: the documents do not answer it
     ├── IngestionRefused       the operator: the folder is missing or lost most of its files
     ├── StoreUnusable          the operator: the index cannot be opened or written
+    │   └── IndexMovedAside    nobody: the index was damaged, and is rebuilt from the documents
     ├── RecordsUnusable        the operator: the records cannot be opened or written
     └── DocumentUnreadable     the document's owner: this one file is damaged, locked, binary or too large
 """
@@ -147,6 +148,10 @@ class IngestionRefused(DocentError):
 
 class StoreUnusable(DocentError):
     """The index cannot be opened or written."""
+
+
+class IndexMovedAside(StoreUnusable):
+    """The index was damaged: its files were moved aside, and a new one is built from the documents."""
 
 
 class RecordsUnusable(DocentError):

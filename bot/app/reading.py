@@ -11,7 +11,7 @@ from watchfiles import Change, DefaultFilter, awatch
 
 from bot.doctor.machine import is_on_network_file_system
 from bot.domain import ReindexRequest
-from bot.errors import DocentError, SettingsInvalid, StoreUnusable
+from bot.errors import DocentError, IngestionRefused, SettingsInvalid, StoreUnusable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -29,6 +29,8 @@ QUIET_MILLISECONDS: Final = 400
 """A run begins after this time without a further change, so that a file that is being copied is read once."""
 FIRST_RETRY, LONGEST_RETRY = 5.0, 600.0
 """Seconds until a run that failed is tried again, doubled each time; a change begins a run at once."""
+CHECK_SECONDS: Final = 10.0
+"""Seconds between two looks at whether the index is an older one than before: it was damaged, deleted or restored."""
 _MISSING_FOLDER_SECONDS = 5.0
 _LIST_NAME = "urls.txt"
 
@@ -84,6 +86,7 @@ class CurrentIndex:
         self._changed = asyncio.Event()
         self._has_new_lists = False
         self._last_failure = ""
+        self._generation = 0
         self._unreadable: dict[str, str] = {}
 
     async def read_at_start(self, stop: asyncio.Event) -> None:
@@ -97,7 +100,7 @@ class CurrentIndex:
         except (StoreUnusable, SettingsInvalid):
             stop.set()
             raise
-        await self._read(ReindexRequest())
+        await self._read(ReindexRequest(is_automatic=True))
 
     def note_changes(self, paths: set[str]) -> None:
         """Remember that there is something to read."""
@@ -111,26 +114,43 @@ class CurrentIndex:
             delay = min(self._first_retry * 2.0**retry, LONGEST_RETRY) if self._last_failure else None
             with suppress(TimeoutError):
                 async with asyncio.timeout(delay):
-                    await self._changed.wait()
+                    await self._wait_for_change()
             if self._changed.is_set():
                 retry = 0
             self._changed.clear()
             # Web pages are fetched at the start, by a re-index, and when a list of them has changed.
             has_lists, self._has_new_lists = self._has_new_lists, False
-            await self._read(ReindexRequest(files_only=not has_lists))
+            await self._read(ReindexRequest(files_only=not has_lists, is_automatic=True))
             retry = min(retry + 1, 30) if self._last_failure else 0
             self._has_new_lists |= has_lists and bool(self._last_failure)
+
+    async def _wait_for_change(self) -> None:
+        """Wait until a file has changed, or the index is not the one that was built last."""
+        while not self._changed.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CHECK_SECONDS):
+                    await self._changed.wait()
+                    return
+            with suppress(DocentError):  # one that cannot be opened is looked at again
+                generation = (await self._library.state()).generation
+                is_older, self._generation = generation < self._generation, generation
+                if is_older:
+                    self._has_new_lists = True
+                    return
 
     async def _read(self, request: ReindexRequest) -> None:
         try:
             report = await self._library.reindex(request)
         except DocentError as error:
             if error.user_message != self._last_failure:
-                _log.error("Reading the documents failed: %s", error.user_message)
+                level = logging.WARNING if isinstance(error, IngestionRefused) else logging.ERROR
+                _log.log(level, "Reading the documents failed, and is tried again: %s", error.user_message)
             self._last_failure = error.user_message
             return
         self._last_failure = ""
         self._log_report(report)
+        with suppress(DocentError):
+            self._generation = (await self._library.state()).generation
 
     def _log_report(self, report: IngestionReport) -> None:
         """Log what changed; a document that cannot be read is named once, and again when the reason is another."""
@@ -153,7 +173,7 @@ async def keep_index_current(
     is_watching: bool,
     watch: Callable[[Path, asyncio.Event], AsyncIterator[set[str]]] = watch_folder,
 ) -> AsyncGenerator[None]:
-    """Read the documents, then whatever changes in their folder if ``is_watching``, while the block lasts.
+    """Read the documents while the block lasts: at the start, after a failure, and changes if ``is_watching``.
 
     Raises:
         StoreUnusable, SettingsInvalid: The index cannot be opened; raised at the end of the block, which ``stop`` ends.
@@ -162,8 +182,7 @@ async def keep_index_current(
 
     async def read() -> None:
         await index.read_at_start(stop)
-        if is_watching:
-            await index.read_changes()
+        await index.read_changes()
 
     async def collect_changes() -> None:
         async for paths in watch(folder, stop):

@@ -40,6 +40,7 @@ class ReindexRequest:
         dry_run: Only report what would change.
         force: Allow a run that deletes more than half of what is searchable.
         files_only: Leave web pages as they are, without fetching them.
+        is_automatic: Nobody asked for it: it ends when somebody asks for a run, and is tried again later.
     """
 
     collection: str | None = None
@@ -47,6 +48,7 @@ class ReindexRequest:
     dry_run: bool = False
     force: bool = False
     files_only: bool = False
+    is_automatic: bool = False
 
 
 @dataclass(frozen=True, slots=True)

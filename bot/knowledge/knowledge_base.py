@@ -27,7 +27,15 @@ from bot.domain import (
     collection_of,
 )
 from bot.domain.proxies import NO_PROXIES, Proxies
-from bot.errors import DocentError, IndexBuilding, IndexEmpty, IngestionRefused, NothingFound, QuestionInvalid
+from bot.errors import (
+    DocentError,
+    IndexBuilding,
+    IndexEmpty,
+    IndexMovedAside,
+    IngestionRefused,
+    NothingFound,
+    QuestionInvalid,
+)
 from bot.knowledge.answering.extractive import PASSAGES_READ, ExtractiveSynthesizer
 from bot.knowledge.answering.postprocessors import (
     BestPassages,
@@ -137,6 +145,8 @@ class KnowledgeBase:
         self._empty_reason = _NO_DOCUMENTS
         self._document_folder = DocumentFolder(root)
         self._stop_events: set[Event] = set()
+        self._automatic_run: tuple[Event, asyncio.Event] | None = None
+        """Of an automatic run in progress: what ends it, and what says that it has ended."""
         self._closed = Event()
         self._read_semaphore = asyncio.Semaphore(MAX_CONCURRENT_READS)
         batch, in_flight = (LOCAL_BATCH, 1) if isinstance(embedding, LocalEmbedding) else (BATCH, IN_FLIGHT)
@@ -249,6 +259,9 @@ class KnowledgeBase:
                 READING_NOW if self._running is not None else "",
             ]
             raise NothingFound(" ".join(filter(None, [str(error), *hints])), nearest=error.nearest) from error
+        except IndexMovedAside as error:
+            self.expects_first_run = True
+            raise IndexBuilding("The index was damaged, and is being rebuilt from the documents.") from error
         if not response.source_nodes:
             await self._ensure_index()
         answer = StreamedAnswer(
@@ -344,7 +357,8 @@ class KnowledgeBase:
     ) -> IngestionReport:
         """Bring the index up to what the folder holds, in a thread; ``on_progress`` is called in that thread.
 
-        Cancelling the task that waits ends the run soon, as ``cancel`` does.
+        Cancelling the task that waits ends the run soon, as ``cancel`` does. An automatic run in progress is ended
+        first, unless this one is automatic too.
 
         Raises:
             IngestionRefused: a run is going on already, there is no such collection, it was cancelled, or it would
@@ -367,7 +381,7 @@ class KnowledgeBase:
     async def _run_ingestion(
         self, request: ReindexRequest, on_progress: Callable[[Progress], None] | None
     ) -> IngestionReport:
-        ending = Event()
+        ending, ended = Event(), asyncio.Event()
 
         def report_progress(progress: Progress) -> None:
             if not ending.is_set():
@@ -383,7 +397,12 @@ class KnowledgeBase:
             force=request.force,
             files_only=request.files_only,
         )
+        if self._automatic_run is not None and not request.is_automatic:
+            self._automatic_run[0].set()
+            await self._automatic_run[1].wait()
         self._stop_events.add(ending)
+        if request.is_automatic and self._automatic_run is None:
+            self._automatic_run = ending, ended
         try:
             report = await asyncio.to_thread(run, on_progress=report_progress, stop_event=ending)
             await asyncio.to_thread(self._store.preload)
@@ -393,6 +412,9 @@ class KnowledgeBase:
             raise
         finally:
             self._stop_events.discard(ending)
+            if self._automatic_run == (ending, ended):
+                self._automatic_run = None
+            ended.set()
             if not self._stop_events:  # one that was refused is not the one in progress
                 self._running = None
             if not request.dry_run:

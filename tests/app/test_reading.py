@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -60,7 +61,7 @@ async def test_documents_are_read_at_every_start_and_without_watching_once(tmp_p
     library, stop = FailingLibrary(), asyncio.Event()
     async with keep_index_current(library, tmp_path, stop, is_watching=False, watch=watch_nothing):
         await asyncio.sleep(3_600)
-    assert library.requests == [ReindexRequest()]
+    assert library.requests == [ReindexRequest(is_automatic=True)]
 
 
 async def test_changes_are_read_without_fetching_pages_unless_a_list_changed(tmp_path: Path) -> None:
@@ -90,6 +91,21 @@ async def test_a_run_that_failed_is_tried_again_later_and_logged_once(caplog: py
     assert len(library.requests) == 5
     assert caplog.text.count("Reading the documents failed") == 1
     assert caplog.text.count("damaged.pdf") == 1
+
+
+async def test_an_index_that_is_an_older_one_than_before_is_read_anew(tmp_path: Path) -> None:
+    class RebuiltLibrary(FailingLibrary):
+        generation = 3
+
+        async def state(self) -> LibraryState:
+            return replace(await super().state(), generation=self.generation)
+
+    library, stop = RebuiltLibrary(), asyncio.Event()
+    async with keep_index_current(library, tmp_path, stop, is_watching=False, watch=watch_nothing):
+        await asyncio.sleep(100)
+        library.generation = 0
+        await asyncio.sleep(100)
+    assert [request.files_only for request in library.requests] == [False, False]
 
 
 async def test_an_index_that_cannot_be_opened_at_the_start_ends_the_bot(tmp_path: Path) -> None:

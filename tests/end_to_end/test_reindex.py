@@ -110,9 +110,9 @@ async def test_reindex_is_cancelled_killed_and_resumed_while_questions_are_answe
             "CONCURRENT_ANSWERS": "50",
         }
         await ingest_documents(load(None, **{name.lower(): value for name, value in environ.items()}))
-        write_notes(tmp_path / "documents", "archive", files)
         team = Team(simulator)
         async with running_process(environ, simulator) as first:
+            write_notes(tmp_path / "documents", "archive", files)
             model.allowed_batches = asyncio.Semaphore(IN_FLIGHT)
             run = team.start_reindex()
             await wait_until(lambda: team.shows_in_last_run("▱", f"**Plan:** {files:,} new"))

@@ -104,6 +104,7 @@ def build_environment(simulator: DiscordSimulator, model: OpenAIServer, folder: 
         "ANSWERS_PER_PERSON": "0",
         "DATA_DIR": str(folder / "documents"),
         "STATE_DIR": str(folder / "state"),
+        "WATCH": "false",
     }
 
 

@@ -41,9 +41,10 @@ from tests.fakes.virtual_time import VirtualLoop, measure_processor_unit
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
+    from concurrent.futures import Future
     from pathlib import Path
 
-    from bot.domain import Answer, Progress, Source
+    from bot.domain import Answer, IngestionReport, Progress, Source
 
 KEY = SecretStr("k")
 
@@ -471,6 +472,22 @@ async def test_a_second_run_that_is_refused_does_not_hide_the_first(root: Path) 
 
         await base.reindex(on_progress=lambda _: asyncio.run_coroutine_threadsafe(reindex_again(), loop).result(10))
         assert None not in seen
+
+
+async def test_a_run_that_is_asked_for_ends_an_automatic_one(root: Path) -> None:
+    async with open_knowledge_base(root) as base:
+        loop, asked = asyncio.get_running_loop(), list["Future[IngestionReport]"]()
+
+        def ask_for_a_run(_: object) -> None:
+            if not asked:
+                asked.append(asyncio.run_coroutine_threadsafe(base.reindex(), loop))
+                asyncio.run_coroutine_threadsafe(asyncio.sleep(0.05), loop).result(10)  # by then it has begun
+
+        with pytest.raises(IngestionRefused, match="stopped"):
+            await base.reindex(ReindexRequest(is_automatic=True), on_progress=ask_for_a_run)
+        report = await asyncio.wrap_future(asked[0])
+        assert report.new
+        assert (await base.reindex(ReindexRequest(is_automatic=True))).new == []
 
 
 async def test_the_state_says_which_generation_serves_and_since_when(root: Path) -> None:

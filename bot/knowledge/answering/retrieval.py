@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +14,7 @@ from llama_index.core.vector_stores.types import VectorStoreQueryMode
 
 from bot.knowledge.answering.vector_store import HybridVectorStore, filter_by_scope
 from bot.knowledge.models.model_errors import MODEL_ERRORS
+from bot.knowledge.stores.store import find_vector_fault
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,11 +65,19 @@ class HybridRetriever(VectorIndexRetriever):
         )
 
     async def embed_query(self, text: str) -> Sequence[float] | None:
-        """Return the question's vector; None if the model fails."""
+        """Return the question's vector; None if the model fails, or its vector cannot be searched with."""
         try:
-            return await self._embed_model.aget_query_embedding(text)
+            vector = await self._embed_model.aget_query_embedding(text)
         except MODEL_ERRORS as error:
             # The message of such an error may quote the question or the key: its kind is enough.
             _log.warning("embedding the question failed (%s): searching by keywords only", type(error).__name__)
             self.is_keywords_only = True
             return None
+        store = self._vector_store
+        if isinstance(store, HybridVectorStore) and (
+            fault := await asyncio.to_thread(find_vector_fault, vector, store.client)
+        ):
+            _log.warning("the vector of the question cannot be used (%s): searching by keywords only", fault)
+            self.is_keywords_only = True
+            return None
+        return vector

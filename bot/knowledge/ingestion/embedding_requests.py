@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import threading
 import time
@@ -10,7 +11,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Final, Self
 
-from bot.errors import AnswerUnavailable, ModelBusy, ModelInterrupted, ModelUnreachable
+from bot.errors import AnswerUnavailable, IngestionRefused, ModelBusy, ModelInterrupted, ModelUnreachable
 
 EmbedTexts = Callable[[Sequence[str]], list[list[float]]]
 """Texts in, one vector each out, in the same order; raises AnswerUnavailable."""
@@ -58,7 +59,8 @@ class EmbeddingRequests:
     """Sends batches and keeps what comes back; use it as a context manager, from one thread.
 
     At most ``in_flight`` batches are under way, and that is what a crash can cost. When one fails for good, the others
-    are still kept before the fault is raised. ``pause`` waits so many seconds, and says whether the run is to stop.
+    are still kept before the fault is raised. ``wait_for_stop`` waits so many seconds, and says whether the run is to
+    stop. Vectors of another ``dimension`` than the index's (0 for none) are refused, unless ``can_change_dimension``.
     """
 
     def __init__(  # noqa: PLR0913 - what a batch needs on its way; all but the first two by name
@@ -68,11 +70,15 @@ class EmbeddingRequests:
         *,
         in_flight: int,
         retry_policy: RetryPolicy,
+        dimension: int = 0,
+        can_change_dimension: bool = True,
         wait_for_stop: Callable[[float], bool],
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._embed = embed
         self._save_vectors = save_vectors
+        self._indexed_dimension = dimension
+        self._dimension = 0 if can_change_dimension else dimension
         self._max_in_flight = in_flight
         self._retry_policy = retry_policy
         self._wait_for_stop = wait_for_stop
@@ -109,6 +115,19 @@ class EmbeddingRequests:
         """Send texts by passage hash, without waiting for their vectors."""
         self._pending.add(self._threads.submit(self._embed_and_save, dict(batch)))
 
+    def probe_model(self) -> bool:
+        """Embed one short text; save its vector and return True if it has another dimension than the index's vectors.
+
+        Raises:
+            AnswerUnavailable: The model failed.
+        """
+        text = "The number of dimensions of this model's vectors."
+        (vector,) = self._embed_with_retries([text])
+        if len(vector) == self._indexed_dimension:
+            return False
+        self._save_vectors({hashlib.sha256(text.encode()).hexdigest(): vector})
+        return True
+
     def collect_results(self, timeout: float) -> None:
         """Wait until something has arrived, so many seconds at most.
 
@@ -136,6 +155,12 @@ class EmbeddingRequests:
             raise AnswerUnavailable(
                 f"The embedding model gave {len(vectors)} vectors for {len(batch)} passages;"
                 " an admin should choose another EMBED_MODEL."
+            )
+        if self._dimension and (other := next((len(each) for each in vectors if len(each) != self._dimension), None)):
+            raise IngestionRefused(
+                f"The embedding model now gives vectors of {other:,} numbers, and the index holds vectors of"
+                f" {self._dimension:,}; nothing was changed. If EMBED_MODEL or its server was changed on purpose, run"
+                " reindex full to embed all documents anew."
             )
         try:
             self._save_vectors(dict(zip(batch, vectors, strict=True)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import ExitStack, closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from bot.domain import IngestionReport, Progress
     from bot.knowledge.sources.web.fetcher import FetchLimits, NetworkPolicy
     from bot.knowledge.stores.store import Store
+
+_log = logging.getLogger(__name__)
 
 BATCH: Final = 32
 """How many passages are embedded with one request."""
@@ -152,7 +155,8 @@ class Ingestion:
 
     def _ensure_exists(self, collection: str | None) -> None:
         if not self._root.is_dir():
-            raise IngestionRefused(f"The documents' folder {self._root} is missing; nothing was changed.")
+            _log.error("The documents' folder %s is missing", self._root)
+            raise IngestionRefused("The documents' folder (DATA_DIR) is missing; nothing was changed.")
         if collection in {None, SHARED, *collections_in(self._root), *map(collection_of, self._store.manifest())}:
             return
         raise IngestionRefused(
@@ -164,18 +168,22 @@ class Ingestion:
         spool = stack.enter_context(Spool(self._spool))
         if is_dry:
             return DryRun(plan, self._store, spool, has_model=self._embed is not None)
-        requests = self._open_requests(stack, stop_event)
+        requests = self._open_requests(plan, stack, stop_event)
         return Run(plan, self._store, spool, requests, batch=self._batch, tokens_limit=self._tokens_limit)
 
-    def _open_requests(self, stack: ExitStack, stop_event: Event) -> EmbeddingRequests | None:
+    def _open_requests(self, plan: Plan, stack: ExitStack, stop_event: Event) -> EmbeddingRequests | None:
         if self._embed is None:
             return None
+        generation = self._store.generation()
+        is_same_model = generation.model == self._store.embed_name
         return stack.enter_context(
             EmbeddingRequests(
                 self._embed,
                 self._store.save_vectors,
                 in_flight=self._in_flight,
                 retry_policy=self._retry_policy,
+                dimension=generation.dimension if is_same_model else 0,
+                can_change_dimension=plan.is_full,
                 wait_for_stop=stop_event.wait,
             )
         )

@@ -284,6 +284,9 @@ class Run(_BaseRun):
             yield self._build_progress(self._nodes_done, document)
         if self._requests is not None:
             yield from self._embed_missing()
+            # What was embedded shows the model's dimension. Where nothing was, a full run asks for one vector.
+            if self._plan.is_full and not self._requests.embedded and self._requests.probe_model():
+                yield from self._embed_missing()
         yield self._build_progress(self._nodes_done)
         if self._has_changes():
             nodes = (_build_node(passage) for passage in self._spool.load_passages(self._read_hashes))

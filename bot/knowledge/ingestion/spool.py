@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 from bot.errors import StoreUnusable
 from bot.knowledge.ingestion.worker import Passage
+from bot.knowledge.stores.sqlite_schema import describe_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -140,7 +141,7 @@ class Spool:
                     os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
             connection = sqlite3.connect(self._path or ":memory:", isolation_level=None, check_same_thread=False)
         except (OSError, sqlite3.OperationalError) as error:
-            raise StoreUnusable(f"{self._path} cannot be written: check its folder and this user's rights.") from error
+            raise _build_write_error(self._path, error) from error
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
@@ -171,4 +172,8 @@ class _Transaction:
         with suppress(sqlite3.Error):
             self._connection.execute("ROLLBACK")
         if isinstance(error, sqlite3.Error):
-            raise StoreUnusable(f"{self._path} cannot be written: check that the disk is not full.") from error
+            raise _build_write_error(self._path, error) from error
+
+
+def _build_write_error(path: Path | None, error: sqlite3.Error | OSError) -> StoreUnusable:
+    return StoreUnusable(f"{path.name if path else 'The spool'} in STATE_DIR {describe_error(error)}")

@@ -6,6 +6,8 @@ written appears at one stroke; and nothing outside the folder is ever touched.
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 import re
 import stat
@@ -37,6 +39,8 @@ from bot.knowledge.sources.web.crawler import ADDRESSES_PER_LIST
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+
+_log = logging.getLogger(__name__)
 
 NAME_BYTES: Final = 150
 """Longest name of a file, in bytes of UTF-8, its ending included."""
@@ -150,7 +154,8 @@ class DocumentFolder:
             StoreUnusable: the documents' folder is missing, or this one is a link, whose target is not ours nor read.
         """
         if not self._root.is_dir():
-            raise StoreUnusable(f"The documents' folder {self._root} is missing.")
+            _log.error("The documents' folder %s is missing", self._root)
+            raise StoreUnusable("The documents' folder (DATA_DIR) is missing.")
         if collection == SHARED:
             return self._root
         validate_collection_name(collection)
@@ -168,10 +173,9 @@ class DocumentFolder:
         try:
             yield
         except OSError as error:
-            raise StoreUnusable(
-                f"The documents' folder {self._root} cannot be written: check this user's rights, and that the disk is"
-                " not full."
-            ) from error
+            _log.error("The documents' folder %s cannot be written: %s", self._root, error.strerror)
+            reason = "the disk is full" if error.errno == errno.ENOSPC else "check this user's rights"
+            raise StoreUnusable(f"The documents' folder (DATA_DIR) cannot be written: {reason}.") from error
 
 
 def validate_collection_name(collection: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from llama_index.core.schema import NodeWithScore
 
-from bot.errors import IngestionRefused, StoreUnusable
+from bot.errors import IndexMovedAside, IngestionRefused, StoreUnusable
 from bot.knowledge.stores.matrix import Matrix
 from bot.knowledge.stores.rows import (
     FIELDS,
@@ -24,7 +25,14 @@ from bot.knowledge.stores.rows import (
     parse_date,
     row_from_node,
 )
-from bot.knowledge.stores.sqlite_schema import create_file, describe_error, prepare_schema
+from bot.knowledge.stores.sqlite_schema import (
+    copy_readable_vectors,
+    create_file,
+    describe_error,
+    is_damage,
+    move_aside,
+    prepare_schema,
+)
 from bot.knowledge.stores.store import (
     MIN_UNUSED_VECTORS,
     NO_EMBEDDING,
@@ -53,6 +61,8 @@ if TYPE_CHECKING:
     from bot.knowledge.stores import matrix
 
 __all__ = ["NO_EMBEDDING", "Counts", "SqliteStore"]
+
+_log = logging.getLogger(__name__)
 
 _BUSY_SECONDS: Final = 10
 _WAL_SIZE_LIMIT: Final = 64 * 1024 * 1024  # bytes that the write-ahead log keeps on disk after a great run
@@ -83,9 +93,19 @@ class SqliteStore:
         self._idle: list[sqlite3.Connection] = []
         self._matrix: Matrix | None = None
         self._matrix_lock = Lock()
+        self._files_lock = Lock()
+        self._file: tuple[int, int] | None = None
+        """Which file the idle connections are of: its device and its number."""
+        self._is_closed = False
         self._search_executor = ThreadPoolExecutor(_SEARCH_THREADS, thread_name_prefix="search")
         with self._map_errors():
-            self._create()
+            try:
+                self._create()
+            except sqlite3.DatabaseError as error:
+                if not is_damage(error):
+                    raise
+                with suppress(IndexMovedAside):
+                    self._heal()
 
     # --- What an ingestion needs ---------------------------------------------------------------------------------
 
@@ -225,6 +245,9 @@ class SqliteStore:
                 if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
                     raise IngestionRefused("A run is already going on; wait until it has ended.") from error
                 raise StoreUnusable(f"The index {self.path.name} {describe_error(error)}") from error
+            except sqlite3.DatabaseError as error:  # it holds nothing: the next run creates it anew
+                self.path.with_name(f"{self.path.name}.lock").unlink(missing_ok=True)
+                raise StoreUnusable("The index's lock file was damaged and has been removed; try again.") from error
             yield
 
     def _iterate_nodes(self, condition: str, *values: str) -> Iterator[TextNode]:
@@ -305,18 +328,63 @@ class SqliteStore:
     # --- Connections ---------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Close the connections that are not in use, and drop the matrix."""
+        """Close the connections, those in use as soon as they are returned, and drop the matrix."""
         self._search_executor.shutdown()
+        with self._files_lock:
+            self._is_closed = True
+            self._close_idle()
+        self._matrix = None
+
+    def _close_idle(self) -> None:
         with suppress(IndexError):
             while True:
                 self._idle.pop().close()
-        self._matrix = None
 
     def _create(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with closing(self._open(create_file(self.path))) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
             prepare_schema(connection, self.path)
+
+    def _heal(self) -> None:
+        """Move a damaged index aside and create a new one with the vectors that can still be read.
+
+        Raises:
+            IndexMovedAside: Always, unless the files cannot be renamed: then the error that the system gives.
+        """
+        with self._files_lock:
+            self._close_idle()
+            self._matrix = None
+            aside = move_aside(self.path, datetime.now(UTC))
+            _log.error("%s is damaged: moved to %s, and rebuilt from the documents", self.path.name, aside.name)
+            self._create()
+            with closing(self._open(self.path)) as connection:
+                copied = copy_readable_vectors(aside, connection)
+            _log.info("%s: %d vectors of the damaged index are used again", self.path.name, copied)
+        raise IndexMovedAside(
+            f"The index {self.path.name} was damaged. It was moved aside, and is rebuilt from the documents."
+        )
+
+    def _take_connection(self) -> tuple[sqlite3.Connection, tuple[int, int] | None]:
+        """Return an idle connection or a new one to the file that is there now, created if there is none, and which."""
+        with self._files_lock:
+            file = _identify(self.path)
+            if file is None or file != self._file:
+                self._close_idle()
+                self._matrix = None
+                if file is None:
+                    self._create()
+                self._file = _identify(self.path)
+            with suppress(IndexError):
+                return self._idle.pop(), self._file
+            return self._open(self.path), self._file
+
+    def _return_connection(self, connection: sqlite3.Connection, file: tuple[int, int] | None) -> None:
+        with self._files_lock:
+            if self._is_closed or file != self._file:
+                connection.close()
+            else:
+                self._idle.append(connection)
 
     @staticmethod
     def _open(path: Path) -> sqlite3.Connection:
@@ -345,16 +413,15 @@ class SqliteStore:
     def _borrow_connection(self) -> Generator[sqlite3.Connection]:
         """A connection for one thread; one on which something failed is closed, which undoes what it had begun."""
         with self._map_errors():
-            try:
-                connection = self._idle.pop()
-            except IndexError:
-                connection = self._open(self.path)
+            connection, file = self._take_connection()
             try:
                 yield connection
-            except BaseException:
+            except BaseException as error:
                 connection.close()
+                if is_damage(error) and _identify(self.path) == file:  # else another thread has healed it already
+                    self._heal()
                 raise
-            self._idle.append(connection)
+            self._return_connection(connection, file)
 
     @contextmanager
     def _map_errors(self) -> Generator[None]:
@@ -362,6 +429,15 @@ class SqliteStore:
             yield
         except (sqlite3.DatabaseError, OSError) as error:
             raise StoreUnusable(f"The index {self.path.name} {describe_error(error)}") from error
+
+
+def _identify(path: Path) -> tuple[int, int] | None:
+    """Return which file is at a path; None for none, or an empty one."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return (status.st_dev, status.st_ino) if status.st_size else None
 
 
 def _load_generation(connection: sqlite3.Connection) -> Generation:

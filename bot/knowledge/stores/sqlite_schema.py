@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from contextlib import suppress
+import sqlite3
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Final
 
 from bot.errors import StoreUnusable
@@ -12,7 +13,7 @@ from bot.knowledge.stores.store import batched
 from bot.text.search_terms import ANALYZER_VERSION, index_text
 
 if TYPE_CHECKING:
-    import sqlite3
+    from datetime import datetime
     from pathlib import Path
 
 _VERSION: Final = 3
@@ -94,14 +95,53 @@ def describe_error(error: sqlite3.Error | OSError) -> str:
     """What is wrong with the file, and what to do about it."""
     name = str(getattr(error, "sqlite_errorname", ""))
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-        return "is damaged: move it away and run reindex."
+        return "is damaged."
     if name.startswith("SQLITE_FULL") or getattr(error, "errno", None) == _ENOSPC:
-        return "cannot be written: the disk is full. Free some space and run reindex."
+        return "cannot be written: the disk is full. Free some space; nothing needs to be restarted."
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return "is being written by another process: try again when that has ended."
     if name.startswith("SQLITE_ERROR"):
         return "is not an index of this version: move it away and run reindex."
-    return "cannot be opened or written: check that its folder exists and that this user may write to it."
+    return (
+        "cannot be opened or written: check that its folder exists and that this user may write to it; nothing needs to"
+        " be restarted."
+    )
+
+
+def is_damage(error: BaseException) -> bool:
+    """Whether an error says that the file itself is damaged."""
+    return str(getattr(error, "sqlite_errorname", "")).startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
+
+
+def move_aside(path: Path, now: datetime) -> Path:
+    """Rename a damaged database and the files that belong to it, and return its new path.
+
+    Raises:
+        OSError: It cannot be renamed.
+    """
+    target = path.with_name(f"{path.name}.damaged-{now:%Y%m%d-%H%M%S-%f}")
+    path.rename(target)
+    for suffix in ("-wal", "-shm"):
+        with suppress(FileNotFoundError):
+            path.with_name(path.name + suffix).rename(target.with_name(target.name + suffix))
+    return target
+
+
+def copy_readable_vectors(source: Path, target: sqlite3.Connection) -> int:
+    """Copy the vectors that can still be read from a damaged index, because they were paid for; return their number."""
+    copied = 0
+    with suppress(sqlite3.Error), closing(sqlite3.connect(source)) as connection:
+        models = connection.execute("SELECT name, dimension FROM models").fetchall()
+        rows = connection.execute("SELECT passage, model, dimension, vector FROM vectors")
+        target.execute("BEGIN IMMEDIATE")
+        try:
+            target.executemany("INSERT OR IGNORE INTO models VALUES (?, ?)", models)
+            for batch in batched(rows):
+                target.executemany("INSERT OR IGNORE INTO vectors VALUES (?, ?, ?, ?)", batch)
+                copied += len(batch)
+        finally:
+            target.execute("COMMIT")
+    return copied
 
 
 def _rebuild_keyword_index(connection: sqlite3.Connection, path: Path) -> None:

@@ -197,6 +197,21 @@ def normalise_vector(vector: Sequence[float] | NDArray[np.float32]) -> NDArray[n
     return (row / length).astype(np.float32)
 
 
+def find_vector_fault(vector: Sequence[float], store: Store) -> str:
+    """Say why a question's vector cannot be searched with in this store; "" if it can."""
+    try:
+        normalise_vector(vector)
+    except ValueError as error:
+        return str(error)
+    generation = store.generation()
+    if generation.model != store.embed_name or generation.dimension in {0, len(vector)}:
+        return ""
+    return (
+        f"it has {len(vector):,} numbers, and the index holds vectors of {generation.dimension:,}:"
+        " check EMBED_MODEL, or run reindex full"
+    )
+
+
 def normalise_vectors(vectors: Mapping[str, Sequence[float]]) -> dict[str, NDArray[np.float32]]:
     """Return vectors of length one that can be compared with one another.
 

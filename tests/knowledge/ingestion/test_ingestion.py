@@ -395,13 +395,28 @@ def test_another_model_embeds_everything_anew_and_reads_nothing(place: Ingestion
     assert place.create_ingestion("two").run().embedded == 0
 
 
-def test_a_model_that_now_gives_another_dimension_embeds_everything_anew(place: IngestionSetup) -> None:
+def test_a_model_that_now_gives_another_dimension_is_refused_unless_the_run_is_full(place: IngestionSetup) -> None:
     place.write_files(a="Alpha.", b="Beta.")
     place.create_ingestion().run()
     place.embed.dimension = 6
     place.write_files(c="Gamma.")
-    assert place.create_ingestion().run().embedded == 3
+    with pytest.raises(IngestionRefused, match="vectors of 6 numbers, and the index holds vectors of 4; nothing was"):
+        place.create_ingestion().run()
+    assert place.open_store().generation().dimension == 4
+    assert place.create_ingestion().run(full=True).embedded == 3
     assert place.open_store().counts().embedded == 3
+
+
+def test_a_full_run_returns_to_the_vectors_kept_of_an_earlier_dimension(place: IngestionSetup) -> None:
+    place.write_files(a="Alpha.", b="Beta.")
+    place.create_ingestion().run()
+    place.embed.dimension = 6
+    assert place.create_ingestion().run(full=True).embedded == 2
+    assert place.open_store().generation().dimension == 6
+    place.embed = HashEmbedding(4)
+    assert place.create_ingestion().run(full=True).embedded == 0
+    assert (place.open_store().generation().dimension, place.open_store().counts().embedded) == (4, 2)
+    assert len(place.embed.embedded_texts) == 1
 
 
 @pytest.mark.parametrize("dimension", [4, 6])

@@ -68,5 +68,5 @@ def test_damaged_spool_is_replaced(tmp_path: Path, content: bytes) -> None:
 
 def test_unwritable_spool_path_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StoreUnusable, match="cannot be written"), Spool(tmp_path / "file" / "spool"):
+    with pytest.raises(StoreUnusable, match="cannot be opened or written"), Spool(tmp_path / "file" / "spool"):
         pass
