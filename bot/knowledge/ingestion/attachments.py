@@ -1,4 +1,4 @@
-"""Reads a file that came with a question in a child process with limits, and keeps nothing of it."""
+"""Reads a file that was attached to a question, in a child process with limits; nothing of it is stored."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 
 ATTACHMENT_LIMITS: Final = Limits(seconds=20.0, memory=512 * 2**20)
-"""What one file that came with a question may cost; times the files that are read side by side, it is the sum."""
+"""Limits of reading one attached file; several may be read at the same time."""
 
 
 def read_attachment(
     name: str, content: bytes, *, is_stopped: Callable[[], bool] = lambda: False, limits: Limits | None = None
 ) -> Attachment:
-    """The file's text as Markdown, read in a child with limits and cut to what a model may read. It blocks.
+    """Return the file's text as Markdown, cut to what a model may read. It blocks.
 
-    Its name is a stranger's: it is shown, but no path is made of it.
+    The file's name comes from a user: it is shown, but no path is made of it.
 
     Raises:
         DocumentUnreadable: it is damaged, locked, binary, empty, too large or of no known format.
@@ -40,11 +40,11 @@ def read_attachment(
     try:
         return Attachment(name, _read_in_worker(f"attached{suffix}", content, is_stopped, limits))
     except OSError as error:
-        raise DocumentUnreadable("cannot be put aside to be read: the disk may be full") from error
+        raise DocumentUnreadable("cannot be written to a temporary file to be read: the disk may be full") from error
 
 
 def _read_in_worker(file: str, content: bytes, is_stopped: Callable[[], bool], limits: Limits | None) -> str:
-    """The text of a file that lies in a folder of its own for as long as it is read; no one else may look into that."""
+    """Read a file from a temporary folder that only this user can open."""
     with TemporaryDirectory(prefix="docent-") as folder, ReaderProcess(limits or ATTACHMENT_LIMITS) as child:
         Path(folder, file).write_bytes(content)
         for text in child.read_text(Path(folder), file):

@@ -1,4 +1,4 @@
-"""Batches of passages go out to the embedding model, a few side by side; each one's vectors are kept as they arrive."""
+"""Sends batches of passages to the embedding model, several at a time, and saves their vectors as they arrive."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from typing import Final, Self
 from bot.errors import AnswerUnavailable, IngestionRefused, ModelBusy, ModelInterrupted, ModelUnreachable
 
 EmbedTexts = Callable[[Sequence[str]], list[list[float]]]
-"""Texts in, one vector each out, in the same order; raises AnswerUnavailable."""
+"""Returns one vector for each text, in the same order; raises AnswerUnavailable."""
 
 SaveVectors = Callable[[Mapping[str, Sequence[float]]], None]
-"""Vectors by passage hash, kept for good; raises ValueError when they are of no use."""
+"""Saves vectors by passage hash; raises ValueError for vectors that cannot be used."""
 
 DOLLARS_PER_MILLION: Final = {
     "text-embedding-3-small": 0.02,
     "text-embedding-3-large": 0.13,
     "text-embedding-ada-002": 0.10,
 }
-"""What OpenAI asks for a million tokens, in US dollars, as its price list said in January 2025."""
+"""Prices of OpenAI's embedding models for a million tokens, in US dollars, as of January 2025."""
 
 _DRAIN_SECONDS = 2.0  # seconds given to requests under way when a run ends early: they are paid for
 
 
 def estimate_dollars(model: str, tokens: int) -> float | None:
-    """What it costs to embed so many tokens, in US dollars; None where the price is not known."""
+    """Return the price of embedding this many tokens, in US dollars; None if it is not known."""
     price = DOLLARS_PER_MILLION.get(model)
     return None if price is None else price * tokens / 1_000_000
 
@@ -40,14 +40,14 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How long one batch is tried again: for ``deadline`` seconds in all, ``initial_delay`` the shortest pause."""
+    """How long a failed batch is tried again, in seconds: ``deadline`` in all, ``initial_delay`` before a retry."""
 
     deadline: float = 120.0
     initial_delay: float = 0.5
     max_delay: float = 20.0
 
     def next_delay(self, retry: int, elapsed: float, fault: AnswerUnavailable) -> float | None:
-        """Seconds to wait before the next try, counted from 0; None where there is no point in another."""
+        """Return the seconds to wait before a retry, counted from 0; None if it should not be tried again."""
         if not isinstance(fault, ModelBusy | ModelUnreachable | ModelInterrupted):
             return None
         asked = fault.retry_after if isinstance(fault, ModelBusy) else None
@@ -58,9 +58,10 @@ class RetryPolicy:
 class EmbeddingRequests:
     """Sends batches and keeps what comes back; use it as a context manager, from one thread.
 
-    At most ``in_flight`` batches are under way, and that is what a crash can cost. When one fails for good, the others
-    are still kept before the fault is raised. ``wait_for_stop`` waits so many seconds, and says whether the run is to
-    stop. Vectors of another ``dimension`` than the index's (0 for none) are refused, unless ``can_change_dimension``.
+    At most ``in_flight`` batches are sent at the same time; a crash loses no more than these. When one fails finally,
+    the others are still saved before the error is raised. ``wait_for_stop`` waits so many seconds, and says whether the
+    run is to stop. Vectors of another ``dimension`` than the index's (0 for none) are refused, unless
+    ``can_change_dimension``.
     """
 
     def __init__(  # noqa: PLR0913 - what a batch needs on its way; all but the first two by name
@@ -97,12 +98,12 @@ class EmbeddingRequests:
 
     @property
     def is_full(self) -> bool:
-        """Whether another batch has to wait."""
+        """Whether as many batches are being embedded as are allowed."""
         return len(self._pending) >= self._max_in_flight
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is under way."""
+        """Whether no batch is being embedded."""
         return not self._pending
 
     @property
@@ -129,10 +130,10 @@ class EmbeddingRequests:
         return True
 
     def collect_results(self, timeout: float) -> None:
-        """Wait until something has arrived, so many seconds at most.
+        """Wait until a batch is done, for ``timeout`` seconds at most.
 
         Raises:
-            AnswerUnavailable: the model failed for good, or gave what cannot be used.
+            AnswerUnavailable: The model failed finally, or returned vectors that cannot be used.
         """
         if not self._pending:
             return
@@ -149,7 +150,7 @@ class EmbeddingRequests:
         return faults
 
     def _embed_and_save(self, batch: Mapping[str, str]) -> int:
-        """One batch, tried until it is here or there is no point in it: how many vectors are kept now."""
+        """Embed one batch, with retries, save its vectors and return their number."""
         vectors = self._embed_with_retries(list(batch.values()))
         if len(vectors) != len(batch):
             raise AnswerUnavailable(

@@ -1,4 +1,4 @@
-"""The folder is compared with what is searchable; what changed is read, embedded and put in place at one stroke."""
+"""Compares the documents' folder with the index, and reads, embeds and replaces what changed in one transaction."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 BATCH: Final = 32
-"""How many passages are embedded with one request."""
+"""Passages in one request to the embedding model."""
 IN_FLIGHT: Final = 3
-"""How many requests are under way at once; together with ``BATCH_SIZE``, what a crash can cost at most."""
+"""Requests sent at the same time; a crash loses at most this many batches of ``BATCH`` passages."""
 
 
 class Ingestion:
@@ -84,7 +84,7 @@ class Ingestion:
             ending.set()
 
     def has_changed(self, document: str) -> bool:
-        """Whether a searchable document's file is another one by now, or gone; its content is read for that."""
+        """Whether a searchable document's file has changed or is gone; its content is read to find out."""
         if parse_list_path(document) is not None:
             return self._is_page_changed(document)
         try:

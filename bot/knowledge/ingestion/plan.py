@@ -1,4 +1,4 @@
-"""Compares what the sources hold with what is searchable: what to read, what is gone, what was only moved."""
+"""Compares the sources with the index: which documents to read, which were removed, which were only moved."""
 
 from __future__ import annotations
 
@@ -54,19 +54,19 @@ class Plan:
         return self.indexed.get(document) == self.hashes[document]
 
     def includes(self, document: str) -> bool:
-        """Whether this plan says anything of a document."""
+        """Whether a document is part of this plan."""
         return self.collection in {None, collection_of(document)}
 
     @property
     def removed(self) -> list[str]:
-        """Searchable documents that are no longer there; not those that merely cannot be looked at now."""
+        """Searchable documents whose files are gone; not those that merely cannot be opened now."""
         hidden = tuple(name for name in self.failed if name.endswith("/"))
         gone = set(self.indexed) - set(self.hashes) - set(self.failed) - self.unchecked
         return sorted(name for name in gone if not name.startswith(hidden))
 
     @property
     def moved(self) -> dict[str, str]:
-        """Old names to new ones, where a file that is gone has come back under another name, unchanged."""
+        """Old names to new names of files that were renamed and not changed."""
         arrived: dict[str, deque[str]] = {}
         for name in self.to_read:
             if name not in self.indexed:
@@ -140,7 +140,7 @@ def make_plan(  # noqa: PLR0913 - what is looked at, and how; all but the first 
 
 
 def _is_list_of_addresses(root: Path, found: FileEntry) -> bool:
-    """Whether a file called ``urls.txt`` is what its name says, and not a page; one that cannot be read is."""
+    """Whether a file called ``urls.txt`` is a list of addresses and not prose; an unreadable one counts as a list."""
     try:
         return not found.size or is_url_list_text(decode_text(read_bytes(root, found.relative)))
     except DocumentUnreadable:
@@ -148,10 +148,10 @@ def _is_list_of_addresses(root: Path, found: FileEntry) -> bool:
 
 
 def hash_content(root: Path, found: FileEntry) -> str:
-    """The hash of one file's content, and of the way it is read and split.
+    """Return the hash of a file's content and of the versions of reader and splitter.
 
     Raises:
-        DocumentUnreadable: it cannot be opened, or not be named.
+        DocumentUnreadable: It cannot be opened.
     """
     if found.fault:
         raise DocumentUnreadable(found.fault)
@@ -159,7 +159,7 @@ def hash_content(root: Path, found: FileEntry) -> str:
 
 
 def hash_page(web: WebPages, document: str) -> str | None:
-    """Return the same of a fetched page; None where none is kept."""
+    """Do the same for a fetched page; return None if none is stored."""
     page = web.load_page(document)
     return None if page is None else _hash(page.digest)
 

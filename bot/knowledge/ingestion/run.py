@@ -1,4 +1,4 @@
-"""Carries out one plan: reads the changed files, embeds their passages, and replaces the index in one transaction."""
+"""Runs one plan: reads the changed files, embeds their passages, and updates the index in one transaction."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _LOOKUP_BATCH = 500  # passages whose vectors are looked for at once
 
 
 class _BaseRun:
-    """What any run begins with: the changed files, read by the child or found in the spool, one after another."""
+    """Reads the changed files, in the worker process or from the spool: what every run does first."""
 
     def __init__(self, plan: Plan, store: Store, spool: Spool) -> None:
         self._plan = plan
@@ -49,7 +49,7 @@ class _BaseRun:
         self._tried_before: set[str] = set()
         self._node_count = 0
         self.is_committed = False
-        """Whether what was read is what is searched: then it is too late to stop."""
+        """Whether the index has been updated: then the run can no longer be stopped."""
 
     def _read_passages(self, child: ReaderProcess, root: Path) -> Iterator[tuple[str, list[Passage] | None]]:
         """Yield each document that can be read, with its passages; None while the child is reading it."""
@@ -90,7 +90,7 @@ class _BaseRun:
     def _read_documents(
         self, child: ReaderProcess, root: Path, documents: Sequence[str]
     ) -> Iterator[tuple[str, list[Passage] | DocumentUnreadable | None]]:
-        """What the child makes of files of the folder, then of pages that were fetched."""
+        """Read files of the folder, then fetched pages, in the worker process."""
         yield from child.read_passages(root, [name for name in documents if parse_list_path(name) is None])
         if self._plan.pages_folder is not None and (
             pages := [name for name in documents if parse_list_path(name) is not None]
@@ -145,10 +145,10 @@ class _BaseRun:
         return sorted({*self._plan.removed, *(self._left_out.keys() & self._plan.indexed.keys())})
 
     def _spool_if_needed(self, document: str, passages: Sequence[Passage]) -> None:
-        """A run that will not store anything needs no passage twice."""
+        """Store passages if the run will need them again; a dry run does not."""
 
     def _find_missing_texts(self, document: str, passages: Sequence[Passage]) -> dict[str, str]:
-        """The searched texts, by hash, of those passages that no vector can be found for."""
+        """Return the searchable texts, by hash, of the passages that have no vector."""
         by_hash = {passage.hash: passage for passage in passages}
         missing = self._store.missing_vectors(by_hash)
         if missing and (origin := self._old_names.get(document)):
@@ -158,7 +158,7 @@ class _BaseRun:
     def _exclude_moved(
         self, missing: set[str], by_hash: Mapping[str, Passage], old_name: str, document: str
     ) -> set[str]:
-        """Those that were not embedded under the file's old name either; its title may have been that name."""
+        """Return those that were not embedded under the file's old name either, which may have been its title."""
         twins = {
             digest: hash_passage(_build_node(_rename_passage(by_hash[digest], document, old_name)))
             for digest in missing
@@ -168,7 +168,7 @@ class _BaseRun:
         return {digest for digest, twin in twins.items() if twin in unknown}
 
     def _reuse(self, pairs: Mapping[str, str]) -> None:
-        """Let passages have the vectors of their twins."""
+        """Copy vectors to passages from equal ones under another title."""
 
     def _build_progress(self, nodes_done: int, document: str = "") -> Progress:
         read = len(self._read_hashes) + len(self._left_out.keys() & set(self._plan.to_read))
@@ -184,7 +184,7 @@ class _BaseRun:
 
     @property
     def _unfinished(self) -> int:
-        """Files that have been read, some of whose passages still wait for their vectors."""
+        """The number of files that were read and have passages without vectors."""
         return 0
 
     def _build_report(
@@ -217,7 +217,7 @@ class _BaseRun:
 
 
 class DryRun(_BaseRun):
-    """What would change and what it would cost: everything is read, nothing is embedded or stored."""
+    """Finds out what would change and what it would cost: everything is read, nothing is embedded or stored."""
 
     def __init__(self, plan: Plan, store: Store, spool: Spool, *, has_model: bool) -> None:
         super().__init__(plan, store, spool)
@@ -250,7 +250,7 @@ class DryRun(_BaseRun):
 
 
 class Run(_BaseRun):
-    """One run: what was read waits in the spool until every passage has its vector, and is then put in place."""
+    """Updates the index: passages stay in the spool until all have vectors, and are then made searchable together."""
 
     def __init__(  # noqa: PLR0913 - its parts, and the operator's two choices by name
         self,
@@ -271,7 +271,7 @@ class Run(_BaseRun):
         self._sent: set[str] = set()
         self._requested_count = 0
         self._requested_after_file: list[int] = []
-        """How many vectors had been asked for behind each file that was read."""
+        """For each file that was read, how many vectors had been requested up to its end."""
 
     def execute(self, child: ReaderProcess, root: Path) -> Generator[Progress]:
         """Do the work, a file or a batch at a time."""
@@ -348,17 +348,17 @@ class Run(_BaseRun):
 
     @property
     def _received_count(self) -> int:
-        """How many vectors came of those that were asked for; nearly in order, as few are under way at once."""
+        """The number of vectors that arrived; nearly in order, because few requests are sent at the same time."""
         return self._requests.embedded if self._requests else 0
 
     def _queue_texts(self, texts: Mapping[str, str]) -> None:
-        """Put in line what is not under way already."""
+        """Queue the texts that have not been sent already."""
         before = len(self._queued_texts)
         self._queued_texts.update((digest, text) for digest, text in texts.items() if digest not in self._sent)
         self._requested_count += len(self._queued_texts) - before
 
     def _send(self, document: str, *, is_last: bool = False) -> Iterator[Progress]:
-        """Send full batches, and at the end the rest; no more at once than the model is to have."""
+        """Send full batches, and at the end the rest; wait while as many are being embedded as are allowed."""
         if self._requests is None:
             return
         while len(self._queued_texts) >= (1 if is_last else self._batch):
@@ -377,10 +377,10 @@ class Run(_BaseRun):
             yield self._build_progress(self._nodes_done, document)
 
     def _check_token_limit(self, batch: Mapping[str, str], document: str) -> Iterator[Progress]:
-        """Nothing, unless the batch would cost more than this run may: then what is under way is still waited for.
+        """Refuse a batch that exceeds the token limit of the run, after waiting for the batches that were sent.
 
         Raises:
-            IngestionRefused: it would.
+            IngestionRefused: The limit would be exceeded.
         """
         if self._tokens_limit is None or self._requests is None:
             return
@@ -404,7 +404,7 @@ def _build_node(passage: Passage) -> TextNode:
 
 
 def _rename_passage(passage: Passage, name: str, old_name: str) -> Passage:
-    """The passage as it was while its file had another name, if its title is that name."""
+    """Return the passage as it was under its file's old name, if its title is that name."""
     titles = {
         title_from_path(name): title_from_path(old_name),
         PurePosixPath(name).name: PurePosixPath(old_name).name,

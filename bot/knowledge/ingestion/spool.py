@@ -1,4 +1,4 @@
-"""What has been read but is not searchable yet waits here, on disk, so that a run can die and the next one go on."""
+"""Stores on disk what was read but is not searchable yet, so that the next run continues after a crash."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ CREATE INDEX IF NOT EXISTS passages_by_document ON passages (document);
 
 @dataclass(frozen=True, slots=True)
 class SpooledFile:
-    """One file as it was read: at which content hash, and why it has no passages, if it has none.
+    """The content hash at which a file was read, and the reason why it has no passages, if it has none.
 
-    A fault that is not ``is_final`` may have been the machine's: the next run tries once more.
+    A fault that is not ``is_final`` may have been caused by the machine: the next run tries again.
     """
 
     digest: str
@@ -74,14 +74,14 @@ class Spool:
         self._connection.close()
 
     def load_files(self) -> dict[str, SpooledFile]:
-        """Every file that was read and is not searchable yet, or cannot be."""
+        """Return each file that was read and is not searchable yet, or cannot be read."""
         rows = self._connection.execute("SELECT document, digest, fault, is_final FROM files")
         return {
             document: SpooledFile(digest, fault or "", bool(is_final)) for document, digest, fault, is_final in rows
         }
 
     def put(self, document: str, digest: str, passages: Sequence[Passage]) -> None:
-        """Keep what a document consists of, in place of what was kept of it before."""
+        """Store a document's passages, in place of those stored before."""
         rows = [(document, each.hash, each.node_id, each.text, json.dumps(each.metadata)) for each in passages]
         with self._begin_transaction() as connection:
             self._delete(connection, document)
@@ -91,13 +91,13 @@ class Spool:
             )
 
     def put_fault(self, document: str, digest: str, fault: str, *, is_final: bool = True) -> None:
-        """Remember why a document cannot be read."""
+        """Store why a document cannot be read."""
         with self._begin_transaction() as connection:
             self._delete(connection, document)
             connection.execute("INSERT INTO files VALUES (?, ?, ?, ?)", (document, digest, fault, is_final))
 
     def load_passages(self, documents: Iterable[str]) -> Iterator[Passage]:
-        """The passages of these documents, in their order."""
+        """Yield the passages of these documents, in order."""
         for document in documents:
             last = 0
             while page := self._connection.execute(
@@ -110,9 +110,9 @@ class Spool:
                     yield Passage(node_id, text, json.loads(metadata), digest)
 
     def clear(self, present: Mapping[str, str], *, includes: Callable[[str], bool] = lambda _: True) -> None:
-        """Forget all passages, and the faults of files that are not ``present`` at that content hash any longer.
+        """Delete all passages, and the faults of files that are no longer ``present`` with that content hash.
 
-        ``includes`` says of which documents; what waits here of others stays.
+        Only documents for which ``includes`` is true are deleted.
         """
         outdated = [
             (document,)
@@ -155,7 +155,7 @@ class Spool:
 
 
 class _Transaction:
-    """All of it or, after any error, nothing."""
+    """A transaction: it is committed, or rolled back after an error."""
 
     def __init__(self, connection: sqlite3.Connection, path: Path | None) -> None:
         self._connection = connection

@@ -1,7 +1,7 @@
-"""The documents' folder, written to: a file or a page's address goes in under a safe name, or goes off the shelf.
+"""Adds files and web addresses to the documents' folder, and removes them.
 
-Names and addresses come from people in a chat. No path is made of them before they are cut down to a name; what is
-written appears at one stroke; and nothing outside the folder is ever touched.
+Names and addresses come from people in a chat. They are reduced to a safe file name before a path is made of them;
+files are written atomically; and nothing outside the folder is changed.
 """
 
 from __future__ import annotations
@@ -61,14 +61,14 @@ _DEVICE_NAMES: Final = frozenset(
 
 
 class DocumentFolder:
-    """The folder as it is written to. It blocks: call it in a thread. One for each folder in a process."""
+    """Writes to one documents' folder. It blocks: call it in a thread. Create one for each folder in a process."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._lock = Lock()
 
     def add(self, collection: str, name: str, content: bytes) -> str:
-        """Put a file that can be read into a collection's folder; gives its document's path.
+        """Put a file that can be read into a collection's folder, and return its document's path.
 
         Raises:
             DocumentUnreadable: its name is of no known format or that of a folder, or no collection may be called that.
@@ -83,7 +83,7 @@ class DocumentFolder:
         return _format_document_path(collection, name)
 
     def add_page(self, collection: str, url: str) -> str:
-        """Put a web page's address on a collection's list, unless it is there; gives the address as it is written.
+        """Add a web page's address to a collection's list unless it is there, and return the address as it is written.
 
         Raises:
             DocumentUnreadable: it is no public address of a web page, its list is full, or no collection may be called
@@ -103,9 +103,9 @@ class DocumentFolder:
         return address
 
     def remove(self, document: str) -> bool:
-        """Take a document's file out of the folder, or a page off its list; False if there is none.
+        """Delete a document's file from the folder, or a page from its list; return False if there is none.
 
-        A page is taken off where a line names it and nothing else: one that was found below another is on no list.
+        A page is removed if a line of the list names it and nothing else; a page found below another is on no list.
 
         Raises:
             StoreUnusable: the folder cannot be written.
@@ -133,10 +133,10 @@ class DocumentFolder:
         return True
 
     def _read_list(self, list_path: str) -> str:
-        """What a list holds; nothing where there is none.
+        """Return a list's content; "" if there is no list.
 
         Raises:
-            StoreUnusable: there is one, and it cannot be read: it must not be written anew either.
+            StoreUnusable: The list exists but cannot be read; then it must not be overwritten.
         """
         file = self._root / list_path
         if not file.is_symlink() and (not file.exists() or not file.stat().st_size):
@@ -147,7 +147,7 @@ class DocumentFolder:
             raise StoreUnusable(f"The list {list_path} cannot be added to: {error.user_message}.") from error
 
     def _ensure_collection_folder(self, collection: str) -> Path:
-        """The folder of a collection, made if it is missing.
+        """Return a collection's folder; create it if it is missing.
 
         Raises:
             DocumentUnreadable: no collection may be called that.
@@ -179,7 +179,7 @@ class DocumentFolder:
 
 
 def validate_collection_name(collection: str) -> None:
-    """See to it that a collection may be called that; the shared documents' has no name.
+    """Check that a collection may have this name; the shared documents have none.
 
     Raises:
         DocumentUnreadable: it may not.
@@ -191,7 +191,7 @@ def validate_collection_name(collection: str) -> None:
 
 
 def sanitize_file_name(name: str) -> str:
-    """The name that a stranger's file gets: its last part alone, nothing in it that hides, leads away or is a device.
+    """Return a safe file name: the last part of the given one, without invisible characters, paths or device names.
 
     Raises:
         DocumentUnreadable: it is of no known format, or it is that of a list of pages.
@@ -212,7 +212,7 @@ def sanitize_file_name(name: str) -> str:
 
 
 def _is_visible(character: str) -> bool:
-    """Whether a sign may stand in a name: not what controls, directs or hides, nor what no letter is assigned to."""
+    """Whether a character may be part of a name: no control, formatting, private or unassigned character."""
     return character.isspace() or not unicodedata.category(character).startswith("C")
 
 
@@ -221,10 +221,9 @@ def _truncate(text: str, max_bytes: int) -> str:
 
 
 def normalize_public_url(url: str) -> str:
-    """A web address as it is written into a list.
+    """Return a web address as it is written into a list.
 
-    Whether its name leads to a machine on the public internet is judged anew at each fetch; here it is said at once of
-    what cannot.
+    Each fetch checks whether the host is on the public internet; addresses that cannot be are refused here.
 
     Raises:
         DocumentUnreadable: it is no address of a page on the public internet.
@@ -239,7 +238,7 @@ def normalize_public_url(url: str) -> str:
 
 
 def _lists_only(line: str, list_path: str, document: str) -> bool:
-    """Whether a line of a list asks for this page, and for nothing else."""
+    """Whether a line of a list names this page and nothing else."""
     return any(
         not each.fault and not each.is_tree and build_page_name(list_path, each.address) == document
         for each in parse_url_list(line)
@@ -251,7 +250,7 @@ def _format_document_path(collection: str, name: str) -> str:
 
 
 def _write_atomically(file: Path, content: bytes) -> None:
-    """Write a file in place of what stood there: all of it or, after any error or a crash, nothing."""
+    """Replace a file atomically: after an error or a crash, the old file is still there."""
     number, name = tempfile.mkstemp(dir=file.parent, prefix=".docent-")
     try:
         with os.fdopen(number, "wb") as written:

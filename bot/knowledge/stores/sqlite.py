@@ -73,7 +73,7 @@ _COLUMNS: Final = ", ".join(f"nodes.{field}" for field in FIELDS)
 
 
 def build_keyword_query(text: str) -> str:
-    """A question as an FTS5 query: its telling words, each in quotation marks, joined by OR; "" where it has none."""
+    """Return a question as an FTS5 query: its content words in quotation marks, joined by OR; "" if it has none."""
     return " OR ".join(f'"{term}"' for term in extract_query_terms(text)[:TERM_LIMIT])
 
 
@@ -251,7 +251,7 @@ class SqliteStore:
             yield
 
     def _iterate_nodes(self, condition: str, *values: str) -> Iterator[TextNode]:
-        """Nodes in their order, in short reads: a long one would keep the write-ahead log from being emptied."""
+        """Yield nodes in order, in short reads: a long one would keep the write-ahead log from being emptied."""
         last = 0
         while True:
             with self._read_transaction() as connection:
@@ -275,7 +275,7 @@ class SqliteStore:
         )
 
     def _commit_generation(self, connection: sqlite3.Connection) -> None:
-        """Count on; from now on the vectors of this store's model are searched, if it has one."""
+        """Begin the next generation, in which the vectors of this store's model are searched, if it has one."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
         connection.execute("UPDATE generation SET number = number + 1, built = ?", (now,))
         if self.embed_name != NO_EMBEDDING:
@@ -308,7 +308,7 @@ class SqliteStore:
     def _search_vectors(
         self, connection: sqlite3.Connection, embedding: Sequence[float] | None, collections: frozenset[str], top_k: int
     ) -> list[tuple[int, float]]:
-        """Numbers and cosines of the passages nearest to a vector, best first."""
+        """Return numbers and cosines of the passages nearest to a vector, best first."""
         try:
             wanted = normalise_vector(() if embedding is None else embedding)
         except ValueError:
@@ -316,7 +316,7 @@ class SqliteStore:
         return self._load_matrix(connection).find_nearest(wanted, collections, top_k)
 
     def _load_matrix(self, connection: sqlite3.Connection) -> Matrix:
-        """The vectors of the generation this connection reads; read anew when any process has written another."""
+        """Return the vectors of the generation that this connection reads; reload them after a write."""
         with self._matrix_lock:
             generation = _load_generation(connection)
             if generation.model != self.embed_name:
@@ -395,7 +395,7 @@ class SqliteStore:
 
     @contextmanager
     def _read_transaction(self) -> Generator[sqlite3.Connection]:
-        """One state of the index, whatever is written meanwhile."""
+        """Read one state of the index, whatever is written meanwhile."""
         with self._borrow_connection() as connection:
             connection.execute("BEGIN")
             yield connection
@@ -403,7 +403,7 @@ class SqliteStore:
 
     @contextmanager
     def _write_transaction(self) -> Generator[sqlite3.Connection]:
-        """All of it or, after any error or a crash, nothing."""
+        """Write in one transaction; after an error or a crash nothing is changed."""
         with self._borrow_connection() as connection:
             connection.execute("BEGIN IMMEDIATE")
             yield connection
@@ -411,7 +411,7 @@ class SqliteStore:
 
     @contextmanager
     def _borrow_connection(self) -> Generator[sqlite3.Connection]:
-        """A connection for one thread; one on which something failed is closed, which undoes what it had begun."""
+        """Lend a connection to one thread; after a failure it is closed, which rolls back its transaction."""
         with self._map_errors():
             connection, file = self._take_connection()
             try:
@@ -460,14 +460,14 @@ def _insert(connection: sqlite3.Connection, nodes: Sequence[TextNode]) -> None:
 
 
 def _delete(connection: sqlite3.Connection, column: str, values: str) -> None:
-    """Take out the nodes whose ``column`` is one of ``values``, a list in JSON, and their words."""
+    """Delete the nodes whose ``column`` is one of ``values``, a list in JSON, and their words."""
     where = f"{column} IN (SELECT value FROM json_each(?))"  # noqa: S608 - a name of this module
     connection.execute(f"DELETE FROM words WHERE rowid IN (SELECT number FROM nodes WHERE {where})", (values,))  # noqa: S608 - a name of this module
     connection.execute(f"DELETE FROM nodes WHERE {where}", (values,))  # noqa: S608 - as above
 
 
 def _prune_unused_vectors(connection: sqlite3.Connection) -> None:
-    """Note which vectors are out of use, and since when; of more than are to be kept, forget the longest unneeded."""
+    """Record which vectors are unused and since when; delete those unused longest if there are too many."""
     connection.execute(
         "DELETE FROM spare WHERE passage IN (SELECT passage FROM nodes)"
         " AND (model, dimension) IN (SELECT model, dimension FROM generation)"
@@ -493,7 +493,7 @@ def _prune_unused_vectors(connection: sqlite3.Connection) -> None:
 def _search_keywords(
     connection: sqlite3.Connection, text: str, collections: frozenset[str], top_k: int
 ) -> list[tuple[int, float]]:
-    """Numbers and scores of the passages that share words with a text, best first."""
+    """Return numbers and scores of the passages that share words with a text, best first."""
     wanted = build_keyword_query(text)
     if not wanted or top_k < 1:
         return []
@@ -506,7 +506,7 @@ def _search_keywords(
 
 
 def _load_nodes(connection: sqlite3.Connection, scores: Sequence[tuple[int, float]]) -> list[NodeWithScore]:
-    """The nodes with these numbers, in this order."""
+    """Return the nodes with these numbers, in this order."""
     rows = connection.execute(
         f"SELECT nodes.number, {_COLUMNS} FROM nodes"  # noqa: S608 - the columns are a constant
         " WHERE number IN (SELECT value FROM json_each(?))",
@@ -517,7 +517,7 @@ def _load_nodes(connection: sqlite3.Connection, scores: Sequence[tuple[int, floa
 
 
 def _build_matrix(connection: sqlite3.Connection, generation: Generation, previous: Matrix) -> Matrix:
-    """The vectors of ``generation``; those that stand in the matrix ``previous`` already are not read again."""
+    """Return the vectors of ``generation``; those in the matrix ``previous`` are not read again."""
     is_continued = (previous.generation.model, previous.generation.dimension) == (
         generation.model,
         generation.dimension,
@@ -534,7 +534,7 @@ def _build_matrix(connection: sqlite3.Connection, generation: Generation, previo
 def _load_vectors_after(
     connection: sqlite3.Connection, generation: Generation, last: int
 ) -> tuple[int, Iterator[matrix.VectorRow]]:
-    """How many nodes younger than ``last`` have a vector of this generation, and what the matrix holds of them."""
+    """Return how many nodes after ``last`` have a vector of this generation, and their rows of the matrix."""
     # The order of the join is fixed: vectors are read from front to back, and a node's collection from its index alone.
     joined = (
         " FROM vectors CROSS JOIN nodes ON nodes.passage = vectors.passage"

@@ -81,7 +81,7 @@ def prepare_schema(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def create_file(path: Path) -> Path:
-    """The path of a file that exists now, made so that only its owner can read it.
+    """Create a file that only its owner can read, unless it exists, and return its path.
 
     A file that exists is not touched: to open and close it here would undo the locks that SQLite's own connections
     in this process hold on it, and another process could then overwrite what they rely on.
@@ -92,7 +92,7 @@ def create_file(path: Path) -> Path:
 
 
 def describe_error(error: sqlite3.Error | OSError) -> str:
-    """What is wrong with the file, and what to do about it."""
+    """Say what is wrong with the file, and what to do about it."""
     name = str(getattr(error, "sqlite_errorname", ""))
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
         return "is damaged."
@@ -145,7 +145,7 @@ def copy_readable_vectors(source: Path, target: sqlite3.Connection) -> int:
 
 
 def _rebuild_keyword_index(connection: sqlite3.Connection, path: Path) -> None:
-    """Fill the keyword index from the passages, in the way questions are cut now."""
+    """Fill the keyword index from the passages, with the present analyzer."""
     (nodes,) = connection.execute("SELECT count(*) FROM nodes").fetchone()
     if nodes:
         _log.info(
@@ -164,6 +164,6 @@ def _rebuild_keyword_index(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _execute_all(connection: sqlite3.Connection, script: str) -> None:
-    """Statements one by one, inside the transaction that is open; ``executescript`` would end it."""
+    """Execute statements one by one inside the open transaction, which ``executescript`` would end."""
     for statement in script.split(";\n"):
         connection.execute(statement)

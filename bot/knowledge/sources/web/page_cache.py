@@ -1,4 +1,4 @@
-"""A fetched page is kept as one file: first a line that says where it came from, then its bytes as they came."""
+"""Stores fetched pages, each in one file: a line of JSON that describes the page, then its bytes."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ class CachedPage:
 
     @property
     def digest(self) -> bytes:
-        """A digest of what makes it this page and no other: not of when the site says that it was written."""
+        """A digest of the page's address, kind and content, not of its date."""
         return hashlib.sha256(f"{self.address}\n{self.kind}\n".encode() + self.body).digest()
 
 
 def load_cached_page(folder: Path, document: str) -> CachedPage:
-    """The page that is kept under a document's name.
+    """Return the page stored under a document's name.
 
     Raises:
-        DocumentUnreadable: there is none, or it is of another make.
+        DocumentUnreadable: There is none, or it has another format.
     """
     head, _, body = read_file(folder, _file_name(document)).data.partition(b"\n")
     try:
@@ -57,10 +57,10 @@ def load_cached_page(folder: Path, document: str) -> CachedPage:
 
 
 def save_cached_page(folder: Path, document: str, page: CachedPage) -> None:
-    """Keep a page in place of what was kept under its name before: all of it or, if the disk is full, nothing.
+    """Store a page atomically, in place of the one stored under its name before.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: It cannot be written.
     """
     fields = {name: value for name, value in asdict(page).items() if name != "body"}
     head = json.dumps({"make": _FORMAT_VERSION, "document": document, **fields}).encode()
@@ -76,7 +76,7 @@ def save_cached_page(folder: Path, document: str, page: CachedPage) -> None:
 
 
 def delete_other_pages(folder: Path, documents: Iterable[str]) -> None:
-    """Delete what is kept of pages that are none of these."""
+    """Delete the stored pages of all other documents."""
     if not folder.is_dir():
         return
     names = set(map(_file_name, documents))
