@@ -99,6 +99,7 @@ class _BlockWriter:
         self._may_be_in_list = False  # in the reading in which a list goes on to a blank line
         self._is_after_blank = True
         self._list_indent = 0
+        self._is_list_empty = False
         self._open_colons = 0
         self._code: CodeStart | None = None
         self.has_code = False
@@ -299,7 +300,8 @@ class _BlockWriter:
         stripped = prefix.lstrip(" \t")
         indent = " " * len(prefix[: len(prefix) - len(stripped)].expandtabs(4))
         is_item = _ITEM.match(stripped) is not None
-        if is_item and not self._may_be_in_list:
+        if is_item and (not self._may_be_in_list or self._is_list_empty):
+            self._is_list_empty = not text.strip()  # in one reading an item without text begins no list
             self._list_indent = len(indent)  # the library that the client descends from misreads a list's own indent
         if is_item or (self._is_after_blank and not indent):
             self._may_be_in_list = is_item
