@@ -212,7 +212,6 @@ class _BlockWriter:
             self._is_paragraph_start = True
             if prose.depth:
                 self._quote_gap += 1
-                self._is_after_blank = True
                 return ""
             self._quote_gap = 0
             self._is_after_blank = True
