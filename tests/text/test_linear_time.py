@@ -173,7 +173,7 @@ PARTS = 4
 """A change is tried with one in so many seeds, for each function with others; the night tries all."""
 
 
-@pytest.mark.parametrize(("number", "name"), enumerate(FUNCTIONS), ids=FUNCTIONS)
+@pytest.mark.parametrize(("number", "name"), list(enumerate(FUNCTIONS)), ids=FUNCTIONS)
 def test_time_grows_with_the_text_and_not_with_its_square(number: int, name: str) -> None:
     assert_is_linear(name, SEEDS[number % PARTS :: PARTS])
 

@@ -329,7 +329,8 @@ class _BlockWriter:
     def _end_list(self, depth: int) -> str:
         """Return the blank line that ends a list in every reading, before a block of code; nothing if none is open."""
         is_open = self._may_be_in_list and not self._is_after_blank
-        self._may_be_in_list = self._is_after_blank = False
+        if not depth or not is_open:  # a list before a quote goes on behind it
+            self._may_be_in_list = self._is_after_blank = False
         return f"{_quote_prefix(depth)}\n" if is_open else ""
 
     # Code.

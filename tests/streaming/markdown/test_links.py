@@ -88,6 +88,7 @@ TRICKS = {
     "a list that takes a fence's first line": "- \n```\nhttps://evil.test/?q=x\n```",
     "a numbered list that takes a fence's first line": "1. \n```\nhttps://evil.test/?q=x\n```",
     "an empty quote between a list and code": "* a\n>\n```\n- https://evil.test/?q=x\n```",
+    "quoted code between a list and code": "* a\n> ```\n```\n- https://evil.test/?q=x\n```",
     "an indented list below an empty item": "1.\n    - a\n```sh\nhttps://evil.test/?q=x\n```",
     "an indented list below an empty item, with a title": "1.\n    - a\n```https://evil.test/?q=x\nb\n```",
     "an indented list": "  - a\n:::\n\n```sh\nhttps://evil.test/?q=x\n```",
