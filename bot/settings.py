@@ -98,7 +98,15 @@ def _validate_ids(value: str) -> str:
     return value
 
 
+def _validate_shard_ids(value: str) -> str:
+    parts = [part.strip() for part in value.split(",") if part.strip()]
+    if not all(re.fullmatch(r"[0-9]{1,5}(-[0-9]{1,5})?", part) for part in parts):
+        raise ValueError("is not a list of shards")
+    return value
+
+
 Ids = Annotated[str, AfterValidator(_validate_ids)]
+ShardIds = Annotated[str, AfterValidator(_validate_shard_ids)]
 WebAddress = Annotated[str, AfterValidator(_validate_web_address)]
 SocketAddress = Annotated[str, AfterValidator(_validate_websocket_address)]
 Secret = Annotated[SecretStr, AfterValidator(_validate_token)]
@@ -246,6 +254,15 @@ class Settings(BaseSettings):
     discord_gateway_url: SocketAddress = Field(
         DISCORD_GATEWAY_URL, description="the address of a gateway proxy, such as ws://127.0.0.1:8080"
     )
+    shard_count: int | None = Field(
+        None,
+        ge=1,
+        le=10_000,
+        description="the number of shards of all processes together; empty: as Discord recommends",
+    )
+    shard_ids: ShardIds = Field(
+        "", description="the shards of this process, such as 0-3 or 0,2, counted from 0; it needs SHARD_COUNT"
+    )
     https_proxy: ProxyAddress | None = Field(
         None, description="the HTTP proxy for https addresses, such as http://proxy.example.com:3128"
     )
@@ -365,6 +382,15 @@ class Settings(BaseSettings):
         )
 
     @property
+    def own_shards(self) -> tuple[int, ...] | None:
+        """Return the shards of this process, in order; None for all."""
+        found: set[int] = set()
+        for part in filter(None, (part.strip() for part in self.shard_ids.split(","))):
+            first, _, last = part.partition("-")
+            found.update(range(int(first), int(last or first) + 1))
+        return tuple(sorted(found)) or None
+
+    @property
     def discord_proxy(self) -> str | None:
         """Return the proxy for Discord's API and gateway; None if either of them is on a private address."""
         found = [self.proxies.find(url) for url in (self.discord_api_url, self.discord_gateway_url)]
@@ -445,9 +471,22 @@ def load(env_file: Path | None = ENV_FILE, *, required: Collection[str] = (), **
     except ValidationError as error:
         problems += [_problem_from_error(fault) for fault in error.errors(include_input=False)]
     else:
+        problems += _find_shard_problems(settings)
         if not problems:
             return settings
     raise SettingsInvalid(problems)
+
+
+def _find_shard_problems(settings: Settings) -> list[Problem]:
+    if not settings.shard_ids:
+        return []
+    if settings.shard_count is None:
+        return [Problem("SHARD_IDS", "is set without SHARD_COUNT", _format_remedy("shard_count"))]
+    shards = settings.own_shards
+    if shards is None or shards[-1] >= settings.shard_count:
+        remedy = f"SHARD_COUNT is {settings.shard_count}, so they are 0 to {settings.shard_count - 1}."
+        return [Problem("SHARD_IDS", "names a shard that there is not", remedy)]
+    return []
 
 
 def parse_store_location(text: str) -> Path | str:

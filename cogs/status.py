@@ -14,6 +14,7 @@ from bot.admin.status import Budget, StatusReport, format_progress, format_statu
 from bot.discord_adapter import defer
 from bot.discord_adapter.components import AdminOnly
 from bot.discord_adapter.replies import send_ephemeral
+from bot.discord_adapter.visibility import count_guilds
 from bot.errors import DocentError, RecordsUnusable
 from bot.text.wording import format_count
 
@@ -82,7 +83,7 @@ class Status(AdminOnly, commands.Cog):
         counts = self._answer_service.counts()
         # What other servers spend is for those who run the bot, unless there is no other.
         is_told_all = (
-            self._visibility.person_for_interaction(interaction).is_operator or len(interaction.client.guilds) <= 1
+            self._visibility.person_for_interaction(interaction).is_operator or count_guilds(interaction.client) <= 1
         )
         faults = sorted(await self._find_rule_faults())
         whole = Budget(self._admission.count_tokens_today(), limits.total_daily) if is_told_all else None

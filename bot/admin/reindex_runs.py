@@ -114,14 +114,17 @@ class ReindexRuns:
         """Return the files that a run could not read, with reasons; None if the list is no longer kept."""
         return self._failures_by_run.get(run_id)
 
-    async def resume(self, client: discord.Client) -> None:
-        """Continue the runs that a restart interrupted, in their messages."""
+    async def resume(self, client: discord.Client, serves: Callable[[int | None], bool] = lambda _: True) -> None:
+        """Continue the runs that a restart interrupted, in their messages.
+
+        ``serves`` tells whether a guild, by its id, belongs to this process: the runs of others are their own.
+        """
         try:
             interrupted = await self._records.unfinished_runs()
         except RecordsUnusable as error:
             _log.warning("Loading interrupted runs failed: %s", error.user_message)
             return
-        for run in interrupted:
+        for run in (run for run in interrupted if serves(run.guild_id)):
             while self._message is not None or (await self._library.state()).running is not None:  # noqa: ASYNC110 - there is no event for it
                 await asyncio.sleep(self._interval)
             _log.info("Run %s was interrupted and is resumed", run.id)

@@ -143,7 +143,7 @@ async def build(  # noqa: PLR0913 - everything that a test or a benchmark replac
         async def recover(client: DocentClient) -> None:
             """Finish what a killed process left: half-written answers, and a run that was cut off."""
             unfinished = UnfinishedAnswers(client, answer_service, records, driver, clock)
-            await asyncio.gather(unfinished.finish_all(), reindex_runs.resume(client))
+            await asyncio.gather(unfinished.finish_all(client.serves), reindex_runs.resume(client, client.serves))
 
         client = DocentClient(
             cogs=lambda client: _create_cogs(app, client, clock),  # pyright: ignore[reportUnknownLambdaType]
@@ -153,6 +153,8 @@ async def build(  # noqa: PLR0913 - everything that a test or a benchmark replac
             once_ready=recover,
             before_close=reindex_runs.suspend,
             proxy=settings.discord_proxy,
+            shard_count=settings.shard_count,
+            shard_ids=settings.own_shards,
         )
         app = App(
             settings=settings,

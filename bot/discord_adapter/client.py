@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import aiohttp
 import discord
@@ -48,7 +48,7 @@ _COMPARED_FIELDS = (
 """What makes a guild's command what it is; the rest is Discord's own bookkeeping."""
 
 
-class DocentClient(commands.Bot):
+class DocentClient(commands.AutoShardedBot):
     """A discord.py client with the given cogs, which never mentions anybody.
 
     Args:
@@ -59,6 +59,8 @@ class DocentClient(commands.Bot):
         once_ready: Called when Discord is reached for the first time.
         before_close: Called before the connection is closed, for at most ``GRACE`` seconds.
         proxy: URL of the HTTP proxy for Discord; None for none.
+        shard_count: Number of shards of all processes; None for as many as Discord recommends.
+        shard_ids: The shards of this process, counted from 0; None for all.
     """
 
     def __init__(  # noqa: PLR0913 - what it is made of, each by name
@@ -71,6 +73,8 @@ class DocentClient(commands.Bot):
         once_ready: Callable[[DocentClient], Coroutine[Any, Any, None]] | None = None,
         before_close: Callable[[], Coroutine[Any, Any, None]] | None = None,
         proxy: str | None = None,
+        shard_count: int | None = None,
+        shard_ids: Sequence[int] | None = None,
     ) -> None:
         # It never joins a voice channel: discord.py's warnings about that are not needed.
         discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
@@ -86,6 +90,8 @@ class DocentClient(commands.Bot):
             max_messages=None,
             http_trace=http_trace or aiohttp.TraceConfig(),
             proxy=proxy,
+            shard_count=shard_count,
+            shard_ids=cast("list[int]", None if shard_ids is None else list(shard_ids)),  # None is allowed
         )
         self._create_cogs = cogs
         self._driver = driver
@@ -150,7 +156,19 @@ class DocentClient(commands.Bot):
     @property
     def is_connected(self) -> bool:
         """Return whether the gateway's connection is open and its first events have arrived."""
-        return self.is_ready() and not self.is_closed() and self.ws.open
+        is_open = bool(self.shards) and not any(shard.is_closed() for shard in self.shards.values())
+        return self.is_ready() and not self.is_closed() and is_open
+
+    def serves(self, guild_id: int | None) -> bool:
+        """Return whether a guild's events come to this process; direct messages (None) come to shard 0."""
+        if self.shard_ids is None:
+            return True
+        return (0 if guild_id is None else (guild_id >> 22) % self.shard_count) in self.shard_ids
+
+    @property
+    def serves_all_guilds(self) -> bool:
+        """Whether no other process has shards: only then ``guilds`` is all that the bot is in."""
+        return self.shard_ids is None or len(self.shard_ids) == self.shard_count
 
     async def wait_until_connected(self) -> None:
         """Wait until the gateway is ready, also before the client has logged in."""
@@ -249,20 +267,30 @@ class DocentClient(commands.Bot):
         return None
 
     async def _stay_connected(self) -> None:
-        """Connect to the gateway, and again if the very first attempt fails.
+        """Connect every shard of this process to the gateway; discord.py keeps them connected."""
+        known = cast("int | None", self.shard_count)  # discord.py's types do not say that it may be None
+        self.shard_count = await self._fetch_recommended_shards() if known is None else known
+        await self.connect()
 
-        After a failed first attempt discord.py 2.7.1 asks for the sequence of a websocket that does not exist; later
-        attempts it makes by itself.
-        """
+    async def launch_shard(self, gateway: yarl.URL, shard_id: int, *, initial: bool = False) -> None:  # noqa: ARG002 - as inherited
+        """Connect a shard at the address that is set now; discord.py tries again every five seconds."""
+        await super().launch_shard(DiscordWebSocket.DEFAULT_GATEWAY, shard_id, initial=initial)
+
+    async def _fetch_recommended_shards(self) -> int:
+        """Return how many shards Discord recommends, however long it cannot be reached."""
         for delay in _iter_retry_delays():
             try:
-                return await self.connect()
-            except AttributeError as error:
-                if error.name != "sequence" or error.obj is not None:
-                    raise
-            _log.warning("Connecting to the gateway failed; next try in %.0f s", delay)
-            await asyncio.sleep(delay)
-        return None
+                count, _, starts = await self.http.get_bot_gateway()
+            except (discord.GatewayNotFound, aiohttp.ClientError, OSError, TypeError, KeyError):
+                _log.warning("Discord does not say how many shards to use; next try in %.0f s", delay)
+                await asyncio.sleep(delay)
+                continue
+            if starts["remaining"] < count:
+                pause = starts["reset_after"] / 1000
+                _log.warning("Discord allows no more connections for now (session start limit): waiting %.0f s", pause)
+                await asyncio.sleep(pause)
+            return count
+        raise AssertionError("delays never end")
 
     async def _sync_guild_commands(self, guild: discord.Guild) -> None:
         """Publish the command tree in a guild, without a request to write if it is published already."""

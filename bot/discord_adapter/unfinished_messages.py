@@ -50,8 +50,10 @@ class UnfinishedAnswers:
     driver: Driver
     clock: Callable[[], float] = time.time
 
-    async def finish_all(self) -> None:
+    async def finish_all(self, serves: Callable[[int | None], bool] = lambda _: True) -> None:
         """Append a closing note to each message, with a button to ask again.
+
+        ``serves`` tells whether a guild, by its id, belongs to this process: the answers of others are their own.
 
         A message that the bot cannot find or edit is finished when somebody clicks its Stop button.
         """
@@ -61,7 +63,9 @@ class UnfinishedAnswers:
             _log.warning("Finishing interrupted answers failed: %s", error.user_message)
             return
         finished = [
-            await self._finish(record) for record in unfinished if not self.answer_service.is_writing(record.answer_id)
+            await self._finish(record)
+            for record in unfinished
+            if serves(record.guild_id) and not self.answer_service.is_writing(record.answer_id)
         ]
         if finished:
             _log.info("Interrupted answers: %d found, %d finished", len(finished), sum(finished))

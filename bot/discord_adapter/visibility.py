@@ -78,7 +78,7 @@ class Visibility:
 
     async def can_manage(self, interaction: discord.Interaction[Any], collection: str) -> bool:
         """Return whether this admin may add to and remove from a collection."""
-        guild_count = len(interaction.client.guilds)
+        guild_count = count_guilds(interaction.client)
         return self.is_admin(interaction) and can_manage(
             await self._rules(), collection, self.person_for_interaction(interaction), guild_count=guild_count
         )
@@ -90,7 +90,7 @@ class Visibility:
         rules, person, guild_count = (
             await self._rules(),
             self.person_for_interaction(interaction),
-            len(interaction.client.guilds),
+            count_guilds(interaction.client),
         )
         names = [SHARED, *sorted(rules)]
         return [name for name in names if can_manage(rules, name, person, guild_count=guild_count)]
@@ -115,6 +115,11 @@ class Visibility:
                 roles.update(role.id for role in member.roles)
         is_operator = user_id in self._admins.users
         return Person(user_id, frozenset(guilds), frozenset(roles), is_operator=is_operator)
+
+
+def count_guilds(client: discord.Client) -> int:
+    """Return the number of guilds the bot is in; two at least where other processes have shards, which know theirs."""
+    return len(client.guilds) if getattr(client, "serves_all_guilds", True) else max(2, len(client.guilds))
 
 
 def find_audience(channel: object) -> Audience:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import secrets
 import socket as sockets
 import struct
@@ -52,14 +53,36 @@ class CloseCode(IntEnum):
     NORMAL = 1000
     NOT_AUTHENTICATED = 4003
     AUTHENTICATION_FAILED = 4004
+    INVALID_SHARD = 4010
     DISALLOWED_INTENTS = 4014
 
 
 @dataclass(slots=True)
+class IdentifyLimits:
+    """What Discord recommends and allows.
+
+    Attributes:
+        shards: The number of shards that ``/gateway/bot`` recommends.
+        max_concurrency: Shards that may identify within one interval, each with another remainder by this number.
+        interval: Seconds between two identifies of shards with the same remainder; Discord's is 5.
+        remaining: Identifies that are left today.
+    """
+
+    shards: int = 1
+    max_concurrency: int = 1
+    interval: float = 0.0
+    remaining: int = 1000
+
+
+@dataclass(slots=True)
 class Session:
-    """What one bot was told since it identified itself; it outlives its connections."""
+    """What one shard was told since it identified itself; it outlives its connections.
+
+    ``shard`` is its number, counted from 0, and how many shards there are.
+    """
 
     intents: int
+    shard: tuple[int, int] = (0, 1)
     id: str = field(default_factory=lambda: secrets.token_hex(16))
     sent: deque[Json] = field(default_factory=lambda: deque[Any](maxlen=REPLAY_LIMIT))
     sequence: int = 0
@@ -72,6 +95,11 @@ class Session:
         self.sent.append(payload)
         if self.connection is not None:
             self.connection.send(payload)
+
+    def serves(self, guild_id: int | None) -> bool:
+        """Whether this shard is told of a guild; of direct messages (None) shard 0 alone is."""
+        number, count = self.shard
+        return number == (0 if guild_id is None else (guild_id >> 22) % count)
 
     def find_missed(self, sequence: int) -> list[Json] | None:
         """What was told after that sequence number; None if not all of it is remembered."""
@@ -132,12 +160,16 @@ def reset_connection(transport: asyncio.BaseTransport) -> None:
 class Gateway:
     """Every connected bot, and every session that may still be resumed."""
 
-    def __init__(self, serializer: DiscordSerializer, url: str, *, latency: float = 0.0) -> None:
+    def __init__(
+        self, serializer: DiscordSerializer, url: str, *, latency: float = 0.0, limits: IdentifyLimits | None = None
+    ) -> None:
         self._serializer = serializer
         self._world = serializer.world
         self._dispatches = DispatchSerializer(serializer)
         self._url = url
         self._latency = latency
+        self.limits = limits or IdentifyLimits()
+        self._identified_at: dict[int, float] = {}
         self.sessions: dict[str, Session] = {}
         self.received: list[Json] = []
         """Every payload a bot sent, oldest first."""
@@ -190,15 +222,32 @@ class Gateway:
             await connection.socket.close(code=CloseCode.AUTHENTICATION_FAILED, message=b"Authentication failed.")
         elif intents & Intent.PRIVILEGED & ~self._world.enabled_intents:
             await connection.socket.close(code=CloseCode.DISALLOWED_INTENTS, message=b"Disallowed intent(s).")
+        elif not 0 <= (shard := _read_shard(data))[0] < shard[1]:
+            await connection.socket.close(code=CloseCode.INVALID_SHARD, message=b"Invalid shard.")
+        elif not self._may_identify(shard[0]):
+            connection.send({"op": int(Op.INVALID_SESSION), "d": False})
         else:
-            session = Session(intents, connection=connection)
+            session = Session(intents, shard, connection=connection)
             self.sessions[session.id] = session
             self._send_ready(session)
             await connection.flush()
             self._is_ready.set()
 
+    def _may_identify(self, shard: int) -> bool:
+        """Count an identify; Discord invalidates the session of one that comes too soon."""
+        key, now = shard % self.limits.max_concurrency, asyncio.get_running_loop().time()
+        if now - self._identified_at.get(key, -math.inf) < self.limits.interval:
+            return False
+        self._identified_at[key] = now
+        self.limits.remaining -= 1
+        return True
+
     def _send_ready(self, session: Session) -> None:
-        guilds = [guild for guild in self._world.guilds.values() if self._world.bot.id in guild.members]
+        guilds = [
+            guild
+            for guild in self._world.guilds.values()
+            if self._world.bot.id in guild.members and session.serves(guild.id)
+        ]
         session.dispatch(
             "READY",
             {
@@ -208,7 +257,7 @@ class Gateway:
                 "session_id": session.id,
                 "resume_gateway_url": self._url,
                 "application": {"id": str(self._world.application_id), "flags": 0},
-                "shard": [0, 1],
+                "shard": list(session.shard),
             },
         )
         for guild in guilds:
@@ -279,4 +328,16 @@ class Gateway:
     def _on_event(self, event: Event) -> None:
         for session in self.sessions.values():
             for name, data in self._dispatches.serialize(event, session.intents):
-                session.dispatch(name, data)
+                if session.serves(_find_guild_id(name, data)):
+                    session.dispatch(name, data)
+
+
+def _find_guild_id(name: str, data: Json) -> int | None:
+    """Return the guild that a dispatch belongs to; None for direct messages."""
+    found = data["id"] if name in {"GUILD_CREATE", "GUILD_DELETE"} else data.get("guild_id")
+    return None if found is None else int(found)
+
+
+def _read_shard(data: Json) -> tuple[int, int]:
+    number, count = data.get("shard") or (0, 1)
+    return int(number), int(count)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from bot.simulator.discord_json import DiscordSerializer
+    from bot.simulator.gateway import IdentifyLimits
     from bot.simulator.world import Guild
 
 ResponseBody = Json | list[Json] | None
@@ -85,10 +86,11 @@ def response_edit_bucket(call: ParsedRequest, limits: Limits) -> Bucket:
 class Routes:
     """What each route does to the world behind ``wire``."""
 
-    def __init__(self, serializer: DiscordSerializer, gateway_url: str) -> None:
+    def __init__(self, serializer: DiscordSerializer, gateway_url: str, limits: IdentifyLimits) -> None:
         self._serializer = serializer
         self._world = serializer.world
         self._gateway_url = gateway_url
+        self._limits = limits
 
     def build_table(self) -> list[Route]:
         """Every route there is."""
@@ -163,8 +165,14 @@ class Routes:
 
     def get_gateway(self) -> ResponseBody:
         """Where the gateway is, and how often one may identify oneself."""
-        starts = {"total": 1000, "remaining": 1000, "reset_after": 0, "max_concurrency": 1}
-        return {"url": self._gateway_url, "shards": 1, "session_start_limit": starts}
+        limits = self._limits
+        starts = {
+            "total": 1000,
+            "remaining": limits.remaining,
+            "reset_after": 0,
+            "max_concurrency": limits.max_concurrency,
+        }
+        return {"url": self._gateway_url, "shards": limits.shards, "session_start_limit": starts}
 
     def get_member(self, call: ParsedRequest) -> ResponseBody:
         """GET /guilds/{guild}/members/{user}: somebody in a guild that the bot is in."""

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from bot.simulator.discord_json import DiscordSerializer, sign_file
 from bot.simulator.faults import FailureKind, Fault, Faults
-from bot.simulator.gateway import Gateway, reset_connection
+from bot.simulator.gateway import Gateway, IdentifyLimits, reset_connection
 from bot.simulator.message_drafts import ApiError, Attachment, Json
 from bot.simulator.rate_limits import Limits, RateLimitCounters, RateLimitResult
 from bot.simulator.routes import ParsedRequest, ResponseBody, Route, Routes
@@ -66,9 +66,10 @@ class DiscordSimulator:
         latency: seconds that everything takes in each direction.
         faults: what goes wrong; more can be added on the way.
         clock: Unix seconds, for a world that is made here.
+        identify_limits: how many shards Discord recommends, and how soon they may identify.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a test chooses, each by name
         self,
         world: World | None = None,
         *,
@@ -76,12 +77,14 @@ class DiscordSimulator:
         latency: float = 0.0,
         faults: Faults | None = None,
         clock: Callable[[], float] | None = None,
+        identify_limits: IdentifyLimits | None = None,
     ) -> None:
         self.world = world or World.create_default(clock=clock)
         self.counters = RateLimitCounters(limits or Limits())
         self.faults = faults or Faults()
         self.requests: deque[RecordedRequest] = deque(maxlen=MAX_RECORDED_REQUESTS)
         self._latency = latency
+        self._identify_limits = identify_limits or IdentifyLimits()
         self._closing = asyncio.Event()
         self._timers: set[asyncio.TimerHandle] = set()
 
@@ -90,9 +93,9 @@ class DiscordSimulator:
         listener = socket.create_server(("127.0.0.1", 0))
         self._authority = f"127.0.0.1:{listener.getsockname()[1]}"
         wire = DiscordSerializer(self.world, f"http://{self._authority}")
-        self.gateway = Gateway(wire, self.gateway_url, latency=self._latency)
+        self.gateway = Gateway(wire, self.gateway_url, latency=self._latency, limits=self._identify_limits)
         app = web.Application(client_max_size=BODY_LIMIT)
-        self._add_routes(app, Routes(wire, self.gateway_url).build_table())
+        self._add_routes(app, Routes(wire, self.gateway_url, self._identify_limits).build_table())
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
         await web.SockSite(self._runner, listener).start()
