@@ -146,7 +146,7 @@ async def build(  # noqa: PLR0913 - everything that a test or a benchmark replac
             await asyncio.gather(unfinished.finish_all(client.serves), reindex_runs.resume(client, client.serves))
 
         client = DocentClient(
-            cogs=lambda client: _create_cogs(app, client, clock),  # pyright: ignore[reportUnknownLambdaType]
+            cogs=lambda client: _create_cogs(app, client, clock),  # pyright: ignore[reportUnknownLambdaType] - app is made below
             driver=driver,
             http_trace=http_trace,
             reads_messages=settings.message_content,

@@ -46,7 +46,7 @@ async def build_app(
     async with AsyncExitStack() as stack:
         app = await stack.enter_async_context(
             build(
-                load(None, **(SETTINGS | settings)),  # pyright: ignore[reportArgumentType]
+                load(None, **(SETTINGS | settings)),  # pyright: ignore[reportArgumentType] - load checks them
                 answerer=answerer,
                 library=library or FakeLibrary(LibraryState(0, 0, "none")),
                 records=records or await stack.enter_async_context(SqlRecords.open(IN_MEMORY)),
