@@ -63,7 +63,7 @@ def test_user_text_in_gaps_is_escaped() -> None:
     evil = make_gap("1", "**@everyone** [x](https://evil.example) \u202e<@1>", comments=("`code`\n# big",))
     said = format_page(build_page(cluster_gaps([evil], None), 0), 30)
     assert "\\@everyone" in said
-    assert "\\[x\\](https\\://" in said
+    assert "\\[x\\]\\(https\\://" in said
     assert "\u202e" not in said
     assert "\\<\\@1\\>" in said
     assert "\n# big" not in said

@@ -59,7 +59,7 @@ def test_text_value_of_a_setting_is_escaped() -> None:
         *format_settings(tone, FREE, reads_messages=True),
     ):
         assert "\\@everyone" in said
-        assert "\\[x\\](https\\://" in said
+        assert "\\[x\\]\\(https\\://" in said
         assert "\\<#7\\>" in said
 
 

@@ -14,7 +14,7 @@ import asyncpg
 import numpy as np
 from llama_index.core.schema import NodeWithScore
 from sqlalchemy import ARRAY, Text, and_, delete, event, func, literal, select, text, true, tuple_, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
@@ -126,7 +126,7 @@ class PostgresStore:
         """Return the searchable documents inside ``collections``, by path."""
         n = schema.nodes.c
         counted = func.count().over(partition_by=n.document)
-        first = select(n.document, n.title, n.collection, counted, n.others).distinct(n.document)
+        first = select(n.document, n.title, n.collection, counted, n.others).ext(distinct_on(n.document))
         inside = first.where(is_in(n.collection, collections)).order_by(n.document, n.number)
         return sorted((make_document_info(*row) for row in self._fetch_rows(inside)), key=lambda each: each.document)
 
