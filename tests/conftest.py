@@ -48,6 +48,7 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[]
     return {"virtual": lambda: VirtualLoop(time.monotonic())}
 
 
+@pytest.hookimpl(optionalhook=True)  # tests of a run within a run go without xdist
 def pytest_xdist_auto_num_workers() -> int | None:
     """Run one process more than there are cores: a third of the time is spent waiting for child processes."""
     return None if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ else (os.cpu_count() or 1) + 1
