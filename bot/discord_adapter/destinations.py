@@ -72,7 +72,7 @@ ANSWER_REFUSED = (
 
 
 def is_refused(end_reason: EndReason) -> bool:
-    """Return whether an answer ended because Discord refused its message, so that its asker has to be told."""
+    """Return whether an answer ended because Discord refused its message, so that its asker needs a private notice."""
     return isinstance(end_reason, Lost) and isinstance(end_reason.error, SurfaceRefused)
 
 

@@ -12,7 +12,7 @@ def has_write_permission(permissions: discord.Permissions, *, is_thread: bool) -
 
 
 def can_write(channel: discord.abc.GuildChannel | discord.Thread) -> bool:
-    """Return whether the bot may write there, as far as the gateway has told; True if that is not known."""
+    """Return whether the bot may write there, as far as the gateway's events say; True if that is not known."""
     me = channel.guild.me
     try:
         permissions = channel.permissions_for(me)

@@ -256,7 +256,7 @@ class InteractionSurface(_BaseSurface):
 
     @property
     def _can_use_channel(self) -> bool:
-        """Whether the bot may write in the channel now, as far as the gateway has told."""
+        """Whether the bot may write in the channel now, as far as the gateway's events say."""
         channel = self._client.get_channel(self._channel_id or 0)
         return can_write(channel) if isinstance(channel, discord.abc.GuildChannel | discord.Thread) else True
 

@@ -36,7 +36,7 @@ _OLLAMA_HINT: Final = "With Ollama set OLLAMA_CONTEXT_LENGTH, or num_ctx in LLM_
 
 
 def find_context_window(models: Mapping[str, Any], name: str) -> int | None:
-    """Return the context window of a model from the response of /v1/models; None if it is not told."""
+    """Return the context window of a model from the response of /v1/models; None if it is not there."""
     listed = models.get("data")
     entries = (
         [cast("dict[str, Any]", each) for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
@@ -53,17 +53,17 @@ def find_context_window(models: Mapping[str, Any], name: str) -> int | None:
     return None
 
 
-def compare_context_window(choice: LanguageModelChoice, told: int | None) -> CheckResult | None:
+def compare_context_window(choice: LanguageModelChoice, server_window: int | None) -> CheckResult | None:
     """Compare the assumed context window with the one the server tells; None if it tells none."""
-    if told is None:
+    if server_window is None:
         return None
     source = "LLM_CONTEXT_WINDOW" if choice.context_window else "assumed without LLM_CONTEXT_WINDOW"
-    seen = f"{choice.window:,} tokens ({source}); the server reads {told:,}"
-    if choice.window > told:
-        remedy = f"Set LLM_CONTEXT_WINDOW={told}, or start the server with a larger context."
+    seen = f"{choice.window:,} tokens ({source}); the server reads {server_window:,}"
+    if choice.window > server_window:
+        remedy = f"Set LLM_CONTEXT_WINDOW={server_window}, or start the server with a larger context."
         return CheckResult(_SUBJECT, "error", f"{seen}: long prompts would be cut or refused", remedy)
-    if choice.window * 2 <= told and not choice.context_window:
-        return CheckResult(_SUBJECT, "note", seen, f"Set LLM_CONTEXT_WINDOW={told} to use all of it.")
+    if choice.window * 2 <= server_window and not choice.context_window:
+        return CheckResult(_SUBJECT, "note", seen, f"Set LLM_CONTEXT_WINDOW={server_window} to use all of it.")
     return CheckResult(_SUBJECT, "ok", seen)
 
 

@@ -123,8 +123,8 @@ async def check_writing(
         return [result]
     results = [result]
     if result.state == "ok":
-        told = await _load_context_window(session, settings, choice)
-        window = compare_context_window(choice, told)
+        server_window = await _load_context_window(session, settings, choice)
+        window = compare_context_window(choice, server_window)
         results += [window] if window is not None else []
         if window is None or window.state != "error":
             results += await check_prompt_length(settings, choice)
